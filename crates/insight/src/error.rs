@@ -1,0 +1,77 @@
+//! What can go wrong in this crate: predictions that do not fit together, and files that cannot be read or written.
+
+use std::path::PathBuf;
+
+/// An error of this crate; its text names the file and says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InsightError {
+    /// Two lists that belong together differ in length.
+    #[error(
+        "{what}: expected {expected} values, found {found}; pass one per item, in the same order everywhere"
+    )]
+    Length {
+        /// Which list, and how its length follows from the others.
+        what: &'static str,
+        /// The length that the other lists ask for.
+        expected: usize,
+        /// The length that was passed.
+        found: usize,
+    },
+    /// A target is not a class of the vocabulary.
+    #[error(
+        "{path}: its target is class {class}, but the vocabulary has {classes} classes; use the vocabulary the items were labelled with"
+    )]
+    UnknownClass {
+        /// The image, relative to the data root.
+        path: PathBuf,
+        /// The target that was passed.
+        class: usize,
+        /// The number of classes.
+        classes: usize,
+    },
+    /// A value is infinite or not a number.
+    #[error(
+        "{path}: its {what} is not a finite number; train with a lower learning rate, or look whether the image is damaged"
+    )]
+    NotFinite {
+        /// The image, relative to the data root.
+        path: PathBuf,
+        /// Which value.
+        what: &'static str,
+    },
+    /// A row of probabilities is not a distribution over the classes.
+    #[error(
+        "{path}: its probabilities are not all in 0..1 with sum 1 (sum {sum}); pass logits to `Predictions::from_logits`"
+    )]
+    NotProbabilities {
+        /// The image, relative to the data root.
+        path: PathBuf,
+        /// The sum of its row, which should be 1.
+        sum: f64,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source}; check the path and its permissions")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A file was read but does not hold what it should.
+    #[error("{path} is damaged or not a predictions file: {source}; write it again from its run")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What did not fit, with line and column.
+        source: serde_json::Error,
+    },
+    /// A file cannot be written; what stood there before is untouched.
+    #[error("cannot write {path}: {source}; check that its folder exists, is writable, and has space left")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The reason of the operating system or the encoder.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,42 @@
+//! Plain data in JSON files: read whole, written so that a reader finds the old file or the new one, never half a file.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::InsightError;
+
+/// Reads the whole of `path`.
+pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<T, InsightError> {
+    let bytes = fs::read(path).map_err(|source| InsightError::Read { path: path.into(), source })?;
+    serde_json::from_slice(&bytes).map_err(|source| InsightError::Parse { path: path.into(), source })
+}
+
+/// Writes a file beside `path` and renames it into place.
+pub(crate) fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), InsightError> {
+    let partial = partial_path(path);
+    write(&partial, value).and_then(|()| fs::rename(&partial, path)).map_err(|source| {
+        // The first error is the one to tell; a left-over partial file is only untidy.
+        let _ = fs::remove_file(&partial);
+        InsightError::Write { path: path.into(), source }
+    })
+}
+
+fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    let mut writer = BufWriter::new(File::create(path)?);
+    serde_json::to_writer(&mut writer, value)?;
+    writer.write_all(b"\n")?;
+    // On disk before the rename: after a power cut the name must not point at an empty file.
+    writer.into_inner()?.sync_all()
+}
+
+/// In the same folder, because a rename is atomic only within one file system; with the process id, so that two
+/// processes do not write into the same file.
+fn partial_path(path: &Path) -> PathBuf {
+    let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
+    name.push(format!(".{}.partial", std::process::id()));
+    path.with_file_name(name)
+}

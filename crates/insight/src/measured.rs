@@ -1,0 +1,68 @@
+//! A metric's value as a run or a bundle records it: with its name, its interval and what it was measured on.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::{Accuracy, ErrorRate, Interval, Metric, Predictions};
+
+/// One metric, measured on one split.
+///
+/// ```
+/// use sciurus_insight::{Measured, wilson};
+///
+/// let measured =
+///     Measured { name: "error_rate".into(), value: 1.0 / 58.0, interval: Some(wilson(1, 58)), items: 58 };
+/// assert_eq!(measured.to_string(), "error_rate 0.0172 (95 % interval 0.003 to 0.091, 1 of 58 wrong)");
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// [`Metric::name`].
+    pub name: String,
+    /// [`Metric::value`]; not a number without items, which JSON writes as `null`.
+    #[serde(deserialize_with = "nan_from_null")]
+    pub value: f64,
+    /// [`Metric::interval`], 95 %.
+    pub interval: Option<Interval>,
+    /// The number of items it was measured on.
+    pub items: usize,
+}
+
+impl Measured {
+    /// Measures `metric` on `predictions`.
+    #[must_use]
+    pub fn new(metric: &dyn Metric, predictions: &Predictions) -> Self {
+        Self {
+            name: metric.name().to_string(),
+            value: metric.value(predictions),
+            interval: metric.interval(predictions),
+            items: predictions.len(),
+        }
+    }
+
+    /// `1 of 58 wrong` for the two metrics that count, the number of items for any other.
+    fn basis(&self) -> String {
+        let count = (self.value * self.items as f64).round();
+        match self.name.as_str() {
+            _ if self.items == 0 => "no items".to_string(),
+            name if name == ErrorRate.name() => format!("{count} of {} wrong", self.items),
+            name if name == Accuracy.name() => format!("{count} of {} right", self.items),
+            _ => format!("{} items", self.items),
+        }
+    }
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:.4} (", self.name, self.value)?;
+        if let Some(interval) = self.interval {
+            write!(f, "95 % interval {interval}, ")?;
+        }
+        write!(f, "{})", self.basis())
+    }
+}
+
+/// JSON has no NaN: `serde_json` writes it as `null`, and this reads it back.
+pub(crate) fn nan_from_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
