@@ -51,7 +51,7 @@ pub enum InsightError {
         sum: f64,
     },
     /// A file cannot be read.
-    #[error("cannot read {path}: {source}; check the path and its permissions")]
+    #[error("cannot read {path}; check the path and its permissions")]
     Read {
         /// The file.
         path: PathBuf,
@@ -59,7 +59,7 @@ pub enum InsightError {
         source: std::io::Error,
     },
     /// A file was read but does not hold what it should.
-    #[error("{path} is damaged or not a predictions file: {source}; write it again from its run")]
+    #[error("{path} is damaged or not a predictions file; write it again from its run")]
     Parse {
         /// The file.
         path: PathBuf,
@@ -67,7 +67,7 @@ pub enum InsightError {
         source: serde_json::Error,
     },
     /// A file cannot be written; what stood there before is untouched.
-    #[error("cannot write {path}: {source}; check that its folder exists, is writable, and has space left")]
+    #[error("cannot write {path}; check that its folder exists, is writable, and has space left")]
     Write {
         /// The file.
         path: PathBuf,

@@ -86,12 +86,13 @@ impl fmt::Display for MistakeWeight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.items {
             0 => write!(f, "there are no items to make a mistake on"),
+            1 => write!(f, "on 1 item one mistake is 100.0 points"),
             items => write!(f, "on {items} items one mistake is {} points", points(self.points)),
         }
     }
 }
 
-/// One decimal, and two where one would say nothing.
+/// One decimal, and two where one would say little.
 fn points(points: f64) -> String {
-    if points < 0.1 { format!("{points:.3}") } else { format!("{points:.1}") }
+    if points < 1.0 { format!("{points:.2}") } else { format!("{points:.1}") }
 }

@@ -1,18 +1,49 @@
-//! Metrics and interpretation of predictions.
+//! What a model said about a split in; metrics with intervals, and where the model goes wrong, out.
+//!
+//! [`Predictions`] are plain data: probabilities, targets and losses, one row per item, without a tensor. Everything
+//! else is computed from them, so a saved file tells the same as the run that wrote it:
+//!
+//! * a [`Metric`] gives one number, exact over the whole split; [`Measured`] adds its 95 % interval;
+//! * a [`ClassificationInterpretation`] gives the [`ConfusionMatrix`], the most confused labels and the top losses;
+//! * [`mistake_weight`] tells which differences are too small to mean anything.
+//!
+//! Numbers return as types; `Display` makes text of them, and serde makes JSON. Nothing here prints.
+//!
+//! ```
+//! use sciurus_insight::{ClassificationInterpretation, ErrorRate, ItemId, Measured, Predictions, Vocab};
+//!
+//! let vocab = Vocab::new(["grey", "red"].map(String::from));
+//! let items = (0..4).map(ItemId).collect();
+//! let paths = ["red/1.jpg", "red/2.jpg", "grey/3.jpg", "grey/4.jpg"].map(Into::into).into();
+//! let probabilities = vec![0.1, 0.9, 0.6, 0.4, 0.8, 0.2, 0.7, 0.3];
+//! let predictions = Predictions::from_probabilities(vocab, items, paths, probabilities, vec![1, 1, 0, 0])?;
+//!
+//! let measured = Measured::new(&ErrorRate, &predictions);
+//! assert_eq!(measured.to_string(), "error_rate 0.2500 (95 % interval 0.046 to 0.699, 1 of 4 wrong)");
+//!
+//! let interpretation = ClassificationInterpretation::new(predictions);
+//! assert_eq!(interpretation.top_losses(1)[0].path.to_str(), Some("red/2.jpg"));
+//! # Ok::<(), sciurus_insight::InsightError>(())
+//! ```
 
 mod data_stand_in;
 use data_stand_in as sciurus_data;
 
+mod confusion;
 mod error;
+mod interpretation;
 mod interval;
 mod json_file;
 mod measured;
 mod metric;
 mod predictions;
 mod softmax;
+mod table;
 
+pub use confusion::{ClassErrors, Confused, ConfusionMatrix};
 pub use data_stand_in::{ItemId, Vocab};
 pub use error::InsightError;
+pub use interpretation::{ClassificationInterpretation, InterpretationSummary, TopLoss, TopLossTable};
 pub use interval::{Interval, MistakeWeight, mistake_weight, wilson};
 pub use measured::Measured;
 pub use metric::{Accuracy, ErrorRate, Metric};

@@ -13,8 +13,8 @@ const SUM_TOLERANCE: f64 = 0.01;
 
 /// What a model said about every item of a split, in the split's order.
 ///
-/// Every list has one entry (or one row) per item. The fields are public to read; the constructors and
-/// [`load`](Self::load) are the only ways in, and check that everything fits together.
+/// Every list has one entry (or one row) per item. The constructors and [`load`](Self::load) are the only ways in, and
+/// check that everything fits together; whoever changes a field afterwards keeps it so.
 ///
 /// ```
 /// use sciurus_insight::{ItemId, Predictions, Vocab};
@@ -91,14 +91,14 @@ impl Predictions {
         logits: &[f32],
         targets: Vec<usize>,
     ) -> Result<Self, InsightError> {
-        let (probabilities, losses) = (logits.to_vec(), Vec::new());
+        let rows = logits.chunks(vocab.len().max(1));
+        let probabilities = rows.clone().flat_map(softmax::softmax).map(|p| p as f32).collect();
+        let losses = Vec::new();
         let mut predictions = Self { items, paths, vocab, probabilities, targets, losses, embeddings: None };
         predictions.check_shape()?;
-        let rows = || logits.chunks_exact(predictions.vocab.len().max(1));
-        let losses = rows().zip(&predictions.targets).map(|(row, &t)| softmax::cross_entropy(row, t) as f32);
-        let (losses, probabilities) =
-            (losses.collect(), rows().flat_map(softmax::softmax).map(|p| p as f32).collect());
-        (predictions.losses, predictions.probabilities) = (losses, probabilities);
+        let targets = predictions.targets.iter();
+        predictions.losses =
+            rows.zip(targets).map(|(row, &target)| softmax::cross_entropy(row, target) as f32).collect();
         predictions.check_values()?;
         Ok(predictions)
     }
