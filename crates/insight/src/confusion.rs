@@ -1,5 +1,6 @@
 //! Which class was taken for which: predictions in, counts, the most confused pairs and a table out.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -110,7 +111,7 @@ impl ConfusionMatrix {
             .flat_map(|target| self.taken_for(target))
             .filter(|pair| pair.count >= min)
             .collect();
-        pairs.sort_by_key(|pair| std::cmp::Reverse(pair.count));
+        pairs.sort_by_key(|pair| Reverse(pair.count));
         pairs
     }
 
@@ -177,16 +178,17 @@ impl ConfusionMatrix {
 
     /// One row per class, with what it was taken for.
     fn list(&self) -> Table {
-        let right = |heading| (heading, Align::Right);
-        let numbers = ["items", "wrong", "error"].map(right);
-        let mut columns = vec![("actual", Align::Left)];
-        columns.extend(numbers);
-        columns.push(("taken for", Align::Left));
-        let mut table = Table::new(columns);
+        let mut table = Table::new([
+            ("actual", Align::Left),
+            ("items", Align::Right),
+            ("wrong", Align::Right),
+            ("error", Align::Right),
+            ("taken for", Align::Left),
+        ]);
         for (class, errors) in self.per_class().into_iter().enumerate() {
-            table.row(list_row(&errors, &mut self.taken_for(class).collect::<Vec<_>>()));
+            table.row(list_row(&errors, self.taken_for(class).collect()));
         }
-        table.row(list_row(&self.total(), &mut []));
+        table.row(list_row(&self.total(), Vec::new()));
         table
     }
 
@@ -217,18 +219,15 @@ fn grid_row(errors: &ClassErrors, counts: impl Iterator<Item = usize>) -> Vec<St
     row
 }
 
-fn list_row(errors: &ClassErrors, taken_for: &mut [Confused]) -> Vec<String> {
-    taken_for.sort_by_key(|pair| std::cmp::Reverse(pair.count));
+fn list_row(errors: &ClassErrors, mut taken_for: Vec<Confused>) -> [String; 5] {
+    taken_for.sort_by_key(|pair| Reverse(pair.count));
     let name = |pair: &Confused| format!("{} {}", shorten(&pair.prediction, ROW_LABEL_WIDTH), pair.count);
     let mut named: Vec<String> = taken_for.iter().take(LISTED).map(name).collect();
     if taken_for.len() > LISTED {
         named.push(format!("{} more", taken_for.len() - LISTED));
     }
-    let numbers = [errors.items.to_string(), errors.wrong.to_string(), percent(errors)];
-    let mut row = vec![shorten(&errors.label, ROW_LABEL_WIDTH)];
-    row.extend(numbers);
-    row.push(named.join(", "));
-    row
+    let label = shorten(&errors.label, ROW_LABEL_WIDTH);
+    [label, errors.items.to_string(), errors.wrong.to_string(), percent(errors), named.join(", ")]
 }
 
 /// The error rate; a dash for a class that no item has.

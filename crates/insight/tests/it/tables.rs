@@ -95,6 +95,17 @@ fn confusion_of_labels_that_abbreviate_alike_is_a_list() {
 }
 
 #[test]
+fn a_list_names_the_three_labels_a_class_is_most_often_taken_for() {
+    let labels: Vec<String> = (1..=12).map(|i| format!("eastern squirrel {i:02}")).collect();
+    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+    let pairs = [(0, 5), (0, 1), (0, 7), (0, 7), (0, 2), (0, 0), (0, 5)];
+    let text = ConfusionMatrix::new(&predictions_of(&labels, &pairs)).to_string();
+    let first = "eastern squirrel 01      7      6  85.7 %  eastern squirrel 06 2, eastern squirrel 08 2, \
+                 eastern squirrel 02 1, 1 more";
+    assert_eq!(text.lines().nth(1), Some(first));
+}
+
+#[test]
 fn confusion_of_37_classes_is_a_list() {
     insta::assert_snapshot!(confusion_of(&PETS, 38));
 }
