@@ -20,7 +20,8 @@ pub enum InsightError {
     },
     /// A target is not a class of the vocabulary.
     #[error(
-        "{path}: its target is class {class}, but the vocabulary has {classes} classes; use the vocabulary the items were labelled with"
+        "{path}: its target is class {class}, but the vocabulary has {classes} classes; use the vocabulary the items \
+         were labelled with"
     )]
     UnknownClass {
         /// The image, relative to the data root.
@@ -32,7 +33,8 @@ pub enum InsightError {
     },
     /// A value is infinite or not a number.
     #[error(
-        "{path}: its {what} is not a finite number; train with a lower learning rate, or look whether the image is damaged"
+        "{path}: its {what} is not a finite number; train with a lower learning rate, or look whether the image is \
+         damaged"
     )]
     NotFinite {
         /// The image, relative to the data root.
@@ -42,7 +44,8 @@ pub enum InsightError {
     },
     /// A row of probabilities is not a distribution over the classes.
     #[error(
-        "{path}: its probabilities are not all in 0..1 with sum 1 (sum {sum}); pass logits to `Predictions::from_logits`"
+        "{path}: its probabilities are not all in 0..1 with sum 1 (sum {sum}); pass logits to \
+         `Predictions::from_logits`"
     )]
     NotProbabilities {
         /// The image, relative to the data root.

@@ -71,9 +71,11 @@ impl Predictions {
         let mut predictions =
             Self { items, paths, vocab, probabilities, targets, losses: Vec::new(), embeddings: None };
         predictions.check_shape()?;
-        predictions.losses = (0..predictions.len())
-            .map(|i| -predictions.row(i)[predictions.targets[i]].max(f32::MIN_POSITIVE).ln())
-            .collect();
+        // Subtracted from 0 rather than negated: a certain and right prediction has loss 0, not -0.
+        let loss = |(i, &target): (usize, &usize)| {
+            0.0 - predictions.row(i)[target].clamp(f32::MIN_POSITIVE, 1.0).ln()
+        };
+        predictions.losses = predictions.targets.iter().enumerate().map(loss).collect();
         predictions.check_values()?;
         Ok(predictions)
     }

@@ -116,6 +116,16 @@ fn a_certain_mistake_has_a_finite_loss() {
 }
 
 #[test]
+fn a_certain_and_right_prediction_has_loss_0_without_a_sign() {
+    let (items, paths) = names(2);
+    let vocab = Vocab::new(["grey".to_string(), "red".to_string()]);
+    let probabilities = vec![1.0, 0.0, 1.000_001, 0.0];
+    let predictions =
+        Predictions::from_probabilities(vocab, items, paths, probabilities, vec![0, 0]).unwrap();
+    assert_eq!(format!("{:?}", predictions.losses), "[0.0, 0.0]");
+}
+
+#[test]
 fn ties_go_to_the_first_class() {
     let (items, paths) = names(1);
     let vocab = Vocab::new(["a", "b", "c"].map(String::from));

@@ -64,6 +64,13 @@ proptest! {
     }
 
     #[test]
+    fn wilson_of_none_and_of_all_ends_exactly_at_0_and_1(n in 1_usize..5000) {
+        prop_assert_eq!(wilson(0, n).low, 0.0);
+        prop_assert_eq!(wilson(n, n).high, 1.0);
+        prop_assert_eq!(wilson(n + 1, n), wilson(n, n));
+    }
+
+    #[test]
     fn wilson_of_failures_mirrors_that_of_successes((k, n) in (1_usize..5000).prop_flat_map(|n| (0..=n, Just(n)))) {
         let (right, wrong) = (wilson(k, n), wilson(n - k, n));
         prop_assert!((right.low - (1.0 - wrong.high)).abs() < 1e-12);
