@@ -1,0 +1,207 @@
+//! From a file's bytes to pixels. In: bytes, and limits that a hostile file cannot exceed. Out: an upright 8-bit RGB
+//! image, or the reason why there is none.
+
+use crate::format::{jpeg_is_complete, recognise};
+use crate::skip::SkipReason;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{self, Cursor, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+pub use image::RgbImage;
+
+/// How much a single file may cost. A small file can claim to be a huge image (a "decompression bomb").
+///
+/// | Name | Default | Meaning |
+/// |---|---|---|
+/// | `max_pixels` | 100,000,000 | width × height that the header may claim |
+/// | `max_file_bytes` | 256 MiB | size of the file |
+/// | `max_memory_bytes` | 1 GiB | what the decoder may allocate for the pixels and its own buffers |
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DecodeLimits {
+    /// Most pixels (width × height).
+    pub max_pixels: u64,
+    /// Largest file, in bytes.
+    pub max_file_bytes: u64,
+    /// Most memory that the decoder may allocate, in bytes.
+    pub max_memory_bytes: u64,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        Self { max_pixels: 100_000_000, max_file_bytes: 256 << 20, max_memory_bytes: 1 << 30 }
+    }
+}
+
+/// Decodes an image, by its content: JPEG (also CMYK), PNG, WebP, GIF (its first frame), BMP or TIFF.
+///
+/// The EXIF orientation is applied, transparency is blended over white, 16 bits are rounded to 8. An animation gives
+/// its first frame. Bytes after the end of the image are ignored.
+///
+/// # Errors
+///
+/// Says why the bytes are no usable image; a file that is cut short is [`SkipReason::Truncated`], never half a photo.
+///
+/// ```
+/// use sciurus_data::{DecodeLimits, decode};
+///
+/// // The smallest BMP: one red pixel, 24 bits.
+/// let mut bmp = b"BM\x3a\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\x18\0".to_vec();
+/// bmp.extend([0; 24]);
+/// bmp.extend([0, 0, 255, 0]);
+/// let image = decode(&bmp, &DecodeLimits::default())?;
+/// assert_eq!(image.get_pixel(0, 0).0, [255, 0, 0]);
+/// # Ok::<(), sciurus_data::SkipReason>(())
+/// ```
+pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, SkipReason> {
+    guarded(|| {
+        let (mut decoder, header) = open(bytes, limits)?;
+        decoder.set_limits(memory_limits(limits)).map_err(|error| reason(&error, limits))?;
+        let mut image = DynamicImage::from_decoder(decoder).map_err(|error| reason(&error, limits))?;
+        image.apply_orientation(header.orientation);
+        Ok(over_white(image))
+    })
+}
+
+/// Reads and decodes a file; see [`decode`].
+///
+/// # Errors
+///
+/// Also when the file cannot be read or is larger than the limit.
+pub fn decode_file(path: impl AsRef<Path>, limits: &DecodeLimits) -> Result<RgbImage, SkipReason> {
+    decode(&read_file(path.as_ref(), limits)?, limits)
+}
+
+/// Reads a regular file within the limits.
+pub(crate) fn read_file(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, SkipReason> {
+    let read = || -> io::Result<Result<Vec<u8>, SkipReason>> {
+        // Opening a pipe would wait for its writer, so the kind of file is asked first.
+        let metadata = std::fs::metadata(path)?;
+        if !metadata.is_file() {
+            return Ok(Err(SkipReason::NotAFile));
+        }
+        let limit = limits.max_file_bytes;
+        if metadata.len() > limit {
+            return Ok(Err(SkipReason::TooManyBytes { bytes: metadata.len(), limit }));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
+        File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+        Ok(Ok(bytes))
+    };
+    read().unwrap_or_else(|error| Err(SkipReason::from(&error)))
+}
+
+/// What a file's header says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Header {
+    /// Width and height in pixels, upright.
+    pub(crate) size: (u32, u32),
+    orientation: Orientation,
+}
+
+/// Reads the header and checks it against the limits, without decoding any pixel.
+pub(crate) fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<Header, SkipReason> {
+    guarded(|| open(bytes, limits).map(|(_, header)| header))
+}
+
+/// A decoder that has read its header, which is within the limits.
+fn open<'a>(
+    bytes: &'a [u8],
+    limits: &DecodeLimits,
+) -> Result<(Box<dyn ImageDecoder + 'a>, Header), SkipReason> {
+    let format = recognise(bytes)?;
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(memory_limits(limits));
+    let mut decoder = reader.into_decoder().map_err(|error| reason(&error, limits))?;
+    let (width, height) = decoder.dimensions();
+    let limit = limits.max_pixels;
+    if u64::from(width) * u64::from(height) > limit {
+        return Err(SkipReason::TooManyPixels { width, height, limit });
+    }
+    if width == 0 || height == 0 {
+        return Err(SkipReason::Corrupt { detail: format!("it claims to be {width} x {height} pixels") });
+    }
+    if decoder.total_bytes() > limits.max_memory_bytes {
+        return Err(SkipReason::TooMuchMemory { limit: limits.max_memory_bytes });
+    }
+    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
+        return Err(SkipReason::Truncated);
+    }
+    // A TIFF file is itself laid out as an EXIF block. A broken EXIF block must not cost the photo.
+    let orientation = match format {
+        ImageFormat::Tiff => Orientation::from_exif_chunk(bytes),
+        _ => decoder.orientation().ok(),
+    };
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+    let size = if swaps_sides(orientation) { (height, width) } else { (width, height) };
+    Ok((Box::new(decoder), Header { size, orientation }))
+}
+
+fn swaps_sides(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
+}
+
+fn memory_limits(limits: &DecodeLimits) -> Limits {
+    let mut memory = Limits::no_limits();
+    memory.max_alloc = Some(limits.max_memory_bytes);
+    memory
+}
+
+/// Runs a decoder such that its panic becomes a reason to skip the file.
+///
+/// Decoders parse hostile bytes and are not ours; one that trips over an index must not end a run of many hours. This
+/// is the only place where a panic is caught. Nothing of the decoder is used afterwards, so no broken state survives.
+fn guarded<T>(work: impl FnOnce() -> Result<T, SkipReason>) -> Result<T, SkipReason> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(SkipReason::DecoderFailed { detail: text.unwrap_or_else(|| "no message".to_owned()) })
+    })
+}
+
+fn reason(error: &ImageError, limits: &DecodeLimits) -> SkipReason {
+    if ends_early(error) {
+        return SkipReason::Truncated;
+    }
+    match error {
+        ImageError::Limits(_) => SkipReason::TooMuchMemory { limit: limits.max_memory_bytes },
+        ImageError::Unsupported(error) => SkipReason::UnsupportedFormat { format: error.to_string() },
+        other => SkipReason::Corrupt { detail: other.to_string() },
+    }
+}
+
+/// Whether a decoder ran out of bytes: somewhere in its chain of causes is an unexpected end of file.
+fn ends_early(error: &ImageError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<io::Error>();
+        if io.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Blends transparency over white, as a browser shows it; hidden colours under full transparency stay hidden.
+fn over_white(image: DynamicImage) -> RgbImage {
+    if !image.color().has_alpha() {
+        return image.into_rgb8();
+    }
+    let image = image.into_rgba8();
+    let (width, height) = image.dimensions();
+    let blend = |colour: u8, alpha: u8| {
+        let (colour, alpha) = (u32::from(colour), u32::from(alpha));
+        ((colour * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+    };
+    let pixels = image.pixels().flat_map(|pixel| {
+        let [red, green, blue, alpha] = pixel.0;
+        [blend(red, alpha), blend(green, alpha), blend(blue, alpha)]
+    });
+    RgbImage::from_raw(width, height, pixels.collect()).unwrap_or_default()
+}

@@ -1,0 +1,162 @@
+//! What can go wrong with a whole data set (a single bad file is a [`Skipped`](crate::Skipped) instead).
+//! Each message names the path and says what to do.
+
+use crate::item::Split;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a data set or a loader could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The folder does not exist.
+    #[error("{} does not exist; check the spelling of the folder", path.display())]
+    FolderMissing {
+        /// The folder that was asked for.
+        path: PathBuf,
+    },
+    /// The path names a file.
+    #[error("{} is a file, not a folder; give the folder that holds one folder of images per class", path.display())]
+    NotAFolder {
+        /// The path that was asked for.
+        path: PathBuf,
+    },
+    /// The folder cannot be listed.
+    #[error("cannot list {}; allow your user to read it", path.display())]
+    FolderUnreadable {
+        /// The folder.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// There are no folders in the folder.
+    #[error(
+        "no class folders in {}; put the images of each class into a folder named after the class, such as {}",
+        path.display(), path.join("red squirrel").display()
+    )]
+    NoClassFolders {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The images lie in the folder itself.
+    #[error(
+        "{images} images lie directly in {}, so they have no labels; move the images of each class into a folder \
+         named after the class, such as {}",
+        path.display(), path.join("red squirrel").display()
+    )]
+    ImagesWithoutClassFolders {
+        /// The folder.
+        path: PathBuf,
+        /// How many images lie in it.
+        images: usize,
+    },
+    /// A classifier needs at least two classes.
+    #[error("only one class, `{label}`, in {}; add a folder of images for at least one more class", path.display())]
+    OnlyOneClass {
+        /// The folder.
+        path: PathBuf,
+        /// The only label.
+        label: String,
+    },
+    /// A class folder holds no image that can be read.
+    #[error(
+        "no readable image in class folder {} ({skipped} files skipped{}); add images, or let the folder's name \
+         begin with _ to leave it out", path.display(), first_reason(reason)
+    )]
+    EmptyClass {
+        /// The class folder.
+        path: PathBuf,
+        /// How many files in it were skipped.
+        skipped: usize,
+        /// Why the first of them was skipped.
+        reason: Option<String>,
+    },
+    /// A class with one image cannot have it both in train and in valid.
+    #[error(
+        "class `{label}` in {} has only one readable image; it needs at least two, one to learn from and one to \
+         measure with", path.display()
+    )]
+    TooFewImages {
+        /// The data set's folder.
+        path: PathBuf,
+        /// The label.
+        label: String,
+    },
+    /// The share of validation images is not a share.
+    #[error("valid_fraction is {valid_fraction}; choose a number above 0 and below 1, such as 0.2")]
+    ValidFraction {
+        /// What was asked for.
+        valid_fraction: f64,
+    },
+    /// A split has no images.
+    #[error("no {split} images in {}; add images or choose another way to split", path.display())]
+    EmptySplit {
+        /// The data set's folder.
+        path: PathBuf,
+        /// The empty split.
+        split: Split,
+    },
+    /// Train and valid folders hold different classes.
+    #[error(
+        "{} and {} hold different classes: {}; give both the same class folders", train.display(), other.display(),
+        labels.join(", ")
+    )]
+    ClassesDiffer {
+        /// The train folder.
+        train: PathBuf,
+        /// The valid or test folder.
+        other: PathBuf,
+        /// The labels that only one of them has.
+        labels: Vec<String>,
+    },
+    /// `Splitter::Folder` without split folders.
+    #[error(
+        "{} has no train and valid folders to split by; make {} and {}, or split by a fraction instead",
+        path.display(), path.join("train").display(), path.join("valid").display()
+    )]
+    NoSplitFolders {
+        /// The data set's folder.
+        path: PathBuf,
+    },
+    /// Two folders that both claim to be the validation set.
+    #[error("{} has both a valid and a val folder; rename or merge one of them", path.display())]
+    TwoValidFolders {
+        /// The data set's folder.
+        path: PathBuf,
+    },
+    /// An option with a value that makes no sense.
+    #[error("{option} is {value}; {advice}")]
+    Option {
+        /// Name of the option.
+        option: &'static str,
+        /// What was asked for.
+        value: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// The batches in the queue would not fit into memory.
+    #[error(
+        "the queue of batches needs {needed} bytes of {available} bytes of memory; choose a smaller batch_size, \
+         image_size or queue"
+    )]
+    BatchesTooLarge {
+        /// Bytes that the queue needs at most.
+        needed: u64,
+        /// Bytes of memory that the machine has.
+        available: u64,
+    },
+    /// The threads could not be started.
+    #[error("cannot start {threads} threads; choose fewer threads")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// What the operating system said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+fn first_reason(reason: &Option<String>) -> String {
+    reason.as_ref().map(|reason| format!(", the first because: {reason}")).unwrap_or_default()
+}

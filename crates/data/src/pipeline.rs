@@ -1,0 +1,258 @@
+//! The way from a photo to the numbers that a model sees. In: what a model expects ([`Preprocessing`]) and how photos
+//! are varied in training ([`Augmentation`]). Out: a [`Pipeline`].
+
+use crate::augment::AugTransforms;
+use crate::crop::{Flip, RandomCrop};
+use crate::decode::RgbImage;
+use crate::item::ContentHash;
+use crate::normalize::Normalize;
+use crate::resize::{Resize, ResizeMethod, ResizeShorter};
+use crate::seed::{Rng, Seed, purpose};
+use crate::transform::Transform;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How photos become what a model expects. It travels with the model's weights, so that the model that was measured is
+/// the model that predicts.
+///
+/// ```
+/// use sciurus_data::{Preprocessing, RgbImage};
+///
+/// let preprocessing = Preprocessing { image_size: 160, ..Preprocessing::default() };
+/// let pixels = preprocessing.pipeline().tensor(RgbImage::new(640, 480));
+/// assert_eq!(pixels.len(), 3 * 160 * 160);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Preprocessing {
+    /// Width and height in pixels of what the model sees.
+    pub image_size: usize,
+    /// How a photo becomes a square.
+    pub resize_method: ResizeMethod,
+    /// The statistics that the model expects.
+    pub normalize: Normalize,
+}
+
+impl Default for Preprocessing {
+    /// 224 pixels, cropped, ImageNet's statistics.
+    fn default() -> Self {
+        Self { image_size: 224, resize_method: ResizeMethod::Crop, normalize: Normalize::imagenet() }
+    }
+}
+
+impl Preprocessing {
+    /// The pipeline for validation and prediction: nothing random.
+    #[must_use]
+    pub fn pipeline(&self) -> Pipeline {
+        let resize = Resize { size: self.image_size, method: self.resize_method };
+        Pipeline::new(self.image_size, self.normalize).once(resize)
+    }
+}
+
+/// How photos are varied in training. In JSON: `"none"`, `"flip"` or `{"standard": {"max_rotate": 20.0}}`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Augmentation {
+    /// Only the random place of the crop.
+    None,
+    /// Mirrored half of the time.
+    #[default]
+    Flip,
+    /// fastai's `aug_transforms`. The pipeline sets its `size`.
+    Standard(AugTransforms),
+}
+
+/// Transforms that are done once per photo and kept, transforms that are done anew in every epoch, and the
+/// normalisation at the end. What comes out is always `[3, image_size, image_size]`.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    image_size: usize,
+    once: Vec<Arc<dyn Transform>>,
+    each_epoch: Vec<Arc<dyn Transform>>,
+    normalize: Normalize,
+}
+
+/// One step of a pipeline, as `inspect` shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The transform and its settings.
+    pub name: String,
+    /// Width in pixels after the step.
+    pub width: usize,
+    /// Height in pixels after the step.
+    pub height: usize,
+    /// Smallest and greatest value after the step: 0..=255 before the normalisation.
+    pub values: (f32, f32),
+}
+
+impl Pipeline {
+    /// A pipeline without transforms; photos are squeezed to the image size.
+    #[must_use]
+    pub fn new(image_size: usize, normalize: Normalize) -> Self {
+        Self { image_size: image_size.max(1), once: Vec::new(), each_epoch: Vec::new(), normalize }
+    }
+
+    /// The pipeline for training.
+    ///
+    /// For `Crop`, the photo is kept with its shorter side at the image size (with [`Augmentation::Standard`] at 460 for
+    /// an image size of 224, but never enlarged), and every epoch takes another square of it. For `Squish` and `Pad`
+    /// the square is kept.
+    #[must_use]
+    pub fn train(preprocessing: &Preprocessing, augmentation: &Augmentation) -> Self {
+        let Preprocessing { image_size: size, resize_method: method, normalize } = *preprocessing;
+        let pipeline = Self::new(size, normalize);
+        let standard = matches!(augmentation, Augmentation::Standard(_));
+        let pipeline = match method {
+            ResizeMethod::Crop if standard => {
+                let presized = (size as f64 * 460.0 / 224.0).round() as usize;
+                pipeline.once(ResizeShorter { size: presized, enlarge: false })
+            }
+            ResizeMethod::Crop => {
+                pipeline.once(ResizeShorter { size, enlarge: true }).each_epoch(RandomCrop { size })
+            }
+            ResizeMethod::Squish | ResizeMethod::Pad => pipeline.once(Resize { size, method }),
+        };
+        match augmentation {
+            Augmentation::None => pipeline,
+            Augmentation::Flip => pipeline.each_epoch(Flip::default()),
+            Augmentation::Standard(transforms) => pipeline.each_epoch(transforms.size(size)),
+        }
+    }
+
+    /// Adds a transform whose result is kept. Its random numbers are the same for every photo.
+    #[must_use]
+    pub fn once(mut self, transform: impl Transform + 'static) -> Self {
+        self.once.push(Arc::new(transform));
+        self
+    }
+
+    /// Adds a transform that is done anew in every epoch.
+    #[must_use]
+    pub fn each_epoch(mut self, transform: impl Transform + 'static) -> Self {
+        self.each_epoch.push(Arc::new(transform));
+        self
+    }
+
+    /// Width and height in pixels of what comes out.
+    #[must_use]
+    pub fn image_size(&self) -> usize {
+        self.image_size
+    }
+
+    /// How values are normalised.
+    #[must_use]
+    pub fn normalize(&self) -> &Normalize {
+        &self.normalize
+    }
+
+    /// Does what is done once per photo.
+    #[must_use]
+    pub fn prepare(&self, image: RgbImage) -> RgbImage {
+        let rng = &mut Seed(0).rng(&[purpose::ONCE]);
+        self.once.iter().fold(image, |image, transform| transform.apply(image, rng))
+    }
+
+    /// Does what is done anew in every epoch to a prepared photo. The result is a square of the image size.
+    #[must_use]
+    pub fn finish(&self, prepared: RgbImage, rng: &mut Rng) -> RgbImage {
+        let image = self.each_epoch.iter().fold(prepared, |image, transform| transform.apply(image, rng));
+        self.last_resize().apply(image, rng)
+    }
+
+    /// A custom pipeline may end with another size, and then its images are squeezed; otherwise this changes nothing.
+    fn last_resize(&self) -> Resize {
+        Resize { size: self.image_size, method: ResizeMethod::Squish }
+    }
+
+    /// Prepares, finishes and normalises a photo without randomness: `[3, image_size, image_size]`, for prediction.
+    #[must_use]
+    pub fn tensor(&self, image: RgbImage) -> Vec<f32> {
+        let rng = &mut Seed(0).rng(&[purpose::ONCE]);
+        let image = self.finish(self.prepare(image), rng);
+        let mut pixels = vec![0.0; self.values()];
+        self.normalize.write(&image, &mut pixels);
+        pixels
+    }
+
+    /// How many values an image has: 3 × image size × image size.
+    #[must_use]
+    pub fn values(&self) -> usize {
+        3 * self.image_size * self.image_size
+    }
+
+    /// Goes through all steps with one photo and tells its size and values after each, for `inspect`.
+    #[must_use]
+    pub fn walk(&self, image: RgbImage, rng: &mut Rng) -> Vec<Step> {
+        let mut steps = vec![Step::of("photo".to_owned(), &image)];
+        let mut image = image;
+        for transform in self.once.iter().chain(&self.each_epoch) {
+            image = transform.apply(image, rng);
+            steps.push(Step::of(transform.name(), &image));
+        }
+        if image.dimensions() != (self.image_size as u32, self.image_size as u32) {
+            image = self.last_resize().apply(image, rng);
+            steps.push(Step::of(self.last_resize().name(), &image));
+        }
+        let mut pixels = vec![0.0; self.values()];
+        self.normalize.write(&image, &mut pixels);
+        let last =
+            Step { values: range(pixels.into_iter()), ..Step::of(format!("{:?}", self.normalize), &image) };
+        steps.push(last);
+        steps
+    }
+
+    /// Identifies what is done once per photo, to find kept pixels again.
+    pub(crate) fn once_key(&self) -> ContentHash {
+        ContentHash::of(format!("{:?}", self.once).as_bytes())
+    }
+}
+
+impl Step {
+    fn of(name: String, image: &RgbImage) -> Self {
+        let values = range(image.iter().map(|&value| f32::from(value)));
+        Self { name, width: image.width() as usize, height: image.height() as usize, values }
+    }
+}
+
+fn range(values: impl Iterator<Item = f32>) -> (f32, f32) {
+    values
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), value| (least.min(value), most.max(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn augmentation_has_a_readable_json_form() {
+        let json = |augmentation: &Augmentation| serde_json::to_string(augmentation).unwrap();
+        assert_eq!(json(&Augmentation::None), r#""none""#);
+        let standard: Augmentation = serde_json::from_str(r#"{"standard": {"max_rotate": 20.0}}"#).unwrap();
+        assert_eq!(standard, Augmentation::Standard(AugTransforms::default().max_rotate(20.0)));
+    }
+
+    #[test]
+    fn every_pipeline_ends_with_the_image_size() {
+        let photo = RgbImage::from_fn(100, 70, |x, y| [x as u8, y as u8, 0].into());
+        for resize_method in [ResizeMethod::Crop, ResizeMethod::Squish, ResizeMethod::Pad] {
+            let preprocessing = Preprocessing { image_size: 48, resize_method, ..Preprocessing::default() };
+            let standard = Augmentation::Standard(AugTransforms::default());
+            let train = [Augmentation::None, Augmentation::Flip, standard];
+            let train = train.map(|augmentation| Pipeline::train(&preprocessing, &augmentation));
+            for pipeline in train.iter().chain([&preprocessing.pipeline()]) {
+                let steps = pipeline.walk(photo.clone(), &mut Seed(1).rng(&[]));
+                let last = steps.last().unwrap();
+                assert_eq!((last.width, last.height), (48, 48), "{steps:?}");
+                assert!(last.name.starts_with("Normalize") && last.values.0 < 0.0 && last.values.1 > 0.0);
+                assert_eq!(pipeline.tensor(photo.clone()).len(), pipeline.values());
+            }
+        }
+    }
+
+    #[test]
+    fn standard_augmentation_keeps_pixels_to_crop_from_but_never_enlarges() {
+        let train =
+            Pipeline::train(&Preprocessing::default(), &Augmentation::Standard(AugTransforms::default()));
+        assert_eq!(train.prepare(RgbImage::new(1000, 800)).dimensions(), (575, 460));
+        assert_eq!(train.prepare(RgbImage::new(300, 200)).dimensions(), (300, 200));
+    }
+}

@@ -1,0 +1,125 @@
+//! Why a file is left out of a data set or of a batch, in words that a photographer understands.
+//! In: what the scan or the decoder found. Out: [`Skipped`] with a [`SkipReason`], plain data to count and to show.
+
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::PathBuf;
+
+/// A file that was not used, and why. One bad image never stops a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Path relative to the data set's root.
+    pub path: PathBuf,
+    /// Why the file was not used.
+    pub reason: SkipReason,
+}
+
+/// Why a file was not used. `Display` is meant for the user.
+///
+/// ```
+/// use sciurus_data::{DecodeLimits, SkipReason, decode};
+///
+/// let reason = decode(b"<!DOCTYPE html><title>404</title>", &DecodeLimits::default()).unwrap_err();
+/// assert_eq!(reason, SkipReason::WebPage);
+/// assert_eq!(
+///     reason.to_string(),
+///     "not an image: it looks like a web page (HTML); download the photo itself"
+/// );
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// The file has no bytes.
+    #[error("empty file (0 bytes)")]
+    Empty,
+    /// HTML saved under an image's name, as a failed download often is.
+    #[error("not an image: it looks like a web page (HTML); download the photo itself")]
+    WebPage,
+    /// Readable text.
+    #[error("text, not an image")]
+    Text,
+    /// A picture or document in a format that is recognised but cannot be read.
+    #[error("{format} cannot be read; save the photo as JPEG or PNG")]
+    UnsupportedFormat {
+        /// Name of the format, such as `HEIC`.
+        format: String,
+    },
+    /// The content is of no known image format.
+    #[error("not an image, or of an unknown format; JPEG, PNG, WebP, GIF, BMP and TIFF can be read")]
+    UnknownFormat,
+    /// The file ends before its picture does.
+    #[error("the file is cut short: its picture data ends early; download or copy it again")]
+    Truncated,
+    /// The decoder could not make sense of the file.
+    #[error("the image is damaged: {detail}")]
+    Corrupt {
+        /// What the decoder said.
+        detail: String,
+    },
+    /// The decoder crashed; the run goes on.
+    #[error("the image is damaged: it made the decoder fail ({detail})")]
+    DecoderFailed {
+        /// What the decoder said.
+        detail: String,
+    },
+    /// More pixels than [`DecodeLimits::max_pixels`](crate::DecodeLimits::max_pixels).
+    #[error("too many pixels: {width} x {height} is above the limit of {limit} pixels")]
+    TooManyPixels {
+        /// Width in pixels, as the header says.
+        width: u32,
+        /// Height in pixels, as the header says.
+        height: u32,
+        /// The limit in pixels.
+        limit: u64,
+    },
+    /// More bytes than [`DecodeLimits::max_file_bytes`](crate::DecodeLimits::max_file_bytes).
+    #[error("the file is too large: {bytes} bytes is above the limit of {limit} bytes")]
+    TooManyBytes {
+        /// Size of the file in bytes.
+        bytes: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// Decoding needs more than [`DecodeLimits::max_memory_bytes`](crate::DecodeLimits::max_memory_bytes).
+    #[error("decoding the image needs more memory than the limit of {limit} bytes")]
+    TooMuchMemory {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The operating system refuses to let this user read the file.
+    #[error("permission denied; allow your user to read the file")]
+    PermissionDenied,
+    /// The file is gone, or a link that leads nowhere.
+    #[error("file not found: it was moved or deleted, or it is a link that leads nowhere")]
+    NotFound,
+    /// A pipe, socket or device.
+    #[error("not a regular file")]
+    NotAFile,
+    /// Any other failure to read.
+    #[error("the file could not be read: {detail}")]
+    Unreadable {
+        /// What the operating system said.
+        detail: String,
+    },
+    /// The name is not valid Unicode, so it could not be written to a report or plan.
+    #[error("the file's name is not valid text (UTF-8); rename the file")]
+    NameNotText,
+    /// An image beside the class folders, so without a label.
+    #[error("the image lies in no class folder, so it has no label; move it into one")]
+    OutsideClassFolder,
+    /// The content is not what was listed when the data set was built.
+    #[error("the file was changed after the data set was listed; start again to use it")]
+    Changed,
+}
+
+impl From<&io::Error> for SkipReason {
+    fn from(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Self::PermissionDenied,
+            io::ErrorKind::NotFound => Self::NotFound,
+            io::ErrorKind::UnexpectedEof => Self::Truncated,
+            _ => Self::Unreadable { detail: error.to_string() },
+        }
+    }
+}
