@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::sciurus_data::Vocab;
+use sciurus_data::Vocab;
 use serde::{Deserialize, Serialize};
 use unicode_width::UnicodeWidthStr;
 

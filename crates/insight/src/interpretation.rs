@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::sciurus_data::ItemId;
+use sciurus_data::ItemId;
 use serde::{Deserialize, Serialize};
 
 use crate::measured::nan_from_null;

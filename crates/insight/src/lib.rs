@@ -26,8 +26,6 @@
 //! # Ok::<(), sciurus_insight::InsightError>(())
 //! ```
 
-mod data_stand_in;
-use data_stand_in as sciurus_data;
 
 mod confusion;
 mod error;
@@ -41,7 +39,7 @@ mod softmax;
 mod table;
 
 pub use confusion::{ClassErrors, Confused, ConfusionMatrix};
-pub use data_stand_in::{ItemId, Vocab};
+pub use sciurus_data::{ItemId, Vocab};
 pub use error::InsightError;
 pub use interpretation::{ClassificationInterpretation, InterpretationSummary, TopLoss, TopLossTable};
 pub use interval::{Interval, MistakeWeight, mistake_weight, wilson};

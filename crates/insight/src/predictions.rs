@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::sciurus_data::{ItemId, Vocab};
+use sciurus_data::{ItemId, Vocab};
 use serde::{Deserialize, Serialize};
 
 use crate::{InsightError, json_file, softmax};
