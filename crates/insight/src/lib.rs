@@ -26,7 +26,6 @@
 //! # Ok::<(), sciurus_insight::InsightError>(())
 //! ```
 
-
 mod confusion;
 mod error;
 mod interpretation;
@@ -39,10 +38,10 @@ mod softmax;
 mod table;
 
 pub use confusion::{ClassErrors, Confused, ConfusionMatrix};
-pub use sciurus_data::{ItemId, Vocab};
 pub use error::InsightError;
 pub use interpretation::{ClassificationInterpretation, InterpretationSummary, TopLoss, TopLossTable};
 pub use interval::{Interval, MistakeWeight, mistake_weight, wilson};
 pub use measured::Measured;
 pub use metric::{Accuracy, ErrorRate, Metric};
 pub use predictions::{Embeddings, Predictions};
+pub use sciurus_data::{ItemId, Vocab};
