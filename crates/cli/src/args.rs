@@ -1,0 +1,340 @@
+//! What can be typed: the verbs, their options, defaults, units and examples.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use sciurus::data::{Augmentation, ResizeMethod, Splitter};
+use sciurus::{Arch, Device, TrainSettings, WeightSource};
+
+const ABOUT: &str = "\
+Sciurus turns a folder of photos into a trained, measured image classifier.
+
+Put the photos of each class into a folder of their own:
+
+  squirrels/red/*.jpg
+  squirrels/grey/*.jpg
+
+then train, look at the mistakes, and use the model:
+
+  sciurus inspect squirrels
+  sciurus train squirrels
+  sciurus interpret runs/squirrels-...
+  sciurus predict runs/squirrels-.../model.sciurus photo.jpg
+
+No photos at hand? `sciurus demo` draws some and trains on them in under a minute, without a network.";
+
+const AFTER: &str = "\
+Exit codes: 0 done, 1 done and something was found (unreadable files, say), 2 failed.
+Every verb takes --json for programs to read.";
+
+/// From a folder of photos to a trained, measured image classifier.
+#[derive(Debug, Parser)]
+#[command(name = "sciurus", version, about, long_about = ABOUT, after_help = AFTER, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Fine-tune a pretrained network on a folder of photos
+    Train(TrainArgs),
+    /// Look at a folder of photos before training: classes, sizes, split, what is left out and why
+    Inspect(InspectArgs),
+    /// Show where a trained model is wrong: confusion matrix, most confused classes, top losses
+    Interpret(InterpretArgs),
+    /// Classify photos with a trained model
+    Predict(PredictArgs),
+    /// Draw some pictures, train a small network on them and show it all, with no network and no download
+    Demo(DemoArgs),
+}
+
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  sciurus train squirrels
+      ResNet-18, one epoch with a frozen body, then 4 with the whole model; a fifth of the photos measures it.
+  sciurus train squirrels --arch squeezenet1_1 --epochs 8 --augment standard
+      A small, fast network, longer, with photos that vary from epoch to epoch.
+  SCIURUS_MODELS=/mnt/weights sciurus train squirrels
+      Pretrained weights from a folder, on a machine without a network.
+  sciurus train pictures --no-pretrained --arch resnet10_narrow --image-size 64 --epochs 20
+      From random weights, on small pictures.
+
+Photos lie in a folder per class, or in train/ and valid/ (or val/) with a folder per class in each. Folders that begin
+with _ or . are left out. Files that are no readable photos are named and left out; nothing is ever deleted.
+
+The run folder holds run.json (all settings), history.csv (the table), events.jsonl (everything that happened),
+predictions.json (the validation photos, with losses) and model.sciurus (the model, for `sciurus predict`).";
+
+#[derive(Debug, Args)]
+#[command(after_help = TRAIN_EXAMPLES)]
+pub(crate) struct TrainArgs {
+    /// Photos, in a folder per class
+    pub(crate) folder: PathBuf,
+    /// Network: resnet18, resnet34, squeezenet1_1, resnet10_narrow
+    #[arg(long, default_value_t = Arch::ResNet18)]
+    arch: Arch,
+    /// Epochs with the whole network training
+    #[arg(long, default_value_t = 4)]
+    epochs: usize,
+    /// Epochs before them that train only the head (and norm layers); none with --no-pretrained
+    #[arg(long, default_value_t = 1)]
+    freeze_epochs: usize,
+    /// Highest learning rate of the head [default: 0.002, or 0.001 with --no-pretrained]
+    #[arg(long = "lr", value_name = "RATE")]
+    learning_rate: Option<f64>,
+    /// Images in a batch
+    #[arg(long, default_value_t = 64, value_name = "IMAGES")]
+    batch_size: usize,
+    /// Side of the square that the network sees
+    #[arg(long, default_value_t = 224, value_name = "PIXELS")]
+    image_size: usize,
+    /// How a photo becomes a square: cut (crop), distorted (squish) or with mirrored borders (pad)
+    #[arg(long, value_enum, default_value_t = Resize::Crop)]
+    resize: Resize,
+    /// How training photos vary: not at all, mirrored, or fastai's aug_transforms
+    #[arg(long, value_enum, default_value_t = Augment::None)]
+    augment: Augment,
+    /// Which photos measure the model [default: by folder if there are train/valid folders, else stratified]
+    #[arg(long, value_enum)]
+    split: Option<Split>,
+    /// Share of the photos that measures the model (0 to 1)
+    #[arg(long, default_value_t = 0.2, value_name = "SHARE")]
+    valid_fraction: f64,
+    /// Seed of everything random: the same seed, photos and program give the same model
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// Pretrained weights from this file (.safetensors, .pth) [default: SCIURUS_MODELS, else torchvision's, downloaded once]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_pretrained")]
+    weights: Option<PathBuf>,
+    /// Start from random weights
+    #[arg(long)]
+    no_pretrained: bool,
+    /// Where to compute: cpu, vulkan, metal, cuda, rocm, wgpu
+    #[arg(long, default_value_t = Device::Cpu)]
+    device: Device,
+    /// Threads that decode and compute [default: all cores]
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    /// Memory for decoded photos, in GiB; beyond it they go to a cache folder [default: a quarter of RAM]
+    #[arg(long, value_name = "GIB")]
+    memory_budget: Option<f64>,
+    /// Folder of the run [default: runs/NAME-TIME]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+impl TrainArgs {
+    /// What was typed, as settings.
+    pub(crate) fn settings(&self) -> TrainSettings {
+        let mut settings = TrainSettings::new(&self.folder);
+        settings.arch = self.arch;
+        settings.epochs = self.epochs;
+        settings.freeze_epochs = self.freeze_epochs;
+        settings.learning_rate = self.learning_rate;
+        settings.batch_size = self.batch_size;
+        settings.image_size = self.image_size;
+        settings.resize_method = self.resize.into();
+        settings.augmentation = self.augment.into();
+        settings.splitter = self.split.map(|split| split.splitter(self.valid_fraction)).or_else(|| self.fraction_only());
+        settings.seed = self.seed;
+        settings.weights = match &self.weights {
+            Some(file) => WeightSource::File(file.clone()),
+            None if self.no_pretrained => WeightSource::Random,
+            None => WeightSource::Pretrained,
+        };
+        settings.device = self.device;
+        settings.threads = self.threads;
+        settings.memory_budget = self.memory_budget.map(|gib| (gib * f64::from(1 << 30)) as u64);
+        settings
+    }
+
+    /// `--valid-fraction` without `--split` asks for the default split with another share.
+    fn fraction_only(&self) -> Option<Splitter> {
+        (self.valid_fraction != 0.2).then_some(Splitter::Stratified { valid_fraction: self.valid_fraction })
+    }
+}
+
+/// How much is shown, and to whom.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Show {
+    /// Only results and errors
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// JSON for programs, on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const INSPECT_EXAMPLES: &str = "\
+Examples:
+  sciurus inspect squirrels
+  sciurus inspect squirrels --json | jq .skipped
+
+Every photo is decoded, so that damaged ones are found before training. Exit code 1 says that some were.";
+
+#[derive(Debug, Args)]
+#[command(after_help = INSPECT_EXAMPLES)]
+pub(crate) struct InspectArgs {
+    /// Photos, in a folder per class
+    pub(crate) folder: PathBuf,
+    /// Side of the square that the network will see
+    #[arg(long, default_value_t = 224, value_name = "PIXELS")]
+    pub(crate) image_size: usize,
+    /// How a photo becomes a square
+    #[arg(long, value_enum, default_value_t = Resize::Crop)]
+    pub(crate) resize: Resize,
+    /// How training photos vary
+    #[arg(long, value_enum, default_value_t = Augment::None)]
+    pub(crate) augment: Augment,
+    /// Which photos measure the model [default: by folder if there are train/valid folders, else stratified]
+    #[arg(long, value_enum)]
+    pub(crate) split: Option<Split>,
+    /// Share of the photos that measures the model (0 to 1)
+    #[arg(long, default_value_t = 0.2, value_name = "SHARE")]
+    pub(crate) valid_fraction: f64,
+    /// Seed of the split
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+const INTERPRET_EXAMPLES: &str = "\
+Examples:
+  sciurus interpret runs/squirrels-20261124-101500
+  sciurus interpret runs/squirrels-20261124-101500 --top 20
+
+A top loss is a photo that the model found hardest: often a wrong label, or a photo of something else.";
+
+#[derive(Debug, Args)]
+#[command(after_help = INTERPRET_EXAMPLES)]
+pub(crate) struct InterpretArgs {
+    /// Folder of a run
+    pub(crate) run: PathBuf,
+    /// How many top losses to show
+    #[arg(long, default_value_t = 9, value_name = "PHOTOS")]
+    pub(crate) top: usize,
+    /// Least number of photos for a pair of classes to count as confused
+    #[arg(long, default_value_t = 1, value_name = "PHOTOS")]
+    pub(crate) min_confused: usize,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+const PREDICT_EXAMPLES: &str = "\
+Examples:
+  sciurus predict runs/squirrels-.../model.sciurus photo.jpg
+  sciurus predict model.sciurus holiday/ --top 3
+  sciurus predict model.sciurus holiday/ --format csv > labels.csv
+
+Folders are searched through. Files that are no readable photos are listed at the end, and the exit code is then 1.";
+
+#[derive(Debug, Args)]
+#[command(after_help = PREDICT_EXAMPLES)]
+pub(crate) struct PredictArgs {
+    /// A model.sciurus file
+    pub(crate) model: PathBuf,
+    /// Photos, or folders of photos
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// How many labels to show for each photo
+    #[arg(long, default_value_t = 1, value_name = "LABELS")]
+    pub(crate) top: usize,
+    /// How to write the answers
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Images that are computed together
+    #[arg(long, default_value_t = 32, value_name = "IMAGES")]
+    pub(crate) batch_size: usize,
+    /// Where to compute: cpu, vulkan, metal, cuda, rocm, wgpu
+    #[arg(long, default_value_t = Device::Cpu)]
+    pub(crate) device: Device,
+    /// Threads that decode and compute [default: all cores]
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Where the pictures are drawn
+    #[arg(long, default_value = "sciurus-demo", value_name = "DIR")]
+    pub(crate) into: PathBuf,
+    /// Seed of pictures and training
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Threads that decode and compute [default: all cores]
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+/// How answers are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For reading
+    Table,
+    /// path,label,probability
+    Csv,
+    /// One JSON object a line
+    Jsonl,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Resize {
+    Crop,
+    Squish,
+    Pad,
+}
+
+impl From<Resize> for ResizeMethod {
+    fn from(resize: Resize) -> Self {
+        match resize {
+            Resize::Crop => ResizeMethod::Crop,
+            Resize::Squish => ResizeMethod::Squish,
+            Resize::Pad => ResizeMethod::Pad,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Augment {
+    None,
+    Flip,
+    Standard,
+}
+
+impl From<Augment> for Augmentation {
+    fn from(augment: Augment) -> Self {
+        match augment {
+            Augment::None => Augmentation::None,
+            Augment::Flip => Augmentation::Flip,
+            Augment::Standard => Augmentation::standard(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Split {
+    /// The same share of every class
+    Stratified,
+    /// fastai's: any photos
+    Random,
+    /// As the folders train and valid say
+    Folder,
+}
+
+impl Split {
+    pub(crate) fn splitter(self, valid_fraction: f64) -> Splitter {
+        match self {
+            Split::Stratified => Splitter::Stratified { valid_fraction },
+            Split::Random => Splitter::Random { valid_fraction },
+            Split::Folder => Splitter::Folder,
+        }
+    }
+}

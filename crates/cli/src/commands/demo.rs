@@ -1,0 +1,56 @@
+//! `sciurus demo`: the whole road on drawn pictures, with no network and no download.
+
+use sciurus::{Answer, Arch, FinishedRun, Predictor, TrainSettings, WeightSource, draw_demo};
+use serde_json::json;
+
+use crate::args::DemoArgs;
+use crate::output::{Outcome, count, json_line, text};
+
+/// Pictures of each kind.
+const PER_CLASS: usize = 150;
+
+pub(super) fn run(args: &DemoArgs) -> anyhow::Result<Outcome> {
+    super::use_threads(args.threads)?;
+    let drawn = draw_demo(&args.into, PER_CLASS, args.seed)?;
+    if !args.show.json {
+        text(format!("drew {} of acorns and leaves into {}", count(drawn, "picture"), args.into.display()))?;
+    }
+    let finished = super::train::train(super::train::default_folder(&args.into), settings(args), args.show)?;
+    three_predictions(&finished, args)?;
+    if !args.show.json {
+        text("\nthe same with your own photos, in a folder per class:  sciurus train YOUR_FOLDER")?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn settings(args: &DemoArgs) -> TrainSettings {
+    let mut settings = TrainSettings::new(&args.into);
+    settings.arch = Arch::ResNet10Narrow;
+    settings.weights = WeightSource::Random;
+    settings.image_size = 64;
+    settings.batch_size = 16;
+    settings.epochs = 5;
+    settings.learning_rate = Some(3e-3);
+    settings.seed = args.seed;
+    settings.threads = args.threads;
+    settings
+}
+
+/// The exported model on three pictures that it was not trained on.
+fn three_predictions(finished: &FinishedRun, args: &DemoArgs) -> anyhow::Result<()> {
+    let predictor = Predictor::load(finished.run.model_path())?;
+    let paths = super::train::valid_paths(finished);
+    let chosen: Vec<_> = [0, paths.len() / 2, paths.len() - 1].map(|index| paths[index].clone()).to_vec();
+    if !args.show.json {
+        text("three predictions on pictures it was not trained on:")?;
+    }
+    for answer in predictor.predict_files(&chosen, chosen.len()) {
+        let Answer::Predicted { path, prediction } = answer else { continue };
+        if args.show.json {
+            json_line(&json!({"path": path, "label": prediction.label, "probability": prediction.probability}))?;
+        } else {
+            text(format!("  {}  {} {:.1} %", path.display(), prediction.label, prediction.probability * 100.0))?;
+        }
+    }
+    Ok(())
+}

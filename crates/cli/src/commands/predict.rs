@@ -1,0 +1,99 @@
+//! `sciurus predict`: a trained model on new photos.
+
+use std::path::{Path, PathBuf};
+
+use sciurus::data::Skipped;
+use sciurus::{Answer, Prediction, Predictor};
+use serde_json::json;
+
+use crate::args::{Format, PredictArgs};
+use crate::output::{Outcome, count, json_line, text};
+use crate::progress;
+
+pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
+    super::use_threads(args.threads)?;
+    let predictor = Predictor::load_on(&args.model, args.device)?;
+    let files = sciurus::data::find_files(&args.paths)?;
+    let writer = Writer::new(args, &files);
+    writer.header()?;
+    let bar = progress::bar(args.show, "classifying");
+    bar.set_length(files.len() as u64);
+    let mut unreadable = Vec::new();
+    for answer in predictor.predict_files(&files, args.batch_size.max(1)) {
+        bar.inc(1);
+        match answer {
+            Answer::Predicted { path, prediction } => bar.suspend(|| writer.write(&path, &prediction))?,
+            Answer::Skipped(skipped) => unreadable.push(skipped),
+        }
+    }
+    bar.finish_and_clear();
+    tell_unreadable(&unreadable, writer.format)?;
+    Ok(Outcome::found(!unreadable.is_empty()))
+}
+
+/// Answers in the chosen format.
+struct Writer {
+    format: Format,
+    top: usize,
+    width: usize,
+}
+
+impl Writer {
+    fn new(args: &PredictArgs, files: &[PathBuf]) -> Self {
+        let format = if args.show.json { Format::Jsonl } else { args.format };
+        let width = files.iter().map(|path| path.display().to_string().chars().count()).max().unwrap_or(0);
+        Self { format, top: args.top.max(1), width: width.min(60) }
+    }
+
+    fn header(&self) -> anyhow::Result<()> {
+        match self.format {
+            Format::Csv => text("path,label,probability"),
+            Format::Table | Format::Jsonl => Ok(()),
+        }
+    }
+
+    fn write(&self, path: &Path, prediction: &Prediction) -> anyhow::Result<()> {
+        let ranking = &prediction.ranking[..self.top.min(prediction.ranking.len())];
+        let shown = path.display().to_string();
+        match self.format {
+            Format::Table => {
+                let answers: Vec<String> =
+                    ranking.iter().map(|(label, p)| format!("{label} {:5.1} %", f64::from(*p) * 100.0)).collect();
+                text(format!("{shown:<width$}  {}", answers.join("   "), width = self.width))
+            }
+            Format::Csv => ranking
+                .iter()
+                .try_for_each(|(label, p)| text(format!("{},{},{p:.6}", field(&shown), field(label)))),
+            Format::Jsonl => {
+                let top: Vec<_> = ranking.iter().map(|(label, p)| json!({"label": label, "probability": p})).collect();
+                json_line(&json!({
+                    "path": shown, "label": prediction.label, "probability": prediction.probability, "top": top
+                }))
+            }
+        }
+    }
+}
+
+/// A CSV field, quoted where it must be.
+fn field(text: &str) -> String {
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    }
+}
+
+/// Names the files that were no readable photos: on standard error, so that a table or CSV stays clean.
+fn tell_unreadable(unreadable: &[Skipped], format: Format) -> anyhow::Result<()> {
+    use std::io::Write;
+    if format == Format::Jsonl {
+        return unreadable.iter().try_for_each(|skipped| json_line(&json!({"path": skipped.path, "error": skipped.reason.to_string()})));
+    }
+    let mut err = std::io::stderr();
+    if !unreadable.is_empty() {
+        writeln!(err, "{} could not be read:", count(unreadable.len(), "file"))?;
+    }
+    for skipped in unreadable {
+        writeln!(err, "  {skipped}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! `sciurus train`: a folder of photos to a trained, measured model.
+
+use std::path::{Path, PathBuf};
+
+use sciurus::data::{ImageDataset, Split};
+use sciurus::insight::mistake_weight;
+use sciurus::{ClassificationInterpretation, FinishedRun, Listeners, PreparedRun, Run, TrainSettings};
+use serde_json::json;
+
+use crate::args::{Show, TrainArgs};
+use crate::output::{Outcome, count, json_line, text};
+use crate::progress;
+
+pub(super) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
+    super::use_threads(args.threads)?;
+    let folder = args.run.clone().unwrap_or_else(|| default_folder(&args.folder));
+    let finished = train(folder, args.settings(), args.show)?;
+    if !args.show.json {
+        next_steps(&finished)?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Trains, showing what happens, and tells how good the model is.
+pub(super) fn train(folder: PathBuf, settings: TrainSettings, show: Show) -> anyhow::Result<FinishedRun> {
+    let bar = progress::bar(show, "reading photos");
+    let listeners = Listeners {
+        on_scan: {
+            let bar = bar.clone();
+            Box::new(move |progress| {
+                bar.set_length(progress.total as u64);
+                bar.set_position(progress.done as u64);
+            })
+        },
+        on_download: Box::new(progress::download_bar(show)),
+    };
+    let mut prepared = Run::prepare(folder, settings, listeners)?;
+    bar.finish_and_clear();
+    if !show.json && !show.quiet {
+        introduce(&prepared)?;
+    }
+    prepared.observe(Boxed(progress::observer(show)));
+    let finished = prepared.train()?;
+    conclude(&finished, show)?;
+    Ok(finished)
+}
+
+/// What is about to be trained, on what.
+fn introduce(prepared: &PreparedRun) -> anyhow::Result<()> {
+    let record = prepared.record();
+    let dataset = prepared.learner().loaders().dataset();
+    text(format!(
+        "{}: {} of {} ({}); {} to train, {} to measure",
+        record.settings.folder.display(),
+        count(dataset.items.len(), "photo"),
+        count(dataset.vocab.len(), "class").replace("classs", "classes"),
+        shortened(dataset.vocab.labels()),
+        record.data.train,
+        record.data.valid,
+    ))?;
+    tell_skipped(dataset)?;
+    text(format!(
+        "{} from {}, {} pixels, batches of {}, seed {}",
+        record.settings.arch,
+        record.weights.name,
+        record.settings.image_size,
+        record.settings.batch_size,
+        record.settings.seed,
+    ))
+}
+
+/// Names every file that is left out, and why.
+fn tell_skipped(dataset: &ImageDataset) -> anyhow::Result<()> {
+    if dataset.skipped.is_empty() {
+        return Ok(());
+    }
+    text(format!("{} left out:", count(dataset.skipped.len(), "file")))?;
+    dataset.skipped.iter().try_for_each(|skipped| text(format!("  {skipped}")))
+}
+
+/// How good the model is, and how sure that is.
+fn conclude(finished: &FinishedRun, show: Show) -> anyhow::Result<()> {
+    let metrics = &finished.record.metrics;
+    if show.json {
+        let run = finished.run.folder();
+        let skipped = &finished.learner.loaders().dataset().skipped;
+        return json_line(&json!({
+            "event": "run_ended", "run": run, "model": finished.run.model_path(), "metrics": metrics, "skipped": skipped
+        }));
+    }
+    text("")?;
+    metrics.iter().try_for_each(text)?;
+    if let Some(weight) = mistake_weight(finished.predictions.len()) {
+        text(weight)?;
+    }
+    let interpretation = ClassificationInterpretation::new(finished.predictions.clone());
+    text(format!("\n{}", interpretation.confusion_matrix()))
+}
+
+fn next_steps(finished: &FinishedRun) -> anyhow::Result<()> {
+    let run = finished.run.folder().display();
+    text(format!("look at its mistakes:  sciurus interpret {run}"))?;
+    text(format!("use it:                sciurus predict {} PHOTO...", finished.run.model_path().display()))
+}
+
+/// `runs/NAME-TIME` for a folder of photos.
+pub(super) fn default_folder(photos: &Path) -> PathBuf {
+    let name = std::path::absolute(photos).ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let time = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S");
+    Path::new("runs").join(format!("{}-{time}", name.unwrap_or_else(|| "photos".to_owned())))
+}
+
+fn shortened(labels: &[String]) -> String {
+    match labels {
+        [first, second, third, fourth, .., last] if labels.len() > 6 => {
+            format!("{first}, {second}, {third}, {fourth}, ... {last}")
+        }
+        _ => labels.join(", "),
+    }
+}
+
+/// An observer that was chosen at run time.
+#[derive(Debug)]
+struct Boxed(Box<dyn sciurus::Observer>);
+
+impl sciurus::Observer for Boxed {
+    fn observe(&mut self, event: &sciurus::Event) -> Result<sciurus::Control, sciurus::Error> {
+        self.0.observe(event)
+    }
+}
+
+/// Photos of a split, for callers that show some.
+pub(super) fn valid_paths(finished: &FinishedRun) -> Vec<PathBuf> {
+    let dataset = finished.learner.loaders().dataset();
+    dataset.split(Split::Valid).map(|item| dataset.path(item)).collect()
+}

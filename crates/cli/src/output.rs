@@ -1,0 +1,47 @@
+//! What a command leaves: its exit code, and text on standard output.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+/// How a command ended, apart from failing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing special.
+    Done,
+    /// Something was found that the user should look at.
+    Found,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => ExitCode::SUCCESS,
+            Outcome::Found => ExitCode::from(1),
+        }
+    }
+}
+
+impl Outcome {
+    /// `Found` if there is anything.
+    pub(crate) fn found(anything: bool) -> Self {
+        if anything { Outcome::Found } else { Outcome::Done }
+    }
+}
+
+/// One value as JSON on one line of standard output.
+pub(crate) fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
+    let line = serde_json::to_string(value)?;
+    Ok(writeln!(std::io::stdout(), "{line}")?)
+}
+
+/// Text on standard output.
+pub(crate) fn text(text: impl std::fmt::Display) -> anyhow::Result<()> {
+    Ok(writeln!(std::io::stdout(), "{text}")?)
+}
+
+/// `1 photo`, `2 photos`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

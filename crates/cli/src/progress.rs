@@ -1,0 +1,258 @@
+//! What a user sees while something runs: a bar and a table in a terminal, plain lines elsewhere, JSON lines on demand.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use sciurus::{Control, DownloadProgress, EpochRecord, Error, Event, Observer};
+
+use crate::args::Show;
+
+/// Adds the observer that fits how the output is to be shown.
+pub(crate) fn observer(show: Show) -> Box<dyn Observer> {
+    match (show.json, show.quiet) {
+        (true, _) => Box::new(JsonLines),
+        (false, true) => Box::new(Quiet),
+        (false, false) => Box::new(Table::new()),
+    }
+}
+
+/// Shows nothing.
+#[derive(Debug)]
+struct Quiet;
+
+impl Observer for Quiet {
+    fn observe(&mut self, _event: &Event) -> Result<Control, Error> {
+        Ok(Control::Continue)
+    }
+}
+
+/// Every event as a line of JSON.
+#[derive(Debug)]
+struct JsonLines;
+
+impl Observer for JsonLines {
+    fn observe(&mut self, event: &Event) -> Result<Control, Error> {
+        let line = serde_json::to_string(event).map_err(|error| Error::Observer(error.to_string()))?;
+        print_line(&line)
+    }
+}
+
+/// fastai's table, with a bar below it while an epoch runs.
+#[derive(Debug)]
+struct Table {
+    bar: ProgressBar,
+    plain: bool,
+    told: Instant,
+    widths: Vec<usize>,
+    pace: Pace,
+    epoch: usize,
+}
+
+/// How often plain output says how far it is.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+
+impl Table {
+    fn new() -> Self {
+        Self {
+            bar: ProgressBar::hidden(),
+            plain: !std::io::stderr().is_terminal(),
+            told: Instant::now(),
+            widths: Vec::new(),
+            pace: Pace::default(),
+            epoch: 0,
+        }
+    }
+
+    fn start(&mut self, event: &Event) -> Result<Control, Error> {
+        let Event::FitStarted { epochs, steps, valid_steps, metrics, phase } = event else {
+            return Ok(Control::Continue);
+        };
+        self.pace = Pace::new(*epochs, *steps, *valid_steps);
+        self.epoch = 0;
+        let mut names = ["epoch", "train_loss", "valid_loss"].map(str::to_owned).to_vec();
+        names.extend(metrics.iter().cloned());
+        names.push("time".to_owned());
+        self.widths = names.iter().map(|name| name.len().max(5)).collect();
+        let title = match phase {
+            sciurus::Phase::Frozen => "head only (body frozen):",
+            _ => "whole network:",
+        };
+        print_line(&format!("\n{title}\n{}", self.row(&names)))?;
+        let rule: Vec<String> = self.widths.iter().map(|width| "-".repeat(*width)).collect();
+        let control = print_line(&self.row(&rule))?;
+        self.start_bar();
+        Ok(control)
+    }
+
+    fn start_bar(&mut self) {
+        let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} batches  {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.bar = if self.plain { ProgressBar::hidden() } else { ProgressBar::new(self.pace.steps as u64) };
+        self.bar.set_style(style);
+        self.bar.set_prefix(format!("epoch {}", self.epoch));
+        self.bar.tick();
+    }
+
+    fn tell(&mut self, what: &str) {
+        let message = format!("{what}{}", self.pace.left());
+        if self.plain && self.told.elapsed() > PLAIN_INTERVAL {
+            self.told = Instant::now();
+            let _ = writeln!(std::io::stderr(), "epoch {}: {message}", self.epoch);
+        }
+        self.bar.set_message(message);
+    }
+
+    fn end_epoch(&mut self, record: &EpochRecord) -> Result<Control, Error> {
+        self.bar.finish_and_clear();
+        let mut cells = vec![record.epoch.to_string(), number(record.train_loss), number(record.valid_loss)];
+        cells.extend(record.metrics.iter().map(|metric| number(metric.value)));
+        cells.push(minutes(record.elapsed));
+        self.told = Instant::now();
+        self.epoch = record.epoch + 1;
+        let control = print_line(&self.row(&cells))?;
+        if self.epoch < self.pace.epochs {
+            self.start_bar();
+        }
+        Ok(control)
+    }
+
+    fn row(&self, cells: &[String]) -> String {
+        let mut row = String::from("|");
+        for (cell, width) in cells.iter().zip(&self.widths) {
+            // Writing to a String cannot fail.
+            let _ = write!(row, " {cell:<width$} |");
+        }
+        row
+    }
+}
+
+impl Observer for Table {
+    fn observe(&mut self, event: &Event) -> Result<Control, Error> {
+        match event {
+            Event::FitStarted { .. } => return self.start(event),
+            Event::BatchTrained { step, train_loss, images, elapsed, .. } => {
+                self.pace.trained(*images, *elapsed);
+                self.bar.set_position(*step as u64 + 1);
+                let speed = self.pace.images_per_second();
+                self.tell(&format!("{speed:.0} images/s  loss {train_loss:.4}"));
+            }
+            Event::BatchValidated { .. } => {
+                self.pace.validated();
+                self.tell("measuring");
+            }
+            Event::PhotosSkipped { skipped, .. } => {
+                for photo in skipped {
+                    self.bar.suspend(|| writeln!(std::io::stderr(), "left out {photo}")).map_err(lost)?;
+                }
+            }
+            Event::EpochEnded(record) => return self.end_epoch(record),
+            _ => self.bar.finish_and_clear(),
+        }
+        Ok(Control::Continue)
+    }
+}
+
+/// How fast it goes, and so how long it will take.
+#[derive(Debug, Default)]
+struct Pace {
+    epochs: usize,
+    steps: usize,
+    train_left: usize,
+    valid_left: usize,
+    recent: VecDeque<(usize, Duration)>,
+    valid_step: Option<Duration>,
+    last_valid: Option<Instant>,
+}
+
+/// Batches that the speed is averaged over.
+const RECENT: usize = 16;
+
+impl Pace {
+    fn new(epochs: usize, steps: usize, valid_steps: usize) -> Self {
+        Self { epochs, steps, train_left: epochs * steps, valid_left: epochs * valid_steps, ..Self::default() }
+    }
+
+    fn trained(&mut self, images: usize, elapsed: Duration) {
+        self.train_left = self.train_left.saturating_sub(1);
+        self.last_valid = None;
+        self.recent.push_back((images, elapsed));
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+    }
+
+    fn validated(&mut self) {
+        self.valid_left = self.valid_left.saturating_sub(1);
+        if let Some(last) = self.last_valid {
+            self.valid_step = Some(last.elapsed());
+        }
+        self.last_valid = Some(Instant::now());
+    }
+
+    fn train_step(&self) -> Duration {
+        self.recent.iter().map(|(_, elapsed)| *elapsed).sum::<Duration>() / self.recent.len().max(1) as u32
+    }
+
+    fn images_per_second(&self) -> f64 {
+        let images: usize = self.recent.iter().map(|(images, _)| images).sum();
+        let elapsed: Duration = self.recent.iter().map(|(_, elapsed)| *elapsed).sum();
+        images as f64 / elapsed.as_secs_f64().max(1e-9)
+    }
+
+    /// Time left of this fit. Until validation has been timed, a batch of it is taken for a third of a training step.
+    fn left(&self) -> String {
+        let train = self.train_step();
+        let left = train * self.train_left as u32 + self.valid_step.unwrap_or(train / 3) * self.valid_left as u32;
+        format!("  about {} left", minutes(left))
+    }
+}
+
+/// A bar over a known number of things, for work that is not a fit; hidden where output is not a terminal.
+pub(crate) fn bar(show: Show, what: &'static str) -> ProgressBar {
+    if show.quiet || show.json {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{msg} {bar:24} {pos}/{len}  {per_sec}  about {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style).with_message(what)
+}
+
+/// Shows a download of weights.
+pub(crate) fn download_bar(show: Show) -> impl FnMut(DownloadProgress) + 'static {
+    let bar = if show.quiet || show.json { ProgressBar::hidden() } else { ProgressBar::no_length() };
+    let style = ProgressStyle::with_template("downloading weights {bar:24} {bytes}/{total_bytes}  about {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.set_style(style);
+    move |progress| {
+        if let Some(total) = progress.total {
+            bar.set_length(total);
+        }
+        bar.set_position(progress.received);
+        if progress.total == Some(progress.received) {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// `mm:ss`, or `h:mm:ss` from an hour on; fastai's `format_time`.
+pub(crate) fn minutes(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64().round() as u64;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes:02}:{seconds:02}") }
+}
+
+fn number(value: f64) -> String {
+    format!("{value:.6}")
+}
+
+fn print_line(line: &str) -> Result<Control, Error> {
+    writeln!(std::io::stdout(), "{line}").map_err(lost)?;
+    Ok(Control::Continue)
+}
+
+fn lost(source: std::io::Error) -> Error {
+    Error::Io { path: "standard output".into(), source }
+}

@@ -1,0 +1,183 @@
+//! A model in one file: weights and all that is needed to use them.
+//!
+//! The file is a safetensors file whose metadata holds the [`Manifest`] as JSON under `sciurus`. It is data: loading it
+//! runs nothing, and any safetensors reader can look inside.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
+
+use burn::tensor::Device;
+use safetensors::{Dtype, SafeTensors, View};
+use sciurus_data::{Preprocessing, Seed, Split, Vocab};
+use sciurus_insight::Measured;
+use serde::{Deserialize, Serialize};
+
+use crate::model::weights::WeightsRecord;
+use crate::model::{Arch, StateDict, StoredTensor, VisionModel};
+use crate::{Error, Learner};
+
+/// Version of the manifest that this build writes, and the newest it reads.
+const FORMAT: u32 = 1;
+/// Key of the manifest in the file's metadata.
+const MANIFEST_KEY: &str = "sciurus";
+
+/// What a model is: everything but its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of this record.
+    pub format: u32,
+    /// Version of Sciurus that wrote it.
+    pub version: String,
+    /// The architecture.
+    pub arch: Arch,
+    /// The labels, by class.
+    pub vocab: Vocab,
+    /// What is done to a photo before the model sees it.
+    pub preprocessing: Preprocessing,
+    /// How good it was on its validation photos, with intervals.
+    pub metrics: Vec<Measured>,
+    /// The data it was trained on.
+    pub data: DataRecord,
+    /// The weights it started from.
+    pub weights: WeightsRecord,
+    /// The seed of the run.
+    pub seed: Seed,
+}
+
+/// Which data a model saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataRecord {
+    /// Hash over paths, labels, splits and contents of all photos.
+    pub fingerprint: String,
+    /// Photos it was trained on.
+    pub train: usize,
+    /// Photos it was measured on.
+    pub valid: usize,
+}
+
+impl DataRecord {
+    /// The record of a data set.
+    pub fn of(dataset: &sciurus_data::ImageDataset) -> Self {
+        Self {
+            fingerprint: dataset.fingerprint(),
+            train: dataset.split(Split::Train).count(),
+            valid: dataset.split(Split::Valid).count(),
+        }
+    }
+}
+
+/// A trained model as plain data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelBundle {
+    /// What it is.
+    pub manifest: Manifest,
+    /// Its parameters and running statistics.
+    pub state: StateDict,
+}
+
+impl ModelBundle {
+    /// Copies a learner's model out, with the metrics it was measured at.
+    pub fn new(learner: &Learner, metrics: Vec<Measured>) -> Self {
+        let dataset = learner.loaders().dataset();
+        let manifest = Manifest {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            arch: learner.arch(),
+            vocab: dataset.vocab.clone(),
+            preprocessing: learner.loaders().preprocessing().clone(),
+            metrics,
+            data: DataRecord::of(dataset),
+            weights: learner.weights().clone(),
+            seed: learner.loaders().seed(),
+        };
+        Self { manifest, state: learner.model().state_dict() }
+    }
+
+    /// Writes the file; it appears under its name only when complete.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let broken = |reason: String| Error::Bundle { path: path.to_owned(), reason };
+        let manifest = serde_json::to_string(&self.manifest).map_err(|error| broken(error.to_string()))?;
+        let metadata = HashMap::from([(MANIFEST_KEY.to_owned(), manifest)]);
+        let bytes = safetensors::serialize(&self.state, Some(metadata)).map_err(|error| broken(error.to_string()))?;
+        crate::files::write(path, &bytes)
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, is damaged, is no Sciurus model, or was written by a newer version.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
+        Self::from_bytes(&bytes).map_err(|reason| Error::Bundle { path: path.to_owned(), reason })
+    }
+
+    /// Builds the model and sets its weights.
+    ///
+    /// # Errors
+    /// A tensor is missing or has another shape.
+    pub fn model(&self, device: &Device) -> Result<VisionModel, Error> {
+        let model = VisionModel::zeroed(self.manifest.arch, self.manifest.vocab.len(), device)?;
+        for parameter in model.parameters() {
+            if !self.state.contains_key(&parameter.name) {
+                return Err(Error::TensorShape { name: parameter.name, found: vec![], expected: parameter.shape });
+            }
+        }
+        model.with_state(&self.state)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+        let text = header
+            .metadata()
+            .as_ref()
+            .and_then(|metadata| metadata.get(MANIFEST_KEY))
+            .ok_or("it holds tensors but no Sciurus manifest; use a model.sciurus file that `sciurus train` wrote")?;
+        let Version { format } = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if format > FORMAT {
+            return Err(format!("it has format {format}, this version reads up to {FORMAT}; update Sciurus"));
+        }
+        let manifest = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+        let state = tensors.iter().map(|(name, tensor)| Ok((name.to_owned(), stored(name, &tensor)?)));
+        Ok(Self { manifest, state: state.collect::<Result<_, String>>()? })
+    }
+}
+
+/// Only the version, to tell a newer manifest from a damaged one.
+#[derive(Deserialize)]
+struct Version {
+    format: u32,
+}
+
+fn stored(name: &str, tensor: &safetensors::tensor::TensorView<'_>) -> Result<StoredTensor, String> {
+    if tensor.dtype() != Dtype::F32 {
+        return Err(format!("tensor `{name}` is {:?}, expected F32", tensor.dtype()));
+    }
+    let (values, _) = tensor.data().as_chunks::<4>();
+    Ok(StoredTensor {
+        shape: tensor.shape().to_vec(),
+        values: values.iter().map(|value| f32::from_le_bytes(*value)).collect(),
+    })
+}
+
+impl View for &StoredTensor {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        self.values.len() * size_of::<f32>()
+    }
+}

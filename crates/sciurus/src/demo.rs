@@ -1,0 +1,94 @@
+//! Pictures for the demo: acorns and leaves, drawn from a seed.
+//!
+//! Colours, positions, sizes and angles vary alike in both kinds, so that only the shape tells them apart.
+
+use std::path::Path;
+
+use rand::RngExt;
+use sciurus_data::{Rng, RgbImage, Seed};
+
+use crate::Error;
+
+/// Side of a drawn picture in pixels.
+const SIZE: u32 = 64;
+/// A file that says that a folder is ours to draw into.
+const MARKER: &str = ".sciurus-demo";
+/// Stream of the seed that pictures are drawn from.
+const DRAWING_STREAM: u64 = 0x4452_4157;
+
+type Colour = [f32; 3];
+/// Whether a point of the shape's own frame (about -1..=1 both ways) is inside, and with which shade (0..1).
+type Shape = fn(f32, f32) -> Option<f32>;
+
+/// Draws `per_class` pictures each of acorns and leaves into `folder`, one folder per class. Returns how many there are.
+///
+/// # Errors
+/// The folder exists and was not made by this function, or cannot be written.
+pub fn draw_demo(folder: &Path, per_class: usize, seed: u64) -> Result<usize, Error> {
+    let marker = folder.join(MARKER);
+    if folder.exists() && !marker.exists() {
+        let reason = "exists and is not a folder of demo pictures; choose another with --into".to_owned();
+        return Err(Error::Run { path: folder.to_owned(), reason });
+    }
+    let shapes: [(&str, Shape); 2] = [("acorn", acorn), ("leaf", leaf)];
+    for (class, (name, shape)) in shapes.into_iter().enumerate() {
+        let class_folder = folder.join(name);
+        std::fs::create_dir_all(&class_folder).map_err(|source| Error::io(&class_folder, source))?;
+        for index in 0..per_class {
+            let mut rng = Seed(seed).rng(&[DRAWING_STREAM, class as u64, index as u64]);
+            let path = class_folder.join(format!("{name}-{index:03}.png"));
+            draw(shape, &mut rng).save(&path).map_err(|error| Error::io(&path, std::io::Error::other(error)))?;
+        }
+    }
+    std::fs::write(&marker, "drawn by `sciurus demo`\n").map_err(|source| Error::io(&marker, source))?;
+    Ok(shapes.len() * per_class)
+}
+
+/// One picture: a shape of any colour, at any place, size and angle, on a background with grain.
+fn draw(shape: Shape, rng: &mut Rng) -> RgbImage {
+    let background = colour(rng);
+    let ink = contrasting(background, rng);
+    let scale = rng.random_range(12.0..22.0_f32);
+    let centre = [0, 1].map(|_| rng.random_range(scale..SIZE as f32 - scale));
+    let (sine, cosine) = rng.random_range(-0.9..0.9_f32).sin_cos();
+    RgbImage::from_fn(SIZE, SIZE, |x, y| {
+        let (dx, dy) = ((x as f32 - centre[0]) / scale, (y as f32 - centre[1]) / scale);
+        let found = shape(dx * cosine + dy * sine, dy * cosine - dx * sine);
+        let grain = rng.random_range(-18.0..18.0_f32);
+        let value = |channel: usize| match found {
+            Some(shade) => ink[channel] * shade,
+            None => background[channel],
+        };
+        [0, 1, 2].map(|channel| (value(channel) + grain).clamp(0.0, 255.0) as u8).into()
+    })
+}
+
+/// A round nut under a wide, darker cap with a stalk.
+fn acorn(x: f32, y: f32) -> Option<f32> {
+    let stalk = x.abs() < 0.08 && (-1.0..-0.7).contains(&y);
+    let cap = (x / 0.85).powi(2) + ((y + 0.25) / 0.5).powi(2) < 1.0 && y < -0.2;
+    let nut = (x / 0.65).powi(2) + ((y + 0.2) / 1.1).powi(2) < 1.0 && y >= -0.2;
+    if stalk || cap { Some(0.6) } else { nut.then_some(1.0) }
+}
+
+/// Pointed at both ends, with a midrib and a stalk.
+fn leaf(x: f32, y: f32) -> Option<f32> {
+    let blade = y.abs() < 0.9 && x.abs() < 0.6 * (1.0 - (y / 0.9).powi(2));
+    let rib = x.abs() < 0.06 && (-0.8..1.1).contains(&y);
+    if rib { Some(0.6) } else { blade.then_some(1.0) }
+}
+
+fn colour(rng: &mut Rng) -> Colour {
+    [0, 1, 2].map(|_| rng.random_range(30.0..225.0))
+}
+
+/// A colour that can be told from the background.
+fn contrasting(background: Colour, rng: &mut Rng) -> Colour {
+    loop {
+        let ink = colour(rng);
+        let distance: f32 = ink.iter().zip(background).map(|(a, b)| (a - b).abs()).sum();
+        if distance > 180.0 {
+            return ink;
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What can go wrong in this crate; each text names the file and says what to do.
+
+use std::path::{Path, PathBuf};
+
+use sciurus_data::DataError;
+use sciurus_insight::InsightError;
+
+use crate::Arch;
+
+/// An error of the `sciurus` library.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Reading or splitting the photos failed.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Predictions could not be made, read or written.
+    #[error(transparent)]
+    Insight(#[from] InsightError),
+    /// A file or folder could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// No architecture has this name.
+    #[error("unknown architecture `{name}`: choose one of {}", arch_names())]
+    UnknownArch {
+        /// What was asked for.
+        name: String,
+    },
+    /// No device has this name.
+    #[error("unknown device `{name}`: choose one of cpu, vulkan, metal, cuda, rocm, wgpu")]
+    UnknownDevice {
+        /// What was asked for.
+        name: String,
+    },
+    /// The device is not part of this build.
+    #[error(
+        "device `{name}` is not in this build: build it in with `cargo install --path crates/cli --features {name}`, or use --device cpu"
+    )]
+    DeviceNotBuilt {
+        /// The device, which is also the name of the feature.
+        name: &'static str,
+    },
+    /// A classifier needs at least two classes.
+    #[error("a classifier needs at least 2 classes, found {classes}")]
+    TooFewClasses {
+        /// How many there were.
+        classes: usize,
+    },
+    /// An option is out of its range.
+    #[error("{option} is {value}: {expected}")]
+    BadOption {
+        /// Name of the option.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// What would be right.
+        expected: &'static str,
+    },
+    /// No weights are published for this architecture.
+    #[error(
+        "no pretrained weights are published for {arch}: train it from scratch with --no-pretrained, or give a file with --weights FILE"
+    )]
+    NoPublishedWeights {
+        /// The architecture.
+        arch: Arch,
+    },
+    /// Two files in `SCIURUS_MODELS` could be meant.
+    #[error(
+        "both {} and {} could hold the weights of {arch}: name one with --weights FILE",
+        first.display(), second.display()
+    )]
+    AmbiguousWeights {
+        /// The architecture.
+        arch: Arch,
+        /// One candidate.
+        first: PathBuf,
+        /// Another.
+        second: PathBuf,
+    },
+    /// A download failed.
+    #[error(
+        "cannot download {url}: {reason}; without a network, put the file into a folder and set SCIURUS_MODELS to it, or use --weights FILE or --no-pretrained"
+    )]
+    Download {
+        /// The address.
+        url: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A download is not the file it should be.
+    #[error(
+        "{url} has SHA-256 {found}, expected {expected}: the file was removed; try again, or get it from a source you trust and use --weights FILE"
+    )]
+    WrongHash {
+        /// The address.
+        url: String,
+        /// The pinned hash.
+        expected: String,
+        /// The hash of what came.
+        found: String,
+    },
+    /// A weight file is damaged or refused.
+    #[error("{}: cannot read weights: {reason}; use a .safetensors file or a PyTorch state dict", path.display())]
+    WeightFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A weight file lacks tensors of the architecture.
+    #[error(
+        "{}: {missing} of {expected} tensors are missing, first `{first}`: these are weights of another architecture; choose it with --arch",
+        path.display()
+    )]
+    MissingTensors {
+        /// The file.
+        path: PathBuf,
+        /// The first missing tensor.
+        first: String,
+        /// How many are missing.
+        missing: usize,
+        /// How many the architecture has.
+        expected: usize,
+    },
+    /// A tensor does not fit the model.
+    #[error("tensor `{name}` has shape {found:?}, expected {expected:?}")]
+    TensorShape {
+        /// The tensor.
+        name: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The model's shape.
+        expected: Vec<usize>,
+    },
+    /// Something in this file is wrong.
+    #[error("{}: {source}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<Error>,
+    },
+    /// The loss is no longer a number.
+    #[error(
+        "the loss became {loss} in epoch {epoch}, step {step}: the learning rate is too high; try a tenth of it with --lr"
+    )]
+    Diverged {
+        /// The loss.
+        loss: f64,
+        /// Epoch, counted from 0.
+        epoch: usize,
+        /// Step within the epoch, counted from 0.
+        step: usize,
+    },
+    /// No photo of a split could be read.
+    #[error("none of the {split} photos could be read: run `sciurus inspect` on the folder to see why")]
+    NothingReadable {
+        /// The split.
+        split: sciurus_data::Split,
+    },
+    /// A model file is damaged or of another kind.
+    #[error("{}: not a usable model: {reason}", path.display())]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A run folder lacks something.
+    #[error("{}: {reason}", path.display())]
+    Run {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// An observer failed.
+    #[error("{0}")]
+    Observer(String),
+}
+
+impl Error {
+    /// An input or output error on `path`.
+    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
+        Error::Io { path: path.to_owned(), source }
+    }
+
+    /// A damaged weight file.
+    pub(crate) fn weight_file(path: &Path, reason: impl std::fmt::Display) -> Self {
+        Error::WeightFile { path: path.to_owned(), reason: reason.to_string() }
+    }
+
+    /// The same error, told with the file it came from.
+    pub(crate) fn in_file(self, path: &Path) -> Self {
+        Error::InFile { path: path.to_owned(), source: Box::new(self) }
+    }
+}
+
+fn arch_names() -> String {
+    Arch::ALL.map(Arch::name).join(", ")
+}

@@ -1,0 +1,169 @@
+//! What happens during a fit, as plain facts, and those who watch.
+//!
+//! The terminal's bar, the run's log and a web page are observers of one stream of [`Event`]s.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use sciurus_data::{Skipped, Split};
+use sciurus_insight::Measured;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Which part of the model a fit trains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The head and all norm layers.
+    Frozen,
+    /// The whole model.
+    Unfrozen,
+}
+
+/// A fact about a running fit. Losses are in nats, times in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A fit begins.
+    FitStarted {
+        /// Which part trains.
+        phase: Phase,
+        /// Number of epochs.
+        epochs: usize,
+        /// Training batches in each epoch.
+        steps: usize,
+        /// Validation batches after each epoch.
+        valid_steps: usize,
+        /// Names of the metrics, in the order of the table.
+        metrics: Vec<String>,
+    },
+    /// A training batch is done.
+    BatchTrained {
+        /// Epoch, counted from 0 in each fit.
+        epoch: usize,
+        /// Step, counted from 0 in each epoch.
+        step: usize,
+        /// Loss of this batch.
+        loss: f64,
+        /// Smoothed loss of the fit so far: the table's `train_loss`.
+        train_loss: f64,
+        /// Learning rate of each parameter group.
+        learning_rates: Vec<f64>,
+        /// Momentum (0..1).
+        momentum: f64,
+        /// Images in this batch.
+        images: usize,
+        /// Time this batch took, waiting included.
+        #[serde(with = "seconds")]
+        elapsed: Duration,
+        /// Time spent waiting for images.
+        #[serde(with = "seconds")]
+        waited: Duration,
+    },
+    /// A validation batch is done.
+    BatchValidated {
+        /// Step, counted from 0.
+        step: usize,
+        /// Images in this batch.
+        images: usize,
+    },
+    /// Photos could not be read and were left out.
+    PhotosSkipped {
+        /// The split they were in.
+        split: Split,
+        /// Each with its reason.
+        skipped: Vec<Skipped>,
+    },
+    /// An epoch is done: a row of the table.
+    EpochEnded(EpochRecord),
+    /// A fit is done.
+    FitEnded {
+        /// Which part trained.
+        phase: Phase,
+        /// Time of the whole fit.
+        #[serde(with = "seconds")]
+        elapsed: Duration,
+    },
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Which part trained.
+    pub phase: Phase,
+    /// Epoch, counted from 0 in each fit.
+    pub epoch: usize,
+    /// Smoothed training loss (nats).
+    pub train_loss: f64,
+    /// Mean validation loss (nats).
+    pub valid_loss: f64,
+    /// Metrics on the validation photos.
+    pub metrics: Vec<Measured>,
+    /// Time of the epoch, validation included.
+    #[serde(rename = "time", with = "seconds")]
+    pub elapsed: Duration,
+    /// Time spent waiting for training images.
+    #[serde(with = "seconds")]
+    pub waited: Duration,
+    /// Training speed, validation left out.
+    pub images_per_second: f64,
+}
+
+/// What an observer wants next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// Go on.
+    Continue,
+    /// End the fit after this batch. Everything measured so far stays.
+    Stop,
+}
+
+/// Sees every [`Event`]; may ask to stop, and can change nothing else.
+///
+/// ```
+/// use sciurus::{Control, Error, Event, Observer};
+///
+/// #[derive(Debug)]
+/// struct StopAfterFirstEpoch;
+///
+/// impl Observer for StopAfterFirstEpoch {
+///     fn observe(&mut self, event: &Event) -> Result<Control, Error> {
+///         Ok(match event {
+///             Event::EpochEnded(_) => Control::Stop,
+///             _ => Control::Continue,
+///         })
+///     }
+/// }
+/// ```
+pub trait Observer: Debug {
+    /// Looks at one event.
+    ///
+    /// # Errors
+    /// What the observer writes cannot be written; the fit ends with this error.
+    fn observe(&mut self, event: &Event) -> Result<Control, Error>;
+}
+
+/// The rows of all fits of a learner, in order.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// One per epoch.
+    pub epochs: Vec<EpochRecord>,
+}
+
+/// Durations as seconds, the unit of every file we write.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(duration.as_secs_f64())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        Duration::try_from_secs_f64(seconds).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,319 @@
+//! The training loop: a model, its data, an optimizer, and those who watch.
+//!
+//! In: [`DataLoaders`] and a [`VisionModel`]. Out: a trained model, [`Predictions`], a [`History`].
+
+mod adam;
+mod builder;
+mod event;
+mod loss;
+mod recipe;
+mod schedule;
+mod trainer;
+
+pub use adam::Adam;
+pub use builder::{LearnerBuilder, vision_learner};
+pub use event::{Control, EpochRecord, Event, History, Observer, Phase};
+pub use loss::{SmoothLoss, cross_entropy};
+pub use recipe::{FineTune, OneCycle};
+pub use schedule::{CombinedCosine, Cosine, Hyper, LearningRates, Schedule};
+pub(crate) use trainer::images;
+pub use trainer::{StepResult, Trainer};
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sciurus_data::{Batch, Loader, Split};
+use sciurus_insight::{Measured, Metric, Predictions};
+
+use crate::bundle::ModelBundle;
+use crate::loaders::DataLoaders;
+use crate::model::weights::WeightsRecord;
+use crate::model::{Arch, ParamGroup, VisionModel};
+use crate::predictor::evaluate;
+use crate::Error;
+use schedule::{HyperSchedule, positions};
+
+/// Trains and measures a [`VisionModel`] on [`DataLoaders`].
+///
+/// Made by [`vision_learner`]. Its verbs are fastai's and give fastai's numbers.
+#[derive(Debug)]
+pub struct Learner {
+    loaders: DataLoaders,
+    arch: Arch,
+    weights: WeightsRecord,
+    trainer: Trainer,
+    metrics: Vec<Box<dyn Metric>>,
+    observers: Vec<Box<dyn Observer>>,
+    phase: Phase,
+    epochs_done: u64,
+    history: History,
+}
+
+impl Learner {
+    /// Freezes the body: its convolutions stay untouched, its norm layers and the head train. Optimizer state is cleared.
+    pub fn freeze(&mut self) {
+        self.phase = Phase::Frozen;
+        self.trainer.freeze_to(ParamGroup(VisionModel::GROUPS - 1));
+    }
+
+    /// Lets the whole model train. Optimizer state is cleared.
+    pub fn unfreeze(&mut self) {
+        self.phase = Phase::Unfrozen;
+        self.trainer.freeze_to(ParamGroup(0));
+    }
+
+    /// Trains with constant learning rates.
+    ///
+    /// # Errors
+    /// Options out of range, a loss that is no number, no readable photos, or an observer that fails.
+    pub fn fit(&mut self, epochs: usize, rates: impl Into<LearningRates>) -> Result<Control, Error> {
+        let schedule = recipe::constant(epochs, rates.into(), VisionModel::GROUPS)?;
+        self.run(epochs, &schedule)
+    }
+
+    /// Trains with one cycle: learning rates up and down, momentum down and up.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn fit_one_cycle(&mut self, options: impl Into<OneCycle>) -> Result<Control, Error> {
+        let options = options.into();
+        self.run(options.epochs, &options.schedule(VisionModel::GROUPS)?)
+    }
+
+    /// Trains the head, then the whole model: `freeze`, `fit_one_cycle`, `unfreeze`, `fit_one_cycle`.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn fine_tune(&mut self, options: impl Into<FineTune>) -> Result<Control, Error> {
+        let options = options.into();
+        // Both fits are checked before the first begins.
+        options.unfrozen().schedule(VisionModel::GROUPS)?;
+        if options.freeze_epochs > 0 {
+            self.freeze();
+            if self.fit_one_cycle(options.frozen())? == Control::Stop {
+                return Ok(Control::Stop);
+            }
+        }
+        self.unfreeze();
+        self.fit_one_cycle(options.unfrozen())
+    }
+
+    /// Measures the model on the validation photos.
+    ///
+    /// # Errors
+    /// No photo of the split could be read.
+    pub fn validate(&mut self) -> Result<Vec<Measured>, Error> {
+        let predictions = self.predictions(Split::Valid)?;
+        Ok(self.measure(&predictions))
+    }
+
+    /// The model's predictions for a split, in the order of its items.
+    ///
+    /// # Errors
+    /// The split is empty, or none of its photos could be read.
+    pub fn predictions(&mut self, split: Split) -> Result<Predictions, Error> {
+        let loader = self.loaders.measured(split)?;
+        evaluate(self.trainer.model(), (&loader, split), self.trainer.device(), &mut |event| {
+            notify(&mut self.observers, &event).map(|_| ())
+        })
+    }
+
+    /// The learner's metrics on these predictions.
+    pub fn measure(&self, predictions: &Predictions) -> Vec<Measured> {
+        self.metrics.iter().map(|metric| Measured::new(metric.as_ref(), predictions)).collect()
+    }
+
+    /// Writes the model with all that is needed to use it to one file.
+    ///
+    /// # Errors
+    /// The model cannot be measured, or the file cannot be written.
+    pub fn export(&mut self, path: impl AsRef<Path>) -> Result<ModelBundle, Error> {
+        let metrics = self.validate()?;
+        let bundle = ModelBundle::new(self, metrics);
+        bundle.save(path.as_ref())?;
+        Ok(bundle)
+    }
+
+    /// Adds an observer.
+    pub fn observe(&mut self, observer: impl Observer + 'static) {
+        self.observers.push(Box::new(observer));
+    }
+
+    /// The rows of all fits so far.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The data it trains on.
+    pub fn loaders(&self) -> &DataLoaders {
+        &self.loaders
+    }
+
+    /// The model as it is now.
+    pub fn model(&self) -> &VisionModel {
+        self.trainer.model()
+    }
+
+    /// The architecture.
+    pub fn arch(&self) -> Arch {
+        self.arch
+    }
+
+    /// The weights the body started from.
+    pub fn weights(&self) -> &WeightsRecord {
+        &self.weights
+    }
+
+    fn run(&mut self, epochs: usize, schedule: &HyperSchedule) -> Result<Control, Error> {
+        let started = Instant::now();
+        let phase = self.phase;
+        let mut control = self.emit(&Event::FitStarted {
+            phase,
+            epochs,
+            steps: self.loaders.train().steps_per_epoch(),
+            valid_steps: self.loaders.measured(Split::Valid)?.steps_per_epoch(),
+            metrics: self.metrics.iter().map(|metric| metric.name().to_owned()).collect(),
+        })?;
+        let mut smooth = SmoothLoss::default();
+        for epoch in 0..epochs {
+            if control == Control::Stop {
+                break;
+            }
+            control = self.run_epoch(epoch, epochs, schedule, &mut smooth)?;
+        }
+        let ended = self.emit(&Event::FitEnded { phase, elapsed: started.elapsed() })?;
+        Ok(control.or(ended))
+    }
+
+    /// One epoch and its validation, which also follows a stop in mid-epoch: what was trained is measured.
+    fn run_epoch(
+        &mut self,
+        epoch: usize,
+        epochs: usize,
+        schedule: &HyperSchedule,
+        smooth: &mut SmoothLoss,
+    ) -> Result<Control, Error> {
+        let started = Instant::now();
+        let trained = self.train_epoch(epoch, epochs, schedule, smooth)?;
+        let training = started.elapsed();
+        let predictions = self.predictions(Split::Valid)?;
+        let record = EpochRecord {
+            phase: self.phase,
+            epoch,
+            train_loss: trained.train_loss,
+            valid_loss: predictions.valid_loss(),
+            metrics: self.measure(&predictions),
+            elapsed: started.elapsed(),
+            waited: trained.waited,
+            images_per_second: trained.images as f64 / training.as_secs_f64(),
+        };
+        self.history.epochs.push(record.clone());
+        Ok(trained.control.or(self.emit(&Event::EpochEnded(record))?))
+    }
+
+    fn train_epoch(
+        &mut self,
+        epoch: usize,
+        epochs: usize,
+        schedule: &HyperSchedule,
+        smooth: &mut SmoothLoss,
+    ) -> Result<Trained, Error> {
+        let mut batches = Timed::new(self.loaders.train(), self.epochs_done);
+        self.epochs_done += 1;
+        let mut trained = Trained::default();
+        let steps = self.loaders.train().steps_per_epoch();
+        for (step, progress) in positions(epoch, epochs, steps).enumerate() {
+            let Some((batch, waited)) = batches.next() else { break };
+            let started = Instant::now();
+            self.tell_skipped(&batch, Split::Train)?;
+            if batch.targets.len() < 2 {
+                // Norm layers need two images; a batch lost to unreadable photos is passed over.
+                continue;
+            }
+            let hyper = schedule.at(progress);
+            let loss = self.trainer.step(&batch, &hyper)?.loss;
+            if !loss.is_finite() {
+                return Err(Error::Diverged { loss, epoch, step });
+            }
+            trained.train_loss = smooth.add(loss);
+            trained.images += batch.targets.len();
+            trained.waited += waited;
+            trained.control = self.emit(&Event::BatchTrained {
+                epoch,
+                step,
+                loss,
+                train_loss: trained.train_loss,
+                learning_rates: hyper.learning_rates,
+                momentum: hyper.momentum,
+                images: batch.targets.len(),
+                elapsed: waited + started.elapsed(),
+                waited,
+            })?;
+            if trained.control == Control::Stop {
+                break;
+            }
+        }
+        match trained.images {
+            0 => Err(Error::NothingReadable { split: Split::Train }),
+            _ => Ok(trained),
+        }
+    }
+
+    fn tell_skipped(&mut self, batch: &Batch, split: Split) -> Result<(), Error> {
+        if !batch.skipped.is_empty() {
+            self.emit(&Event::PhotosSkipped { split, skipped: batch.skipped.clone() })?;
+        }
+        Ok(())
+    }
+
+    fn emit(&mut self, event: &Event) -> Result<Control, Error> {
+        notify(&mut self.observers, event)
+    }
+}
+
+/// What an epoch's training left.
+#[derive(Debug)]
+struct Trained {
+    train_loss: f64,
+    images: usize,
+    waited: Duration,
+    control: Control,
+}
+
+impl Default for Trained {
+    fn default() -> Self {
+        Self { train_loss: f64::NAN, images: 0, waited: Duration::ZERO, control: Control::Continue }
+    }
+}
+
+/// Batches, each with the time it was waited for.
+struct Timed(sciurus_data::Batches);
+
+impl Timed {
+    fn new(loader: &Loader, epoch: u64) -> Self {
+        Self(loader.epoch(epoch))
+    }
+}
+
+impl Iterator for Timed {
+    type Item = (Batch, Duration);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let started = Instant::now();
+        self.0.next().map(|batch| (batch, started.elapsed()))
+    }
+}
+
+/// Shows an event to all observers; one `Stop` is enough.
+fn notify(observers: &mut [Box<dyn Observer>], event: &Event) -> Result<Control, Error> {
+    observers
+        .iter_mut()
+        .try_fold(Control::Continue, |control, observer| Ok(control.or(observer.observe(event)?)))
+}
+
+impl Control {
+    /// Stop if either says so.
+    fn or(self, other: Self) -> Self {
+        if self == Control::Stop { self } else { other }
+    }
+}

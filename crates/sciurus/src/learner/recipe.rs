@@ -1,0 +1,208 @@
+//! The recipes of a fit: `fit`, `fit_one_cycle` and `fine_tune`, each with fastai's defaults.
+
+use serde::{Deserialize, Serialize};
+
+use super::schedule::{CombinedCosine, Hyper, HyperSchedule, LearningRates};
+use crate::Error;
+
+/// Options of [`Learner::fit_one_cycle`](crate::Learner::fit_one_cycle); fastai's `fit_one_cycle`.
+///
+/// | Name | Default | Meaning | Range |
+/// |---|---|---|---|
+/// | `learning_rates` | `Same(1e-3)` | highest rate of each group | above 0 |
+/// | `pct_start` | 0.25 | share of the fit that warms up | 0..1 |
+/// | `div` | 25 | the first rate is the highest over this | at least 1 |
+/// | `div_final` | 1e5 | the last rate is the highest over this | at least 1 |
+/// | `momenta` | `[0.95, 0.85, 0.95]` | momentum at start, peak and end | 0..1 |
+///
+/// ```
+/// use sciurus::OneCycle;
+/// let options = OneCycle::new(3).learning_rates(2e-3).pct_start(0.3);
+/// assert_eq!(options.epochs, 3);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OneCycle {
+    /// Number of epochs.
+    pub epochs: usize,
+    /// Highest learning rate of each group.
+    pub learning_rates: LearningRates,
+    /// Share (0..1) of the fit that warms up.
+    pub pct_start: f64,
+    /// The first rate is the highest over this.
+    pub div: f64,
+    /// The last rate is the highest over this.
+    pub div_final: f64,
+    /// Momentum (0..1) at start, peak and end.
+    pub momenta: [f64; 3],
+}
+
+impl OneCycle {
+    /// fastai's defaults for this many epochs.
+    pub fn new(epochs: usize) -> Self {
+        Self {
+            epochs,
+            learning_rates: LearningRates::Same(1e-3),
+            pct_start: 0.25,
+            div: 25.0,
+            div_final: 1e5,
+            momenta: [0.95, 0.85, 0.95],
+        }
+    }
+
+    /// Highest learning rate of each group.
+    #[must_use]
+    pub fn learning_rates(mut self, rates: impl Into<LearningRates>) -> Self {
+        self.learning_rates = rates.into();
+        self
+    }
+
+    /// Share (0..1) of the fit that warms up.
+    #[must_use]
+    pub fn pct_start(mut self, share: f64) -> Self {
+        self.pct_start = share;
+        self
+    }
+
+    /// The first rate is the highest over `div`.
+    #[must_use]
+    pub fn div(mut self, div: f64) -> Self {
+        self.div = div;
+        self
+    }
+
+    pub(crate) fn schedule(&self, groups: usize) -> Result<HyperSchedule, Error> {
+        check_epochs(self.epochs)?;
+        check_rates(self.learning_rates)?;
+        if !(self.pct_start > 0.0 && self.pct_start < 1.0) {
+            return Err(bad("pct_start", self.pct_start, "choose a share between 0 and 1"));
+        }
+        if !(self.div >= 1.0 && self.div_final >= 1.0) {
+            return Err(bad("div", self.div.min(self.div_final), "choose 1 or more"));
+        }
+        let rate = |highest: f64| CombinedCosine {
+            pct_start: self.pct_start,
+            start: highest / self.div,
+            middle: highest,
+            end: highest / self.div_final,
+        };
+        let [start, middle, end] = self.momenta;
+        Ok(HyperSchedule::OneCycle {
+            learning_rates: self.learning_rates.by_group(groups).into_iter().map(rate).collect(),
+            momentum: CombinedCosine { pct_start: self.pct_start, start, middle, end },
+        })
+    }
+}
+
+impl From<usize> for OneCycle {
+    fn from(epochs: usize) -> Self {
+        Self::new(epochs)
+    }
+}
+
+/// Options of [`Learner::fine_tune`](crate::Learner::fine_tune); fastai's `fine_tune`.
+///
+/// | Name | Default | Meaning | Range |
+/// |---|---|---|---|
+/// | `freeze_epochs` | 1 | epochs that train the head and the norm layers only | 0 or more |
+/// | `base_learning_rate` | 2e-3 | highest rate of the head while frozen; halved after | above 0 |
+/// | `lr_mult` | 100 | the first group's rate is the head's over this | at least 1 |
+/// | `pct_start` | 0.3 | share of the unfrozen fit that warms up | 0..1 |
+/// | `div` | 5 | the first unfrozen rate is the highest over this | at least 1 |
+///
+/// ```
+/// use sciurus::FineTune;
+/// let options = FineTune::new(4).base_learning_rate(1e-3);
+/// assert_eq!((options.freeze_epochs, options.lr_mult), (1, 100.0));
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FineTune {
+    /// Epochs with the whole model training.
+    pub epochs: usize,
+    /// Epochs that train the head and the norm layers only.
+    pub freeze_epochs: usize,
+    /// Highest learning rate of the head while frozen; halved after.
+    pub base_learning_rate: f64,
+    /// The first group's rate is the head's over this.
+    pub lr_mult: f64,
+    /// Share (0..1) of the unfrozen fit that warms up.
+    pub pct_start: f64,
+    /// The first unfrozen rate is the highest over this.
+    pub div: f64,
+}
+
+impl FineTune {
+    /// fastai's defaults for this many unfrozen epochs.
+    pub fn new(epochs: usize) -> Self {
+        Self {
+            epochs,
+            freeze_epochs: 1,
+            base_learning_rate: 2e-3,
+            lr_mult: 100.0,
+            pct_start: 0.3,
+            div: 5.0,
+        }
+    }
+
+    /// Highest learning rate of the head while frozen; halved after.
+    #[must_use]
+    pub fn base_learning_rate(mut self, rate: f64) -> Self {
+        self.base_learning_rate = rate;
+        self
+    }
+
+    /// Epochs that train the head and the norm layers only.
+    #[must_use]
+    pub fn freeze_epochs(mut self, epochs: usize) -> Self {
+        self.freeze_epochs = epochs;
+        self
+    }
+
+    /// The fit of the frozen phase.
+    pub fn frozen(&self) -> OneCycle {
+        OneCycle::new(self.freeze_epochs)
+            .learning_rates(LearningRates::Head(self.base_learning_rate))
+            .pct_start(0.99)
+    }
+
+    /// The fit of the whole model.
+    pub fn unfrozen(&self) -> OneCycle {
+        let head = self.base_learning_rate / 2.0;
+        OneCycle::new(self.epochs)
+            .learning_rates(LearningRates::Spread { first: head / self.lr_mult, head })
+            .pct_start(self.pct_start)
+            .div(self.div)
+    }
+}
+
+impl From<usize> for FineTune {
+    fn from(epochs: usize) -> Self {
+        Self::new(epochs)
+    }
+}
+
+/// The schedule of a plain `fit`: constant rates and momentum.
+pub(crate) fn constant(epochs: usize, rates: LearningRates, groups: usize) -> Result<HyperSchedule, Error> {
+    check_epochs(epochs)?;
+    check_rates(rates)?;
+    // fastai's optimizer keeps 0.9 where nothing schedules momentum.
+    Ok(HyperSchedule::Constant(Hyper { learning_rates: rates.by_group(groups), momentum: 0.9 }))
+}
+
+fn check_epochs(epochs: usize) -> Result<(), Error> {
+    if epochs == 0 { Err(bad("epochs", 0.0, "choose 1 or more")) } else { Ok(()) }
+}
+
+fn check_rates(rates: LearningRates) -> Result<(), Error> {
+    match rates.is_valid() {
+        true => Ok(()),
+        false => Err(Error::BadOption {
+            option: "learning rate",
+            value: format!("{rates:?}"),
+            expected: "choose a number above 0, such as 0.002",
+        }),
+    }
+}
+
+fn bad(option: &'static str, value: f64, expected: &'static str) -> Error {
+    Error::BadOption { option, value: value.to_string(), expected }
+}

@@ -1,0 +1,172 @@
+//! Values that change over a fit: learning rates and momentum by progress.
+//!
+//! In: progress 0..=1 through a fit. Out: the value to use for that batch. Everything here reproduces fastai's numbers
+//! to the bit, including that it keeps positions in f32.
+
+use serde::{Deserialize, Serialize};
+
+/// A value by progress (0..=1) through a fit. Any `Fn(f64) -> f64` is one.
+///
+/// ```
+/// use sciurus::Schedule;
+/// let linear = |progress: f64| 1.0 - progress;
+/// assert_eq!(linear.at(0.25), 0.75);
+/// ```
+pub trait Schedule {
+    /// The value at `progress` (0..=1).
+    fn at(&self, progress: f64) -> f64;
+}
+
+impl<F: Fn(f64) -> f64> Schedule for F {
+    fn at(&self, progress: f64) -> f64 {
+        self(progress)
+    }
+}
+
+/// Half a cosine wave from `start` to `end`: `start + (1 + cos(pi (1 - progress))) (end - start) / 2`.
+///
+/// Source: fastai `sched_cos`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cosine {
+    /// Value at progress 0.
+    pub start: f64,
+    /// Value at progress 1.
+    pub end: f64,
+}
+
+impl Schedule for Cosine {
+    fn at(&self, progress: f64) -> f64 {
+        let risen = 1.0 + (std::f64::consts::PI * (1.0 - progress)).cos();
+        self.start + risen * (self.end - self.start) / 2.0
+    }
+}
+
+/// A cosine from `start` to `middle` over the first `pct_start` of a fit, then one from `middle` to `end`.
+///
+/// Source: fastai `combined_cos`, which keeps positions in f32; so does this.
+///
+/// ```
+/// use sciurus::{CombinedCosine, Schedule};
+/// let rate = CombinedCosine { pct_start: 0.3, start: 1.0, middle: 2.0, end: 0.0 };
+/// assert_eq!(rate.at(0.0), 1.0);
+/// assert_eq!(rate.at(0.3), 2.0);
+/// assert_eq!(rate.at(1.0), 0.0);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CombinedCosine {
+    /// Share (0..1) of the fit that leads from `start` to `middle`.
+    pub pct_start: f64,
+    /// Value at progress 0.
+    pub start: f64,
+    /// Value at progress `pct_start`.
+    pub middle: f64,
+    /// Value at progress 1.
+    pub end: f64,
+}
+
+impl Schedule for CombinedCosine {
+    fn at(&self, progress: f64) -> f64 {
+        let joint = self.pct_start as f32;
+        let last = joint + (1.0 - self.pct_start) as f32;
+        let position = progress as f32;
+        if position < joint {
+            Cosine { start: self.start, end: self.middle }.at(f64::from(position / joint))
+        } else {
+            Cosine { start: self.middle, end: self.end }.at(f64::from((position - joint) / (last - joint)))
+        }
+    }
+}
+
+/// Learning rates of the parameter groups, as fastai's `slice` gives them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LearningRates {
+    /// The same rate for every group: `lr`.
+    Same(f64),
+    /// This rate for the head, a tenth for all before it: `slice(lr)`.
+    Head(f64),
+    /// Geometric steps from the first group to the head: `slice(first, head)`.
+    Spread {
+        /// Rate of the first group.
+        first: f64,
+        /// Rate of the head.
+        head: f64,
+    },
+}
+
+impl From<f64> for LearningRates {
+    fn from(rate: f64) -> Self {
+        LearningRates::Same(rate)
+    }
+}
+
+impl LearningRates {
+    /// The rate of each of `groups` groups, the head last.
+    ///
+    /// ```
+    /// use sciurus::LearningRates;
+    /// assert_eq!(LearningRates::Head(2e-3).by_group(3), [2e-4, 2e-4, 2e-3]);
+    /// ```
+    pub fn by_group(self, groups: usize) -> Vec<f64> {
+        let last = groups.saturating_sub(1);
+        match self {
+            LearningRates::Same(rate) => vec![rate; groups],
+            LearningRates::Head(rate) => {
+                (0..groups).map(|group| if group == last { rate } else { rate / 10.0 }).collect()
+            }
+            LearningRates::Spread { first, head } => {
+                let step = (head / first).powf(1.0 / last.max(1) as f64);
+                (0..groups).map(|group| first * step.powf(group as f64)).collect()
+            }
+        }
+    }
+
+    /// Whether every rate is a positive number.
+    pub(crate) fn is_valid(self) -> bool {
+        self.by_group(2).into_iter().all(|rate| rate.is_finite() && rate > 0.0)
+    }
+}
+
+/// What the optimizer uses for one batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hyper {
+    /// Learning rate of each parameter group.
+    pub learning_rates: Vec<f64>,
+    /// Momentum (0..1) of all groups.
+    pub momentum: f64,
+}
+
+/// Learning rates and momentum over a whole fit.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum HyperSchedule {
+    /// The same throughout.
+    Constant(Hyper),
+    /// One cycle: rates up and down, momentum down and up.
+    OneCycle {
+        /// Of each group.
+        learning_rates: Vec<CombinedCosine>,
+        /// Of all groups.
+        momentum: CombinedCosine,
+    },
+}
+
+impl HyperSchedule {
+    /// What to use at `progress` (0..=1).
+    pub(crate) fn at(&self, progress: f64) -> Hyper {
+        match self {
+            HyperSchedule::Constant(hyper) => hyper.clone(),
+            HyperSchedule::OneCycle { learning_rates, momentum } => Hyper {
+                learning_rates: learning_rates.iter().map(|rate| rate.at(progress)).collect(),
+                momentum: momentum.at(progress),
+            },
+        }
+    }
+}
+
+/// Progress (0..1) at each batch of an epoch, as fastai adds it up: from `epoch / epochs`, then `1 / (steps * epochs)`
+/// a step. Endless.
+pub(crate) fn positions(epoch: usize, epochs: usize, steps: usize) -> impl Iterator<Item = f64> {
+    let start = epoch as f64 / epochs as f64;
+    let increment = 1.0 / (steps as f64 * epochs as f64);
+    std::iter::successors(Some(start), move |position| Some(position + increment))
+}

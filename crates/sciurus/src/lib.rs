@@ -1,0 +1,59 @@
+//! Sciurus: train, measure and use image classifiers. What fastai is to PyTorch, Sciurus is to Burn.
+//!
+//! Data flows one way: folder → [`ImageDataset`] → [`DataLoaders`] → [`Learner`] → [`Predictions`] →
+//! [`ClassificationInterpretation`], and [`Learner`] → [`ModelBundle`] → [`Predictor`].
+//!
+//! ```no_run
+//! use sciurus::prelude::*;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let dls = ImageDataLoaders::from_folder("squirrels").image_size(224).seed(42).build()?;
+//!     let mut learner = vision_learner(dls, Arch::ResNet18).metric(ErrorRate).build()?;
+//!     learner.fine_tune(4)?;
+//!
+//!     let interpretation = ClassificationInterpretation::new(learner.predictions(Split::Valid)?);
+//!     println!("{}", interpretation.confusion_matrix());
+//!     learner.export("squirrels.sciurus")?;
+//!     Ok(())
+//! }
+//! ```
+
+mod bundle;
+mod demo;
+mod device;
+mod error;
+mod files;
+mod learner;
+mod loaders;
+pub mod model;
+mod predictor;
+mod run;
+
+pub use bundle::{DataRecord, Manifest, ModelBundle};
+pub use demo::draw_demo;
+pub use device::Device;
+pub use error::Error;
+pub use learner::{
+    Adam, CombinedCosine, Control, Cosine, EpochRecord, Event, FineTune, History, Hyper, Learner, LearnerBuilder,
+    LearningRates, Observer, OneCycle, Phase, Schedule, SmoothLoss, StepResult, Trainer, cross_entropy, vision_learner,
+};
+pub use loaders::{DataLoaders, DataLoadersBuilder, ImageDataLoaders};
+pub use model::Arch;
+pub use model::weights::{DownloadProgress, WeightPlaces, WeightSource, WeightsRecord};
+pub use predictor::{Answer, Prediction, Predictor, find_files};
+pub use run::{EventLog, FinishedRun, HistoryCsv, Listeners, PreparedRun, Run, RunRecord, TrainSettings};
+pub use sciurus_data as data;
+pub use sciurus_data::{ImageDataset, Seed, Split, Splitter, Vocab};
+pub use sciurus_insight as insight;
+pub use sciurus_insight::{
+    Accuracy, ClassificationInterpretation, ConfusionMatrix, ErrorRate, Measured, Metric, Predictions,
+};
+
+/// What a training program usually needs.
+pub mod prelude {
+    pub use crate::data::{Augmentation, ImageDataset, Split, Splitter};
+    pub use crate::insight::{Accuracy, ClassificationInterpretation, ErrorRate, Metric, Predictions};
+    pub use crate::{
+        Arch, Control, Device, Event, FineTune, ImageDataLoaders, Learner, Observer, OneCycle, Predictor, vision_learner,
+    };
+}

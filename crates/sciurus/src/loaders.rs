@@ -1,0 +1,237 @@
+//! The data of a learner: one loader per split, over one data set and one store of decoded photos.
+//!
+//! In: a folder and options. Out: [`DataLoaders`], whose batches are the same for any number of threads.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sciurus_data::{
+    Augmentation, ImageDataset, LastBatch, Loader, LoaderOptions, Normalize, Order, PhotoStore, PhotoStoreOptions,
+    Pipeline, Preprocessing, Progress, ResizeMethod, Seed, Split, Splitter,
+};
+
+use crate::Error;
+
+/// Where [`DataLoaders`] come from; fastai's `ImageDataLoaders`.
+#[derive(Debug, Clone, Copy)]
+pub struct ImageDataLoaders;
+
+impl ImageDataLoaders {
+    /// Photos in a folder per class, or in `train` and `valid` folders with a folder per class each.
+    pub fn from_folder(folder: impl AsRef<Path>) -> DataLoadersBuilder {
+        DataLoadersBuilder {
+            folder: folder.as_ref().to_owned(),
+            splitter: None,
+            seed: Seed(42),
+            batch_size: 64,
+            preprocessing: Preprocessing {
+                image_size: 224,
+                resize_method: ResizeMethod::Crop,
+                normalize: Normalize::imagenet(),
+            },
+            augmentation: Augmentation::None,
+            threads: None,
+            store: PhotoStoreOptions::default(),
+            on_progress: None,
+        }
+    }
+}
+
+/// Options of [`DataLoaders`].
+///
+/// | Name | Default | Meaning | Range |
+/// |---|---|---|---|
+/// | `image_size` | 224 | side of the square the model sees (pixels) | 32 to 4096 |
+/// | `resize_method` | `Crop` | how a photo becomes a square | |
+/// | `augmentation` | `None` | how training photos vary from epoch to epoch | |
+/// | `batch_size` | 64 | images in a batch | at least 2 |
+/// | `split_by` | by folder where there are split folders, else stratified, 0.2 | which photos measure | |
+/// | `seed` | 42 | split, order and augmentation | |
+/// | `threads` | all cores | threads that decode | at least 1 |
+/// | `memory_budget` | a quarter of RAM | bytes of decoded pixels kept in memory | |
+/// | `cache_folder` | the user's cache folder | where pixels beyond the budget go | |
+pub struct DataLoadersBuilder {
+    folder: PathBuf,
+    splitter: Option<Splitter>,
+    seed: Seed,
+    batch_size: usize,
+    preprocessing: Preprocessing,
+    augmentation: Augmentation,
+    threads: Option<usize>,
+    store: PhotoStoreOptions,
+    on_progress: Option<Box<dyn Fn(Progress) + Send + Sync>>,
+}
+
+impl std::fmt::Debug for DataLoadersBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DataLoadersBuilder").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+impl DataLoadersBuilder {
+    /// Side of the square the model sees, in pixels.
+    #[must_use]
+    pub fn image_size(mut self, pixels: usize) -> Self {
+        self.preprocessing.image_size = pixels;
+        self
+    }
+
+    /// How a photo becomes a square.
+    #[must_use]
+    pub fn resize_method(mut self, method: ResizeMethod) -> Self {
+        self.preprocessing.resize_method = method;
+        self
+    }
+
+    /// How training photos vary from epoch to epoch.
+    #[must_use]
+    pub fn augmentation(mut self, augmentation: Augmentation) -> Self {
+        self.augmentation = augmentation;
+        self
+    }
+
+    /// Images in a batch.
+    #[must_use]
+    pub fn batch_size(mut self, images: usize) -> Self {
+        self.batch_size = images;
+        self
+    }
+
+    /// Which photos measure the model.
+    #[must_use]
+    pub fn split_by(mut self, splitter: Splitter) -> Self {
+        self.splitter = Some(splitter);
+        self
+    }
+
+    /// Seed of split, order and augmentation.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Seed(seed);
+        self
+    }
+
+    /// Threads that decode.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Bytes of decoded pixels kept in memory.
+    #[must_use]
+    pub fn memory_budget(mut self, bytes: u64) -> Self {
+        self.store.memory_budget = bytes;
+        self
+    }
+
+    /// Where decoded pixels beyond the budget go. The folder may be deleted at any time.
+    #[must_use]
+    pub fn cache_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.store.cache_folder = Some(folder.into());
+        self
+    }
+
+    /// Called as the folder is read.
+    #[must_use]
+    pub fn on_progress(mut self, callback: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        self.on_progress = Some(Box::new(callback));
+        self
+    }
+
+    /// Reads the folder, splits it and prepares the loaders.
+    ///
+    /// # Errors
+    /// The folder holds no usable photos of at least two classes, or an option is out of range.
+    pub fn build(self) -> Result<DataLoaders, Error> {
+        check("image_size", self.preprocessing.image_size, 32..=4096, "choose 32 to 4096 pixels")?;
+        check("batch_size", self.batch_size, 2..=65_536, "choose 2 to 65536 images")?;
+        let mut dataset = ImageDataset::from_folder(&self.folder).seed(self.seed.0);
+        if let Some(splitter) = self.splitter {
+            dataset = dataset.split_by(splitter);
+        }
+        if let Some(callback) = self.on_progress {
+            dataset = dataset.on_progress(callback);
+        }
+        let dataset = Arc::new(dataset.build()?);
+        let training = LoaderOptions::default()
+            .batch_size(self.batch_size)
+            .seed(self.seed)
+            .threads(self.threads.unwrap_or_default())
+            .store(Arc::new(PhotoStore::new(self.store)));
+        let measuring = training.clone().order(Order::Sequential).last_batch(LastBatch::Keep);
+        let pipeline = Pipeline::train(&self.preprocessing, &self.augmentation);
+        let valid = Loader::new(dataset.clone(), Split::Valid, self.preprocessing.pipeline(), measuring.clone())?;
+        Ok(DataLoaders {
+            train: Loader::new(dataset.clone(), Split::Train, pipeline, training)?,
+            valid,
+            dataset,
+            measuring,
+            preprocessing: self.preprocessing,
+            augmentation: self.augmentation,
+            seed: self.seed,
+        })
+    }
+}
+
+/// A data set and the batches made of it.
+#[derive(Debug)]
+pub struct DataLoaders {
+    dataset: Arc<ImageDataset>,
+    train: Loader,
+    valid: Loader,
+    measuring: LoaderOptions,
+    preprocessing: Preprocessing,
+    augmentation: Augmentation,
+    seed: Seed,
+}
+
+impl DataLoaders {
+    /// The data set.
+    pub fn dataset(&self) -> &ImageDataset {
+        &self.dataset
+    }
+
+    /// Shuffled, augmented training batches; the last, smaller one is left out.
+    pub fn train(&self) -> &Loader {
+        &self.train
+    }
+
+    /// All photos of a split in order, as the exported model will see them.
+    ///
+    /// # Errors
+    /// The split is empty.
+    pub fn measured(&self, split: Split) -> Result<Loader, Error> {
+        match split {
+            Split::Valid => Ok(self.valid.clone()),
+            _ => Ok(Loader::new(self.dataset.clone(), split, self.preprocessing.pipeline(), self.measuring.clone())?),
+        }
+    }
+
+    /// What is done to every photo before the model sees it.
+    pub fn preprocessing(&self) -> &Preprocessing {
+        &self.preprocessing
+    }
+
+    /// What is done to training photos besides.
+    pub fn augmentation(&self) -> &Augmentation {
+        &self.augmentation
+    }
+
+    /// The seed of split, order and augmentation.
+    pub fn seed(&self) -> Seed {
+        self.seed
+    }
+}
+
+fn check(
+    option: &'static str,
+    value: usize,
+    range: std::ops::RangeInclusive<usize>,
+    expected: &'static str,
+) -> Result<(), Error> {
+    match range.contains(&value) {
+        true => Ok(()),
+        false => Err(Error::BadOption { option, value: value.to_string(), expected }),
+    }
+}

@@ -1,0 +1,83 @@
+//! The head that fastai puts on every body: `create_head` with its defaults.
+
+use burn::module::Module;
+use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor, assert_shape};
+
+use super::{BatchNorm, Pass};
+
+/// Features of the hidden layer.
+const HIDDEN: usize = 512;
+
+/// Shape of a [`Head`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HeadConfig {
+    /// Channels of the body's last feature map.
+    pub channels: usize,
+    /// Number of classes.
+    pub classes: usize,
+    /// Dropout probabilities (0..1) before the two linear layers; fastai: `[0.25, 0.5]`.
+    pub dropout: [f64; 2],
+}
+
+impl HeadConfig {
+    /// fastai's dropout of 0.25 and 0.5.
+    pub fn new(channels: usize, classes: usize) -> Self {
+        Self { channels, classes, dropout: [0.25, 0.5] }
+    }
+
+    /// Builds the head, its linear layers zero until weights are set.
+    pub fn init(&self, device: &Device) -> Head {
+        let linear = |d_in, d_out| {
+            LinearConfig::new(d_in, d_out).with_bias(false).with_initializer(Initializer::Zeros).init(device)
+        };
+        let pooled = self.channels * 2;
+        Head {
+            norm_1: BatchNorm::new(pooled, device),
+            linear_1: linear(pooled, HIDDEN),
+            norm_2: BatchNorm::new(HIDDEN, device),
+            linear_2: linear(HIDDEN, self.classes),
+            dropout: self.dropout,
+        }
+    }
+}
+
+/// Concatenated max and average pooling, then norm, dropout, linear (512), ReLU, norm, dropout, linear (classes).
+///
+/// Neither linear layer has a bias. Source: fastai `create_head` and `LinBnDrop`.
+#[derive(Module, Debug)]
+pub struct Head {
+    norm_1: BatchNorm,
+    linear_1: Linear,
+    norm_2: BatchNorm,
+    linear_2: Linear,
+    #[module(skip)]
+    dropout: [f64; 2],
+}
+
+impl Head {
+    /// Features `[batch, channel, height, width]` to logits `[batch, class]`.
+    pub fn forward(&self, features: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        let pooled = self.norm_1.forward(concat_pool(features), pass);
+        let hidden = relu(self.linear_1.forward(dropped(pooled, self.dropout[0], pass)));
+        let hidden = self.norm_2.forward(hidden, pass);
+        self.linear_2.forward(dropped(hidden, self.dropout[1], pass))
+    }
+}
+
+/// Global pooling, the maximum first: `[batch, channel, height, width]` to `[batch, 2 * channel]`.
+pub fn concat_pool(features: Tensor<4>) -> Tensor<2> {
+    assert_shape!(features, [_, _, _, _]);
+    let [batch, channels, height, width] = features.dims();
+    let flat = features.reshape([batch, channels, height * width]);
+    let pooled = Tensor::cat(vec![flat.clone().max_dim(2), flat.mean_dim(2)], 1);
+    pooled.reshape([batch, channels * 2])
+}
+
+fn dropped(input: Tensor<2>, probability: f64, pass: &mut Pass) -> Tensor<2> {
+    match pass.dropout_mask(input.dims(), probability, &input.device()) {
+        Some(mask) => input * mask,
+        None => input,
+    }
+}

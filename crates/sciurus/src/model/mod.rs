@@ -1,0 +1,120 @@
+//! Networks: a pretrained body, fastai's head, and the names of their parameters.
+//!
+//! In: image tensors `[batch, 3, height, width]`. Out: logits `[batch, class]` or embeddings `[batch, feature]`.
+
+mod arch;
+mod head;
+mod initialise;
+mod norm;
+mod parameters;
+mod pass;
+mod resnet;
+mod squeezenet;
+pub mod weights;
+
+pub use arch::{Arch, PublishedWeights};
+pub use head::{Head, HeadConfig, concat_pool};
+pub use norm::BatchNorm;
+pub(crate) use parameters::floats;
+pub use parameters::{ParamGroup, ParameterInfo, Role, StateDict, StoredTensor};
+pub use pass::Pass;
+pub use resnet::{ResNet, ResNetConfig};
+pub use squeezenet::SqueezeNet;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, assert_shape};
+
+use crate::{Error, Seed};
+
+/// The pretrained part of a model: images in, a feature map out.
+#[derive(Module, Debug)]
+pub enum Body {
+    /// A ResNet with basic blocks.
+    ResNet(ResNet),
+    /// SqueezeNet 1.1.
+    SqueezeNet(SqueezeNet),
+}
+
+impl Body {
+    /// Images `[batch, 3, height, width]` to features `[batch, channel, h, w]`.
+    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        match self {
+            Body::ResNet(body) => body.forward(images, pass),
+            Body::SqueezeNet(body) => body.forward(images),
+        }
+    }
+
+    /// fastai's parameter group of a body parameter, by its torchvision name: 0 (early) or 1 (late).
+    ///
+    /// ResNets are cut before `layer3`, SqueezeNet before `features.5`.
+    fn group(&self, name: &str) -> ParamGroup {
+        let mut parts = name.split('.');
+        let late = match self {
+            Body::ResNet(_) => matches!(parts.next(), Some("layer3" | "layer4")),
+            Body::SqueezeNet(_) => {
+                parts.nth(1).and_then(|index| index.parse::<usize>().ok()).is_some_and(|index| index >= 5)
+            }
+        };
+        ParamGroup(usize::from(late))
+    }
+}
+
+/// A body with a head: the model that is trained, measured and exported.
+///
+/// Parameter names are `body.<torchvision name>` and `head.<name>`.
+#[derive(Module, Debug)]
+pub struct VisionModel {
+    body: Body,
+    head: Head,
+}
+
+impl VisionModel {
+    /// Number of parameter groups: early body, late body, head.
+    pub const GROUPS: usize = 3;
+
+    /// A model of this architecture for `classes` classes with seeded random weights: the body as torchvision
+    /// initialises it, the head as fastai does.
+    ///
+    /// # Errors
+    /// Fewer than two classes.
+    pub fn new(arch: Arch, classes: usize, seed: Seed, device: &Device) -> Result<Self, Error> {
+        Ok(initialise::initialised(Self::zeroed(arch, classes, device)?, seed))
+    }
+
+    /// A model whose convolutions and linear layers are zero, to be filled from a file.
+    pub(crate) fn zeroed(arch: Arch, classes: usize, device: &Device) -> Result<Self, Error> {
+        if classes < 2 {
+            return Err(Error::TooFewClasses { classes });
+        }
+        let head = HeadConfig::new(arch.channels(), classes).init(device);
+        Ok(Self::from_parts(arch.body(device), head))
+    }
+
+    /// Puts a head on a body as they are. The head must expect the body's channels.
+    pub fn from_parts(body: Body, head: Head) -> Self {
+        Self { body, head }
+    }
+
+    /// The pretrained part.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The part on top.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Images `[batch, 3, height, width]` to logits `[batch, class]`.
+    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        self.head.forward(self.body.forward(images, pass), pass)
+    }
+
+    /// Images `[batch, 3, height, width]` to embeddings `[batch, channel]`: the body's features, averaged over the picture.
+    pub fn embed(&self, images: Tensor<4>) -> Tensor<2> {
+        assert_shape!(images, [_, 3, _, _]);
+        let features = self.body.forward(images, &mut Pass::evaluate());
+        let [batch, channels, height, width] = features.dims();
+        features.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels])
+    }
+}

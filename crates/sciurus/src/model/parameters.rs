@@ -1,0 +1,250 @@
+//! The parameters of a model by name: what they are, which group they belong to, and their values in and out.
+
+use std::collections::{BTreeMap, HashMap};
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Tensor, TensorData};
+
+use super::{Body, VisionModel};
+use crate::Error;
+
+/// A group of parameters that share a learning rate: 0 early body, 1 late body, 2 head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ParamGroup(pub usize);
+
+/// What a parameter is for, which decides how it is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Weight of a convolution or a linear layer: decays.
+    Weight,
+    /// Bias of a convolution or a linear layer: does not decay.
+    Bias,
+    /// Weight or bias of a norm layer: does not decay, and trains even while frozen.
+    Norm,
+    /// Running mean or variance of a norm layer: no gradient.
+    RunningStatistic,
+}
+
+/// Name, role, group and shape of one parameter.
+#[derive(Debug, Clone)]
+pub struct ParameterInfo {
+    /// `body.<torchvision name>` or `head.<name>`.
+    pub name: String,
+    /// Identity within the module.
+    pub id: ParamId,
+    /// What it is for.
+    pub role: Role,
+    /// The group whose learning rate it takes.
+    pub group: ParamGroup,
+    /// Shape in PyTorch's order: a linear weight is `[out, in]`.
+    pub shape: Vec<usize>,
+}
+
+/// Values of one tensor as they lie in a file: PyTorch's shape and row-major order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredTensor {
+    /// Shape in PyTorch's order.
+    pub shape: Vec<usize>,
+    /// Row-major values.
+    pub values: Vec<f32>,
+}
+
+/// Tensors by name.
+pub type StateDict = BTreeMap<String, StoredTensor>;
+
+impl VisionModel {
+    /// All parameters and running statistics, in the order of the network.
+    pub fn parameters(&self) -> Vec<ParameterInfo> {
+        let mut list = List { path: ModulePath::default(), body: &self.body, parameters: Vec::new() };
+        self.visit(&mut list);
+        list.parameters
+    }
+
+    /// Copies all values out, by name.
+    pub fn state_dict(&self) -> StateDict {
+        let mut read = Read { path: ModulePath::default(), state: StateDict::new() };
+        self.visit(&mut read);
+        read.state
+    }
+
+    /// Sets every parameter that `state` names. Names that the model lacks are ignored; shapes must fit.
+    ///
+    /// # Errors
+    /// A tensor whose shape is not the model's; the model is then dropped, the caller's `state` is unchanged.
+    pub fn with_state(self, state: &StateDict) -> Result<Self, Error> {
+        let mut write = Write { path: ModulePath::default(), state, misfit: None };
+        let model = self.map(&mut write);
+        match write.misfit {
+            Some(error) => Err(error),
+            None => Ok(model),
+        }
+    }
+
+    /// Sets running statistics to the values a training pass handed back.
+    pub(crate) fn with_statistics(self, statistics: Vec<(ParamId, Tensor<1>)>) -> Self {
+        if statistics.is_empty() {
+            return self;
+        }
+        self.map(&mut Statistics(statistics.into_iter().collect()))
+    }
+
+    /// Makes exactly the parameters that `trains` selects collect gradients.
+    pub(crate) fn with_trained(self, trains: impl Fn(&ParameterInfo) -> bool) -> Self {
+        let trained = self.parameters().iter().map(|info| (info.id, trains(info))).collect();
+        self.map(&mut Trained(trained))
+    }
+}
+
+/// The dotted name of the module being visited, without the names of enum variants.
+#[derive(Debug, Default)]
+pub(super) struct ModulePath {
+    parts: Vec<String>,
+    containers: Vec<String>,
+}
+
+impl ModulePath {
+    pub(super) fn enter(&mut self, name: &str, container: &str) {
+        self.parts.push(if container.starts_with("Enum:") { String::new() } else { name.to_owned() });
+        self.containers.push(container.to_owned());
+    }
+
+    pub(super) fn exit(&mut self) {
+        self.parts.pop();
+        self.containers.pop();
+    }
+
+    pub(super) fn name(&self) -> String {
+        let parts: Vec<&str> = self.parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        parts.join(".")
+    }
+
+    pub(super) fn role(&self) -> Role {
+        let field = self.parts.last().map(String::as_str).unwrap_or_default();
+        match (self.inside("Struct:BatchNorm"), field) {
+            (_, "running_mean" | "running_var") => Role::RunningStatistic,
+            (true, _) => Role::Norm,
+            (false, "bias") => Role::Bias,
+            (false, _) => Role::Weight,
+        }
+    }
+
+    /// Burn keeps a linear weight as `[in, out]`, files keep PyTorch's `[out, in]`.
+    fn is_transposed(&self) -> bool {
+        self.inside("Struct:Linear")
+    }
+
+    fn inside(&self, container: &str) -> bool {
+        self.containers.last().is_some_and(|innermost| innermost == container)
+    }
+
+    fn stored_shape(&self, shape: &[usize]) -> Vec<usize> {
+        match (self.is_transposed(), shape) {
+            (true, &[d_in, d_out]) => vec![d_out, d_in],
+            _ => shape.to_vec(),
+        }
+    }
+}
+
+struct List<'a> {
+    path: ModulePath,
+    body: &'a Body,
+    parameters: Vec<ParameterInfo>,
+}
+
+impl ModuleVisitor for List<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let name = self.path.name();
+        let group = match name.strip_prefix("body.") {
+            Some(name) => self.body.group(name),
+            None => ParamGroup(VisionModel::GROUPS - 1),
+        };
+        let shape = self.path.stored_shape(param.lazy_shape().as_slice());
+        self.parameters.push(ParameterInfo { name, id: param.id, role: self.path.role(), group, shape });
+    }
+}
+
+struct Read {
+    path: ModulePath,
+    state: StateDict,
+}
+
+impl ModuleVisitor for Read {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let shape = self.path.stored_shape(param.lazy_shape().as_slice());
+        let value = if self.path.is_transposed() { param.val().transpose() } else { param.val() };
+        let values = floats(value.into_data());
+        self.state.insert(self.path.name(), StoredTensor { shape, values });
+    }
+}
+
+struct Write<'a> {
+    path: ModulePath,
+    state: &'a StateDict,
+    misfit: Option<Error>,
+}
+
+impl ModuleMapper for Write<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.path.name();
+        let Some(stored) = self.state.get(&name) else { return param };
+        let expected = self.path.stored_shape(param.lazy_shape().as_slice());
+        if stored.shape != expected || stored.values.len() != expected.iter().product::<usize>() {
+            self.misfit = Some(Error::TensorShape { name, found: stored.shape.clone(), expected });
+            return param;
+        }
+        let data = TensorData::new(stored.values.clone(), expected);
+        let value = Tensor::<D>::from_data(data, &param.lazy_device());
+        let trained = self.path.role() != Role::RunningStatistic;
+        let value = if self.path.is_transposed() { value.transpose() } else { value };
+        Param::initialized(param.id, value.detach()).set_require_grad(trained)
+    }
+}
+
+struct Statistics(HashMap<ParamId, Tensor<1>>);
+
+impl ModuleMapper for Statistics {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.0.remove(&param.id) {
+            Some(value) => param.map(|old| Tensor::from_inner(value.reshape(old.shape()))),
+            None => param,
+        }
+    }
+}
+
+struct Trained(HashMap<ParamId, bool>);
+
+impl ModuleMapper for Trained {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let trained = self.0.get(&param.id).copied().unwrap_or(false);
+        param.map(Tensor::detach).set_require_grad(trained)
+    }
+}
+
+/// The values of a tensor as f32, whatever the device computes in.
+pub(crate) fn floats(data: TensorData) -> Vec<f32> {
+    data.iter::<f32>().collect()
+}

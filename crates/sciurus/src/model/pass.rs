@@ -1,0 +1,74 @@
+//! One pass through a model: for evaluation, or for training.
+//!
+//! In: the seed of a training step. Out: dropout masks, and the batch statistics that the norm layers saw. A forward
+//! pass changes no state: what it would change is handed back here, and the optimizer step writes it down.
+
+use burn::module::ParamId;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::RngExt;
+use sciurus_data::Rng;
+
+/// What a forward pass is for, and what it leaves behind.
+///
+/// ```
+/// use sciurus::model::Pass;
+/// assert!(!Pass::evaluate().is_training());
+/// assert!(Pass::train(sciurus::Seed(1).rng(&[0])).is_training());
+/// ```
+#[derive(Debug)]
+pub struct Pass {
+    training: Option<Training>,
+}
+
+#[derive(Debug)]
+struct Training {
+    rng: Rng,
+    statistics: Vec<(ParamId, Tensor<1>)>,
+}
+
+impl Pass {
+    /// A pass that uses the running statistics and drops nothing.
+    pub fn evaluate() -> Self {
+        Self { training: None }
+    }
+
+    /// A pass that uses the statistics of the batch and drops features at random.
+    pub fn train(rng: Rng) -> Self {
+        Self { training: Some(Training { rng, statistics: Vec::new() }) }
+    }
+
+    /// Whether this is a training pass.
+    pub fn is_training(&self) -> bool {
+        self.training.is_some()
+    }
+
+    /// The running statistics after this pass: parameter and new value `[channel]`.
+    pub fn into_statistics(self) -> Vec<(ParamId, Tensor<1>)> {
+        self.training.map(|training| training.statistics).unwrap_or_default()
+    }
+
+    /// Notes the new value of a running statistic. Does nothing in an evaluation pass.
+    pub(crate) fn note(&mut self, id: ParamId, value: Tensor<1>) {
+        if let Some(training) = &mut self.training {
+            training.statistics.push((id, value));
+        }
+    }
+
+    /// A dropout mask `[rows, columns]`: 0 with `probability`, else `1 / (1 - probability)`. None when nothing is dropped.
+    ///
+    /// The mask comes from the pass's own seed rather than from the device's generator, so that a run is the same on
+    /// every device and for every number of threads.
+    pub(crate) fn dropout_mask(
+        &mut self,
+        shape: [usize; 2],
+        probability: f64,
+        device: &Device,
+    ) -> Option<Tensor<2>> {
+        let training = self.training.as_mut().filter(|_| probability > 0.0)?;
+        let kept = (1.0 / (1.0 - probability)) as f32;
+        let mask: Vec<f32> = (0..shape[0] * shape[1])
+            .map(|_| if training.rng.random::<f64>() < probability { 0.0 } else { kept })
+            .collect();
+        Some(Tensor::from_data(TensorData::new(mask, shape), device))
+    }
+}

@@ -1,0 +1,106 @@
+//! SqueezeNet 1.1 (Iandola et al. 2016, "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters").
+//!
+//! The features of torchvision's `squeezenet1_1`, under its names: `features.0.weight`, `features.3.squeeze.weight`, …
+//! Numbers count its activation and pooling layers too, which is why they stand in the list.
+
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
+use burn::nn::{PaddingConfig2d, Relu};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor, assert_shape};
+
+/// The body of SqueezeNet 1.1. It has no norm layer: nothing of it trains while it is frozen.
+#[derive(Module, Debug)]
+pub struct SqueezeNet {
+    features: Vec<Layer>,
+}
+
+/// One numbered entry of `features`.
+#[derive(Module, Debug)]
+pub(super) enum Layer {
+    /// The 3x3 stem, stride 2.
+    Stem(Conv2d),
+    /// The activation after the stem.
+    Relu(Relu),
+    /// 3x3 max pooling, stride 2, rounding up.
+    Pool(MaxPool2d),
+    /// A fire module.
+    Fire(Fire),
+}
+
+impl SqueezeNet {
+    /// Channels of the last feature map.
+    pub const OUT_CHANNELS: usize = 512;
+
+    /// Builds the body, its convolutions zero until weights are set.
+    pub fn new(device: &Device) -> Self {
+        let fire = |channels_in, squeeze, expand| Layer::Fire(Fire::new(channels_in, squeeze, expand, device));
+        let pool =
+            || Layer::Pool(MaxPool2dConfig::new([3, 3]).with_strides([2, 2]).with_ceil_mode(true).init());
+        let stem = Conv2dConfig::new([3, 64], [3, 3])
+            .with_stride([2, 2])
+            .with_initializer(burn::nn::Initializer::Zeros)
+            .init(device);
+        Self {
+            features: vec![
+                Layer::Stem(stem),
+                Layer::Relu(Relu::new()),
+                pool(),
+                fire(64, 16, 64),
+                fire(128, 16, 64),
+                pool(),
+                fire(128, 32, 128),
+                fire(256, 32, 128),
+                pool(),
+                fire(256, 48, 192),
+                fire(384, 48, 192),
+                fire(384, 64, 256),
+                fire(512, 64, 256),
+            ],
+        }
+    }
+
+    /// Images `[batch, 3, height, width]` to features `[batch, 512, about height / 16, about width / 16]`.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        assert_shape!(images, [_, 3, _, _]);
+        self.features.iter().fold(images, |features, layer| match layer {
+            Layer::Stem(conv) => conv.forward(features),
+            Layer::Relu(activation) => activation.forward(features),
+            Layer::Pool(pool) => pool.forward(features),
+            Layer::Fire(fire) => fire.forward(features),
+        })
+    }
+}
+
+/// Squeeze to few channels, expand with 1x1 and 3x3 kernels side by side.
+#[derive(Module, Debug)]
+pub(super) struct Fire {
+    squeeze: Conv2d,
+    expand1x1: Conv2d,
+    expand3x3: Conv2d,
+}
+
+impl Fire {
+    fn new(channels_in: usize, squeeze: usize, expand: usize, device: &Device) -> Self {
+        let conv = |channels: [usize; 2], kernel: usize| {
+            let padding = kernel / 2;
+            Conv2dConfig::new(channels, [kernel, kernel])
+                .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
+                .with_initializer(burn::nn::Initializer::Zeros)
+                .init(device)
+        };
+        Self {
+            squeeze: conv([channels_in, squeeze], 1),
+            expand1x1: conv([squeeze, expand], 1),
+            expand3x3: conv([squeeze, expand], 3),
+        }
+    }
+
+    /// `[batch, in, h, w]` to `[batch, 2 * expand, h, w]`.
+    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let squeezed = relu(self.squeeze.forward(input));
+        let expanded = [self.expand1x1.forward(squeezed.clone()), self.expand3x3.forward(squeezed)];
+        Tensor::cat(expanded.map(relu).to_vec(), 1)
+    }
+}

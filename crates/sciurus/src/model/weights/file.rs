@@ -1,0 +1,73 @@
+//! Weight files as tensors by name: safetensors, and PyTorch checkpoints read without unpickling.
+
+use std::path::Path;
+
+use half::{bf16, f16};
+use pytorch_reader::PytorchReader;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::Error;
+use crate::model::{StateDict, StoredTensor};
+
+/// Reads all floating-point tensors of a file; its kind is told by its content, never by its name.
+///
+/// A PyTorch checkpoint is parsed, not unpickled: nothing in it can run, and one that names anything but tensors and
+/// plain containers is refused. Tensors of whole numbers (`num_batches_tracked`) are left out.
+///
+/// # Errors
+/// The file cannot be read, is damaged, or is refused.
+pub fn read(path: &Path) -> Result<StateDict, Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
+    if is_safetensors(&bytes) { read_safetensors(path, &bytes) } else { read_checkpoint(path) }
+}
+
+/// A safetensors file opens with the length of its JSON header (8 bytes) and `{`.
+fn is_safetensors(bytes: &[u8]) -> bool {
+    bytes.get(8) == Some(&b'{')
+}
+
+fn read_safetensors(path: &Path, bytes: &[u8]) -> Result<StateDict, Error> {
+    let file = SafeTensors::deserialize(bytes).map_err(|error| Error::weight_file(path, error))?;
+    let mut state = StateDict::new();
+    for (name, tensor) in file.iter() {
+        if let Some(values) = safetensors_floats(tensor.dtype(), tensor.data()) {
+            state.insert(name.to_owned(), StoredTensor { shape: tensor.shape().to_vec(), values });
+        }
+    }
+    Ok(state)
+}
+
+fn safetensors_floats(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
+    match dtype {
+        Dtype::F64 => Some(decode(bytes, |b| f64::from_le_bytes(b) as f32)),
+        Dtype::F32 => Some(decode(bytes, f32::from_le_bytes)),
+        Dtype::F16 => Some(decode(bytes, |b| f16::from_le_bytes(b).to_f32())),
+        Dtype::BF16 => Some(decode(bytes, |b| bf16::from_le_bytes(b).to_f32())),
+        _ => None,
+    }
+}
+
+fn read_checkpoint(path: &Path) -> Result<StateDict, Error> {
+    let reader = PytorchReader::new(path).map_err(|error| Error::weight_file(path, error))?;
+    let mut state = StateDict::new();
+    for (name, tensor) in reader.tensors() {
+        let shape = tensor.shape().to_vec();
+        let bytes = || tensor.read().map_err(|source| Error::io(path, source));
+        let values = match tensor.dtype() {
+            pytorch_reader::DType::F64 => decode(&bytes()?, |b| f64::from_le_bytes(b) as f32),
+            pytorch_reader::DType::F32 => decode(&bytes()?, f32::from_le_bytes),
+            pytorch_reader::DType::F16 => decode(&bytes()?, |b| f16::from_le_bytes(b).to_f32()),
+            pytorch_reader::DType::BF16 => decode(&bytes()?, |b| bf16::from_le_bytes(b).to_f32()),
+            _ => continue,
+        };
+        // Checkpoints of training scripts nest the weights one level down.
+        let name = name.strip_prefix("state_dict.").unwrap_or(name).to_owned();
+        state.insert(name, StoredTensor { shape, values });
+    }
+    Ok(state)
+}
+
+fn decode<const N: usize>(bytes: &[u8], one: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    let (values, _) = bytes.as_chunks::<N>();
+    values.iter().map(|value| one(*value)).collect()
+}

@@ -1,0 +1,148 @@
+//! Pretrained weights: found, downloaded if need be, checked, read and put into a model.
+//!
+//! In: an architecture and a [`WeightSource`]. Out: the model with those weights and a [`WeightsRecord`] of what they
+//! were. Reading a weight file never runs anything in it. This is the only place of the crate that uses the network.
+
+mod download;
+mod file;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use download::{DownloadProgress, download};
+pub use file::read;
+
+use super::{Arch, StateDict, VisionModel};
+use crate::Error;
+
+/// Where the body's weights come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightSource {
+    /// `SCIURUS_MODELS` if it holds this architecture, else torchvision's file, downloaded once.
+    #[default]
+    Pretrained,
+    /// This file: `.safetensors`, or a PyTorch checkpoint (`.pth`, `.pt`).
+    File(PathBuf),
+    /// Seeded random weights.
+    Random,
+}
+
+/// Which weights a model started from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeightsRecord {
+    /// Name of the file, or `random`.
+    pub name: String,
+    /// SHA-256 of the file, lower-case hex; none for random weights.
+    pub sha256: Option<String>,
+}
+
+/// The folders that [`WeightSource::Pretrained`] looks into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WeightPlaces {
+    /// A folder of weight files that is asked first: an offline machine, a company's mirror.
+    pub models: Option<PathBuf>,
+    /// Where downloads are kept.
+    pub cache: PathBuf,
+}
+
+impl WeightPlaces {
+    /// `SCIURUS_MODELS` and the user's cache folder.
+    pub fn from_environment() -> Self {
+        let models = std::env::var_os("SCIURUS_MODELS").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let cache = dirs::cache_dir().unwrap_or_else(std::env::temp_dir).join("sciurus").join("weights");
+        Self { models, cache }
+    }
+}
+
+/// Finds the weights of `source`, downloading them only if no folder has them, and loads them into the model's body.
+///
+/// # Errors
+/// No weights are published for the architecture, the download fails or has the wrong hash, the file is damaged, or
+/// its tensors do not fit (the error says which, its shape and the expected one).
+pub fn load_body(
+    model: VisionModel,
+    arch: Arch,
+    source: &WeightSource,
+    places: &WeightPlaces,
+    progress: &mut dyn FnMut(DownloadProgress),
+) -> Result<(VisionModel, WeightsRecord), Error> {
+    let path = match source {
+        WeightSource::Random => return Ok((model, WeightsRecord { name: "random".into(), sha256: None })),
+        WeightSource::File(path) => path.clone(),
+        WeightSource::Pretrained => find_or_download(arch, places, progress)?,
+    };
+    let model = with_body(model, &path, &read(&path)?)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok((model, WeightsRecord { name, sha256: Some(download::sha256(&path)?) }))
+}
+
+/// Sets the body's parameters from a torchvision state dict; `path` is named in errors.
+///
+/// # Errors
+/// A body parameter is missing in `state`, or a shape differs.
+fn with_body(model: VisionModel, path: &Path, state: &StateDict) -> Result<VisionModel, Error> {
+    let body: Vec<_> =
+        model.parameters().into_iter().filter_map(|p| Some(p.name.strip_prefix("body.")?.to_owned())).collect();
+    let missing: Vec<String> = body.iter().filter(|name| !state.contains_key(*name)).cloned().collect();
+    if let Some(first) = missing.first() {
+        let (path, first) = (path.to_owned(), first.clone());
+        return Err(Error::MissingTensors { path, first, missing: missing.len(), expected: body.len() });
+    }
+    let named = body.into_iter().map(|name| (format!("body.{name}"), state[&name].clone())).collect();
+    model.with_state(&named).map_err(|error| error.in_file(path))
+}
+
+/// A file of `places.models`, a file of the cache, or a fresh download.
+fn find_or_download(
+    arch: Arch,
+    places: &WeightPlaces,
+    progress: &mut dyn FnMut(DownloadProgress),
+) -> Result<PathBuf, Error> {
+    let published = arch.published_weights().ok_or(Error::NoPublishedWeights { arch })?;
+    if let Some(found) = places.models.as_deref().map(|folder| find(arch, folder)).transpose()?.flatten() {
+        return Ok(found);
+    }
+    let cached = places.cache.join(published.file);
+    if !cached.is_file() {
+        download(published.url, published.sha256, &cached, progress)?;
+    }
+    Ok(cached)
+}
+
+/// The weight file of an architecture in a folder: torchvision's own name if it is there, else the one file named
+/// `<arch>-…` or `<arch>.…`, safetensors before PyTorch checkpoints.
+///
+/// # Errors
+/// The folder cannot be read, or holds several candidates.
+fn find(arch: Arch, folder: &Path) -> Result<Option<PathBuf>, Error> {
+    let listing = std::fs::read_dir(folder).map_err(|source| Error::io(folder, source))?;
+    let mut files: Vec<PathBuf> = listing.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.sort();
+    if let Some(published) = arch.published_weights() {
+        let official = folder.join(published.file);
+        if official.is_file() {
+            return Ok(Some(official));
+        }
+    }
+    for extensions in [&["safetensors"][..], &["pth", "pt"]] {
+        let fits: Vec<&PathBuf> = files.iter().filter(|path| is_named(path, arch, extensions)).collect();
+        match fits[..] {
+            [] => {}
+            [only] => return Ok(Some(only.clone())),
+            [first, second, ..] => {
+                return Err(Error::AmbiguousWeights { arch, first: first.clone(), second: second.clone() });
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn is_named(path: &Path, arch: Arch, extensions: &[&str]) -> bool {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    let rest = stem.strip_prefix(arch.name());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) && extensions.contains(&&*extension)
+}
+

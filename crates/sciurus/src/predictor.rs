@@ -1,0 +1,208 @@
+//! Using a model: on a loader, on pictures, on files.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
+use sciurus_data::{DecodeLimits, Loader, Pipeline, RgbImage, SkipReason, Skipped, Split, decode_file};
+use rayon::prelude::*;
+use sciurus_insight::Predictions;
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::{Manifest, ModelBundle};
+use crate::learner::Event;
+use crate::model::{Pass, VisionModel, floats};
+use crate::{Device, Error};
+
+/// A model's answer for one picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// The most probable label.
+    pub label: String,
+    /// Its probability (0..1).
+    pub probability: f32,
+    /// Every label with its probability (0..1), most probable first.
+    pub ranking: Vec<(String, f32)>,
+}
+
+/// What became of one file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// It was classified.
+    Predicted {
+        /// The file.
+        path: PathBuf,
+        /// What it shows.
+        prediction: Prediction,
+    },
+    /// It is no readable picture.
+    Skipped(Skipped),
+}
+
+/// A trained model, ready to use on new pictures. It sees them exactly as it was measured.
+///
+/// ```no_run
+/// use sciurus::Predictor;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let predictor = Predictor::load("runs/squirrels/model.sciurus")?;
+/// let prediction = predictor.predict_file("photo.jpg")?;
+/// println!("{} ({:.1} %)", prediction.label, prediction.probability * 100.0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Predictor {
+    model: VisionModel,
+    manifest: Manifest,
+    pipeline: Pipeline,
+    device: BurnDevice,
+}
+
+impl Predictor {
+    /// Loads a model on the processor.
+    ///
+    /// # Errors
+    /// The file cannot be read or is no model.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::load_on(path, Device::Cpu)
+    }
+
+    /// Loads a model on a device.
+    ///
+    /// # Errors
+    /// The file cannot be read or is no model, or the device is not in this build.
+    pub fn load_on(path: impl AsRef<Path>, device: Device) -> Result<Self, Error> {
+        let device = device.open()?;
+        let bundle = ModelBundle::load(path.as_ref())?;
+        let model = bundle.model(&device).map_err(|error| error.in_file(path.as_ref()))?;
+        let pipeline = bundle.manifest.preprocessing.pipeline();
+        Ok(Self { model: model.valid(), manifest: bundle.manifest, pipeline, device })
+    }
+
+    /// What the model is and how it was measured.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Classifies one picture.
+    pub fn predict(&self, image: &RgbImage) -> Prediction {
+        self.ranked(&self.logits(std::slice::from_ref(image)))
+    }
+
+    /// Classifies pictures together, which is faster than one by one.
+    pub fn predict_batch(&self, images: &[RgbImage]) -> Vec<Prediction> {
+        if images.is_empty() {
+            return Vec::new();
+        }
+        self.logits(images).chunks_exact(self.manifest.vocab.len()).map(|row| self.ranked(row)).collect()
+    }
+
+    /// Reads and classifies one file.
+    ///
+    /// # Errors
+    /// The file is no readable picture; the reason says why.
+    pub fn predict_file(&self, path: impl AsRef<Path>) -> Result<Prediction, SkipReason> {
+        Ok(self.predict(&decode_file(path.as_ref(), &DecodeLimits::default())?))
+    }
+
+    /// Reads and classifies files, `batch_size` at a time, in order; a file that is no readable picture says why.
+    pub fn predict_files<'a>(&'a self, files: &'a [PathBuf], batch_size: usize) -> impl Iterator<Item = Answer> + 'a {
+        files.chunks(batch_size.max(1)).flat_map(|files| self.answer(files))
+    }
+
+    /// The body's features of a picture, averaged over it: `[channel]`. Alike pictures have alike embeddings.
+    pub fn embed(&self, image: &RgbImage) -> Vec<f32> {
+        floats(self.model.embed(self.tensor(std::slice::from_ref(image))).into_data())
+    }
+
+    fn answer(&self, files: &[PathBuf]) -> Vec<Answer> {
+        let limits = DecodeLimits::default();
+        let decoded: Vec<_> = files.par_iter().map(|path| decode_file(path, &limits)).collect();
+        let images: Vec<RgbImage> = decoded.iter().filter_map(|image| image.as_ref().ok().cloned()).collect();
+        let mut predictions = self.predict_batch(&images).into_iter();
+        let answer = |(path, image): (&PathBuf, Result<RgbImage, SkipReason>)| match image {
+            Ok(_) => predictions.next().map(|prediction| Answer::Predicted { path: path.clone(), prediction }),
+            Err(reason) => Some(Answer::Skipped(Skipped { path: path.clone(), reason })),
+        };
+        files.iter().zip(decoded).filter_map(answer).collect()
+    }
+
+    /// Logits, row-major `[image, class]`.
+    fn logits(&self, images: &[RgbImage]) -> Vec<f32> {
+        floats(self.model.forward(self.tensor(images), &mut Pass::evaluate()).into_data())
+    }
+
+    /// Pictures as the model sees them: `[image, 3, size, size]`.
+    fn tensor(&self, images: &[RgbImage]) -> Tensor<4> {
+        let size = self.manifest.preprocessing.image_size;
+        let pixels: Vec<f32> = images.iter().flat_map(|image| self.pipeline.tensor(image.clone())).collect();
+        Tensor::from_data(TensorData::new(pixels, [images.len(), 3, size, size]), &self.device)
+    }
+
+    fn ranked(&self, logits: &[f32]) -> Prediction {
+        let mut ranking: Vec<(String, f32)> =
+            self.manifest.vocab.labels().iter().cloned().zip(softmax(logits)).collect();
+        ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let (label, probability) = ranking[0].clone();
+        Prediction { label, probability, ranking }
+    }
+}
+
+/// The files that `paths` name, in order: files as they are, folders searched through, sorted, without hidden entries.
+///
+/// # Errors
+/// A path does not exist or cannot be read.
+pub fn find_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let mut files = Vec::new();
+    for path in paths {
+        let hidden = |entry: &walkdir::DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes()[0] == b'.';
+        for entry in walkdir::WalkDir::new(path).sort_by_file_name().into_iter().filter_entry(|entry| !hidden(entry)) {
+            let entry = entry.map_err(|error| Error::io(path, error.into()))?;
+            if !entry.file_type().is_dir() {
+                files.push(entry.into_path());
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Runs a model over a loader in evaluation mode.
+///
+/// # Errors
+/// No photo of the split could be read.
+pub(crate) fn evaluate(
+    model: &VisionModel,
+    (loader, split): (&Loader, Split),
+    device: &BurnDevice,
+    on_event: &mut dyn FnMut(Event) -> Result<(), Error>,
+) -> Result<Predictions, Error> {
+    let (model, device) = (model.valid(), device.clone().inner());
+    let dataset = loader.dataset();
+    let (mut items, mut logits, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+    for (step, batch) in loader.epoch(0).enumerate() {
+        if !batch.skipped.is_empty() {
+            on_event(Event::PhotosSkipped { split, skipped: batch.skipped.clone() })?;
+        }
+        if batch.targets.is_empty() {
+            continue;
+        }
+        let images = crate::learner::images(&batch, &device)?;
+        logits.extend(floats(model.forward(images, &mut Pass::evaluate()).into_data()));
+        targets.extend(&batch.targets);
+        items.extend(&batch.items);
+        on_event(Event::BatchValidated { step, images: batch.targets.len() })?;
+    }
+    if items.is_empty() {
+        return Err(Error::NothingReadable { split });
+    }
+    let paths = items.iter().filter_map(|id| Some(dataset.item(*id)?.path.clone())).collect();
+    Ok(Predictions::from_logits(dataset.vocab.clone(), items, paths, &logits, targets)?)
+}
+
+fn softmax(logits: &[f32]) -> impl Iterator<Item = f32> {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = logits.iter().map(|logit| f64::from(logit - highest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(move |power| (power / sum) as f32)
+}

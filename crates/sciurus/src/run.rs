@@ -1,0 +1,213 @@
+//! A training run as a folder: what was asked, what happened, what came out.
+//!
+//! In: [`TrainSettings`]. Out: `run.json` (settings, versions, data fingerprint), `events.jsonl`, `history.csv`,
+//! `predictions.json` (validation predictions with losses) and `model.sciurus`.
+
+mod log;
+mod settings;
+
+pub use log::{EventLog, HistoryCsv};
+pub use settings::TrainSettings;
+
+use std::path::{Path, PathBuf};
+
+use sciurus_data::{Progress, Split};
+use sciurus_insight::{Accuracy, ErrorRate, Measured, Predictions};
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::{DataRecord, ModelBundle};
+use crate::learner::{Learner, Observer};
+use crate::model::weights::{DownloadProgress, WeightsRecord};
+use crate::{Error, files};
+
+/// What `run.json` holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Version of Sciurus.
+    pub version: String,
+    /// Version of Burn, which computed it.
+    pub burn: String,
+    /// Everything that was asked for.
+    pub settings: TrainSettings,
+    /// The weights it started from.
+    pub weights: WeightsRecord,
+    /// The data it saw.
+    pub data: DataRecord,
+    /// Files that were left out before training.
+    pub skipped: usize,
+    /// How good the model is; empty until the run is done.
+    pub metrics: Vec<Measured>,
+}
+
+/// What a caller wants to hear of while a run is prepared.
+pub struct Listeners {
+    /// Called as the folder is read.
+    pub on_scan: Box<dyn Fn(Progress) + Send + Sync>,
+    /// Called as weights are downloaded.
+    pub on_download: Box<dyn FnMut(DownloadProgress)>,
+}
+
+impl Default for Listeners {
+    fn default() -> Self {
+        Self { on_scan: Box::new(|_| ()), on_download: Box::new(|_| ()) }
+    }
+}
+
+impl std::fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listeners")
+    }
+}
+
+/// A run folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    folder: PathBuf,
+}
+
+/// A run that is ready to train.
+#[derive(Debug)]
+pub struct PreparedRun {
+    run: Run,
+    record: RunRecord,
+    learner: Learner,
+}
+
+impl Run {
+    /// Reads the photos, builds the learner, makes the folder and writes `run.json`.
+    ///
+    /// # Errors
+    /// The photos or weights cannot be read, or `folder` already holds a run.
+    pub fn prepare(
+        folder: impl Into<PathBuf>,
+        settings: TrainSettings,
+        listeners: Listeners,
+    ) -> Result<PreparedRun, Error> {
+        let run = Run { folder: folder.into() };
+        if run.path("run.json").exists() {
+            let reason = "already holds a run; choose another folder with --run, or remove it".to_owned();
+            return Err(Error::Run { path: run.folder, reason });
+        }
+        let mut learner = settings.learner(listeners)?;
+        std::fs::create_dir_all(&run.folder).map_err(|source| Error::io(&run.folder, source))?;
+        learner.observe(EventLog::create(&run.path("events.jsonl"))?);
+        learner.observe(HistoryCsv::create(&run.path("history.csv"))?);
+        let dataset = learner.loaders().dataset();
+        let record = RunRecord {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            burn: BURN_VERSION.to_owned(),
+            settings,
+            weights: learner.weights().clone(),
+            data: DataRecord::of(dataset),
+            skipped: dataset.skipped.len(),
+            metrics: Vec::new(),
+        };
+        files::write_json(&run.path("run.json"), &record)?;
+        Ok(PreparedRun { run, record, learner })
+    }
+
+    /// Opens the folder of a run.
+    ///
+    /// # Errors
+    /// It holds no `run.json`.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, Error> {
+        let run = Run { folder: folder.into() };
+        match run.path("run.json").is_file() {
+            true => Ok(run),
+            false => Err(Error::Run {
+                path: run.folder,
+                reason: "is no run folder (it has no run.json); give one that `sciurus train` made, such as runs/NAME-TIME"
+                    .to_owned(),
+            }),
+        }
+    }
+
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What was asked for and what came of it.
+    ///
+    /// # Errors
+    /// `run.json` cannot be read.
+    pub fn record(&self) -> Result<RunRecord, Error> {
+        let path = self.path("run.json");
+        let text = std::fs::read(&path).map_err(|source| Error::io(&path, source))?;
+        serde_json::from_slice(&text).map_err(|error| Error::Run { path, reason: error.to_string() })
+    }
+
+    /// The validation predictions.
+    ///
+    /// # Errors
+    /// The run did not finish, or the file cannot be read.
+    pub fn predictions(&self) -> Result<Predictions, Error> {
+        let path = self.path("predictions.json");
+        if !path.is_file() {
+            let reason = "is missing: the run did not finish; train again".to_owned();
+            return Err(Error::Run { path, reason });
+        }
+        Ok(Predictions::load(&path)?)
+    }
+
+    /// The file of the trained model.
+    pub fn model_path(&self) -> PathBuf {
+        self.path("model.sciurus")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// Kept beside the pin in Cargo.toml by a test.
+const BURN_VERSION: &str = "0.22.1";
+
+impl PreparedRun {
+    /// The run's folder.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// What was asked for.
+    pub fn record(&self) -> &RunRecord {
+        &self.record
+    }
+
+    /// The learner, to look at before it trains.
+    pub fn learner(&self) -> &Learner {
+        &self.learner
+    }
+
+    /// Adds an observer.
+    pub fn observe(&mut self, observer: impl Observer + 'static) {
+        self.learner.observe(observer);
+    }
+
+    /// Trains, measures and exports.
+    ///
+    /// # Errors
+    /// Training fails, or a file cannot be written.
+    pub fn train(mut self) -> Result<FinishedRun, Error> {
+        self.record.settings.fit(&mut self.learner)?;
+        let predictions = self.learner.predictions(Split::Valid)?;
+        predictions.save(&self.run.path("predictions.json"))?;
+        self.record.metrics = vec![Measured::new(&ErrorRate, &predictions), Measured::new(&Accuracy, &predictions)];
+        ModelBundle::new(&self.learner, self.record.metrics.clone()).save(&self.run.model_path())?;
+        files::write_json(&self.run.path("run.json"), &self.record)?;
+        Ok(FinishedRun { run: self.run, record: self.record, predictions, learner: self.learner })
+    }
+}
+
+/// A run that is done.
+#[derive(Debug)]
+pub struct FinishedRun {
+    /// Its folder.
+    pub run: Run,
+    /// What was asked for and what came of it.
+    pub record: RunRecord,
+    /// The validation predictions.
+    pub predictions: Predictions,
+    /// The learner, trained.
+    pub learner: Learner,
+}

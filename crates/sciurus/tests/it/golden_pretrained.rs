@@ -1,0 +1,76 @@
+//! What the pretrained SqueezeNet answers, against PyTorch.
+
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor, TensorData, activation::relu};
+use sciurus::data::{DecodeLimits, Normalize, ResizeShorter, Seed, Transform, decode_file};
+use sciurus::model::weights::read;
+use sciurus::model::{Body, Pass, SqueezeNet, StateDict, VisionModel, HeadConfig};
+
+use crate::support::{difference, golden_json, shared, tensor, values};
+
+/// SqueezeNet's 1000 ImageNet logits: its features, and the classifier of its file.
+fn imagenet_logits(state: &StateDict, images: Tensor<4>) -> Vec<f32> {
+    let device = Device::flex();
+    let head = HeadConfig::new(512, 2).init(&device);
+    let named = state.iter().map(|(name, tensor)| (format!("body.{name}"), tensor.clone())).collect();
+    let model = VisionModel::from_parts(Body::SqueezeNet(SqueezeNet::new(&device)), head).with_state(&named).unwrap();
+    let features = model.body().forward(images, &mut Pass::evaluate());
+    let weight: Tensor<4> = tensor(&state["classifier.1.weight"], &device);
+    let bias: Tensor<1> = tensor(&state["classifier.1.bias"], &device);
+    let maps = relu(conv2d(features, weight, Some(bias), ConvOptions::new([1, 1], [0, 0], [1, 1], 1)));
+    values(maps.mean_dims(&[2, 3]))
+}
+
+fn top(logits: &[f32], count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
+    order.truncate(count);
+    order
+}
+
+fn floats(value: &serde_json::Value) -> Vec<f32> {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+#[test]
+fn golden_logits_of_a_formula_image() {
+    let Some(path) = shared("models/squeezenet1_1-imagenet.safetensors") else { return };
+    let mut pixels = Vec::new();
+    for c in 0..3 {
+        for y in 0..224 {
+            for x in 0..224 {
+                pixels.push(((c * 31 + y * 7 + x * 13) % 64 - 32) as f32 / 16.0);
+            }
+        }
+    }
+    let images = Tensor::from_data(TensorData::new(pixels, [1, 3, 224, 224]), &Device::flex());
+    let logits = imagenet_logits(&read(&path).unwrap(), images);
+    let golden = &golden_json("pretrained_logits.json")["formula_input"];
+    assert!(difference(&logits[..16], &floats(&golden["squeezenet_logits_first16"])) < 2e-3);
+    let best: Vec<usize> = serde_json::from_value(golden["squeezenet_top5"].clone()).unwrap();
+    assert_eq!(top(&logits, 5), best);
+}
+
+#[test]
+fn golden_top_class_of_real_photos() {
+    let Some(path) = shared("models/squeezenet1_1-imagenet.safetensors") else { return };
+    let state = read(&path).unwrap();
+    for (name, golden) in golden_json("pretrained_logits.json")["images"].as_object().unwrap() {
+        let Some(photo) = shared(&format!("data/{name}")) else { return };
+        let image = decode_file(&photo, &DecodeLimits::default()).unwrap();
+        let size = |side: usize| golden["resized"][side].as_u64().unwrap() as u32;
+        let corner = |side: usize| golden["crop_left_top"][side].as_u64().unwrap() as u32;
+        let small = ResizeShorter { size: 256, enlarge: true }.apply(image, &mut Seed(0).rng(&[]));
+        assert_eq!((small.width(), small.height()), (size(0), size(1)), "{name}");
+        let cropped = image::imageops::crop_imm(&small, corner(0), corner(1), 224, 224).to_image();
+        let mut pixels = vec![0.0; 3 * 224 * 224];
+        Normalize::imagenet().write(&cropped, &mut pixels);
+        // Decoder and resize together stay within one grey level (0.018 after normalisation) of Pillow's.
+        let first = floats(&golden["preprocessed_first16"]);
+        assert!(difference(&pixels[..16], &first) < 0.019, "{name}: preprocessing");
+        let logits = imagenet_logits(&state, Tensor::from_data(TensorData::new(pixels, [1, 3, 224, 224]), &Device::flex()));
+        assert_eq!(top(&logits, 1)[0] as u64, golden["squeezenet_top5"][0].as_u64().unwrap(), "{name}");
+        assert!(difference(&logits[..16], &floats(&golden["squeezenet_logits_first16"])) < 0.15, "{name}");
+    }
+}

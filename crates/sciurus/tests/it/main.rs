@@ -1,0 +1,9 @@
+//! The library seen from outside: golden numbers, properties, files, faults.
+
+mod golden_head;
+mod golden_pretrained;
+mod golden_resnet;
+mod golden_squeezenet;
+mod learner;
+mod support;
+mod weights;

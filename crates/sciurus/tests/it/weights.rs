@@ -1,0 +1,1 @@
+//! Weight files and downloads: what is read, what is refused.
