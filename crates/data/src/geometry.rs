@@ -89,6 +89,25 @@ mod tests {
     }
 
     #[test]
+    fn golden_maps_are_fastai_s() {
+        let golden: serde_json::Value =
+            serde_json::from_str(include_str!("../tests/golden/augment.json")).unwrap();
+        let grid: Vec<[f64; 2]> = serde_json::from_value(golden["grid"].clone()).unwrap();
+        for case in golden["maps"].as_array().unwrap() {
+            let number = |key: &str| case[key].as_f64().unwrap();
+            let pair = |key: &str| -> [f64; 2] { serde_json::from_value(case[key].clone()).unwrap() };
+            let ([x, y], way) = (pair("warp"), case["way"].as_u64().unwrap() as usize);
+            let affine = Map::rotation(number("degrees")) * Map::zoom(number("zoom"), pair("centre"));
+            let map = Map::warp(x, y) * Map::dihedral(way) * affine;
+            let places: Vec<[f64; 2]> = serde_json::from_value(case["to"].clone()).unwrap();
+            for (from, to) in grid.iter().zip(places) {
+                let got = map.at(from[0], from[1]);
+                assert!((got[0] - to[0]).abs() < 1e-5 && (got[1] - to[1]).abs() < 1e-5, "{case}: {got:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_warp_takes_the_moved_corners_to_the_square() {
         for (x, y) in [(0.0, 0.0), (0.2, -0.1), (-0.2, 0.2), (0.13, 0.07)] {
             let warp = Map::warp(x, y);

@@ -32,7 +32,7 @@ pub use item::{ContentHash, ImageItem, ItemId, NotAContentHash, Split, Vocab};
 pub use loader::{Batch, Batches, LastBatch, Loader, LoaderOptions, Order};
 pub use normalize::Normalize;
 pub use pipeline::{Augmentation, Pipeline, Preprocessing, Step};
-pub use resize::{Resize, ResizeMethod, ResizeShorter};
+pub use resize::{Resize, ResizeMethod, ResizeShorter, resized};
 pub use scan::Progress;
 pub use seed::{Rng, Seed};
 pub use skip::{SkipReason, Skipped};

@@ -47,6 +47,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn golden_tables_are_fastai_s() {
+        let golden: serde_json::Value =
+            serde_json::from_str(include_str!("../tests/golden/augment.json")).unwrap();
+        for case in golden["lights"].as_array().unwrap() {
+            let number = |key: &str| case[key].as_f64().unwrap();
+            let table = Lighting { brightness: number("brightness"), contrast: number("contrast") }.table();
+            let values: Vec<f64> = serde_json::from_value(case["values"].clone()).unwrap();
+            for (got, want) in table.into_iter().zip(values) {
+                assert!((f64::from(got) - want).abs() <= 0.501, "{got} is not {want}");
+            }
+        }
+    }
+
+    #[test]
     fn zero_strength_is_the_identity() {
         let table = Lighting { brightness: 0.5, contrast: 1.0 }.table();
         assert!(table.iter().enumerate().all(|(byte, &value)| byte == usize::from(value)));

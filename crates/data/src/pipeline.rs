@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn every_pipeline_ends_with_the_image_size() {
-        let photo = RgbImage::from_fn(100, 70, |x, y| [x as u8, y as u8, 0].into());
+        let photo = RgbImage::from_fn(100, 70, |x, y| [2 * x as u8, 3 * y as u8, 0].into());
         for resize_method in [ResizeMethod::Crop, ResizeMethod::Squish, ResizeMethod::Pad] {
             let preprocessing = Preprocessing { image_size: 48, resize_method, ..Preprocessing::default() };
             let standard = Augmentation::Standard(AugTransforms::default());

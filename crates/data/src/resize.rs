@@ -120,7 +120,7 @@ pub(crate) fn cropped(image: RgbImage, left: u32, top: u32, width: u32, height: 
 }
 
 /// An image of another size, through the antialiased bilinear filter; proportions are the caller's business.
-pub(crate) fn resized(image: RgbImage, width: u32, height: u32) -> RgbImage {
+pub fn resized(image: RgbImage, width: u32, height: u32) -> RgbImage {
     if image.dimensions() == (width, height) {
         return image;
     }
