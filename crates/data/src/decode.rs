@@ -6,6 +6,7 @@ use crate::skip::SkipReason;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use serde::{Deserialize, Serialize};
+use std::error::Error;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -175,17 +176,14 @@ fn reason(error: &ImageError, limits: &DecodeLimits) -> SkipReason {
     }
 }
 
-/// Whether a decoder ran out of bytes: somewhere in its chain of causes is an unexpected end of file.
+/// Whether a decoder ran out of bytes: it says so itself, or somewhere in its chain of causes.
 fn ends_early(error: &ImageError) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        let io = error.downcast_ref::<io::Error>();
-        if io.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
-            return true;
-        }
-        cause = error.source();
+    let is_end = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+    if let ImageError::IoError(error) = error {
+        return is_end(error);
     }
-    false
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).any(is_end)
 }
 
 /// Blends transparency over white, as a browser shows it; hidden colours under full transparency stay hidden.
