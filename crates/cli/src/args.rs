@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sciurus::data::{Augmentation, ResizeMethod, Splitter};
+use sciurus::data::{AugTransforms, Augmentation, ResizeMethod, Splitter};
 use sciurus::{Arch, Device, TrainSettings, WeightSource};
 
 const ABOUT: &str = "\
@@ -98,9 +98,9 @@ pub(crate) struct TrainArgs {
     /// Which photos measure the model [default: by folder if there are train/valid folders, else stratified]
     #[arg(long, value_enum)]
     split: Option<Split>,
-    /// Share of the photos that measures the model (0 to 1)
-    #[arg(long, default_value_t = 0.2, value_name = "SHARE")]
-    valid_fraction: f64,
+    /// Share of the photos that measures the model (0 to 1) [default: 0.2]
+    #[arg(long, value_name = "SHARE")]
+    valid_fraction: Option<f64>,
     /// Seed of everything random: the same seed, photos and program give the same model
     #[arg(long, default_value_t = 42)]
     seed: u64,
@@ -138,7 +138,7 @@ impl TrainArgs {
         settings.image_size = self.image_size;
         settings.resize_method = self.resize.into();
         settings.augmentation = self.augment.into();
-        settings.splitter = self.split.map(|split| split.splitter(self.valid_fraction)).or_else(|| self.fraction_only());
+        settings.splitter = crate::commands::splitter(self.split, self.valid_fraction);
         settings.seed = self.seed;
         settings.weights = match &self.weights {
             Some(file) => WeightSource::File(file.clone()),
@@ -149,11 +149,6 @@ impl TrainArgs {
         settings.threads = self.threads;
         settings.memory_budget = self.memory_budget.map(|gib| (gib * f64::from(1 << 30)) as u64);
         settings
-    }
-
-    /// `--valid-fraction` without `--split` asks for the default split with another share.
-    fn fraction_only(&self) -> Option<Splitter> {
-        (self.valid_fraction != 0.2).then_some(Splitter::Stratified { valid_fraction: self.valid_fraction })
     }
 }
 
@@ -192,9 +187,9 @@ pub(crate) struct InspectArgs {
     /// Which photos measure the model [default: by folder if there are train/valid folders, else stratified]
     #[arg(long, value_enum)]
     pub(crate) split: Option<Split>,
-    /// Share of the photos that measures the model (0 to 1)
-    #[arg(long, default_value_t = 0.2, value_name = "SHARE")]
-    pub(crate) valid_fraction: f64,
+    /// Share of the photos that measures the model (0 to 1) [default: 0.2]
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) valid_fraction: Option<f64>,
     /// Seed of the split
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
@@ -314,7 +309,7 @@ impl From<Augment> for Augmentation {
         match augment {
             Augment::None => Augmentation::None,
             Augment::Flip => Augmentation::Flip,
-            Augment::Standard => Augmentation::standard(),
+            Augment::Standard => Augmentation::Standard(AugTransforms::default()),
         }
     }
 }

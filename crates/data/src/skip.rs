@@ -2,6 +2,7 @@
 //! In: what the scan or the decoder found. Out: [`Skipped`] with a [`SkipReason`], plain data to count and to show.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -12,6 +13,12 @@ pub struct Skipped {
     pub path: PathBuf,
     /// Why the file was not used.
     pub reason: SkipReason,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.reason)
+    }
 }
 
 /// Why a file was not used. `Display` is meant for the user.

@@ -7,6 +7,7 @@ use crate::seed::{Seed, purpose};
 use rand::seq::SliceRandom;
 use rand_mt::Mt;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How items are divided into train and valid.
 ///
@@ -40,6 +41,18 @@ pub enum Splitter {
     },
     /// By the folders `train`, `valid` (or `val`) and `test`.
     Folder,
+}
+
+impl fmt::Display for Splitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stratified { valid_fraction } => {
+                write!(f, "stratified, {valid_fraction} of each class is valid")
+            }
+            Self::Random { valid_fraction } => write!(f, "random, {valid_fraction} of all is valid"),
+            Self::Folder => f.write_str("as the folders say"),
+        }
+    }
 }
 
 impl Default for Splitter {

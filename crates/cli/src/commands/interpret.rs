@@ -1,10 +1,11 @@
 //! `sciurus interpret`: where a trained model is wrong.
 
+use sciurus::insight::TopLossTable;
 use sciurus::{ClassificationInterpretation, Run};
 use serde_json::json;
 
 use crate::args::InterpretArgs;
-use crate::output::{Outcome, json_line, text};
+use crate::output::{Outcome, count, json_line, text};
 
 pub(super) fn run(args: &InterpretArgs) -> anyhow::Result<Outcome> {
     let run = Run::open(&args.run)?;
@@ -25,10 +26,12 @@ pub(super) fn run(args: &InterpretArgs) -> anyhow::Result<Outcome> {
     text(format!("\n{}", interpretation.confusion_matrix()))?;
     if !confused.is_empty() {
         text("most confused:")?;
-        confused.iter().try_for_each(|pair| text(format!("  {pair}")))?;
+        for pair in &confused {
+            text(format!("  {} taken for {}: {}", pair.target, pair.prediction, count(pair.count, "photo")))?;
+        }
         text("")?;
     }
     text(format!("top losses (photos in {}):", record.settings.folder.display()))?;
-    text(losses)?;
+    text(TopLossTable(&losses))?;
     Ok(Outcome::Done)
 }

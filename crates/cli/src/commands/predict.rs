@@ -13,7 +13,7 @@ use crate::progress;
 pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     super::use_threads(args.threads)?;
     let predictor = Predictor::load_on(&args.model, args.device)?;
-    let files = sciurus::data::find_files(&args.paths)?;
+    let files = sciurus::find_files(&args.paths)?;
     let writer = Writer::new(args, &files);
     writer.header()?;
     let bar = progress::bar(args.show, "classifying");

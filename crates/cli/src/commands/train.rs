@@ -90,9 +90,7 @@ fn conclude(finished: &FinishedRun, show: Show) -> anyhow::Result<()> {
     }
     text("")?;
     metrics.iter().try_for_each(text)?;
-    if let Some(weight) = mistake_weight(finished.predictions.len()) {
-        text(weight)?;
-    }
+    text(mistake_weight(finished.predictions.len()))?;
     let interpretation = ClassificationInterpretation::new(finished.predictions.clone());
     text(format!("\n{}", interpretation.confusion_matrix()))
 }

@@ -1,0 +1,104 @@
+//! `sciurus inspect`: the five questions of a data block, answered for a folder, and one photo's way to the network.
+
+use std::path::PathBuf;
+
+use sciurus::data::{
+    Augmentation, DatasetSummary, ImageDataset, Pipeline, Preprocessing, ResizeMethod, Skipped, Split, Step, decode_file, verify,
+};
+use serde_json::json;
+
+use crate::args::InspectArgs;
+use crate::output::{Outcome, count, json_line, text};
+use crate::progress;
+
+pub(super) fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
+    let bar = progress::bar(args.show, "reading photos");
+    let shown = bar.clone();
+    let mut builder = ImageDataset::from_folder(&args.folder).seed(args.seed).on_progress(move |progress| {
+        shown.set_length(progress.total as u64);
+        shown.set_position(progress.done as u64);
+    });
+    if let Some(splitter) = super::splitter(args.split, args.valid_fraction) {
+        builder = builder.split_by(splitter);
+    }
+    let dataset = builder.build()?;
+    bar.set_message("decoding photos");
+    let damaged = verify(&dataset, |progress| bar.set_position(progress.done as u64));
+    bar.finish_and_clear();
+    let mut summary = dataset.summary();
+    summary.skipped.extend(damaged.iter().cloned());
+    let walk = walk(&dataset, &damaged, args);
+    if args.show.json {
+        json_line(&json!({"summary": summary, "walk": walk.as_ref().map(|(path, steps)| json!({"path": path, "steps": steps}))}))?;
+    } else {
+        render(&summary, &dataset)?;
+        if let Some((path, steps)) = &walk {
+            render_walk(path, steps)?;
+        }
+    }
+    Ok(Outcome::found(!summary.skipped.is_empty()))
+}
+
+/// The first training photo that decodes, step by step through the training pipeline.
+fn walk(dataset: &ImageDataset, damaged: &[Skipped], args: &InspectArgs) -> Option<(PathBuf, Vec<Step>)> {
+    let item = dataset.split(Split::Train).find(|item| damaged.iter().all(|skipped| skipped.path != item.path))?;
+    let image = decode_file(dataset.path(item), &dataset.limits).ok()?;
+    let resize_method: ResizeMethod = args.resize.into();
+    let preprocessing = Preprocessing { image_size: args.image_size, resize_method, ..Preprocessing::default() };
+    let augmentation: Augmentation = args.augment.into();
+    let steps = Pipeline::train(&preprocessing, &augmentation).walk(image, &mut dataset.seed.rng(&[]));
+    Some((item.path.clone(), steps))
+}
+
+fn render(summary: &DatasetSummary, dataset: &ImageDataset) -> anyhow::Result<()> {
+    text(summary.root.display())?;
+    text(format!("\nwhat are the items?   {}, {}", count(summary.items, "photo"), bytes(summary.bytes)))?;
+    text(format!(
+        "how big are they?     width {} to {} (median {}), height {} to {} (median {}) pixels",
+        summary.width.min, summary.width.max, summary.width.median, summary.height.min, summary.height.max, summary.height.median
+    ))?;
+    text(format!(
+        "what are the labels?  {} classes, named by their folders; the largest has {:.2} times the photos of the smallest",
+        summary.classes.len(),
+        summary.imbalance
+    ))?;
+    let width = summary.classes.iter().map(|class| class.label.chars().count()).max().unwrap_or(0).max(5);
+    text(format!("  {:<width$} {:>7} {:>7} {:>7}", "class", "train", "valid", "test"))?;
+    for class in &summary.classes {
+        text(format!("  {:<width$} {:>7} {:>7} {:>7}", class.label, class.train, class.valid, class.test))?;
+    }
+    let splits: Vec<String> = summary.splits.iter().map(|(split, items)| format!("{items} {split}")).collect();
+    text(format!("how are they split?   {} ({})", splits.join(", "), dataset.splitter))?;
+    if !summary.left_out_folders.is_empty() {
+        let names: Vec<String> = summary.left_out_folders.iter().map(|path| path.display().to_string()).collect();
+        text(format!("left out by name:     {} (begin with _ or .)", names.join(", ")))?;
+    }
+    match summary.skipped.len() {
+        0 => text("what was left out?    nothing: every photo can be read"),
+        number => {
+            text(format!("what was left out?    {}:", count(number, "file")))?;
+            summary.skipped.iter().try_for_each(|skipped| text(format!("  {skipped}")))
+        }
+    }
+}
+
+fn render_walk(path: &std::path::Path, steps: &[Step]) -> anyhow::Result<()> {
+    text(format!("\nhow does a photo reach the network?   {}", path.display()))?;
+    let last = steps.len().saturating_sub(1);
+    for (index, step) in steps.iter().enumerate() {
+        let shape = match index == last {
+            true => format!("[3, {}, {}] floats {:.2} to {:.2}", step.height, step.width, step.values.0, step.values.1),
+            false => format!("{} x {} pixels, values {} to {}", step.width, step.height, step.values.0, step.values.1),
+        };
+        text(format!("  {}. {}: {shape}", index + 1, step.name))?;
+    }
+    Ok(())
+}
+
+fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
+}

@@ -1,0 +1,84 @@
+//! The one check command. Tools that cargo does not bring are used where they are there, and named where they are not.
+
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::ensure;
+
+/// One step of the check.
+struct Step {
+    name: &'static str,
+    /// The tool's own presence test; none for what cargo always has.
+    needs: Option<&'static [&'static str]>,
+    command: &'static [&'static str],
+}
+
+const TESTS: [Step; 2] = [
+    Step {
+        name: "tests",
+        needs: Some(&["cargo", "nextest", "--version"]),
+        command: &["cargo", "nextest", "run", "--workspace", "--no-fail-fast"],
+    },
+    Step { name: "tests", needs: None, command: &["cargo", "test", "--workspace", "--all-targets", "--no-fail-fast"] },
+];
+
+const STEPS: [Step; 5] = [
+    Step {
+        name: "format",
+        needs: Some(&["cargo", "fmt", "--version"]),
+        command: &["cargo", "fmt", "--all", "--check"],
+    },
+    Step {
+        name: "lints",
+        needs: Some(&["cargo", "clippy", "--version"]),
+        command: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+    },
+    Step { name: "doc tests", needs: None, command: &["cargo", "test", "--workspace", "--doc"] },
+    Step {
+        name: "licences and bans",
+        needs: Some(&["cargo", "deny", "--version"]),
+        command: &["cargo", "deny", "--offline", "check", "bans", "licenses", "sources"],
+    },
+    Step { name: "spelling", needs: Some(&["typos", "--version"]), command: &["typos"] },
+];
+
+/// Runs every step and fails if any fails; later steps still run, so that one call shows everything.
+pub(crate) fn run() -> anyhow::Result<()> {
+    let tests = if present(&TESTS[0]) { &TESTS[0] } else { &TESTS[1] };
+    let mut failed = Vec::new();
+    for step in STEPS.iter().take(2).chain([tests]).chain(STEPS.iter().skip(2)) {
+        if !present(step) {
+            report(&format!("{}: passed over, `{}` is not installed", step.name, step.command[..2].join(" ")));
+        } else if !passes(step) {
+            failed.push(step.name);
+        }
+    }
+    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    report("all checks pass");
+    Ok(())
+}
+
+fn present(step: &Step) -> bool {
+    let Some(probe) = step.needs else { return true };
+    command(probe).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+fn passes(step: &Step) -> bool {
+    report(&format!("{}: {}", step.name, step.command.join(" ")));
+    let started = Instant::now();
+    let passed = command(step.command).status().is_ok_and(|status| status.success());
+    let verdict = if passed { "ok" } else { "FAILED" };
+    report(&format!("{}: {verdict} in {:.0} s", step.name, started.elapsed().as_secs_f64()));
+    passed
+}
+
+fn command(words: &[&str]) -> Command {
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]);
+    command
+}
+
+#[allow(clippy::print_stderr)]
+fn report(line: &str) {
+    eprintln!("[check] {line}");
+}
