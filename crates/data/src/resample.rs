@@ -55,21 +55,24 @@ fn shrink(source: &RgbImage, map: &Map, factor: f64) -> (RgbImage, Map) {
 
 fn sample(source: &RgbImage, map: &Map, size: usize, taps: usize) -> RgbImage {
     let mut pixels = vec![0; size * size * 3];
-    let mut sums = vec![[0_u32; 3]; size];
+    let mut sums = vec![0_u64; size];
     let mut places = vec![[0_i32; 2]; size];
     let offset = |tap: usize| (tap as f64 + 0.5) / taps as f64 - 0.5;
     for (y, row) in pixels.chunks_exact_mut(size.max(1) * 3).enumerate() {
-        sums.fill([0; 3]);
+        sums.fill(0);
         for tap in 0..taps * taps {
             let start = [offset(tap % taps), y as f64 + offset(tap / taps)];
             find_places(map, start, &mut places);
-            add_row(source, &places, &mut sums);
+            match taps {
+                1 => add_row::<0>(source, &places, &mut sums),
+                2 => add_row::<2>(source, &places, &mut sums),
+                _ => add_row::<4>(source, &places, &mut sums),
+            }
         }
-        // `sums` counts in 1 / (256 * 256 * taps * taps) of a grey level.
+        // Of one grey level, `sums` holds 256; or 9 times 256 shifted by 4.
         match taps {
-            1 => write_row::<1>(&sums, row),
-            2 => write_row::<4>(&sums, row),
-            _ => write_row::<9>(&sums, row),
+            1 | 2 => write_row::<256>(&sums, row),
+            _ => write_row::<144>(&sums, row),
         }
     }
     RgbImage::from_raw(size as u32, size as u32, pixels).unwrap_or_default()
@@ -82,7 +85,12 @@ fn find_places(map: &Map, [start_x, start_y]: [f64; 2], places: &mut [[i32; 2]])
     let along = map.0.map(|row| row[0] as f32);
     let base = map.0.map(|row| (row[0] * start_x + row[1] * start_y + row[2]) as f32);
     let (scale, far) = (scale as f32, (1 << 30) as f32);
-    let fixed = |value: f32| (value * scale).clamp(-far, far).round_ties_even() as i32;
+    // Rounding by hand: `round` is a function call on processors without an instruction for it.
+    let fixed = |value: f32| {
+        let value = (value * scale + 0.5).clamp(-far, far);
+        let whole = value as i32;
+        whole - i32::from((whole as f32) > value)
+    };
     for (x, place) in places.iter_mut().enumerate() {
         let x = x as f32;
         let depth = 1.0 / (along[2] * x + base[2]);
@@ -90,40 +98,75 @@ fn find_places(map: &Map, [start_x, start_y]: [f64; 2], places: &mut [[i32; 2]])
     }
 }
 
-fn add_row(source: &RgbImage, places: &[[i32; 2]], sums: &mut [[u32; 3]]) {
+/// Adds the interpolated pixel at each place to its sum, `SHIFT` bits shorter so that the sum of all taps fits.
+///
+/// The three colours of a pixel lie in one word, 16 bits each, and are interpolated together: this is the inner loop
+/// of every training epoch.
+fn add_row<const SHIFT: u32>(source: &RgbImage, places: &[[i32; 2]], sums: &mut [u64]) {
+    let (raw, stride) = (source.as_raw().as_slice(), source.width() as usize * 3);
     let (width, height) = source.dimensions();
-    let (raw, stride) = (source.as_raw().as_slice(), width as usize * 3);
+    // A place here has four neighbours, and eight bytes can be read from each pair of them.
+    let inner = (width.saturating_sub(3), height.saturating_sub(1));
+    let keep = 0x0001_0001_0001 * (0xffff >> SHIFT);
     for (&[x, y], sum) in places.iter().zip(sums) {
         let (left, top) = (x >> FRACTION_BITS, y >> FRACTION_BITS);
-        let (part_x, part_y) = ((x as u32) & (ONE - 1), (y as u32) & (ONE - 1));
-        let inside = left >= 0 && top >= 0 && (left as u32) + 1 < width && (top as u32) + 1 < height;
-        let (upper, lower) = if inside {
+        let part = [x, y].map(|place| u64::from(place as u32 & (ONE - 1)));
+        // Negative numbers become large ones here.
+        let mixed = if (left as u32) < inner.0 && (top as u32) < inner.1 {
             let at = top as usize * stride + left as usize * 3;
-            (pair(raw, at, at + 3), pair(raw, at + stride, at + stride + 3))
+            let (upper, lower) = (word(raw, at), word(raw, at + stride));
+            blend([spread(upper), spread(upper >> 24), spread(lower), spread(lower >> 24)], part)
         } else {
-            let column = |x: i32| reflect(i64::from(x), width) as usize * 3;
-            let row = |y: i32| reflect(i64::from(y), height) as usize * stride;
-            let (left, right, top, bottom) = (column(left), column(left + 1), row(top), row(top + 1));
-            (pair(raw, top + left, top + right), pair(raw, bottom + left, bottom + right))
+            blend_at_edge(source, [left, top], part)
         };
-        for channel in 0..3 {
-            let mix = |[near, far]: [&[u8]; 2]| {
-                u32::from(near[channel]) * (ONE - part_x) + u32::from(far[channel]) * part_x
-            };
-            sum[channel] += mix(upper) * (ONE - part_y) + mix(lower) * part_y;
-        }
+        *sum += (mixed >> SHIFT) & keep;
     }
 }
 
-fn pair(raw: &[u8], left: usize, right: usize) -> [&[u8]; 2] {
-    [&raw[left..left + 3], &raw[right..right + 3]]
+/// 256 times the interpolated pixel, from its neighbours: upper left, upper right, lower left, lower right.
+fn blend([upper_left, upper_right, lower_left, lower_right]: [u64; 4], [part_x, part_y]: [u64; 2]) -> u64 {
+    let rounded = |value: u64| ((value + 0x0080_0080_0080) >> 8) & 0x00ff_00ff_00ff;
+    let upper = rounded(mix(upper_left, upper_right, part_x));
+    mix(upper, rounded(mix(lower_left, lower_right, part_x)), part_y)
 }
 
-fn write_row<const PLACES: u32>(sums: &[[u32; 3]], row: &mut [u8]) {
-    let whole = ONE * ONE * PLACES;
+#[cold]
+#[inline(never)]
+fn blend_at_edge(source: &RgbImage, [left, top]: [i32; 2], part: [u64; 2]) -> u64 {
+    let neighbours = [(left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)];
+    blend(neighbours.map(|(x, y)| mirrored(source, x, y)), part)
+}
+
+/// 256 times the value between two, for each colour.
+fn mix(near: u64, far: u64, part: u64) -> u64 {
+    near * (u64::from(ONE) - part) + far * part
+}
+
+/// Eight bytes: a pixel, its right neighbour, and two bytes that nobody looks at.
+fn word(raw: &[u8], at: usize) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&raw[at..at + 8]);
+    u64::from_le_bytes(bytes)
+}
+
+/// Three bytes, 16 bits apart.
+fn spread(bytes: u64) -> u64 {
+    bytes & 0xff | (bytes & 0xff00) << 8 | (bytes & 0xff_0000) << 16
+}
+
+fn mirrored(source: &RgbImage, x: i32, y: i32) -> u64 {
+    let (width, height) = source.dimensions();
+    let (x, y) = (reflect(i64::from(x), width) as usize, reflect(i64::from(y), height) as usize);
+    let at = (y * width as usize + x) * 3;
+    let [red, green, blue] = [0, 1, 2].map(|channel| u64::from(source.as_raw()[at + channel]));
+    red | green << 16 | blue << 32
+}
+
+fn write_row<const LEVEL: u64>(sums: &[u64], row: &mut [u8]) {
     for (pixel, sum) in row.chunks_exact_mut(3).zip(sums) {
-        for channel in 0..3 {
-            pixel[channel] = ((sum[channel] + whole / 2) / whole) as u8;
+        for (channel, value) in pixel.iter_mut().enumerate() {
+            let sum = sum >> (16 * channel) & 0xffff;
+            *value = ((sum + LEVEL / 2) / LEVEL) as u8;
         }
     }
 }
