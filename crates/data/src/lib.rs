@@ -1,4 +1,40 @@
-//! Images on disk: listed, labelled, split, decoded and transformed.
+//! Images on disk: listed, labelled, split, decoded, transformed and batched. No tensors, no network, no printing.
+//!
+//! In: a folder with a folder of photos for each class. Out: batches of normalised numbers, and for every file that
+//! could not be used the reason why.
+//!
+//! ```no_run
+//! use sciurus_data::{Augmentation, ImageDataset, Loader, LoaderOptions, Pipeline, PhotoStore, Preprocessing, Split};
+//! use std::sync::Arc;
+//!
+//! // Every file is read once: hashed, recognised by its content, its header checked.
+//! let dataset = Arc::new(ImageDataset::from_folder("squirrels").seed(42).build()?);
+//!
+//! // Each photo is decoded once per run; both loaders share what is kept.
+//! let store = Arc::new(PhotoStore::default());
+//! let preprocessing = Preprocessing::default();
+//! let train = Loader::new(
+//!     Arc::clone(&dataset),
+//!     Split::Train,
+//!     Pipeline::train(&preprocessing, &Augmentation::Flip),
+//!     LoaderOptions::default().store(Arc::clone(&store)),
+//! )?;
+//! let valid = Loader::new(
+//!     dataset,
+//!     Split::Valid,
+//!     preprocessing.pipeline(),
+//!     LoaderOptions::measuring().store(store),
+//! )?;
+//! for epoch in 0..4 {
+//!     for batch in train.epoch(epoch) { /* learn from batch.pixels and batch.targets */ }
+//!     for batch in valid.epoch(epoch) { /* measure */ }
+//! }
+//! # Ok::<(), sciurus_data::DataError>(())
+//! ```
+//!
+//! Three promises hold everywhere: a bad file becomes a [`Skipped`] and never ends a run; the same files, seed and
+//! options give the same bytes for any number of threads; and no file of the user is ever changed.
+
 mod augment;
 mod crop;
 mod dataset;

@@ -12,6 +12,9 @@ const ONE: u32 = 1 << FRACTION_BITS;
 /// Above this many pixels of the source per pixel of the result, the source is made smaller first.
 const STEEPEST: f64 = 3.0;
 
+/// Places are found up to this many pixels from the corner; longer images are made smaller first.
+const FARTHEST: u32 = (1 << 14) - 1;
+
 /// Bilinear interpolation, mirrored beyond the edges.
 ///
 /// `map` takes a pixel `(x, y)` of the result to a place in `source`, both counted from the centre of the first pixel.
@@ -19,8 +22,9 @@ const STEEPEST: f64 = 3.0;
 /// turn into noise (aliasing).
 pub(crate) fn resample(source: &RgbImage, map: Map, size: usize) -> RgbImage {
     let steepness = steepness(&map, size);
-    if steepness > STEEPEST {
-        let (smaller, map) = shrink(source, &map, steepness / 2.0);
+    let too_long = f64::from(source.width().max(source.height())) / f64::from(FARTHEST);
+    if steepness > STEEPEST || too_long > 1.0 {
+        let (smaller, map) = shrink(source, &map, too_long.max(steepness / 2.0));
         return sample(&smaller, &map, size, 2);
     }
     let taps = if steepness > 2.5 { 3 } else { 1 + usize::from(steepness > 1.5) };
@@ -78,24 +82,25 @@ fn sample(source: &RgbImage, map: &Map, size: usize, taps: usize) -> RgbImage {
     RgbImage::from_raw(size as u32, size as u32, pixels).unwrap_or_default()
 }
 
-/// Where the pixels of a row come from, in 1/256 pixel. Single precision is enough: an error of 1/256 pixel would need
-/// an image of 60,000 pixels.
+/// Where the pixels of a row come from, in 1/256 pixel; beyond `FARTHEST` pixels they stay there. Single precision is
+/// enough: an error of 1/256 pixel would need an image of 60,000 pixels.
 fn find_places(map: &Map, [start_x, start_y]: [f64; 2], places: &mut [[i32; 2]]) {
-    let scale = f64::from(ONE);
     let along = map.0.map(|row| row[0] as f32);
     let base = map.0.map(|row| (row[0] * start_x + row[1] * start_y + row[2]) as f32);
-    let (scale, far) = (scale as f32, (1 << 30) as f32);
-    // Rounding by hand: `round` is a function call on processors without an instruction for it.
-    let fixed = |value: f32| {
-        let value = (value * scale + 0.5).clamp(-far, far);
-        let whole = value as i32;
-        whole - i32::from((whole as f32) > value)
-    };
     for (x, place) in places.iter_mut().enumerate() {
         let x = x as f32;
-        let depth = 1.0 / (along[2] * x + base[2]);
+        let depth = ONE as f32 / (along[2] * x + base[2]);
         *place = [fixed((along[0] * x + base[0]) * depth), fixed((along[1] * x + base[1]) * depth)];
     }
+}
+
+/// The nearest whole number, up to 2^22, in three instructions that work on many numbers at once: beside 1.5 * 2^23
+/// the bits of a single precision number count ones.
+fn fixed(value: f32) -> i32 {
+    const ONES: f32 = 1.5 * (1 << 23) as f32;
+    const MOST: f32 = (FARTHEST << FRACTION_BITS) as f32;
+    let near = value.clamp(-MOST, MOST) + ONES;
+    near.to_bits() as i32 - ONES.to_bits() as i32
 }
 
 /// Adds the interpolated pixel at each place to its sum, `SHIFT` bits shorter so that the sum of all taps fits.
@@ -205,6 +210,16 @@ mod tests {
             let far = small.as_raw().iter().map(|&value| value.abs_diff(127)).max().unwrap();
             assert!(far <= if shrink == 2.9 { 45 } else { 12 }, "{shrink}: {far}");
         }
+    }
+
+    #[test]
+    fn places_are_rounded_and_kept_near() {
+        let values = [0.0, 0.4, 0.6, -0.6, -3.2, 70_000.3, 1e12, -1e12];
+        let most = (FARTHEST << FRACTION_BITS) as i32;
+        assert_eq!(values.map(fixed), [0, 0, 1, -1, -3, 70_000, most, -most]);
+        let long = RgbImage::from_fn(40_000, 2, |x, _| [(x / 200) as u8; 3].into());
+        let end = resample(&long, Map::scale_shift([1.0; 2], [39_990.0, 0.0]), 9);
+        assert!(end.pixels().all(|pixel| pixel.0[0] >= 198), "{end:?}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! From a folder to a data set, and what a folder can have wrong.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, reason = "a test stops at any problem")]
+
 mod support;
 
 use image::ImageFormat;

@@ -1,5 +1,7 @@
 //! Our `Resize` against fastai's, as Pillow computes it: formula image, real photos and odd ones.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, reason = "a test stops at any problem")]
+
 mod support;
 
 use sciurus_data::{

@@ -1,5 +1,7 @@
 //! Batches: the same for any number of threads, from photos that are decoded once.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, reason = "a test stops at any problem")]
+
 mod support;
 
 use image::ImageFormat;
