@@ -64,8 +64,8 @@ fn pad_to_square(image: RgbImage, size: u32) -> RgbImage {
     // A very long image would need a huge square: it is made small first. Ordinary photos never come here.
     let (width, height) = image.dimensions();
     let longer = width.max(height);
-    let huge =
-        u64::from(longer) * u64::from(longer) > 64_000_000_u64.max(4 * u64::from(width * height.min(longer)));
+    let area = u64::from(width) * u64::from(height);
+    let huge = u64::from(longer).pow(2) > area.saturating_mul(4).max(64_000_000);
     let image = if huge && longer > size {
         let scaled =
             |length: u32| (f64::from(length) * f64::from(size) / f64::from(longer)).round().max(1.0) as u32;
