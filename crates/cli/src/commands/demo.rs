@@ -1,5 +1,6 @@
 //! `sciurus demo`: the whole road on drawn pictures, with no network and no download.
 
+use sciurus::data::Augmentation;
 use sciurus::{Answer, Arch, FinishedRun, Predictor, TrainSettings, WeightSource, draw_demo};
 use serde_json::json;
 
@@ -29,8 +30,9 @@ fn settings(args: &DemoArgs) -> TrainSettings {
     settings.weights = WeightSource::Random;
     settings.image_size = 64;
     settings.batch_size = 16;
-    settings.epochs = 5;
-    settings.learning_rate = Some(3e-3);
+    settings.epochs = 12;
+    settings.learning_rate = Some(5e-3);
+    settings.augmentation = Augmentation::Flip;
     settings.seed = args.seed;
     settings.threads = args.threads;
     settings

@@ -65,7 +65,7 @@ impl Adam {
     }
 
     /// One parameter's step: weights, gradient and result all `[count]`.
-    fn update(&mut self, id: ParamId, weights: Tensor<1>, gradient: Tensor<1>, hyper: ParamHyper) -> Tensor<1> {
+    pub(super) fn update(&mut self, id: ParamId, weights: Tensor<1>, gradient: Tensor<1>, hyper: ParamHyper) -> Tensor<1> {
         let ParamHyper { learning_rate, momentum, decays } = hyper;
         let weights =
             if decays { weights.mul_scalar(1.0 - learning_rate * WEIGHT_DECAY) } else { weights };
@@ -95,10 +95,10 @@ impl Rule {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct ParamHyper {
-    learning_rate: f64,
-    momentum: f64,
-    decays: bool,
+pub(super) struct ParamHyper {
+    pub(super) learning_rate: f64,
+    pub(super) momentum: f64,
+    pub(super) decays: bool,
 }
 
 struct Step<'a> {

@@ -5,6 +5,8 @@
 mod adam;
 mod builder;
 mod event;
+#[cfg(test)]
+mod golden;
 mod loss;
 mod recipe;
 mod schedule;

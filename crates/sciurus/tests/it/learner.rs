@@ -1,1 +1,250 @@
-//! The learner on small drawn pictures: it learns, it repeats itself, it tells what happens.
+//! The learner on small drawn pictures: it learns, it repeats itself, it tells what happens, it survives bad files.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use sciurus::data::{DecodeLimits, decode_file};
+use sciurus::model::StateDict;
+use sciurus::prelude::*;
+use sciurus::{
+    Error, HistoryCsv, Listeners, LearningRates, Phase, Run, TrainSettings, WeightSource, draw_demo,
+};
+
+/// Settings for pictures of 64 pixels that train in seconds.
+fn settings(folder: &Path) -> TrainSettings {
+    let mut settings = TrainSettings::new(folder);
+    settings.arch = Arch::ResNet10Narrow;
+    settings.weights = WeightSource::Random;
+    settings.image_size = 64;
+    settings.batch_size = 8;
+    settings.epochs = 1;
+    settings
+}
+
+/// Keeps every event for the test to look at.
+#[derive(Debug, Clone, Default)]
+struct Recorder(Arc<Mutex<Vec<Event>>>);
+
+impl Observer for Recorder {
+    fn observe(&mut self, event: &Event) -> Result<Control, Error> {
+        self.0.lock().unwrap().push(event.clone());
+        Ok(Control::Continue)
+    }
+}
+
+/// Ends the fit at its second batch.
+#[derive(Debug)]
+struct StopEarly;
+
+impl Observer for StopEarly {
+    fn observe(&mut self, event: &Event) -> Result<Control, Error> {
+        Ok(match event {
+            Event::BatchTrained { step: 1, .. } => Control::Stop,
+            _ => Control::Continue,
+        })
+    }
+}
+
+fn drawn(per_class: usize) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    draw_demo(&folder.path().join("photos"), per_class, 42).unwrap();
+    folder
+}
+
+fn trained(folder: &Path, threads: usize) -> (StateDict, Vec<f32>) {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    pool.install(|| {
+        let mut settings = settings(folder);
+        settings.threads = Some(threads);
+        settings.augmentation = Augmentation::Flip;
+        let mut learner = settings.learner(Listeners::default()).unwrap();
+        settings.fit(&mut learner).unwrap();
+        (learner.model().state_dict(), learner.predictions(Split::Valid).unwrap().probabilities)
+    })
+}
+
+#[test]
+fn the_same_seed_gives_the_same_weights_for_one_and_two_threads() {
+    let folder = drawn(20);
+    let photos = folder.path().join("photos");
+    let one = trained(&photos, 1);
+    assert_eq!(one, trained(&photos, 1), "a second run differs");
+    assert_eq!(one, trained(&photos, 2), "two threads differ from one");
+}
+
+#[test]
+fn it_learns_to_tell_acorns_from_leaves() {
+    let folder = drawn(60);
+    let mut settings = settings(&folder.path().join("photos"));
+    settings.epochs = 4;
+    settings.learning_rate = Some(3e-3);
+    let mut learner = settings.learner(Listeners::default()).unwrap();
+    settings.fit(&mut learner).unwrap();
+    let error = learner.validate().unwrap()[0].value;
+    assert!(error <= 0.15, "error rate {error} where guessing gives 0.5");
+}
+
+#[test]
+fn events_tell_the_whole_fit_in_order() {
+    let folder = drawn(20);
+    let recorder = Recorder::default();
+    let settings = settings(&folder.path().join("photos"));
+    let mut learner = settings.learner(Listeners::default()).unwrap();
+    learner.observe(recorder.clone());
+    learner.fine_tune(1).unwrap();
+    let events = recorder.0.lock().unwrap();
+    let phases: Vec<Phase> =
+        events.iter().filter_map(|e| if let Event::FitStarted { phase, .. } = e { Some(*phase) } else { None }).collect();
+    assert_eq!(phases, [Phase::Frozen, Phase::Unfrozen]);
+    let batches = events.iter().filter(|e| matches!(e, Event::BatchTrained { .. })).count();
+    assert_eq!(batches, 2 * (32 / 8), "32 training pictures in batches of 8, two epochs");
+    let Some(Event::BatchTrained { learning_rates, momentum, .. }) =
+        events.iter().find(|e| matches!(e, Event::BatchTrained { .. }))
+    else {
+        panic!("no batch")
+    };
+    assert_eq!((learning_rates.as_slice(), *momentum), (&[8e-6, 8e-6, 8e-5][..], 0.95));
+    assert_eq!(learner.history().epochs.len(), 2);
+    assert!(learner.history().epochs.iter().all(|epoch| epoch.valid_loss.is_finite() && epoch.metrics.len() == 1));
+}
+
+#[test]
+fn an_observer_may_stop_the_fit_and_what_was_trained_is_measured() {
+    let folder = drawn(20);
+    let mut learner = settings(&folder.path().join("photos")).learner(Listeners::default()).unwrap();
+    let recorder = Recorder::default();
+    learner.observe(recorder.clone());
+    learner.observe(StopEarly);
+    assert_eq!(learner.fine_tune(3).unwrap(), Control::Stop);
+    let events = recorder.0.lock().unwrap();
+    assert_eq!(events.iter().filter(|e| matches!(e, Event::BatchTrained { .. })).count(), 2);
+    assert!(matches!(events.last(), Some(Event::FitEnded { .. })));
+    assert_eq!(learner.history().epochs.len(), 1);
+}
+
+#[test]
+fn a_run_folder_holds_all_that_was_asked_and_what_came_of_it() {
+    let folder = drawn(20);
+    let run = folder.path().join("run");
+    let settings = settings(&folder.path().join("photos"));
+    let finished =
+        Run::prepare(&run, settings.clone(), Listeners::default()).unwrap().train().unwrap();
+
+    let opened = Run::open(&run).unwrap();
+    let record = opened.record().unwrap();
+    assert_eq!(record.settings, settings);
+    assert_eq!(record, finished.record);
+    assert_eq!(record.metrics.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["error_rate", "accuracy"]);
+    assert_eq!(opened.predictions().unwrap(), finished.predictions);
+    let history = std::fs::read_to_string(run.join("history.csv")).unwrap();
+    assert_eq!(history.lines().next(), Some("epoch,train_loss,valid_loss,error_rate,time,phase,images_per_second"));
+    assert_eq!(history.lines().count(), 2);
+    for line in std::fs::read_to_string(run.join("events.jsonl")).unwrap().lines() {
+        serde_json::from_str::<Event>(line).unwrap();
+    }
+
+    let again = Run::prepare(&run, settings, Listeners::default()).unwrap_err().to_string();
+    assert!(again.contains("already holds a run"), "{again}");
+}
+
+#[test]
+fn the_model_that_was_measured_is_the_model_that_is_exported() {
+    let folder = drawn(20);
+    let run = folder.path().join("run");
+    let settings = settings(&folder.path().join("photos"));
+    let finished = Run::prepare(&run, settings, Listeners::default()).unwrap().train().unwrap();
+    let predictor = Predictor::load(finished.run.model_path()).unwrap();
+    let measured = &finished.predictions;
+    for index in 0..measured.len() {
+        let path = folder.path().join("photos").join(&measured.paths[index]);
+        let image = decode_file(&path, &DecodeLimits::default()).unwrap();
+        let prediction = predictor.predict(&image);
+        let expected = measured.row(index)[measured.prediction(index)];
+        assert_eq!(prediction.label, measured.prediction_label(index));
+        assert!((prediction.probability - expected).abs() < 1e-5, "{}", path.display());
+        assert_eq!(predictor.embed(&image).len(), predictor.manifest().arch.channels());
+    }
+    assert_eq!(predictor.manifest().metrics, finished.record.metrics);
+}
+
+#[test]
+fn damaged_model_files_are_refused() {
+    let folder = drawn(12);
+    let run = folder.path().join("run");
+    let finished =
+        Run::prepare(&run, settings(&folder.path().join("photos")), Listeners::default()).unwrap().train().unwrap();
+    let whole = std::fs::read(finished.run.model_path()).unwrap();
+    let path = folder.path().join("broken.sciurus");
+    let mut cases: Vec<Vec<u8>> = [0, 4, 8, 200, whole.len() / 2, whole.len() - 1].map(|at| whole[..at].to_vec()).to_vec();
+    cases.push(b"not a model".to_vec());
+    // A flip in the manifest's format number, and one in the header's length.
+    let at = whole.windows(9).position(|part| part == b"\"format\\\"").unwrap_or(20);
+    for position in [3, at + 10] {
+        let mut flipped = whole.clone();
+        flipped[position] ^= 0x55;
+        cases.push(flipped);
+    }
+    for bytes in cases {
+        std::fs::write(&path, bytes).unwrap();
+        let error = Predictor::load(&path).unwrap_err().to_string();
+        assert!(error.contains("broken.sciurus"), "{error}");
+    }
+}
+
+#[test]
+fn one_bad_photo_never_stops_a_run() {
+    let folder = drawn(20);
+    let photos = folder.path().join("photos");
+    let good = std::fs::read(photos.join("acorn/acorn-000.png")).unwrap();
+    std::fs::write(photos.join("acorn/cut.png"), &good[..good.len() / 2]).unwrap();
+    std::fs::write(photos.join("acorn/empty.jpg"), b"").unwrap();
+    std::fs::write(photos.join("leaf/page.jpg"), b"<!DOCTYPE html><html><body>404</body></html>").unwrap();
+    let run = folder.path().join("run");
+    let mut prepared = Run::prepare(&run, settings(&photos), Listeners::default()).unwrap();
+    let recorder = Recorder::default();
+    prepared.observe(recorder.clone());
+    let finished = prepared.train().unwrap();
+    let mut named: Vec<String> =
+        finished.learner.loaders().dataset().skipped.iter().map(|skipped| skipped.path.display().to_string()).collect();
+    for event in recorder.0.lock().unwrap().iter() {
+        if let Event::PhotosSkipped { skipped, .. } = event {
+            named.extend(skipped.iter().map(|skipped| skipped.path.display().to_string()));
+        }
+    }
+    named.sort();
+    assert_eq!(named, ["acorn/cut.png", "acorn/empty.jpg", "leaf/page.jpg"]);
+}
+
+#[test]
+fn options_out_of_range_are_refused_before_anything_runs() {
+    let folder = drawn(12);
+    let mut learner = settings(&folder.path().join("photos")).learner(Listeners::default()).unwrap();
+    for error in [
+        learner.fit(0, 1e-3).unwrap_err(),
+        learner.fit(1, -1.0).unwrap_err(),
+        learner.fit(1, LearningRates::Head(f64::NAN)).unwrap_err(),
+        learner.fine_tune(0).unwrap_err(),
+        learner.fit_one_cycle(OneCycle::new(1).pct_start(1.5)).unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::BadOption { .. }), "{error}");
+    }
+    assert!(learner.history().epochs.is_empty());
+    let mut tiny = settings(&folder.path().join("photos"));
+    tiny.image_size = 8;
+    assert!(tiny.learner(Listeners::default()).unwrap_err().to_string().contains("32 to 4096"));
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_the_fit_with_advice() {
+    let folder = drawn(12);
+    let mut learner = settings(&folder.path().join("photos")).learner(Listeners::default()).unwrap();
+    learner.unfreeze();
+    let error = learner.fit(4, 1e30).unwrap_err().to_string();
+    assert!(error.contains("learning rate is too high"), "{error}");
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_an_error_that_names_it() {
+    let error = HistoryCsv::create(Path::new("/nonexistent/history.csv")).unwrap_err().to_string();
+    assert!(error.contains("/nonexistent/history.csv"), "{error}");
+}

@@ -1,1 +1,211 @@
-//! Weight files and downloads: what is read, what is refused.
+//! Weight files and downloads: what is read, what is refused, and what the refusal says.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+
+use burn::tensor::Device;
+use sciurus::model::weights::{download, load_body, read};
+use sciurus::model::{StateDict, StoredTensor, VisionModel};
+use sciurus::{Arch, Error, Seed, WeightPlaces, WeightSource};
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+fn model(seed: u64) -> VisionModel {
+    VisionModel::new(Arch::ResNet10Narrow, 2, Seed(seed), &Device::flex()).unwrap()
+}
+
+/// The body of a model as a torchvision file would hold it.
+fn body(model: &VisionModel) -> StateDict {
+    model.state_dict().into_iter().filter_map(|(name, t)| Some((name.strip_prefix("body.")?.to_owned(), t))).collect()
+}
+
+fn save(path: &Path, state: &StateDict) {
+    let bytes: HashMap<&String, Vec<u8>> =
+        state.iter().map(|(name, t)| (name, t.values.iter().flat_map(|v| v.to_le_bytes()).collect())).collect();
+    let views = state.iter().map(|(name, tensor)| {
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, tensor.shape.clone(), &bytes[name]);
+        (name.clone(), view.unwrap())
+    });
+    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+fn places(models: Option<&Path>) -> WeightPlaces {
+    WeightPlaces { models: models.map(Path::to_owned), cache: "/nonexistent/cache".into() }
+}
+
+fn load(arch: Arch, source: &WeightSource, places: &WeightPlaces) -> Result<VisionModel, Error> {
+    let model = VisionModel::new(arch, 2, Seed(9), &Device::flex())?;
+    Ok(load_body(model, arch, source, places, &mut |_| ())?.0)
+}
+
+#[test]
+fn checkpoints_of_every_form_hold_the_same_tensors() {
+    for name in ["state.pth", "state_legacy.pth", "nested.pth"] {
+        let state = read(&fixture(name)).unwrap();
+        let expected: Vec<f32> = (0..24).map(|i| i as f32 / 8.0).collect();
+        assert_eq!(state["conv1.weight"], StoredTensor { shape: vec![2, 3, 2, 2], values: expected }, "{name}");
+        assert_eq!(state["half"].values, [1.5, -2.0], "{name}");
+        assert_eq!(state["turned"], StoredTensor { shape: vec![3, 2], values: vec![0.0, 3.0, 1.0, 4.0, 2.0, 5.0] });
+        assert!(!state.contains_key("bn1.num_batches_tracked"), "{name}: whole numbers are no weights");
+    }
+}
+
+#[test]
+fn hostile_pickles_are_refused_and_run_nothing() {
+    for name in ["hostile.pth", "hostile.pkl"] {
+        let error = read(&fixture(name)).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("cannot read weights"), "{error}");
+    }
+    assert!(!Path::new("/tmp/sciurus-was-here").exists());
+}
+
+#[test]
+fn damaged_files_are_errors_that_name_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(fixture("state.pth")).unwrap();
+    let good = folder.path().join("good.safetensors");
+    save(&good, &body(&model(1)));
+    let safetensors = std::fs::read(&good).unwrap();
+    let damaged: [(&str, &[u8]); 5] = [
+        ("empty.pth", b""),
+        ("text.pth", b"<!DOCTYPE html><title>404</title>"),
+        ("cut.pth", &whole[..whole.len() / 2]),
+        ("cut.safetensors", &safetensors[..safetensors.len() / 2]),
+        ("lie.safetensors", b"\xff\xff\xff\xff\xff\xff\xff\x7f{"),
+    ];
+    for (name, bytes) in damaged {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+    }
+}
+
+#[test]
+fn a_weight_file_sets_the_body_and_leaves_the_head() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    save(&path, &body(&model(1)));
+    let loaded = load(Arch::ResNet10Narrow, &WeightSource::File(path), &places(None)).unwrap();
+    assert_eq!(body(&loaded), body(&model(1)));
+    assert_eq!(loaded.state_dict()["head.linear_1.weight"], model(9).state_dict()["head.linear_1.weight"]);
+}
+
+#[test]
+fn misfits_say_which_tensor_and_what_was_expected() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    let source = WeightSource::File(path.clone());
+    let refuse = |state: &StateDict| {
+        save(&path, state);
+        load(Arch::ResNet10Narrow, &source, &places(None)).unwrap_err().to_string().replace(&path.display().to_string(), "FILE")
+    };
+    let whole = body(&model(1));
+
+    let mut wrong = whole.clone();
+    wrong.insert("conv1.weight".into(), StoredTensor { shape: vec![8, 3, 7, 7], values: vec![0.0; 8 * 3 * 49] });
+    assert_eq!(refuse(&wrong), "FILE: tensor `conv1.weight` has shape [8, 3, 7, 7], expected [16, 3, 7, 7]");
+
+    let mut lacking = whole.clone();
+    lacking.remove("layer4.0.bn2.bias");
+    assert_eq!(
+        refuse(&lacking),
+        format!(
+            "FILE: 1 of {} tensors are missing, first `layer4.0.bn2.bias`: these are weights of another architecture; choose it with --arch",
+            whole.len()
+        )
+    );
+}
+
+#[test]
+fn the_models_folder_is_searched_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = body(&VisionModel::new(Arch::SqueezeNet1_1, 2, Seed(3), &Device::flex()).unwrap());
+    save(&folder.path().join("squeezenet1_1-mine.safetensors"), &state);
+    std::fs::write(folder.path().join("squeezenet1_10.pth"), "of another architecture").unwrap();
+    let found = load(Arch::SqueezeNet1_1, &WeightSource::Pretrained, &places(Some(folder.path()))).unwrap();
+    assert_eq!(body(&found), state);
+
+    save(&folder.path().join("squeezenet1_1-theirs.safetensors"), &state);
+    let error = load(Arch::SqueezeNet1_1, &WeightSource::Pretrained, &places(Some(folder.path()))).unwrap_err();
+    assert!(error.to_string().contains("squeezenet1_1-mine") && error.to_string().contains("--weights"), "{error}");
+
+    let error = load(Arch::ResNet10Narrow, &WeightSource::Pretrained, &places(Some(folder.path()))).unwrap_err();
+    assert!(error.to_string().contains("--no-pretrained"), "{error}");
+}
+
+#[test]
+fn the_shared_weights_load() {
+    let Some(models) = crate::support::shared("models") else { return };
+    for arch in [Arch::ResNet18, Arch::SqueezeNet1_1] {
+        load(arch, &WeightSource::Pretrained, &places(Some(&models))).unwrap();
+    }
+}
+
+/// Answers one request with this response, whatever was asked.
+fn serve(response: Vec<u8>) -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/weights.pth", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 1024];
+        let _ = stream.read(&mut request).unwrap();
+        // The client may hang up on a bad answer, which is what some tests are about.
+        let _ = stream.write_all(&response);
+    });
+    (url, server)
+}
+
+fn ok(body: &[u8], length: usize) -> Vec<u8> {
+    let mut response = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n").into_bytes();
+    response.extend(body);
+    response
+}
+
+/// SHA-256 of `squirrel`.
+const SQUIRREL: &str = "960a38ace75a2fe9426aa5d48b536cc6db18a2023b9bdd698e562fc3023585a6";
+
+#[test]
+fn a_download_with_the_right_hash_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("deep/weights.pth");
+    let (url, server) = serve(ok(b"squirrel", 8));
+    let mut seen = Vec::new();
+    download(&url, SQUIRREL, &target, &mut |progress| seen.push(progress)).unwrap();
+    server.join().unwrap();
+    assert_eq!(std::fs::read(&target).unwrap(), b"squirrel");
+    assert_eq!(seen.last().map(|progress| (progress.received, progress.total)), Some((8, Some(8))));
+}
+
+#[test]
+fn a_download_with_a_wrong_hash_is_refused_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, server) = serve(ok(b"raccoon!", 8));
+    let error = download(&url, SQUIRREL, &folder.path().join("weights.pth"), &mut |_| ()).unwrap_err().to_string();
+    server.join().unwrap();
+    assert!(error.contains(SQUIRREL) && error.contains("was removed"), "{error}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn failed_downloads_say_what_to_do_and_leave_nothing() {
+    let responses = [
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec(),
+        b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n".to_vec(),
+        ok(b"squ", 8),
+        b"garbage".to_vec(),
+    ];
+    for response in responses {
+        let folder = tempfile::tempdir().unwrap();
+        let (url, server) = serve(response);
+        let error = download(&url, SQUIRREL, &folder.path().join("weights.pth"), &mut |_| ()).unwrap_err().to_string();
+        server.join().unwrap();
+        assert!(error.contains(&url) && error.contains("SCIURUS_MODELS"), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

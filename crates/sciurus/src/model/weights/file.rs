@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use half::{bf16, f16};
-use pytorch_reader::PytorchReader;
+use pytorch_reader::{PickleValue, PytorchReader};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::Error;
@@ -48,6 +48,11 @@ fn safetensors_floats(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
 }
 
 fn read_checkpoint(path: &Path) -> Result<StateDict, Error> {
+    let contents = PytorchReader::read_pickle_data(path, None).map_err(|error| Error::weight_file(path, error))?;
+    if let Some(name) = foreign(&contents) {
+        let reason = format!("it names `{name}`, which is no tensor: it may be hostile and is refused");
+        return Err(Error::weight_file(path, reason));
+    }
     let reader = PytorchReader::new(path).map_err(|error| Error::weight_file(path, error))?;
     let mut state = StateDict::new();
     for (name, tensor) in reader.tensors() {
@@ -65,6 +70,19 @@ fn read_checkpoint(path: &Path) -> Result<StateDict, Error> {
         state.insert(name, StoredTensor { shape, values });
     }
     Ok(state)
+}
+
+/// The first Python object in a checkpoint that is neither PyTorch's nor NumPy's. Nothing of it was called.
+fn foreign(value: &PickleValue) -> Option<&str> {
+    match value {
+        PickleValue::Unsupported(name) => {
+            let known = ["torch.", "numpy.", "collections.", "int"].iter().any(|module| name.starts_with(module));
+            (!known).then_some(name)
+        }
+        PickleValue::List(values) => values.iter().find_map(foreign),
+        PickleValue::Dict(values) => values.values().find_map(foreign),
+        _ => None,
+    }
 }
 
 fn decode<const N: usize>(bytes: &[u8], one: impl Fn([u8; N]) -> f32) -> Vec<f32> {

@@ -83,15 +83,19 @@ pub fn load_body(
 /// # Errors
 /// A body parameter is missing in `state`, or a shape differs.
 fn with_body(model: VisionModel, path: &Path, state: &StateDict) -> Result<VisionModel, Error> {
-    let body: Vec<_> =
-        model.parameters().into_iter().filter_map(|p| Some(p.name.strip_prefix("body.")?.to_owned())).collect();
-    let missing: Vec<String> = body.iter().filter(|name| !state.contains_key(*name)).cloned().collect();
+    let parameters = model.parameters();
+    let body: Vec<_> = parameters.iter().filter_map(|p| Some((p, p.name.strip_prefix("body.")?))).collect();
+    let missing: Vec<&str> = body.iter().map(|(_, name)| *name).filter(|name| !state.contains_key(*name)).collect();
     if let Some(first) = missing.first() {
-        let (path, first) = (path.to_owned(), first.clone());
+        let (path, first) = (path.to_owned(), (*first).to_owned());
         return Err(Error::MissingTensors { path, first, missing: missing.len(), expected: body.len() });
     }
-    let named = body.into_iter().map(|name| (format!("body.{name}"), state[&name].clone())).collect();
-    model.with_state(&named).map_err(|error| error.in_file(path))
+    if let Some((parameter, name)) = body.iter().find(|(parameter, name)| state[*name].shape != parameter.shape) {
+        let (name, found, expected) = ((*name).to_owned(), state[*name].shape.clone(), parameter.shape.clone());
+        return Err(Error::TensorShape { name, found, expected }.in_file(path));
+    }
+    let named = body.into_iter().map(|(parameter, name)| (parameter.name.clone(), state[name].clone())).collect();
+    model.with_state(&named)
 }
 
 /// A file of `places.models`, a file of the cache, or a fresh download.

@@ -1,0 +1,159 @@
+//! Schedules, smoothed loss and Adam against fastai's own numbers.
+
+use burn::module::ParamId;
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use serde_json::Value;
+
+use super::adam::{Adam, ParamHyper};
+use super::schedule::{CombinedCosine, HyperSchedule, LearningRates, Schedule, positions};
+use super::{FineTune, OneCycle, SmoothLoss};
+
+fn golden(name: &str) -> Value {
+    let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn floats(value: &Value) -> Vec<f64> {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+/// Every batch of a fit: rates of the three groups and momentum, bit for bit.
+fn assert_fit(what: &str, schedule: &HyperSchedule, epochs: usize, golden: &Value) {
+    let pos = floats(&golden["pos"]);
+    let steps = pos.len() / epochs;
+    let ours: Vec<f64> = (0..epochs).flat_map(|epoch| positions(epoch, epochs, steps).take(steps)).collect();
+    assert_eq!(ours, pos, "{what}: positions");
+    for (step, progress) in ours.into_iter().enumerate() {
+        let hyper = schedule.at(progress);
+        for group in 0..3 {
+            let expected = golden["lr"][group][step].as_f64().unwrap();
+            assert_close(hyper.learning_rates[group], expected, &format!("{what}: step {step}, group {group}"));
+        }
+        assert_close(hyper.momentum, golden["mom"][step].as_f64().unwrap(), &format!("{what}: step {step}, momentum"));
+    }
+}
+
+/// Equal but for the last bits of a float64.
+fn assert_close(ours: f64, golden: f64, what: &str) {
+    assert!((ours - golden).abs() <= 4.0 * f64::EPSILON * golden.abs(), "{what}: {ours:e} against {golden:e}");
+}
+
+#[test]
+fn golden_fine_tune_schedules() {
+    let file = golden("schedules.json");
+    let recipe = FineTune::new(4);
+    for steps in [4, 5, 57] {
+        let fit = &file["fine_tune_4_epochs_defaults"][format!("steps_per_epoch_{steps}")];
+        assert_fit("frozen", &recipe.frozen().schedule(3).unwrap(), 1, &fit["frozen"]);
+        assert_fit("unfrozen", &recipe.unfrozen().schedule(3).unwrap(), 4, &fit["unfrozen"]);
+    }
+    let recipe = FineTune::new(3).base_learning_rate(5e-3).freeze_epochs(2);
+    let fit = &file["fine_tune_3_epochs_base_lr_5e-3_freeze_2_steps_6"];
+    assert_fit("frozen", &recipe.frozen().schedule(3).unwrap(), 2, &fit["frozen"]);
+    assert_fit("unfrozen", &recipe.unfrozen().schedule(3).unwrap(), 3, &fit["unfrozen"]);
+}
+
+#[test]
+fn golden_one_cycle_schedules() {
+    let file = golden("schedules.json");
+    let defaults = OneCycle::new(3).schedule(3).unwrap();
+    assert_fit("defaults", &defaults, 3, &file["fit_one_cycle_3_epochs_steps_7_defaults"]);
+    let spread = OneCycle::new(2).learning_rates(LearningRates::Spread { first: 1e-4, head: 1e-2 });
+    assert_fit("spread", &spread.schedule(3).unwrap(), 2, &file["fit_one_cycle_2_epochs_steps_7_slice_1e-4_1e-2"]);
+    let head = OneCycle::new(2).learning_rates(LearningRates::Head(3e-3));
+    assert_fit("head", &head.schedule(3).unwrap(), 2, &file["fit_one_cycle_2_epochs_steps_7_slice_3e-3"]);
+}
+
+#[test]
+fn golden_combined_cosine_at_its_joint() {
+    let curve = &golden("schedules.json")["combined_cos_0.3_1_2_0"];
+    let ours = CombinedCosine { pct_start: 0.3, start: 1.0, middle: 2.0, end: 0.0 };
+    for (position, expected) in floats(&curve["pos"]).into_iter().zip(floats(&curve["value"])) {
+        assert!((ours.at(position) - expected).abs() <= 4.0 * f64::EPSILON, "at {position}");
+    }
+}
+
+#[test]
+fn golden_geometric_learning_rates() {
+    for (name, expected) in golden("schedules.json")["even_mults"].as_object().unwrap() {
+        let parts: Vec<f64> = name.split('_').map(|part| part.parse().unwrap()).collect();
+        let rates = LearningRates::Spread { first: parts[0], head: parts[1] }.by_group(parts[2] as usize);
+        for (ours, golden) in rates.into_iter().zip(floats(expected)) {
+            assert_close(ours, golden, name);
+        }
+    }
+}
+
+#[test]
+fn golden_smoothed_training_loss() {
+    let file = &golden("schedules.json")["smooth_loss_beta_.98"];
+    let mut smooth = SmoothLoss::default();
+    for (loss, expected) in floats(&file["batch_losses"]).into_iter().zip(floats(&file["smoothed"])) {
+        // fastai averages in float32.
+        assert!((smooth.add(loss) / expected - 1.0).abs() < 1e-5);
+    }
+}
+
+/// One of the two tensors of a golden Adam case.
+struct Subject {
+    name: &'static str,
+    id: ParamId,
+    value: Tensor<1>,
+}
+
+fn tensor(values: &Value, dtype: DType) -> Tensor<1> {
+    let values = floats(values);
+    let count = values.len();
+    Tensor::from_data(TensorData::new(values, [count]), (&Device::flex(), dtype))
+}
+
+fn assert_tensor(ours: &Tensor<1>, golden: &Value, tolerance: f64, what: &str) {
+    for (ours, golden) in ours.to_data().iter::<f64>().zip(floats(golden)) {
+        assert!((ours - golden).abs() <= tolerance, "{what}: {ours} against {golden}");
+    }
+}
+
+fn assert_adam(case: &str, precision: &str, dtype: DType, tolerance: f64) {
+    let file = &golden("adam.json")["cases"][case][precision];
+    let mut adam = Adam::new();
+    let mut subjects = ["a", "b"].map(|name| Subject {
+        name,
+        id: ParamId::new(),
+        value: tensor(&file[format!("{name}0")], dtype),
+    });
+    for (index, step) in file["steps"].as_array().unwrap().iter().enumerate() {
+        if case == "cleared" && index == 3 {
+            adam.clear_state();
+        }
+        let rates = floats(&step["lr"]);
+        for subject in &mut subjects {
+            let second = subject.name == "b";
+            if case == "late" && second && index < 2 {
+                continue;
+            }
+            let hyper = ParamHyper {
+                learning_rate: if second { rates[rates.len() - 1] } else { rates[0] },
+                momentum: step["mom"].as_f64().unwrap(),
+                decays: !(case == "groups" && second),
+            };
+            let gradient = tensor(&file["grads"][index][subject.name], dtype);
+            subject.value = adam.update(subject.id, subject.value.clone(), gradient, hyper);
+            let what = format!("{case} {precision}, step {index}, {}", subject.name);
+            assert_tensor(&subject.value, &step[subject.name], tolerance, &what);
+        }
+    }
+}
+
+#[test]
+fn golden_adam_in_float64() {
+    for case in ["plain", "groups", "cleared", "late"] {
+        assert_adam(case, "float64", DType::F64, 1e-14);
+    }
+}
+
+#[test]
+fn golden_adam_in_float32() {
+    for case in ["plain", "groups", "cleared", "late"] {
+        assert_adam(case, "float32", DType::F32, 1e-6);
+    }
+}
