@@ -50,10 +50,10 @@ fn introduce(prepared: &PreparedRun) -> anyhow::Result<()> {
     let record = prepared.record();
     let dataset = prepared.learner().loaders().dataset();
     text(format!(
-        "{}: {} of {} ({}); {} to train, {} to measure",
+        "{}: {} of {} classes ({}); {} to train, {} to measure",
         record.settings.folder.display(),
         count(dataset.items.len(), "photo"),
-        count(dataset.vocab.len(), "class").replace("classs", "classes"),
+        dataset.vocab.len(),
         shortened(dataset.vocab.labels()),
         record.data.train,
         record.data.valid,
