@@ -47,8 +47,8 @@ pub struct ImageDataset {
 }
 
 impl ImageDataset {
-    /// Starts a data set from a folder with one folder per class, or with `train` and `valid` (or `val`), and perhaps
-    /// `test`, folders that each hold one folder per class. Nested folders belong to the class above them. Names that
+    /// Starts a data set from a folder with one folder per class, or with `train` and `valid` (or `val` or
+    /// `validation`), and perhaps `test`, folders that each hold one folder per class. Nested folders belong to the class above them. Names that
     /// begin with `_` or `.` are left out.
     pub fn from_folder(root: impl Into<PathBuf>) -> ImageDatasetBuilder {
         ImageDatasetBuilder {
@@ -112,7 +112,7 @@ impl ImageDataset {
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
-/// | `split_by` | by folder if the folder has `train`, else [`Splitter::Stratified`] 0.2 | how items are split | |
+/// | `split_by` | by folder if the folder has `train` and `valid`, else [`Splitter::Stratified`] 0.2 | how items are split | |
 /// | `seed` | 42 | seed of the split | any |
 /// | `limits` | [`DecodeLimits::default`] | what a file may cost | |
 /// | `on_progress` | nothing | called after each file, from many threads | |
@@ -131,7 +131,8 @@ impl fmt::Debug for ImageDatasetBuilder {
 }
 
 impl ImageDatasetBuilder {
-    /// How items are divided into train and valid. Folders named `train` and `valid` go before this.
+    /// How items are divided into train and valid. A folder with its own `train` and `valid` folders allows only
+    /// [`Splitter::Folder`]; `build` refuses to pass over what those folders say.
     #[must_use]
     pub fn split_by(mut self, splitter: Splitter) -> Self {
         self.splitter = Some(splitter);
@@ -164,7 +165,8 @@ impl ImageDatasetBuilder {
     /// # Errors
     ///
     /// When the folder as a whole is no data set: it is missing, has no class folders or only one, a class has too few
-    /// images, a split is empty, or train and valid hold different classes. Single bad files are skipped instead.
+    /// images, a split is empty, train and valid hold different classes, or `split_by` asks for another split than the
+    /// folder's own. Single bad files are skipped instead.
     pub fn build(self) -> Result<ImageDataset, DataError> {
         let path = self.root.clone();
         if !path.exists() {
@@ -195,13 +197,14 @@ impl ImageDatasetBuilder {
         Ok(dataset)
     }
 
-    /// Folders that say which split they are go before any other choice.
+    /// Folders that say which split they are leave no other choice.
     fn choose_splitter(&self, layout: &Layout) -> Result<Splitter, DataError> {
-        let by_folder = layout.has(Split::Valid);
-        match self.splitter {
-            _ if by_folder => Ok(Splitter::Folder),
-            Some(Splitter::Folder) => Err(DataError::NoSplitFolders { path: self.root.clone() }),
-            chosen => Ok(chosen.unwrap_or_default()),
+        let path = || self.root.clone();
+        match (self.splitter, layout.has(Split::Valid)) {
+            (None | Some(Splitter::Folder), true) => Ok(Splitter::Folder),
+            (Some(_), true) => Err(DataError::OwnSplitFolders { path: path() }),
+            (Some(Splitter::Folder), false) => Err(DataError::NoSplitFolders { path: path() }),
+            (chosen, false) => Ok(chosen.unwrap_or_default()),
         }
     }
 

@@ -119,11 +119,34 @@ pub enum DataError {
         /// The data set's folder.
         path: PathBuf,
     },
+    /// Another splitter than `Splitter::Folder` for a folder with split folders.
+    #[error(
+        "{} has its own train and valid folders; leave --split and --valid-fraction out, or split by `folder`",
+        path.display()
+    )]
+    OwnSplitFolders {
+        /// The data set's folder.
+        path: PathBuf,
+    },
     /// Two folders that both claim to be the validation set.
-    #[error("{} has both a valid and a val folder; rename or merge one of them", path.display())]
+    #[error("{} has both a {} and a {} folder; rename or merge one of them", path.display(), names[0], names[1])]
     TwoValidFolders {
         /// The data set's folder.
         path: PathBuf,
+        /// The names of the two.
+        names: [&'static str; 2],
+    },
+    /// A train folder with class folders in it, beside folders of unknown purpose: `train` is hardly a class then.
+    #[error(
+        "{} holds folders of its own, but beside it lie {} and none of valid, val, validation and test; name the \
+         folder of validation images `valid`, or rename `train` if it is a class",
+        path.join("train").display(), neighbours.join(", ")
+    )]
+    UnknownSplitFolder {
+        /// The data set's folder.
+        path: PathBuf,
+        /// The names of the folders beside `train`.
+        neighbours: Vec<String>,
     },
     /// An option with a value that makes no sense.
     #[error("{option} is {value}; {advice}")]

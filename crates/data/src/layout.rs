@@ -1,6 +1,7 @@
 //! Where the classes are. In: a folder. Out: its class folders, with their splits if the folder is laid out by split.
 //!
-//! Two layouts are understood: `CLASS/…` and `train/CLASS/…` with `valid/CLASS/…` (or `val`) and perhaps `test/CLASS/…`.
+//! Two layouts are understood: `CLASS/…` and `train/CLASS/…` with `valid/CLASS/…` (or `val` or `validation`) and perhaps
+//! `test/CLASS/…`.
 
 use crate::error::DataError;
 use crate::format::recognise;
@@ -87,23 +88,36 @@ fn looks_like_image(path: &Path) -> bool {
         && recognise(&start).is_ok()
 }
 
-/// The split folders, if the root is laid out by split: it has `train`, and beside it `valid`, `val`, `test` or
+/// What the folder of validation images may be called.
+const VALID_NAMES: [&str; 3] = ["valid", "val", "validation"];
+
+/// The split folders, if the root is laid out by split: it has `train`, and beside it one of [`VALID_NAMES`], `test` or
 /// nothing else.
 fn split_folders(root: &Path, folders: &[PathBuf]) -> Result<Vec<(Split, PathBuf)>, DataError> {
     let named = |name: &str| folders.iter().find(|folder| folder.ends_with(name)).cloned();
-    let (Some(train), valid, val, test) = (named("train"), named("valid"), named("val"), named("test"))
-    else {
+    let (Some(train), test) = (named("train"), named("test")) else {
         return Ok(Vec::new());
     };
-    if valid.is_some() && val.is_some() {
-        return Err(DataError::TwoValidFolders { path: root.to_owned() });
+    let valid: Vec<&str> = VALID_NAMES.into_iter().filter(|name| named(name).is_some()).collect();
+    if let [first, second, ..] = valid[..] {
+        return Err(DataError::TwoValidFolders { path: root.to_owned(), names: [first, second] });
     }
-    let valid = valid.or(val);
+    let valid = valid.first().and_then(|name| named(name));
     if valid.is_none() && test.is_none() && folders.len() > 1 {
-        return Ok(Vec::new());
+        return only_train(root, &train, folders).map(|()| Vec::new());
     }
     let found = [(Split::Train, Some(train)), (Split::Valid, valid), (Split::Test, test)];
     Ok(found.into_iter().filter_map(|(split, folder)| Some((split, folder?))).collect())
+}
+
+/// `train` may be a class among others (a locomotive), but hardly so if it holds folders itself.
+fn only_train(root: &Path, train: &Path, folders: &[PathBuf]) -> Result<(), DataError> {
+    if read_folder(root, train, &mut Layout::default())?.is_empty() {
+        return Ok(());
+    }
+    let neighbours = folders.iter().filter(|folder| *folder != train).map(|folder| relative(root, folder));
+    let neighbours = neighbours.map(|folder| format!("`{}`", folder.display())).collect();
+    Err(DataError::UnknownSplitFolder { path: root.to_owned(), neighbours })
 }
 
 fn class_folders(folders: Vec<PathBuf>, split: Option<Split>) -> Vec<ClassFolder> {

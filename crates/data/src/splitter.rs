@@ -39,7 +39,7 @@ pub enum Splitter {
         /// Share of the images that are held back, above 0 and below 1.
         valid_fraction: f64,
     },
-    /// By the folders `train`, `valid` (or `val`) and `test`.
+    /// By the folders `train`, `valid` (or `val` or `validation`) and `test`.
     Folder,
 }
 

@@ -5,7 +5,7 @@
 mod support;
 
 use image::ImageFormat;
-use sciurus_data::{DataError, ImageDataset, SkipReason, Split, Splitter, verify};
+use sciurus_data::{DataError, ImageDataset, ImageDatasetBuilder, SkipReason, Split, Splitter, verify};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -113,16 +113,56 @@ fn split_folders_decide_the_split() {
     class_folders(&root.path().join("train"), &["ants", "bees"], 4);
     class_folders(&root.path().join("val"), &["ants", "bees"], 2);
     class_folders(&root.path().join("test"), &["bees"], 1);
-    let dataset = ImageDataset::from_folder(root.path())
-        .split_by(Splitter::Stratified { valid_fraction: 0.5 })
-        .build()
-        .unwrap();
-    assert_eq!(dataset.splitter, Splitter::Folder);
-    assert_eq!(Split::ALL.map(|split| dataset.class_counts(split)), [vec![4, 4], vec![2, 2], vec![0, 1]]);
+    let build = |splitter: Option<Splitter>| {
+        let builder = ImageDataset::from_folder(root.path());
+        splitter.into_iter().fold(builder, ImageDatasetBuilder::split_by).build()
+    };
+    for name in ["val", "valid", "validation"] {
+        let folder = root.path().join(name);
+        if name != "val" {
+            std::fs::rename(root.path().join("val"), &folder).unwrap();
+        }
+        for splitter in [None, Some(Splitter::Folder)] {
+            let dataset = build(splitter).unwrap();
+            assert_eq!(dataset.splitter, Splitter::Folder);
+            let counts = Split::ALL.map(|split| dataset.class_counts(split));
+            assert_eq!(counts, [vec![4, 4], vec![2, 2], vec![0, 1]]);
+        }
+        for splitter in [Splitter::default(), Splitter::Random { valid_fraction: 0.5 }] {
+            let error = build(Some(splitter)).unwrap_err();
+            assert!(matches!(error, DataError::OwnSplitFolders { .. }), "{error}");
+            assert!(
+                error.to_string().contains("leave --split and --valid-fraction out, or split by `folder`")
+            );
+        }
+        std::fs::rename(folder, root.path().join("val")).unwrap();
+    }
 
+    // A test folder leaves the choice of the validation set open.
     std::fs::remove_dir_all(root.path().join("val")).unwrap();
+    for splitter in [None, Some(Splitter::default())] {
+        let dataset = build(splitter).unwrap();
+        let counts = Split::ALL.map(|split| dataset.class_counts(split));
+        assert_eq!(counts, [vec![3, 3], vec![1, 1], vec![0, 1]]);
+    }
+}
+
+#[test]
+fn train_is_a_class_only_if_it_holds_no_folders() {
+    let root = folder();
+    class_folders(root.path(), &["plane", "train"], 2);
     let dataset = ImageDataset::from_folder(root.path()).build().unwrap();
-    assert_eq!(Split::ALL.map(|split| dataset.class_counts(split)), [vec![3, 3], vec![1, 1], vec![0, 1]]);
+    assert_eq!(dataset.vocab.labels(), ["plane", "train"]);
+
+    class_folders(&root.path().join("train"), &["ants", "bees"], 2);
+    class_folders(&root.path().join("holdout"), &["ants", "bees"], 2);
+    let said = error(root.path());
+    let expected = "ROOT/train holds folders of its own, but beside it lie `holdout`, `plane` and none of valid, \
+                    val, validation and test; name the folder";
+    assert!(said.starts_with(expected), "{said}");
+    std::fs::remove_dir_all(root.path().join("plane")).unwrap();
+    std::fs::rename(root.path().join("holdout"), root.path().join("validation")).unwrap();
+    assert_eq!(ImageDataset::from_folder(root.path()).build().unwrap().splitter, Splitter::Folder);
 }
 
 #[test]
@@ -154,6 +194,8 @@ fn split_folders_that_contradict_are_explained() {
     assert!(error(root.path()).contains("hold different classes: `bees`, `wasps`"));
     class_folders(&root.path().join("val"), &["ants", "bees"], 2);
     assert!(error(root.path()).contains("both a valid and a val folder"));
+    std::fs::rename(root.path().join("valid"), root.path().join("validation")).unwrap();
+    assert!(error(root.path()).contains("both a val and a validation folder"));
 
     let flat = folder();
     class_folders(flat.path(), &["ants", "bees"], 2);
