@@ -47,7 +47,8 @@ impl fmt::Display for Split {
     }
 }
 
-/// The labels of a data set, sorted and unique. A label's place in it is its class.
+/// The labels of a data set, sorted and unique. A label's place in it is its class, so a list that was saved is read
+/// back only as it is: a list out of order is refused, as sorting it would give every class another label.
 ///
 /// ```
 /// use sciurus_data::Vocab;
@@ -58,7 +59,7 @@ impl fmt::Display for Split {
 /// assert_eq!(vocab.label(0), "grey");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(from = "Vec<String>", into = "Vec<String>")]
+#[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct Vocab(Vec<String>);
 
 impl Vocab {
@@ -98,9 +99,22 @@ impl Vocab {
     }
 }
 
-impl From<Vec<String>> for Vocab {
-    fn from(labels: Vec<String>) -> Self {
-        Self::new(labels)
+/// A list of labels that is not sorted, or that has a label twice.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the labels of a vocabulary are sorted and each is there once, but `{0}` stands before `{1}`; restore the list as it \
+     was saved, as a label's place is its class"
+)]
+pub struct NotAVocab(String, String);
+
+impl TryFrom<Vec<String>> for Vocab {
+    type Error = NotAVocab;
+
+    fn try_from(labels: Vec<String>) -> Result<Self, Self::Error> {
+        match labels.windows(2).find(|pair| pair[0] >= pair[1]) {
+            Some(pair) => Err(NotAVocab(pair[0].clone(), pair[1].clone())),
+            None => Ok(Self(labels)),
+        }
     }
 }
 
@@ -218,9 +232,25 @@ mod tests {
         assert!(text.contains(r#""split":"valid""#) && text.contains(r#""id":3"#), "{text}");
         assert_eq!(serde_json::from_str::<ImageItem>(&text).unwrap(), item);
 
-        let vocab: Vocab = serde_json::from_str(r#"["red","grey"]"#).unwrap();
-        assert_eq!(serde_json::to_string(&vocab).unwrap(), r#"["grey","red"]"#);
+        let text = r#"["Red","grey","red","é"]"#;
+        let vocab: Vocab = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&vocab).unwrap(), text);
         assert_eq!((vocab.class("blue"), vocab.label(9)), (None, "?"));
+    }
+
+    #[test]
+    fn a_vocabulary_is_read_back_in_its_order_or_not_at_all() {
+        for (text, pair) in [
+            (r#"["red","grey"]"#, "`red` stands before `grey`"),
+            (r#"["grey","red","red"]"#, "`red` stands before `red`"),
+        ] {
+            let error = serde_json::from_str::<Vocab>(text).unwrap_err().to_string();
+            assert!(error.contains(pair), "{error}");
+        }
+        for labels in [&[][..], &["red"], &["grey", "red"]] {
+            let labels: Vec<String> = labels.iter().copied().map(String::from).collect();
+            assert_eq!(Vocab::try_from(labels.clone()), Ok(Vocab::new(labels)));
+        }
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub use crop::{CenterCrop, Flip, RandomCrop, RandomResizedCrop};
 pub use dataset::{ImageDataset, ImageDatasetBuilder};
 pub use decode::{DecodeLimits, RgbImage, decode, decode_file};
 pub use error::DataError;
-pub use item::{ContentHash, ImageItem, ItemId, NotAContentHash, Split, Vocab};
+pub use item::{ContentHash, ImageItem, ItemId, NotAContentHash, NotAVocab, Split, Vocab};
 pub use loader::{Batch, Batches, LastBatch, Loader, LoaderOptions, Order};
 pub use normalize::Normalize;
 pub use pipeline::{Augmentation, Pipeline, Preprocessing, Step};
