@@ -2,8 +2,9 @@
 //! are varied in training ([`Augmentation`]). Out: a [`Pipeline`].
 
 use crate::augment::AugTransforms;
-use crate::crop::{Flip, RandomCrop};
+use crate::crop::{Flip, RandomCrop, RandomResizedCrop};
 use crate::decode::RgbImage;
+use crate::error::DataError;
 use crate::item::ContentHash;
 use crate::normalize::Normalize;
 use crate::resize::{Resize, ResizeMethod, ResizeShorter};
@@ -24,7 +25,7 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
-    /// Width and height in pixels of what the model sees.
+    /// Width and height in pixels of what the model sees, 32..=4096.
     pub image_size: usize,
     /// How a photo becomes a square.
     pub resize_method: ResizeMethod,
@@ -46,17 +47,44 @@ impl Preprocessing {
         let resize = Resize { size: self.image_size, method: self.resize_method };
         Pipeline::new(self.image_size, self.normalize).once(resize)
     }
+
+    /// Checks settings that come from a file or a user.
+    ///
+    /// # Errors
+    ///
+    /// When the image size is not in 32..=4096 pixels, a mean is not finite, or a standard deviation is not finite and
+    /// above 0.
+    pub fn check(&self) -> Result<(), DataError> {
+        let Normalize { mean, std } = self.normalize;
+        let wrong = |option, value, advice| Err(DataError::Option { option, value, advice });
+        if !(32..=4096).contains(&self.image_size) {
+            return wrong("image_size", self.image_size.to_string(), "choose from 32 to 4096 pixels");
+        }
+        if !mean.iter().all(|mean| mean.is_finite()) {
+            return wrong("normalize.mean", format!("{mean:?}"), "give three finite numbers");
+        }
+        if !std.iter().all(|std| std.is_finite() && *std > 0.0) {
+            return wrong("normalize.std", format!("{std:?}"), "give three finite numbers above 0");
+        }
+        Ok(())
+    }
 }
 
-/// How photos are varied in training. In JSON: `"none"`, `"flip"` or `{"standard": {"max_rotate": 20.0}}`.
+/// How photos are varied in training. In JSON: `"none"`, `"flip"`, `{"random_resized_crop": {"min_scale": 0.35}}` or
+/// `{"standard": {"max_rotate": 20.0}}`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Augmentation {
     /// Only the random place of the crop.
+    #[default]
     None,
     /// Mirrored half of the time.
-    #[default]
     Flip,
+    /// fastai's `RandomResizedCrop`, between 3:4 and 4:3, then mirrored half of the time.
+    RandomResizedCrop {
+        /// Smallest area that is taken, as a share of the kept photo's, above 0 and at most 1.
+        min_scale: f64,
+    },
     /// fastai's `aug_transforms`. The pipeline sets its `size`.
     Standard(AugTransforms),
 }
@@ -93,16 +121,17 @@ impl Pipeline {
 
     /// The pipeline for training.
     ///
-    /// For `Crop`, the photo is kept with its shorter side at the image size (with [`Augmentation::Standard`] at 460 for
-    /// an image size of 224, but never enlarged), and every epoch takes another square of it. For `Squish` and `Pad`
-    /// the square is kept.
+    /// For `Crop`, the photo is kept with its shorter side at the image size (with [`Augmentation::Standard`] and
+    /// [`Augmentation::RandomResizedCrop`] at 460 for an image size of 224, but never enlarged), and every epoch takes
+    /// another part of it. For `Squish` and `Pad` the square is kept.
     #[must_use]
     pub fn train(preprocessing: &Preprocessing, augmentation: &Augmentation) -> Self {
         let Preprocessing { image_size: size, resize_method: method, normalize } = *preprocessing;
         let pipeline = Self::new(size, normalize);
-        let standard = matches!(augmentation, Augmentation::Standard(_));
+        let from_larger =
+            matches!(augmentation, Augmentation::Standard(_) | Augmentation::RandomResizedCrop { .. });
         let pipeline = match method {
-            ResizeMethod::Crop if standard => {
+            ResizeMethod::Crop if from_larger => {
                 let presized = (size as f64 * 460.0 / 224.0).round() as usize;
                 pipeline.once(ResizeShorter { size: presized, enlarge: false })
             }
@@ -114,6 +143,10 @@ impl Pipeline {
         match augmentation {
             Augmentation::None => pipeline,
             Augmentation::Flip => pipeline.each_epoch(Flip::default()),
+            Augmentation::RandomResizedCrop { min_scale } => {
+                let crop = RandomResizedCrop { min_scale: *min_scale, ..RandomResizedCrop::new(size) };
+                pipeline.each_epoch(crop).each_epoch(Flip::default())
+            }
             Augmentation::Standard(transforms) => pipeline.each_epoch(transforms.size(size)),
         }
     }
@@ -225,7 +258,10 @@ mod tests {
     #[test]
     fn augmentation_has_a_readable_json_form() {
         let json = |augmentation: &Augmentation| serde_json::to_string(augmentation).unwrap();
-        assert_eq!(json(&Augmentation::None), r#""none""#);
+        assert_eq!(json(&Augmentation::default()), r#""none""#);
+        let crop = Augmentation::RandomResizedCrop { min_scale: 0.35 };
+        assert_eq!(json(&crop), r#"{"random_resized_crop":{"min_scale":0.35}}"#);
+        assert_eq!(serde_json::from_str::<Augmentation>(&json(&crop)).unwrap(), crop);
         let standard: Augmentation = serde_json::from_str(r#"{"standard": {"max_rotate": 20.0}}"#).unwrap();
         assert_eq!(standard, Augmentation::Standard(AugTransforms::default().max_rotate(20.0)));
     }
@@ -236,7 +272,8 @@ mod tests {
         for resize_method in [ResizeMethod::Crop, ResizeMethod::Squish, ResizeMethod::Pad] {
             let preprocessing = Preprocessing { image_size: 48, resize_method, ..Preprocessing::default() };
             let standard = Augmentation::Standard(AugTransforms::default());
-            let train = [Augmentation::None, Augmentation::Flip, standard];
+            let crop = Augmentation::RandomResizedCrop { min_scale: 0.35 };
+            let train = [Augmentation::None, Augmentation::Flip, crop, standard];
             let train = train.map(|augmentation| Pipeline::train(&preprocessing, &augmentation));
             for pipeline in train.iter().chain([&preprocessing.pipeline()]) {
                 let steps = pipeline.walk(photo.clone(), &mut Seed(1).rng(&[]));
@@ -249,10 +286,56 @@ mod tests {
     }
 
     #[test]
-    fn standard_augmentation_keeps_pixels_to_crop_from_but_never_enlarges() {
-        let train =
-            Pipeline::train(&Preprocessing::default(), &Augmentation::Standard(AugTransforms::default()));
-        assert_eq!(train.prepare(RgbImage::new(1000, 800)).dimensions(), (575, 460));
-        assert_eq!(train.prepare(RgbImage::new(300, 200)).dimensions(), (300, 200));
+    fn strong_augmentation_keeps_pixels_to_crop_from_but_never_enlarges() {
+        let standard = Augmentation::Standard(AugTransforms::default());
+        for augmentation in [standard, Augmentation::RandomResizedCrop { min_scale: 0.35 }] {
+            let train = Pipeline::train(&Preprocessing::default(), &augmentation);
+            assert_eq!(train.prepare(RgbImage::new(1000, 800)).dimensions(), (575, 460));
+            assert_eq!(train.prepare(RgbImage::new(300, 200)).dimensions(), (300, 200));
+        }
+    }
+
+    #[test]
+    fn random_resized_crops_take_at_least_the_least_area_and_are_mirrored() {
+        // The values rise from left to right, so the range of a row is the width of the part.
+        let photo = RgbImage::from_fn(256, 256, |x, _| [x as u8, 0, 0].into());
+        let augmentation = Augmentation::RandomResizedCrop { min_scale: 0.81 };
+        for resize_method in [ResizeMethod::Crop, ResizeMethod::Squish, ResizeMethod::Pad] {
+            let preprocessing = Preprocessing { image_size: 128, resize_method, ..Preprocessing::default() };
+            let train = Pipeline::train(&preprocessing, &augmentation);
+            let prepared = train.prepare(photo.clone());
+            let side = if resize_method == ResizeMethod::Crop { 256 } else { 128 };
+            assert_eq!(prepared.dimensions(), (side, side));
+            let ends = |seed| {
+                let image = train.finish(prepared.clone(), &mut Seed(seed).rng(&[]));
+                (i32::from(image.get_pixel(0, 64)[0]), i32::from(image.get_pixel(127, 64)[0]))
+            };
+            let ends: Vec<_> = (0..40).map(ends).collect();
+            // A part of 81 % of the area is at least 81 % as wide as the photo.
+            assert!(ends.iter().all(|(left, right)| left.abs_diff(*right) >= 200), "{ends:?}");
+            assert!(ends.iter().any(|(left, right)| left.abs_diff(*right) < 240), "{ends:?}");
+            let mirrored = ends.iter().filter(|(left, right)| left > right).count();
+            assert!((5..=35).contains(&mirrored), "{ends:?}");
+        }
+    }
+
+    #[test]
+    fn preprocessing_from_outside_is_checked() {
+        let sized = |image_size| Preprocessing { image_size, ..Preprocessing::default() };
+        let with = |mean: f32, std: f32| {
+            let normalize = Normalize { mean: [0.5, mean, 0.5], std: [0.5, 0.5, std] };
+            Preprocessing { normalize, ..Preprocessing::default() }
+        };
+        for good in [sized(32), sized(224), sized(4096), with(0.0, 1e-3), with(-1.0, 2.0)] {
+            assert!(good.check().is_ok(), "{good:?}");
+        }
+        let (nan, infinite) = (f32::NAN, f32::INFINITY);
+        let bad_std = [0.0, -0.2, nan, infinite].map(|std| (with(0.5, std), "normalize.std is"));
+        let bad_mean = [nan, infinite].map(|mean| (with(mean, 0.5), "normalize.mean is"));
+        let bad_size = [0, 31, 4097, usize::MAX].map(|size| (sized(size), "image_size is"));
+        for (bad, said) in bad_std.into_iter().chain(bad_mean).chain(bad_size) {
+            let error = bad.check().unwrap_err().to_string();
+            assert!(error.starts_with(said), "{bad:?}: {error}");
+        }
     }
 }
