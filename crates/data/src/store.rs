@@ -7,26 +7,28 @@ use crate::item::{ContentHash, ImageItem};
 use crate::memory;
 use crate::pipeline::Pipeline;
 use crate::skip::SkipReason;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tempfile::NamedTempFile;
+use walkdir::WalkDir;
 
 /// Options of a [`PhotoStore`].
 ///
 /// | Name | Default | Meaning |
 /// |---|---|---|
 /// | `memory_budget` | a quarter of the machine's memory | bytes of pixels kept in memory |
-/// | `disk_budget` | 20 GiB | bytes of pixels written to the cache folder by this store |
+/// | `disk_budget` | 20 GiB | size in bytes that the cache folder may grow to, over all runs |
 /// | `cache_folder` | `sciurus/pixels` in the system's cache folder | where pixels beyond the memory budget go; `None`: nowhere, they are decoded in every epoch |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhotoStoreOptions {
     /// Bytes of pixels kept in memory.
     pub memory_budget: u64,
-    /// Bytes of pixels that this store writes to the cache folder at most.
+    /// Size in bytes that the cache folder may grow to, over all runs. Beyond it, what other pipelines left there is
+    /// removed, the longest unchanged first.
     pub disk_budget: u64,
     /// Where pixels beyond the memory budget go.
     pub cache_folder: Option<PathBuf>,
@@ -58,8 +60,17 @@ pub struct PhotoStore {
     options: PhotoStoreOptions,
     kept: Mutex<HashMap<Key, Kept>>,
     memory_used: AtomicU64,
-    disk_used: AtomicU64,
+    disk: Mutex<Disk>,
     decodes: AtomicU64,
+}
+
+/// What is in the cache folder.
+#[derive(Debug, Default)]
+struct Disk {
+    /// Bytes, once they were counted.
+    used: Option<u64>,
+    /// The pipelines that this store was asked for.
+    in_use: BTreeSet<ContentHash>,
 }
 
 /// The file's bytes, and what is done once to its pixels.
@@ -79,7 +90,7 @@ impl PhotoStore {
     #[must_use]
     pub fn new(options: PhotoStoreOptions) -> Self {
         let (kept, zero) = (Mutex::default(), || AtomicU64::new(0));
-        Self { options, kept, memory_used: zero(), disk_used: zero(), decodes: zero() }
+        Self { options, kept, memory_used: zero(), disk: Mutex::default(), decodes: zero() }
     }
 
     /// An item's pixels after what `pipeline` does once. Bytes are the same wherever they come from.
@@ -143,10 +154,39 @@ impl PhotoStore {
     /// The cache is a convenience: a full or read-only disk costs time, not the run.
     fn keep_on_disk(&self, key: Key, image: &RgbImage) {
         if let Some(path) = self.file(key)
-            && reserve(&self.disk_used, image.as_raw().len() as u64, self.options.disk_budget)
+            && self.reserve_on_disk((HEAD + image.as_raw().len()) as u64)
         {
             let _ = write_atomically(&path, image);
         }
+    }
+
+    /// Whether there is room in the cache folder, perhaps after removing what other pipelines left there.
+    fn reserve_on_disk(&self, bytes: u64) -> bool {
+        let Some(cache) = self.options.cache_folder.as_deref().filter(|_| bytes <= self.options.disk_budget)
+        else {
+            return false;
+        };
+        let mut disk = self.disk();
+        let mut used = disk.used.unwrap_or_else(|| size_of(cache));
+        let fits = |used: u64| used.saturating_add(bytes) <= self.options.disk_budget;
+        if !fits(used) {
+            for folder in pipelines_by_age(cache, &disk.in_use) {
+                let before = size_of(&folder);
+                let _ = fs::remove_dir_all(&folder);
+                used = used.saturating_sub(before.saturating_sub(size_of(&folder)));
+                if fits(used) {
+                    break;
+                }
+            }
+        }
+        let room = fits(used);
+        disk.used = Some(if room { used + bytes } else { used });
+        room
+    }
+
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        // At worst the count is off by one photo if a thread panicked while it held the lock.
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn file(&self, (content, once): Key) -> Option<PathBuf> {
@@ -155,6 +195,7 @@ impl PhotoStore {
     }
 
     fn read(&self, key: Key) -> Option<RgbImage> {
+        self.disk().in_use.insert(key.1);
         parse(&fs::read(self.file(key)?).ok()?)
     }
 }
@@ -163,6 +204,29 @@ impl PhotoStore {
 fn reserve(used: &AtomicU64, bytes: u64, budget: u64) -> bool {
     let add = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= budget);
     used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+}
+
+/// Bytes in all files of a folder.
+fn size_of(folder: &Path) -> u64 {
+    let files = WalkDir::new(folder).into_iter().flatten().filter(|entry| entry.file_type().is_file());
+    files.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum()
+}
+
+/// The folders that stores made for pipelines that are not in use, the longest unchanged first. Nothing else in the
+/// cache folder is ever touched.
+fn pipelines_by_age(cache: &Path, in_use: &BTreeSet<ContentHash>) -> Vec<PathBuf> {
+    let unused = |entry: &fs::DirEntry| {
+        let name = entry.file_name().into_string().ok()?;
+        let (version, once) = name.strip_prefix('v')?.split_once('-')?;
+        let (version, once): (u32, ContentHash) = (version.parse().ok()?, once.parse().ok()?);
+        let unused = version != CACHE_VERSION || !in_use.contains(&once);
+        (unused && entry.file_type().ok()?.is_dir()).then_some(())
+    };
+    let entries = fs::read_dir(cache).into_iter().flatten().flatten().filter(|entry| unused(entry).is_some());
+    let aged = entries.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())));
+    let mut folders: Vec<_> = aged.collect();
+    folders.sort();
+    folders.into_iter().map(|(_, path)| path).collect()
 }
 
 fn prepare(dataset: &ImageDataset, item: &ImageItem, pipeline: &Pipeline) -> Result<RgbImage, SkipReason> {
@@ -209,6 +273,8 @@ fn parse(bytes: &[u8]) -> Option<RgbImage> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(unix)]
+    use std::time::{Duration, SystemTime};
 
     #[test]
     fn a_cache_file_is_read_back_only_if_every_byte_is_right() {
@@ -225,5 +291,53 @@ mod tests {
             assert_eq!(parse(&wrong), None, "byte {at}");
             assert_eq!(parse(&bytes[..at]), None, "cut at {at}");
         }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn the_cache_folder_stays_within_its_budget_and_the_oldest_pipelines_go_first() {
+        let cache = tempfile::tempdir().unwrap();
+        let image = RgbImage::new(10, 10);
+        let once = |name: &str| ContentHash::of(name.as_bytes());
+        let folder = |name| cache.path().join(format!("v{CACHE_VERSION}-{}", once(name)));
+        let one_file = (HEAD + 300) as u64;
+        let store = |files| {
+            let (cache_folder, disk_budget) = (Some(cache.path().to_owned()), files * one_file);
+            PhotoStore::new(PhotoStoreOptions { memory_budget: 0, disk_budget, cache_folder })
+        };
+        let keep = |store: &PhotoStore, content: &str, pipeline: &str| {
+            let key = (ContentHash::of(content.as_bytes()), once(pipeline));
+            if store.read(key).is_none() {
+                store.keep_on_disk(key, &image);
+            }
+            assert!(size_of(cache.path()) <= store.options.disk_budget);
+            store.read(key).is_some()
+        };
+
+        // Three runs fill the folder; the second is the longest ago.
+        for (pipeline, seconds) in [("first", 200), ("second", 100), ("third", 300)] {
+            assert!(keep(&store(4), "a", pipeline));
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            fs::File::open(folder(pipeline)).unwrap().set_modified(time).unwrap();
+        }
+        let users_own = cache.path().join("v1-photos");
+        fs::create_dir(&users_own).unwrap();
+        fs::write(users_own.join("a.jpg"), vec![0; one_file as usize]).unwrap();
+
+        let last = store(4);
+        assert!(keep(&last, "a", "third"), "it is read and so in use");
+        assert!(keep(&last, "a", "fourth"));
+        assert!(folder("first").exists() && !folder("second").exists() && folder("third").exists());
+        assert!(keep(&last, "b", "fourth"));
+        assert!(!folder("first").exists() && folder("third").exists());
+        assert!(!keep(&last, "c", "fourth"), "what is in use is not removed");
+        assert!(folder("third").exists() && users_own.join("a.jpg").exists());
+
+        let none = store(0);
+        none.keep_on_disk((once("d"), once("fifth")), &image);
+        assert!(
+            folder("third").exists() && !folder("fifth").exists(),
+            "no budget: nothing is written or removed"
+        );
     }
 }
