@@ -21,10 +21,10 @@ then train, look at the mistakes, and use the model:
   sciurus interpret runs/squirrels-...
   sciurus predict runs/squirrels-.../model.sciurus photo.jpg
 
-No photos at hand? `sciurus demo` draws some and trains on them in under a minute, without a network.";
+No photos at hand? `sciurus demo` draws some and trains on them in under a minute, offline.";
 
 const AFTER: &str = "\
-Exit codes: 0 done, 1 done and something was found (unreadable files, say), 2 failed.
+Exit codes: 0 done, 1 done and something was found (inspect and predict: unreadable files), 2 failed.
 Every verb takes --json for programs to read.";
 
 /// From a folder of photos to a trained, measured image classifier.
@@ -52,7 +52,8 @@ pub(crate) enum Verb {
 const TRAIN_EXAMPLES: &str = "\
 Examples:
   sciurus train squirrels
-      ResNet-18, one epoch with a frozen body, then 4 with the whole model; a fifth of the photos measures it.
+      ResNet-18: one epoch with a frozen body, then 4 with the whole network; a fifth of the
+      photos measures it.
   sciurus train squirrels --arch squeezenet1_1 --epochs 8 --augment standard
       A small, fast network, longer, with photos that vary from epoch to epoch.
   SCIURUS_MODELS=/mnt/weights sciurus train squirrels
@@ -60,11 +61,13 @@ Examples:
   sciurus train pictures --no-pretrained --arch resnet10_narrow --image-size 64 --epochs 20
       From random weights, on small pictures.
 
-Photos lie in a folder per class, or in train/ and valid/ (or val/) with a folder per class in each. Folders that begin
-with _ or . are left out. Files that are no readable photos are named and left out; nothing is ever deleted.
+Photos lie in a folder per class, or in train/ and valid/ (or val/) with a folder per class in
+each; a test/ folder is measured at the end. Folders that begin with _ or . are left out. Files
+that are no readable photos are named and left out; nothing is ever deleted.
 
-The run folder holds run.json (all settings), history.csv (the table), events.jsonl (everything that happened),
-predictions.json (the validation photos, with losses) and model.sciurus (the model, for `sciurus predict`).";
+The run folder holds run.json (all settings), history.csv (the table), events.jsonl (everything
+that happened), predictions.json (the validation photos, with losses) and model.sciurus (the
+model, for `sciurus predict`).";
 
 #[derive(Debug, Args)]
 #[command(after_help = TRAIN_EXAMPLES)]
@@ -92,10 +95,11 @@ pub(crate) struct TrainArgs {
     /// How a photo becomes a square: cut (crop), distorted (squish) or with mirrored borders (pad)
     #[arg(long, value_enum, default_value_t = Resize::Crop)]
     resize: Resize,
-    /// How training photos vary: not at all, mirrored, or fastai's aug_transforms
+    /// How training photos vary: not at all, mirrored, fastai's aug_transforms, or a random part, resized
     #[arg(long, value_enum, default_value_t = Augment::None)]
     augment: Augment,
-    /// Which photos measure the model [default: by folder if there are train/valid folders, else stratified]
+    /// Which photos measure the model: the same share of every class (stratified), any (random, as fastai does), or
+    /// those in valid/ [default: folder if there are train/valid folders, else stratified]
     #[arg(long, value_enum)]
     split: Option<Split>,
     /// Share of the photos that measures the model (0 to 1) [default: 0.2]
@@ -168,7 +172,8 @@ Examples:
   sciurus inspect squirrels
   sciurus inspect squirrels --json | jq .skipped
 
-Every photo is decoded, so that damaged ones are found before training. Exit code 1 says that some were.";
+Every photo is decoded, so that damaged ones are found before training. Exit code 1 says that
+some were.";
 
 #[derive(Debug, Args)]
 #[command(after_help = INSPECT_EXAMPLES)]
@@ -184,7 +189,8 @@ pub(crate) struct InspectArgs {
     /// How training photos vary
     #[arg(long, value_enum, default_value_t = Augment::None)]
     pub(crate) augment: Augment,
-    /// Which photos measure the model [default: by folder if there are train/valid folders, else stratified]
+    /// Which photos measure the model: the same share of every class (stratified), any (random, as fastai does), or
+    /// those in valid/ [default: folder if there are train/valid folders, else stratified]
     #[arg(long, value_enum)]
     pub(crate) split: Option<Split>,
     /// Share of the photos that measures the model (0 to 1) [default: 0.2]
@@ -225,7 +231,8 @@ Examples:
   sciurus predict model.sciurus holiday/ --top 3
   sciurus predict model.sciurus holiday/ --format csv > labels.csv
 
-Folders are searched through. Files that are no readable photos are listed at the end, and the exit code is then 1.";
+Folders are searched through. Files that are no readable photos are listed at the end, and the
+exit code is then 1.";
 
 #[derive(Debug, Args)]
 #[command(after_help = PREDICT_EXAMPLES)]
@@ -238,7 +245,7 @@ pub(crate) struct PredictArgs {
     /// How many labels to show for each photo
     #[arg(long, default_value_t = 1, value_name = "LABELS")]
     pub(crate) top: usize,
-    /// How to write the answers
+    /// How to write the answers: for reading, as path,label,probability, or as one JSON object a line
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
     /// Images that are computed together
@@ -272,11 +279,8 @@ pub(crate) struct DemoArgs {
 /// How answers are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For reading
     Table,
-    /// path,label,probability
     Csv,
-    /// One JSON object a line
     Jsonl,
 }
 
@@ -302,6 +306,7 @@ pub(crate) enum Augment {
     None,
     Flip,
     Standard,
+    RandomResizedCrop,
 }
 
 impl From<Augment> for Augmentation {
@@ -309,18 +314,17 @@ impl From<Augment> for Augmentation {
         match augment {
             Augment::None => Augmentation::None,
             Augment::Flip => Augmentation::Flip,
-            Augment::Standard => Augmentation::Standard(AugTransforms::default()),
+            // The course's presizing: a crop of at least three quarters of the presized photo.
+            Augment::Standard => Augmentation::Standard(AugTransforms::default().min_scale(0.75)),
+            Augment::RandomResizedCrop => Augmentation::RandomResizedCrop { min_scale: 0.35 },
         }
     }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Split {
-    /// The same share of every class
     Stratified,
-    /// fastai's: any photos
     Random,
-    /// As the folders train and valid say
     Folder,
 }
 

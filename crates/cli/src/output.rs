@@ -24,9 +24,9 @@ impl From<Outcome> for ExitCode {
 }
 
 impl Outcome {
-    /// `Found` if there is anything.
-    pub(crate) fn found(anything: bool) -> Self {
-        if anything { Outcome::Found } else { Outcome::Done }
+    /// `Found` if there are any.
+    pub(crate) fn found<T>(things: &[T]) -> Self {
+        if things.is_empty() { Outcome::Done } else { Outcome::Found }
     }
 }
 

@@ -2,31 +2,42 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use sciurus::{Control, DownloadProgress, EpochRecord, Error, Event, Observer};
+use sciurus::data::Skipped;
+use sciurus::{Control, DownloadProgress, EpochRecord, Error, Event, Observer, Phase};
 
 use crate::args::Show;
 
 /// Adds the observer that fits how the output is to be shown.
-pub(crate) fn observer(show: Show) -> Box<dyn Observer> {
+///
+/// `epochs` is the number of unfrozen epochs, so that the time left is known while the body is frozen.
+pub(crate) fn observer(show: Show, epochs: usize) -> Box<dyn Observer> {
     match (show.json, show.quiet) {
         (true, _) => Box::new(JsonLines),
         (false, true) => Box::new(Quiet),
-        (false, false) => Box::new(Table::new()),
+        (false, false) => Box::new(Table::new(epochs)),
     }
 }
 
-/// Shows nothing.
+/// Shows nothing but photos that had to be left out.
 #[derive(Debug)]
 struct Quiet;
 
 impl Observer for Quiet {
-    fn observe(&mut self, _event: &Event) -> Result<Control, Error> {
+    fn observe(&mut self, event: &Event) -> Result<Control, Error> {
+        if let Event::PhotosSkipped { skipped, .. } = event {
+            tell_skipped(skipped)?;
+        }
         Ok(Control::Continue)
     }
+}
+
+/// Names photos that were left out, on standard error.
+fn tell_skipped(skipped: &[Skipped]) -> Result<(), Error> {
+    skipped.iter().try_for_each(|photo| writeln!(std::io::stderr(), "left out {photo}").map_err(lost))
 }
 
 /// Every event as a line of JSON.
@@ -49,14 +60,16 @@ struct Table {
     widths: Vec<usize>,
     pace: Pace,
     epoch: usize,
+    unfrozen_epochs: usize,
 }
 
 /// How often plain output says how far it is.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Table {
-    fn new() -> Self {
+    fn new(unfrozen_epochs: usize) -> Self {
         Self {
+            unfrozen_epochs,
             bar: ProgressBar::hidden(),
             plain: !std::io::stderr().is_terminal(),
             told: Instant::now(),
@@ -70,14 +83,19 @@ impl Table {
         let Event::FitStarted { epochs, steps, valid_steps, metrics, phase } = event else {
             return Ok(Control::Continue);
         };
-        self.pace = Pace::new(*epochs, *steps, *valid_steps);
+        self.pace = Pace { epochs: *epochs, steps: *steps, ..Pace::default() };
+        (self.pace.train_left, self.pace.valid_left) = ((epochs * steps) as f64, epochs * valid_steps);
+        if *phase == Phase::Frozen {
+            self.pace.train_left += (self.unfrozen_epochs * steps) as f64 * UNFROZEN_COST;
+            self.pace.valid_left += self.unfrozen_epochs * valid_steps;
+        }
         self.epoch = 0;
         let mut names = ["epoch", "train_loss", "valid_loss"].map(str::to_owned).to_vec();
         names.extend(metrics.iter().cloned());
         names.push("time".to_owned());
         self.widths = names.iter().map(|name| name.len().max(5)).collect();
         let title = match phase {
-            sciurus::Phase::Frozen => "head only (body frozen):",
+            Phase::Frozen => "head only (body frozen):",
             _ => "whole network:",
         };
         print_line(&format!("\n{title}\n{}", self.row(&names)))?;
@@ -144,9 +162,7 @@ impl Observer for Table {
                 self.tell("measuring");
             }
             Event::PhotosSkipped { skipped, .. } => {
-                for photo in skipped {
-                    self.bar.suspend(|| writeln!(std::io::stderr(), "left out {photo}")).map_err(lost)?;
-                }
+                self.bar.suspend(|| tell_skipped(skipped))?;
             }
             Event::EpochEnded(record) => return self.end_epoch(record),
             _ => self.bar.finish_and_clear(),
@@ -160,24 +176,24 @@ impl Observer for Table {
 struct Pace {
     epochs: usize,
     steps: usize,
-    train_left: usize,
+    /// Training steps to come, in steps of the present phase.
+    train_left: f64,
     valid_left: usize,
     recent: VecDeque<(usize, Duration)>,
     valid_step: Option<Duration>,
-    last_valid: Option<Instant>,
+    last_batch: Option<Instant>,
 }
+
+/// What a step of the whole network costs, in steps with a frozen body (measured: 1.4 to 1.8 on a CPU).
+const UNFROZEN_COST: f64 = 1.6;
 
 /// Batches that the speed is averaged over.
 const RECENT: usize = 16;
 
 impl Pace {
-    fn new(epochs: usize, steps: usize, valid_steps: usize) -> Self {
-        Self { epochs, steps, train_left: epochs * steps, valid_left: epochs * valid_steps, ..Self::default() }
-    }
-
     fn trained(&mut self, images: usize, elapsed: Duration) {
-        self.train_left = self.train_left.saturating_sub(1);
-        self.last_valid = None;
+        self.train_left = (self.train_left - 1.0).max(0.0);
+        self.last_batch = Some(Instant::now());
         self.recent.push_back((images, elapsed));
         if self.recent.len() > RECENT {
             self.recent.pop_front();
@@ -186,10 +202,8 @@ impl Pace {
 
     fn validated(&mut self) {
         self.valid_left = self.valid_left.saturating_sub(1);
-        if let Some(last) = self.last_valid {
-            self.valid_step = Some(last.elapsed());
-        }
-        self.last_valid = Some(Instant::now());
+        self.valid_step = self.last_batch.map(|last| last.elapsed()).or(self.valid_step);
+        self.last_batch = Some(Instant::now());
     }
 
     fn train_step(&self) -> Duration {
@@ -202,10 +216,11 @@ impl Pace {
         images as f64 / elapsed.as_secs_f64().max(1e-9)
     }
 
-    /// Time left of this fit. Until validation has been timed, a batch of it is taken for a third of a training step.
+    /// Time left of the run. Until validation has been timed, a batch of it is taken for a third of a training step.
     fn left(&self) -> String {
         let train = self.train_step();
-        let left = train * self.train_left as u32 + self.valid_step.unwrap_or(train / 3) * self.valid_left as u32;
+        let left =
+            train.mul_f64(self.train_left) + self.valid_step.unwrap_or(train / 3) * self.valid_left as u32;
         format!("  about {} left", minutes(left))
     }
 }
@@ -223,8 +238,9 @@ pub(crate) fn bar(show: Show, what: &'static str) -> ProgressBar {
 /// Shows a download of weights.
 pub(crate) fn download_bar(show: Show) -> impl FnMut(DownloadProgress) + 'static {
     let bar = if show.quiet || show.json { ProgressBar::hidden() } else { ProgressBar::no_length() };
-    let style = ProgressStyle::with_template("downloading weights {bar:24} {bytes}/{total_bytes}  about {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template("downloading weights {bar:24} {bytes}/{total_bytes}  about {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
     bar.set_style(style);
     move |progress| {
         if let Some(total) = progress.total {
@@ -237,20 +253,27 @@ pub(crate) fn download_bar(show: Show) -> impl FnMut(DownloadProgress) + 'static
     }
 }
 
-/// `mm:ss`, or `h:mm:ss` from an hour on; fastai's `format_time`.
+/// `mm:ss`, or `h:mm:ss` from an hour on, rounded to the second.
 pub(crate) fn minutes(duration: Duration) -> String {
     let seconds = duration.as_secs_f64().round() as u64;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes:02}:{seconds:02}") }
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes:02}:{seconds:02}")
+    }
 }
 
 fn number(value: f64) -> String {
     format!("{value:.6}")
 }
 
+/// One line on standard output. A reader that has gone, as `| head` does, does not end a training run.
 fn print_line(line: &str) -> Result<Control, Error> {
-    writeln!(std::io::stdout(), "{line}").map_err(lost)?;
-    Ok(Control::Continue)
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(lost(error)),
+        _ => Ok(Control::Continue),
+    }
 }
 
 fn lost(source: std::io::Error) -> Error {

@@ -60,7 +60,9 @@ fn main() {
             }
             let images = Tensor::from_data(images.into_data(), trainer.device());
             let hyper = Hyper { learning_rates: vec![1e-4; VisionModel::GROUPS], momentum: 0.9 };
-            time(options.steps, || drop(trainer.step_on(images.clone(), &targets, &hyper)))
+            time(options.steps, || {
+                trainer.step_on(images.clone(), &targets, &hyper);
+            })
         }
     };
     println!(

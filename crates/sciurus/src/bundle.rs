@@ -85,11 +85,11 @@ impl ModelBundle {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             arch: learner.arch(),
             vocab: dataset.vocab.clone(),
-            preprocessing: learner.loaders().preprocessing().clone(),
+            preprocessing: *learner.loaders().preprocessing(),
             metrics,
             data: DataRecord::of(dataset),
             weights: learner.weights().clone(),
-            seed: learner.loaders().seed(),
+            seed: learner.seed(),
         };
         Self { manifest, state: learner.model().state_dict() }
     }
@@ -102,7 +102,8 @@ impl ModelBundle {
         let broken = |reason: String| Error::Bundle { path: path.to_owned(), reason };
         let manifest = serde_json::to_string(&self.manifest).map_err(|error| broken(error.to_string()))?;
         let metadata = HashMap::from([(MANIFEST_KEY.to_owned(), manifest)]);
-        let bytes = safetensors::serialize(&self.state, Some(metadata)).map_err(|error| broken(error.to_string()))?;
+        let bytes =
+            safetensors::serialize(&self.state, Some(metadata)).map_err(|error| broken(error.to_string()))?;
         crate::files::write(path, &bytes)
     }
 
@@ -123,7 +124,11 @@ impl ModelBundle {
         let model = VisionModel::zeroed(self.manifest.arch, self.manifest.vocab.len(), device)?;
         for parameter in model.parameters() {
             if !self.state.contains_key(&parameter.name) {
-                return Err(Error::TensorShape { name: parameter.name, found: vec![], expected: parameter.shape });
+                return Err(Error::TensorShape {
+                    name: parameter.name,
+                    found: vec![],
+                    expected: parameter.shape,
+                });
             }
         }
         model.with_state(&self.state)
@@ -131,16 +136,15 @@ impl ModelBundle {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
-        let text = header
-            .metadata()
-            .as_ref()
-            .and_then(|metadata| metadata.get(MANIFEST_KEY))
-            .ok_or("it holds tensors but no Sciurus manifest; use a model.sciurus file that `sciurus train` wrote")?;
+        let text = header.metadata().as_ref().and_then(|metadata| metadata.get(MANIFEST_KEY)).ok_or(
+            "it holds tensors but no Sciurus manifest; use a model.sciurus file that `sciurus train` wrote",
+        )?;
         let Version { format } = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if format > FORMAT {
             return Err(format!("it has format {format}, this version reads up to {FORMAT}; update Sciurus"));
         }
-        let manifest = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let manifest: Manifest = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        manifest.preprocessing.check().map_err(|error| error.to_string())?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
         let state = tensors.iter().map(|(name, tensor)| Ok((name.to_owned(), stored(name, &tensor)?)));
         Ok(Self { manifest, state: state.collect::<Result<_, String>>()? })

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use rand::RngExt;
-use sciurus_data::{Rng, RgbImage, Seed};
+use sciurus_data::{RgbImage, Rng, Seed};
 
 use crate::Error;
 
@@ -31,6 +31,8 @@ pub fn draw_demo(folder: &Path, per_class: usize, seed: u64) -> Result<usize, Er
         let reason = "exists and is not a folder of demo pictures; choose another with --into".to_owned();
         return Err(Error::Run { path: folder.to_owned(), reason });
     }
+    std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
+    std::fs::write(&marker, "drawn by `sciurus demo`\n").map_err(|source| Error::io(&marker, source))?;
     let shapes: [(&str, Shape); 2] = [("acorn", acorn), ("leaf", leaf)];
     for (class, (name, shape)) in shapes.into_iter().enumerate() {
         let class_folder = folder.join(name);
@@ -38,10 +40,11 @@ pub fn draw_demo(folder: &Path, per_class: usize, seed: u64) -> Result<usize, Er
         for index in 0..per_class {
             let mut rng = Seed(seed).rng(&[DRAWING_STREAM, class as u64, index as u64]);
             let path = class_folder.join(format!("{name}-{index:03}.png"));
-            draw(shape, &mut rng).save(&path).map_err(|error| Error::io(&path, std::io::Error::other(error)))?;
+            draw(shape, &mut rng)
+                .save(&path)
+                .map_err(|error| Error::io(&path, std::io::Error::other(error)))?;
         }
     }
-    std::fs::write(&marker, "drawn by `sciurus demo`\n").map_err(|source| Error::io(&marker, source))?;
     Ok(shapes.len() * per_class)
 }
 

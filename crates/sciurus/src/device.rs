@@ -40,7 +40,7 @@ impl Device {
     pub const ALL: [Device; 6] =
         [Device::Cpu, Device::Vulkan, Device::Metal, Device::Cuda, Device::Rocm, Device::Wgpu];
 
-    /// The name used on the command line, which is also the cargo feature that builds it in.
+    /// The name used on the command line; but for the processor, also the cargo feature that builds it in.
     pub fn name(self) -> &'static str {
         match self {
             Device::Cpu => "cpu",
@@ -71,7 +71,10 @@ impl Device {
             #[cfg(feature = "wgpu")]
             Device::Wgpu => Ok(BurnDevice::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
             #[allow(unreachable_patterns)]
-            device => Err(Error::DeviceNotBuilt { name: device.name() }),
+            device => {
+                let feature = if device == Device::Cpu { "flex" } else { device.name() };
+                Err(Error::DeviceNotBuilt { name: device.name(), feature })
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ pub enum Error {
     #[error(transparent)]
     Insight(#[from] InsightError),
     /// A file or folder could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot read or write {}: check the path, its permissions and the free space", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -39,11 +39,13 @@ pub enum Error {
     },
     /// The device is not part of this build.
     #[error(
-        "device `{name}` is not in this build: build it in with `cargo install --path crates/cli --features {name}`, or use --device cpu"
+        "device `{name}` is not in this build: build it in with `cargo install --path crates/cli --features {feature}`"
     )]
     DeviceNotBuilt {
-        /// The device, which is also the name of the feature.
+        /// The device.
         name: &'static str,
+        /// The cargo feature that builds it in.
+        feature: &'static str,
     },
     /// A classifier needs at least two classes.
     #[error("a classifier needs at least 2 classes, found {classes}")]
@@ -138,7 +140,7 @@ pub enum Error {
         expected: Vec<usize>,
     },
     /// Something in this file is wrong.
-    #[error("{}: {source}", path.display())]
+    #[error("{}", path.display())]
     InFile {
         /// The file.
         path: PathBuf,
@@ -156,6 +158,14 @@ pub enum Error {
         epoch: usize,
         /// Step within the epoch, counted from 0.
         step: usize,
+    },
+    /// The folder that `SCIURUS_MODELS` names cannot be listed.
+    #[error("cannot list {}: set SCIURUS_MODELS to a folder of weight files, or unset it", path.display())]
+    ModelsFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// No photo of a split could be read.
     #[error("none of the {split} photos could be read: run `sciurus inspect` on the folder to see why")]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sciurus_data::{
-    Augmentation, ImageDataset, LastBatch, Loader, LoaderOptions, Normalize, Order, PhotoStore, PhotoStoreOptions,
-    Pipeline, Preprocessing, Progress, ResizeMethod, Seed, Split, Splitter,
+    Augmentation, ImageDataset, LastBatch, Loader, LoaderOptions, Normalize, Order, PhotoStore,
+    PhotoStoreOptions, Pipeline, Preprocessing, Progress, ResizeMethod, Seed, Split, Splitter,
 };
 
 use crate::Error;
@@ -144,8 +144,11 @@ impl DataLoadersBuilder {
     /// # Errors
     /// The folder holds no usable photos of at least two classes, or an option is out of range.
     pub fn build(self) -> Result<DataLoaders, Error> {
-        check("image_size", self.preprocessing.image_size, 32..=4096, "choose 32 to 4096 pixels")?;
-        check("batch_size", self.batch_size, 2..=65_536, "choose 2 to 65536 images")?;
+        self.preprocessing.check()?;
+        if !(2..=65_536).contains(&self.batch_size) {
+            let (value, expected) = (self.batch_size.to_string(), "choose 2 to 65536 images");
+            return Err(Error::BadOption { option: "batch_size", value, expected });
+        }
         let mut dataset = ImageDataset::from_folder(&self.folder).seed(self.seed.0);
         if let Some(splitter) = self.splitter {
             dataset = dataset.split_by(splitter);
@@ -161,7 +164,8 @@ impl DataLoadersBuilder {
             .store(Arc::new(PhotoStore::new(self.store)));
         let measuring = training.clone().order(Order::Sequential).last_batch(LastBatch::Keep);
         let pipeline = Pipeline::train(&self.preprocessing, &self.augmentation);
-        let valid = Loader::new(dataset.clone(), Split::Valid, self.preprocessing.pipeline(), measuring.clone())?;
+        let valid =
+            Loader::new(dataset.clone(), Split::Valid, self.preprocessing.pipeline(), measuring.clone())?;
         Ok(DataLoaders {
             train: Loader::new(dataset.clone(), Split::Train, pipeline, training)?,
             valid,
@@ -204,7 +208,12 @@ impl DataLoaders {
     pub fn measured(&self, split: Split) -> Result<Loader, Error> {
         match split {
             Split::Valid => Ok(self.valid.clone()),
-            _ => Ok(Loader::new(self.dataset.clone(), split, self.preprocessing.pipeline(), self.measuring.clone())?),
+            _ => Ok(Loader::new(
+                self.dataset.clone(),
+                split,
+                self.preprocessing.pipeline(),
+                self.measuring.clone(),
+            )?),
         }
     }
 
@@ -221,17 +230,5 @@ impl DataLoaders {
     /// The seed of split, order and augmentation.
     pub fn seed(&self) -> Seed {
         self.seed
-    }
-}
-
-fn check(
-    option: &'static str,
-    value: usize,
-    range: std::ops::RangeInclusive<usize>,
-    expected: &'static str,
-) -> Result<(), Error> {
-    match range.contains(&value) {
-        true => Ok(()),
-        false => Err(Error::BadOption { option, value: value.to_string(), expected }),
     }
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
-use sciurus_data::{DecodeLimits, Loader, Pipeline, RgbImage, SkipReason, Skipped, Split, decode_file};
 use rayon::prelude::*;
+use sciurus_data::{DecodeLimits, Loader, Pipeline, RgbImage, SkipReason, Skipped, Split, decode_file};
 use sciurus_insight::Predictions;
 use serde::{Deserialize, Serialize};
 
@@ -87,15 +87,13 @@ impl Predictor {
 
     /// Classifies one picture.
     pub fn predict(&self, image: &RgbImage) -> Prediction {
-        self.ranked(&self.logits(std::slice::from_ref(image)))
+        self.ranked(&self.logits(self.pipeline.tensor(image.clone())))
     }
 
     /// Classifies pictures together, which is faster than one by one.
     pub fn predict_batch(&self, images: &[RgbImage]) -> Vec<Prediction> {
-        if images.is_empty() {
-            return Vec::new();
-        }
-        self.logits(images).chunks_exact(self.manifest.vocab.len()).map(|row| self.ranked(row)).collect()
+        let pixels: Vec<_> = images.par_iter().map(|image| self.pipeline.tensor(image.clone())).collect();
+        self.predict_pixels(&pixels)
     }
 
     /// Reads and classifies one file.
@@ -107,37 +105,57 @@ impl Predictor {
     }
 
     /// Reads and classifies files, `batch_size` at a time, in order; a file that is no readable picture says why.
-    pub fn predict_files<'a>(&'a self, files: &'a [PathBuf], batch_size: usize) -> impl Iterator<Item = Answer> + 'a {
+    pub fn predict_files<'a>(
+        &'a self,
+        files: &'a [PathBuf],
+        batch_size: usize,
+    ) -> impl Iterator<Item = Answer> + 'a {
         files.chunks(batch_size.max(1)).flat_map(|files| self.answer(files))
     }
 
     /// The body's features of a picture, averaged over it: `[channel]`. Alike pictures have alike embeddings.
     pub fn embed(&self, image: &RgbImage) -> Vec<f32> {
-        floats(self.model.embed(self.tensor(std::slice::from_ref(image))).into_data())
+        floats(self.model.embed(self.tensor(self.pipeline.tensor(image.clone()))).into_data())
     }
 
+    /// Only the pixels that the model sees are kept of each photo, so that a batch of large ones fits into memory.
     fn answer(&self, files: &[PathBuf]) -> Vec<Answer> {
         let limits = DecodeLimits::default();
-        let decoded: Vec<_> = files.par_iter().map(|path| decode_file(path, &limits)).collect();
-        let images: Vec<RgbImage> = decoded.iter().filter_map(|image| image.as_ref().ok().cloned()).collect();
-        let mut predictions = self.predict_batch(&images).into_iter();
-        let answer = |(path, image): (&PathBuf, Result<RgbImage, SkipReason>)| match image {
-            Ok(_) => predictions.next().map(|prediction| Answer::Predicted { path: path.clone(), prediction }),
-            Err(reason) => Some(Answer::Skipped(Skipped { path: path.clone(), reason })),
+        let read = |path: &PathBuf| Ok(self.pipeline.tensor(decode_file(path, &limits)?));
+        let read: Vec<Result<Vec<f32>, SkipReason>> = files.par_iter().map(read).collect();
+        let (pixels, skipped): (Vec<_>, Vec<_>) = read
+            .into_iter()
+            .map(|result| result.map_or_else(|r| (None, Some(r)), |p| (Some(p), None)))
+            .unzip();
+        let pixels: Vec<_> = pixels.into_iter().flatten().collect();
+        let mut predictions = self.predict_pixels(&pixels).into_iter();
+        let answer = |(path, skipped): (&PathBuf, Option<SkipReason>)| match skipped {
+            Some(reason) => Some(Answer::Skipped(Skipped { path: path.clone(), reason })),
+            None => predictions.next().map(|prediction| Answer::Predicted { path: path.clone(), prediction }),
         };
-        files.iter().zip(decoded).filter_map(answer).collect()
+        files.iter().zip(skipped).filter_map(answer).collect()
     }
 
-    /// Logits, row-major `[image, class]`.
-    fn logits(&self, images: &[RgbImage]) -> Vec<f32> {
-        floats(self.model.forward(self.tensor(images), &mut Pass::evaluate()).into_data())
+    fn predict_pixels(&self, images: &[Vec<f32>]) -> Vec<Prediction> {
+        if images.is_empty() {
+            return Vec::new();
+        }
+        self.logits(images.concat())
+            .chunks_exact(self.manifest.vocab.len())
+            .map(|row| self.ranked(row))
+            .collect()
     }
 
-    /// Pictures as the model sees them: `[image, 3, size, size]`.
-    fn tensor(&self, images: &[RgbImage]) -> Tensor<4> {
+    /// Pixels `[image, 3, size, size]` to logits, row-major `[image, class]`.
+    fn logits(&self, pixels: Vec<f32>) -> Vec<f32> {
+        floats(self.model.forward(self.tensor(pixels), &mut Pass::evaluate()).into_data())
+    }
+
+    /// Pixels of whole images as a tensor `[image, 3, size, size]`.
+    fn tensor(&self, pixels: Vec<f32>) -> Tensor<4> {
         let size = self.manifest.preprocessing.image_size;
-        let pixels: Vec<f32> = images.iter().flat_map(|image| self.pipeline.tensor(image.clone())).collect();
-        Tensor::from_data(TensorData::new(pixels, [images.len(), 3, size, size]), &self.device)
+        let images = pixels.len() / self.pipeline.values();
+        Tensor::from_data(TensorData::new(pixels, [images, 3, size, size]), &self.device)
     }
 
     fn ranked(&self, logits: &[f32]) -> Prediction {
@@ -150,21 +168,27 @@ impl Predictor {
 }
 
 /// The files that `paths` name, in order: files as they are, folders searched through, sorted, without hidden entries.
-///
-/// # Errors
-/// A path does not exist or cannot be read.
-pub fn find_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
-    let mut files = Vec::new();
+/// What cannot be listed comes with its reason.
+pub fn find_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Skipped>) {
+    let hidden = |entry: &walkdir::DirEntry| {
+        entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".")
+    };
+    let (mut files, mut skipped) = (Vec::new(), Vec::new());
     for path in paths {
-        let hidden = |entry: &walkdir::DirEntry| entry.depth() > 0 && entry.file_name().as_encoded_bytes()[0] == b'.';
-        for entry in walkdir::WalkDir::new(path).sort_by_file_name().into_iter().filter_entry(|entry| !hidden(entry)) {
-            let entry = entry.map_err(|error| Error::io(path, error.into()))?;
-            if !entry.file_type().is_dir() {
-                files.push(entry.into_path());
+        let walk = walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name();
+        for entry in walk.into_iter().filter_entry(|entry| !hidden(entry)) {
+            match entry {
+                Ok(entry) if entry.file_type().is_dir() => {}
+                Ok(entry) => files.push(entry.into_path()),
+                Err(error) => {
+                    let path = error.path().unwrap_or(path).to_owned();
+                    let reason = SkipReason::from(&std::io::Error::from(error));
+                    skipped.push(Skipped { path, reason });
+                }
             }
         }
     }
-    Ok(files)
+    (files, skipped)
 }
 
 /// Runs a model over a loader in evaluation mode.

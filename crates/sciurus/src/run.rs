@@ -11,7 +11,7 @@ pub use settings::TrainSettings;
 
 use std::path::{Path, PathBuf};
 
-use sciurus_data::{Progress, Split};
+use sciurus_data::{Progress, Skipped, Split};
 use sciurus_insight::{Accuracy, ErrorRate, Measured, Predictions};
 use serde::{Deserialize, Serialize};
 
@@ -33,10 +33,12 @@ pub struct RunRecord {
     pub weights: WeightsRecord,
     /// The data it saw.
     pub data: DataRecord,
-    /// Files that were left out before training.
-    pub skipped: usize,
-    /// How good the model is; empty until the run is done.
+    /// Files that were left out before training, and why. Photos that turned out damaged later are in `events.jsonl`.
+    pub skipped: Vec<Skipped>,
+    /// How good the model is on the validation photos; empty until the run is done.
     pub metrics: Vec<Measured>,
+    /// How good it is on the test photos, which nothing was chosen by; empty if there are none.
+    pub test_metrics: Vec<Measured>,
 }
 
 /// What a caller wants to hear of while a run is prepared.
@@ -58,6 +60,9 @@ impl std::fmt::Debug for Listeners {
         f.write_str("Listeners")
     }
 }
+
+/// The files of a run.
+const FILES: [&str; 5] = ["run.json", "events.jsonl", "history.csv", "predictions.json", "model.sciurus"];
 
 /// A run folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,11 +89,15 @@ impl Run {
         listeners: Listeners,
     ) -> Result<PreparedRun, Error> {
         let run = Run { folder: folder.into() };
-        if run.path("run.json").exists() {
-            let reason = "already holds a run; choose another folder with --run, or remove it".to_owned();
-            return Err(Error::Run { path: run.folder, reason });
+        let refuse = |reason: &str| Err(Error::Run { path: run.folder.clone(), reason: reason.to_owned() });
+        if FILES.iter().any(|name| run.path(name).exists()) {
+            return refuse("already holds a run; choose another folder with --run, or remove it");
+        }
+        if settings.folder.to_str().is_none() || run.folder.to_str().is_none() {
+            return refuse("the folder names of photos and run must be Unicode; rename them");
         }
         let mut learner = settings.learner(listeners)?;
+        let settings = settings.resolved(learner.loaders().dataset());
         std::fs::create_dir_all(&run.folder).map_err(|source| Error::io(&run.folder, source))?;
         learner.observe(EventLog::create(&run.path("events.jsonl"))?);
         learner.observe(HistoryCsv::create(&run.path("history.csv"))?);
@@ -99,8 +108,9 @@ impl Run {
             settings,
             weights: learner.weights().clone(),
             data: DataRecord::of(dataset),
-            skipped: dataset.skipped.len(),
+            skipped: dataset.skipped.clone(),
             metrics: Vec::new(),
+            test_metrics: Vec::new(),
         };
         files::write_json(&run.path("run.json"), &record)?;
         Ok(PreparedRun { run, record, learner })
@@ -160,7 +170,7 @@ impl Run {
     }
 }
 
-/// Kept beside the pin in Cargo.toml by a test.
+/// The pin in Cargo.toml; a test holds them together.
 const BURN_VERSION: &str = "0.22.1";
 
 impl PreparedRun {
@@ -190,13 +200,25 @@ impl PreparedRun {
     /// Training fails, or a file cannot be written.
     pub fn train(mut self) -> Result<FinishedRun, Error> {
         self.record.settings.fit(&mut self.learner)?;
-        let predictions = self.learner.predictions(Split::Valid)?;
-        predictions.save(&self.run.path("predictions.json"))?;
-        self.record.metrics = vec![Measured::new(&ErrorRate, &predictions), Measured::new(&Accuracy, &predictions)];
+        let predictions = self.learner.last_predictions()?;
+        predictions.save(self.run.path("predictions.json"))?;
+        self.record.metrics = measured(&predictions);
         ModelBundle::new(&self.learner, self.record.metrics.clone()).save(&self.run.model_path())?;
+        if self.learner.loaders().dataset().split(Split::Test).next().is_some() {
+            self.record.test_metrics = match self.learner.predictions(Split::Test) {
+                Ok(predictions) => measured(&predictions),
+                // The photos were named as they were passed over; the model is measured and saved without them.
+                Err(Error::NothingReadable { .. }) => Vec::new(),
+                Err(error) => return Err(error),
+            };
+        }
         files::write_json(&self.run.path("run.json"), &self.record)?;
         Ok(FinishedRun { run: self.run, record: self.record, predictions, learner: self.learner })
     }
+}
+
+fn measured(predictions: &Predictions) -> Vec<Measured> {
+    vec![Measured::new(&ErrorRate, predictions), Measured::new(&Accuracy, predictions)]
 }
 
 /// A run that is done.
@@ -210,4 +232,14 @@ pub struct FinishedRun {
     pub predictions: Predictions,
     /// The learner, trained.
     pub learner: Learner,
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_recorded_burn_version_is_the_pinned_one() {
+        let manifest =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml")).unwrap();
+        assert!(manifest.contains(&format!("burn = {{ version = \"={}\"", super::BURN_VERSION)));
+    }
 }

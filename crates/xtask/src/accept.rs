@@ -31,7 +31,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let built = Command::new("cargo").args(["build", "--release", "--package", "sciurus-cli"]).status()?;
     ensure!(built.success(), "the build failed");
     let mut missed = Vec::new();
-    for (name, bar) in BARS.into_iter().filter(|(name, _)| args.only.as_deref().is_none_or(|only| only == *name)) {
+    for (name, bar) in
+        BARS.into_iter().filter(|(name, _)| args.only.as_deref().is_none_or(|only| only == *name))
+    {
         let mut errors = Vec::new();
         for seed in &args.seeds {
             let result = train(args, name, *seed)?;
@@ -40,7 +42,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
         let mean = errors.iter().sum::<f64>() / errors.len() as f64;
         let verdict = if mean <= bar { "holds" } else { "MISSED" };
-        report(&format!("{name}: mean error rate {mean:.4} over {} seeds; bar {bar} {verdict}", errors.len()));
+        report(&format!(
+            "{name}: mean error rate {mean:.4} over {} seeds; bar {bar} {verdict}",
+            errors.len()
+        ));
         if mean > bar {
             missed.push(name);
         }
@@ -107,7 +112,8 @@ fn summarise(events: &str, whole: Duration) -> anyhow::Result<Trained> {
 
 /// The release binary that was just built.
 fn binary() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new("target").to_owned(), PathBuf::from);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new("target").to_owned(), PathBuf::from);
     target.join("release").join(format!("sciurus{}", std::env::consts::EXE_SUFFIX))
 }
 

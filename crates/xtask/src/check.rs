@@ -19,7 +19,11 @@ const TESTS: [Step; 2] = [
         needs: Some(&["cargo", "nextest", "--version"]),
         command: &["cargo", "nextest", "run", "--workspace", "--no-fail-fast"],
     },
-    Step { name: "tests", needs: None, command: &["cargo", "test", "--workspace", "--all-targets", "--no-fail-fast"] },
+    Step {
+        name: "tests",
+        needs: None,
+        command: &["cargo", "test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"],
+    },
 ];
 
 const STEPS: [Step; 5] = [
@@ -48,7 +52,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mut failed = Vec::new();
     for step in STEPS.iter().take(2).chain([tests]).chain(STEPS.iter().skip(2)) {
         if !present(step) {
-            report(&format!("{}: passed over, `{}` is not installed", step.name, step.command[..2].join(" ")));
+            report(&format!(
+                "{}: passed over, `{}` is not installed",
+                step.name,
+                step.command[..2].join(" ")
+            ));
         } else if !passes(step) {
             failed.push(step.name);
         }

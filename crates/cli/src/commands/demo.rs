@@ -49,9 +49,16 @@ fn three_predictions(finished: &FinishedRun, args: &DemoArgs) -> anyhow::Result<
     for answer in predictor.predict_files(&chosen, chosen.len()) {
         let Answer::Predicted { path, prediction } = answer else { continue };
         if args.show.json {
-            json_line(&json!({"path": path, "label": prediction.label, "probability": prediction.probability}))?;
+            json_line(
+                &json!({"path": path.display().to_string(), "label": prediction.label, "probability": prediction.probability}),
+            )?;
         } else {
-            text(format!("  {}  {} {:.1} %", path.display(), prediction.label, prediction.probability * 100.0))?;
+            text(format!(
+                "  {}  {} {:.1} %",
+                path.display(),
+                prediction.label,
+                prediction.probability * 100.0
+            ))?;
         }
     }
     Ok(())

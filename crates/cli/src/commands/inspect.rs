@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use sciurus::data::{
-    Augmentation, DatasetSummary, ImageDataset, Pipeline, Preprocessing, ResizeMethod, Skipped, Split, Step, decode_file, verify,
+    DatasetSummary, ImageDataset, Pipeline, Preprocessing, Skipped, Split, Step, decode_file, verify,
 };
 use serde_json::json;
 
@@ -12,6 +12,12 @@ use crate::output::{Outcome, count, json_line, text};
 use crate::progress;
 
 pub(super) fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
+    let preprocessing = Preprocessing {
+        image_size: args.image_size,
+        resize_method: args.resize.into(),
+        ..Preprocessing::default()
+    };
+    preprocessing.check()?;
     let bar = progress::bar(args.show, "reading photos");
     let shown = bar.clone();
     let mut builder = ImageDataset::from_folder(&args.folder).seed(args.seed).on_progress(move |progress| {
@@ -27,27 +33,26 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
     bar.finish_and_clear();
     let mut summary = dataset.summary();
     summary.skipped.extend(damaged.iter().cloned());
-    let walk = walk(&dataset, &damaged, args);
+    let walk = walk(&dataset, &damaged, &Pipeline::train(&preprocessing, &args.augment.into()));
     if args.show.json {
-        json_line(&json!({"summary": summary, "walk": walk.as_ref().map(|(path, steps)| json!({"path": path, "steps": steps}))}))?;
+        json_line(
+            &json!({"summary": summary, "walk": walk.as_ref().map(|(path, steps)| json!({"path": path.display().to_string(), "steps": steps}))}),
+        )?;
     } else {
         render(&summary, &dataset)?;
         if let Some((path, steps)) = &walk {
             render_walk(path, steps)?;
         }
     }
-    Ok(Outcome::found(!summary.skipped.is_empty()))
+    Ok(Outcome::found(&summary.skipped))
 }
 
 /// The first training photo that decodes, step by step through the training pipeline.
-fn walk(dataset: &ImageDataset, damaged: &[Skipped], args: &InspectArgs) -> Option<(PathBuf, Vec<Step>)> {
-    let item = dataset.split(Split::Train).find(|item| damaged.iter().all(|skipped| skipped.path != item.path))?;
+fn walk(dataset: &ImageDataset, damaged: &[Skipped], pipeline: &Pipeline) -> Option<(PathBuf, Vec<Step>)> {
+    let item =
+        dataset.split(Split::Train).find(|item| damaged.iter().all(|skipped| skipped.path != item.path))?;
     let image = decode_file(dataset.path(item), &dataset.limits).ok()?;
-    let resize_method: ResizeMethod = args.resize.into();
-    let preprocessing = Preprocessing { image_size: args.image_size, resize_method, ..Preprocessing::default() };
-    let augmentation: Augmentation = args.augment.into();
-    let steps = Pipeline::train(&preprocessing, &augmentation).walk(image, &mut dataset.seed.rng(&[]));
-    Some((item.path.clone(), steps))
+    Some((item.path.clone(), pipeline.walk(image, &mut dataset.seed.rng(&[]))))
 }
 
 fn render(summary: &DatasetSummary, dataset: &ImageDataset) -> anyhow::Result<()> {
@@ -55,7 +60,12 @@ fn render(summary: &DatasetSummary, dataset: &ImageDataset) -> anyhow::Result<()
     text(format!("\nwhat are the items?   {}, {}", count(summary.items, "photo"), bytes(summary.bytes)))?;
     text(format!(
         "how big are they?     width {} to {} (median {}), height {} to {} (median {}) pixels",
-        summary.width.min, summary.width.max, summary.width.median, summary.height.min, summary.height.max, summary.height.median
+        summary.width.min,
+        summary.width.max,
+        summary.width.median,
+        summary.height.min,
+        summary.height.max,
+        summary.height.median
     ))?;
     text(format!(
         "what are the labels?  {} classes, named by their folders; the largest has {:.2} times the photos of the smallest",
@@ -67,10 +77,12 @@ fn render(summary: &DatasetSummary, dataset: &ImageDataset) -> anyhow::Result<()
     for class in &summary.classes {
         text(format!("  {:<width$} {:>7} {:>7} {:>7}", class.label, class.train, class.valid, class.test))?;
     }
-    let splits: Vec<String> = summary.splits.iter().map(|(split, items)| format!("{items} {split}")).collect();
+    let splits: Vec<String> =
+        summary.splits.iter().map(|(split, items)| format!("{items} {split}")).collect();
     text(format!("how are they split?   {} ({})", splits.join(", "), dataset.splitter))?;
     if !summary.left_out_folders.is_empty() {
-        let names: Vec<String> = summary.left_out_folders.iter().map(|path| path.display().to_string()).collect();
+        let names: Vec<String> =
+            summary.left_out_folders.iter().map(|path| path.display().to_string()).collect();
         text(format!("left out by name:     {} (begin with _ or .)", names.join(", ")))?;
     }
     match summary.skipped.len() {
@@ -87,8 +99,14 @@ fn render_walk(path: &std::path::Path, steps: &[Step]) -> anyhow::Result<()> {
     let last = steps.len().saturating_sub(1);
     for (index, step) in steps.iter().enumerate() {
         let shape = match index == last {
-            true => format!("[3, {}, {}] floats {:.2} to {:.2}", step.height, step.width, step.values.0, step.values.1),
-            false => format!("{} x {} pixels, values {} to {}", step.width, step.height, step.values.0, step.values.1),
+            true => format!(
+                "[3, {}, {}] floats {:.2} to {:.2}",
+                step.height, step.width, step.values.0, step.values.1
+            ),
+            false => format!(
+                "{} x {} pixels, values {} to {}",
+                step.width, step.height, step.values.0, step.values.1
+            ),
         };
         text(format!("  {}. {}: {shape}", index + 1, step.name))?;
     }

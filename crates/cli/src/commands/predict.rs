@@ -13,12 +13,15 @@ use crate::progress;
 pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     super::use_threads(args.threads)?;
     let predictor = Predictor::load_on(&args.model, args.device)?;
-    let files = sciurus::find_files(&args.paths)?;
+    let (files, mut unreadable) = sciurus::find_files(&args.paths);
+    anyhow::ensure!(
+        !files.is_empty() || !unreadable.is_empty(),
+        "no files to classify: name photos, or folders that hold some"
+    );
     let writer = Writer::new(args, &files);
     writer.header()?;
     let bar = progress::bar(args.show, "classifying");
     bar.set_length(files.len() as u64);
-    let mut unreadable = Vec::new();
     for answer in predictor.predict_files(&files, args.batch_size.max(1)) {
         bar.inc(1);
         match answer {
@@ -28,7 +31,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     }
     bar.finish_and_clear();
     tell_unreadable(&unreadable, writer.format)?;
-    Ok(Outcome::found(!unreadable.is_empty()))
+    Ok(Outcome::found(&unreadable))
 }
 
 /// Answers in the chosen format.
@@ -57,15 +60,18 @@ impl Writer {
         let shown = path.display().to_string();
         match self.format {
             Format::Table => {
-                let answers: Vec<String> =
-                    ranking.iter().map(|(label, p)| format!("{label} {:5.1} %", f64::from(*p) * 100.0)).collect();
+                let answers: Vec<String> = ranking
+                    .iter()
+                    .map(|(label, p)| format!("{label} {:5.1} %", f64::from(*p) * 100.0))
+                    .collect();
                 text(format!("{shown:<width$}  {}", answers.join("   "), width = self.width))
             }
             Format::Csv => ranking
                 .iter()
                 .try_for_each(|(label, p)| text(format!("{},{},{p:.6}", field(&shown), field(label)))),
             Format::Jsonl => {
-                let top: Vec<_> = ranking.iter().map(|(label, p)| json!({"label": label, "probability": p})).collect();
+                let top: Vec<_> =
+                    ranking.iter().map(|(label, p)| json!({"label": label, "probability": p})).collect();
                 json_line(&json!({
                     "path": shown, "label": prediction.label, "probability": prediction.probability, "top": top
                 }))
@@ -86,7 +92,11 @@ fn field(text: &str) -> String {
 fn tell_unreadable(unreadable: &[Skipped], format: Format) -> anyhow::Result<()> {
     use std::io::Write;
     if format == Format::Jsonl {
-        return unreadable.iter().try_for_each(|skipped| json_line(&json!({"path": skipped.path, "error": skipped.reason.to_string()})));
+        return unreadable.iter().try_for_each(|skipped| {
+            json_line(
+                &json!({"path": skipped.path.display().to_string(), "error": skipped.reason.to_string()}),
+            )
+        });
     }
     let mut err = std::io::stderr();
     if !unreadable.is_empty() {

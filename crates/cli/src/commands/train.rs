@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sciurus::data::{ImageDataset, Split};
+use sciurus::data::{Skipped, Split};
 use sciurus::insight::mistake_weight;
 use sciurus::{ClassificationInterpretation, FinishedRun, Listeners, PreparedRun, Run, TrainSettings};
 use serde_json::json;
@@ -36,10 +36,12 @@ pub(super) fn train(folder: PathBuf, settings: TrainSettings, show: Show) -> any
     };
     let mut prepared = Run::prepare(folder, settings, listeners)?;
     bar.finish_and_clear();
-    if !show.json && !show.quiet {
-        introduce(&prepared)?;
+    match (show.json, show.quiet) {
+        (true, _) => {}
+        (false, true) => tell_skipped(&prepared.record().skipped)?,
+        (false, false) => introduce(&prepared)?,
     }
-    prepared.observe(Boxed(progress::observer(show)));
+    prepared.observe(Boxed(progress::observer(show, prepared.record().settings.epochs)));
     let finished = prepared.train()?;
     conclude(&finished, show)?;
     Ok(finished)
@@ -58,7 +60,7 @@ fn introduce(prepared: &PreparedRun) -> anyhow::Result<()> {
         record.data.train,
         record.data.valid,
     ))?;
-    tell_skipped(dataset)?;
+    tell_skipped(&record.skipped)?;
     text(format!(
         "{} from {}, {} pixels, batches of {}, seed {}",
         record.settings.arch,
@@ -70,12 +72,12 @@ fn introduce(prepared: &PreparedRun) -> anyhow::Result<()> {
 }
 
 /// Names every file that is left out, and why.
-fn tell_skipped(dataset: &ImageDataset) -> anyhow::Result<()> {
-    if dataset.skipped.is_empty() {
+fn tell_skipped(skipped: &[Skipped]) -> anyhow::Result<()> {
+    if skipped.is_empty() {
         return Ok(());
     }
-    text(format!("{} left out:", count(dataset.skipped.len(), "file")))?;
-    dataset.skipped.iter().try_for_each(|skipped| text(format!("  {skipped}")))
+    text(format!("{} left out:", count(skipped.len(), "file")))?;
+    skipped.iter().try_for_each(|skipped| text(format!("  {skipped}")))
 }
 
 /// How good the model is, and how sure that is.
@@ -83,14 +85,20 @@ fn conclude(finished: &FinishedRun, show: Show) -> anyhow::Result<()> {
     let metrics = &finished.record.metrics;
     if show.json {
         let run = finished.run.folder();
-        let skipped = &finished.learner.loaders().dataset().skipped;
+        let skipped = &finished.record.skipped;
         return json_line(&json!({
-            "event": "run_ended", "run": run, "model": finished.run.model_path(), "metrics": metrics, "skipped": skipped
+            "event": "run_ended", "run": run.display().to_string(),
+            "model": finished.run.model_path().display().to_string(), "metrics": metrics,
+            "test_metrics": finished.record.test_metrics, "skipped": skipped
         }));
     }
     text("")?;
     metrics.iter().try_for_each(text)?;
     text(mistake_weight(finished.predictions.len()))?;
+    if let [first, rest @ ..] = &finished.record.test_metrics[..] {
+        text(format!("on the test photos: {first}"))?;
+        rest.iter().try_for_each(|metric| text(format!("                    {metric}")))?;
+    }
     let interpretation = ClassificationInterpretation::new(finished.predictions.clone());
     text(format!("\n{}", interpretation.confusion_matrix()))
 }
@@ -103,7 +111,9 @@ fn next_steps(finished: &FinishedRun) -> anyhow::Result<()> {
 
 /// `runs/NAME-TIME` for a folder of photos.
 pub(super) fn default_folder(photos: &Path) -> PathBuf {
-    let name = std::path::absolute(photos).ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let name = std::path::absolute(photos)
+        .ok()
+        .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     let time = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S");
     Path::new("runs").join(format!("{}-{time}", name.unwrap_or_else(|| "photos".to_owned())))
 }

@@ -6,7 +6,13 @@ use crate::support::sciurus;
 fn the_demo_shows_table_confusion_and_predictions_and_learns() {
     let folder = tempfile::tempdir().unwrap();
     let ran = sciurus(folder.path(), &["demo"]).expect(0);
-    for part in ["| epoch | train_loss | valid_loss | error_rate | time", "error_rate", "95 % interval", "three predictions", "sciurus train YOUR_FOLDER"] {
+    for part in [
+        "| epoch | train_loss | valid_loss | error_rate | time",
+        "error_rate",
+        "95 % interval",
+        "three predictions",
+        "sciurus train YOUR_FOLDER",
+    ] {
         assert!(ran.out.contains(part), "no `{part}` in:\n{}", ran.out);
     }
     let line = ran.out.lines().find(|line| line.starts_with("error_rate ")).unwrap();

@@ -10,7 +10,7 @@ fn wrong_input_is_told_with_what_to_do() {
     std::fs::create_dir_all(path.join("single/only")).unwrap();
     std::fs::write(path.join("single/only/a.jpg"), b"not a picture").unwrap();
     std::fs::write(path.join("model.sciurus"), b"not a model").unwrap();
-    let cases: [(&str, &[&str]); 9] = [
+    let cases: [(&str, &[&str]); 11] = [
         ("missing_folder", &["train", "nowhere"]),
         ("empty_folder", &["train", "empty"]),
         ("single_class", &["inspect", "single"]),
@@ -20,6 +20,8 @@ fn wrong_input_is_told_with_what_to_do() {
         ("no_run", &["interpret", "empty"]),
         ("weights_and_no_pretrained", &["train", "empty", "--weights", "w.pth", "--no-pretrained"]),
         ("no_verb", &[]),
+        ("missing_model", &["predict", "nowhere.sciurus", "empty"]),
+        ("tiny_image_size", &["inspect", "single", "--image-size", "1000000"]),
     ];
     for (name, arguments) in cases {
         let ran = sciurus(path, arguments).expect(2);

@@ -1,4 +1,5 @@
 //! The command seen from outside: help, the demo, the whole road, errors, exit codes.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::unwrap_used)]
 
 mod demo;
 mod errors;

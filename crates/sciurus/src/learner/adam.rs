@@ -65,10 +65,15 @@ impl Adam {
     }
 
     /// One parameter's step: weights, gradient and result all `[count]`.
-    pub(super) fn update(&mut self, id: ParamId, weights: Tensor<1>, gradient: Tensor<1>, hyper: ParamHyper) -> Tensor<1> {
+    pub(super) fn update(
+        &mut self,
+        id: ParamId,
+        weights: Tensor<1>,
+        gradient: Tensor<1>,
+        hyper: ParamHyper,
+    ) -> Tensor<1> {
         let ParamHyper { learning_rate, momentum, decays } = hyper;
-        let weights =
-            if decays { weights.mul_scalar(1.0 - learning_rate * WEIGHT_DECAY) } else { weights };
+        let weights = if decays { weights.mul_scalar(1.0 - learning_rate * WEIGHT_DECAY) } else { weights };
         let grown = gradient.clone().mul_scalar(1.0 - momentum);
         let squared = gradient.square().mul_scalar(1.0 - SQUARED_MOMENTUM);
         let moments = match self.moments.remove(&id) {

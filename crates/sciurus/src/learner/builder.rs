@@ -48,7 +48,10 @@ pub struct LearnerBuilder {
 
 impl std::fmt::Debug for LearnerBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LearnerBuilder").field("arch", &self.arch).field("weights", &self.weights).finish_non_exhaustive()
+        f.debug_struct("LearnerBuilder")
+            .field("arch", &self.arch)
+            .field("weights", &self.weights)
+            .finish_non_exhaustive()
     }
 }
 
@@ -124,6 +127,8 @@ impl LearnerBuilder {
             phase: Phase::Frozen,
             epochs_done: 0,
             history: History::default(),
+            last: None,
+            seed,
         };
         learner.freeze();
         Ok(learner)

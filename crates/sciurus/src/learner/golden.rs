@@ -27,15 +27,26 @@ fn assert_fit(what: &str, schedule: &HyperSchedule, epochs: usize, golden: &Valu
         let hyper = schedule.at(progress);
         for group in 0..3 {
             let expected = golden["lr"][group][step].as_f64().unwrap();
-            assert_close(hyper.learning_rates[group], expected, &format!("{what}: step {step}, group {group}"));
+            assert_close(
+                hyper.learning_rates[group],
+                expected,
+                &format!("{what}: step {step}, group {group}"),
+            );
         }
-        assert_close(hyper.momentum, golden["mom"][step].as_f64().unwrap(), &format!("{what}: step {step}, momentum"));
+        assert_close(
+            hyper.momentum,
+            golden["mom"][step].as_f64().unwrap(),
+            &format!("{what}: step {step}, momentum"),
+        );
     }
 }
 
 /// Equal but for the last bits of a float64.
 fn assert_close(ours: f64, golden: f64, what: &str) {
-    assert!((ours - golden).abs() <= 4.0 * f64::EPSILON * golden.abs(), "{what}: {ours:e} against {golden:e}");
+    assert!(
+        (ours - golden).abs() <= 4.0 * f64::EPSILON * golden.abs(),
+        "{what}: {ours:e} against {golden:e}"
+    );
 }
 
 #[test]
@@ -59,7 +70,12 @@ fn golden_one_cycle_schedules() {
     let defaults = OneCycle::new(3).schedule(3).unwrap();
     assert_fit("defaults", &defaults, 3, &file["fit_one_cycle_3_epochs_steps_7_defaults"]);
     let spread = OneCycle::new(2).learning_rates(LearningRates::Spread { first: 1e-4, head: 1e-2 });
-    assert_fit("spread", &spread.schedule(3).unwrap(), 2, &file["fit_one_cycle_2_epochs_steps_7_slice_1e-4_1e-2"]);
+    assert_fit(
+        "spread",
+        &spread.schedule(3).unwrap(),
+        2,
+        &file["fit_one_cycle_2_epochs_steps_7_slice_1e-4_1e-2"],
+    );
     let head = OneCycle::new(2).learning_rates(LearningRates::Head(3e-3));
     assert_fit("head", &head.schedule(3).unwrap(), 2, &file["fit_one_cycle_2_epochs_steps_7_slice_3e-3"]);
 }

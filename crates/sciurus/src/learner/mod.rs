@@ -17,23 +17,23 @@ pub use builder::{LearnerBuilder, vision_learner};
 pub use event::{Control, EpochRecord, Event, History, Observer, Phase};
 pub use loss::{SmoothLoss, cross_entropy};
 pub use recipe::{FineTune, OneCycle};
-pub use schedule::{CombinedCosine, Cosine, Hyper, LearningRates, Schedule};
+pub use schedule::{CombinedCosine, Cosine, Hyper, HyperSchedule, LearningRates, Schedule};
 pub(crate) use trainer::images;
 pub use trainer::{StepResult, Trainer};
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sciurus_data::{Batch, Loader, Split};
+use sciurus_data::{Batch, Loader, Seed, Split};
 use sciurus_insight::{Measured, Metric, Predictions};
 
+use crate::Error;
 use crate::bundle::ModelBundle;
 use crate::loaders::DataLoaders;
 use crate::model::weights::WeightsRecord;
 use crate::model::{Arch, ParamGroup, VisionModel};
 use crate::predictor::evaluate;
-use crate::Error;
-use schedule::{HyperSchedule, positions};
+use schedule::positions;
 
 /// Trains and measures a [`VisionModel`] on [`DataLoaders`].
 ///
@@ -49,6 +49,8 @@ pub struct Learner {
     phase: Phase,
     epochs_done: u64,
     history: History,
+    last: Option<Predictions>,
+    seed: Seed,
 }
 
 impl Learner {
@@ -71,6 +73,27 @@ impl Learner {
     pub fn fit(&mut self, epochs: usize, rates: impl Into<LearningRates>) -> Result<Control, Error> {
         let schedule = recipe::constant(epochs, rates.into(), VisionModel::GROUPS)?;
         self.run(epochs, &schedule)
+    }
+
+    /// Trains with any schedule: a learning rate for each of the [`VisionModel::GROUPS`] groups, and momentum.
+    ///
+    /// ```no_run
+    /// use sciurus::prelude::*;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dls = ImageDataLoaders::from_folder("squirrels").build()?;
+    /// let mut learner = vision_learner(dls, Arch::ResNet18).build()?;
+    /// let falling = |progress: f64| 1e-3 * (1.0 - progress);
+    /// let schedules = HyperSchedule::new([falling; 3], |_progress: f64| 0.9);
+    /// learner.fit_scheduled(3, &schedules)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn fit_scheduled(&mut self, epochs: usize, schedules: &HyperSchedule) -> Result<Control, Error> {
+        recipe::check_epochs(epochs)?;
+        self.run(epochs, schedules)
     }
 
     /// Trains with one cycle: learning rates up and down, momentum down and up.
@@ -120,6 +143,17 @@ impl Learner {
         })
     }
 
+    /// The validation predictions of the model as it is: those of the last epoch, or new ones before any.
+    ///
+    /// # Errors
+    /// As [`predictions`](Self::predictions).
+    pub fn last_predictions(&mut self) -> Result<Predictions, Error> {
+        match &self.last {
+            Some(predictions) => Ok(predictions.clone()),
+            None => self.predictions(Split::Valid),
+        }
+    }
+
     /// The learner's metrics on these predictions.
     pub fn measure(&self, predictions: &Predictions) -> Vec<Measured> {
         self.metrics.iter().map(|metric| Measured::new(metric.as_ref(), predictions)).collect()
@@ -159,6 +193,11 @@ impl Learner {
     /// The architecture.
     pub fn arch(&self) -> Arch {
         self.arch
+    }
+
+    /// The seed of its head and of dropout.
+    pub fn seed(&self) -> Seed {
+        self.seed
     }
 
     /// The weights the body started from.
@@ -210,6 +249,7 @@ impl Learner {
             images_per_second: trained.images as f64 / training.as_secs_f64(),
         };
         self.history.epochs.push(record.clone());
+        self.last = Some(predictions);
         Ok(trained.control.or(self.emit(&Event::EpochEnded(record))?))
     }
 

@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::schedule::{CombinedCosine, Hyper, HyperSchedule, LearningRates};
+use super::schedule::{CombinedCosine, HyperSchedule, LearningRates};
 use crate::Error;
+
+/// fastai's last divisor of the learning rate.
+const DIV_FINAL: f64 = 1e5;
 
 /// Options of [`Learner::fit_one_cycle`](crate::Learner::fit_one_cycle); fastai's `fit_one_cycle`.
 ///
@@ -44,7 +47,7 @@ impl OneCycle {
             learning_rates: LearningRates::Same(1e-3),
             pct_start: 0.25,
             div: 25.0,
-            div_final: 1e5,
+            div_final: DIV_FINAL,
             momenta: [0.95, 0.85, 0.95],
         }
     }
@@ -63,10 +66,17 @@ impl OneCycle {
         self
     }
 
-    /// The first rate is the highest over `div`.
+    /// The first rate is the highest over `first`, the last one the highest over `last`.
     #[must_use]
-    pub fn div(mut self, div: f64) -> Self {
-        self.div = div;
+    pub fn divisors(mut self, first: f64, last: f64) -> Self {
+        (self.div, self.div_final) = (first, last);
+        self
+    }
+
+    /// Momentum (0..1) at start, peak and end.
+    #[must_use]
+    pub fn momenta(mut self, start: f64, peak: f64, end: f64) -> Self {
+        self.momenta = [start, peak, end];
         self
     }
 
@@ -85,11 +95,12 @@ impl OneCycle {
             middle: highest,
             end: highest / self.div_final,
         };
+        if let Some(wrong) = self.momenta.into_iter().find(|momentum| !(0.0..1.0).contains(momentum)) {
+            return Err(bad("momenta", wrong, "choose 0 or more and less than 1"));
+        }
         let [start, middle, end] = self.momenta;
-        Ok(HyperSchedule::OneCycle {
-            learning_rates: self.learning_rates.by_group(groups).into_iter().map(rate).collect(),
-            momentum: CombinedCosine { pct_start: self.pct_start, start, middle, end },
-        })
+        let momentum = CombinedCosine { pct_start: self.pct_start, start, middle, end };
+        Ok(HyperSchedule::new(self.learning_rates.by_group(groups).into_iter().map(rate), momentum))
     }
 }
 
@@ -133,14 +144,7 @@ pub struct FineTune {
 impl FineTune {
     /// fastai's defaults for this many unfrozen epochs.
     pub fn new(epochs: usize) -> Self {
-        Self {
-            epochs,
-            freeze_epochs: 1,
-            base_learning_rate: 2e-3,
-            lr_mult: 100.0,
-            pct_start: 0.3,
-            div: 5.0,
-        }
+        Self { epochs, freeze_epochs: 1, base_learning_rate: 2e-3, lr_mult: 100.0, pct_start: 0.3, div: 5.0 }
     }
 
     /// Highest learning rate of the head while frozen; halved after.
@@ -157,6 +161,20 @@ impl FineTune {
         self
     }
 
+    /// The first group's rate is the head's over this.
+    #[must_use]
+    pub fn lr_mult(mut self, divisor: f64) -> Self {
+        self.lr_mult = divisor;
+        self
+    }
+
+    /// Share (0..1) of the unfrozen fit that warms up.
+    #[must_use]
+    pub fn pct_start(mut self, share: f64) -> Self {
+        self.pct_start = share;
+        self
+    }
+
     /// The fit of the frozen phase.
     pub fn frozen(&self) -> OneCycle {
         OneCycle::new(self.freeze_epochs)
@@ -170,7 +188,7 @@ impl FineTune {
         OneCycle::new(self.epochs)
             .learning_rates(LearningRates::Spread { first: head / self.lr_mult, head })
             .pct_start(self.pct_start)
-            .div(self.div)
+            .divisors(self.div, DIV_FINAL)
     }
 }
 
@@ -185,10 +203,10 @@ pub(crate) fn constant(epochs: usize, rates: LearningRates, groups: usize) -> Re
     check_epochs(epochs)?;
     check_rates(rates)?;
     // fastai's optimizer keeps 0.9 where nothing schedules momentum.
-    Ok(HyperSchedule::Constant(Hyper { learning_rates: rates.by_group(groups), momentum: 0.9 }))
+    Ok(HyperSchedule::new(rates.by_group(groups).into_iter().map(|rate| move |_: f64| rate), |_: f64| 0.9))
 }
 
-fn check_epochs(epochs: usize) -> Result<(), Error> {
+pub(super) fn check_epochs(epochs: usize) -> Result<(), Error> {
     if epochs == 0 { Err(bad("epochs", 0.0, "choose 1 or more")) } else { Ok(()) }
 }
 

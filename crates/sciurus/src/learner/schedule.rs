@@ -136,30 +136,40 @@ pub struct Hyper {
     pub momentum: f64,
 }
 
-/// Learning rates and momentum over a whole fit.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum HyperSchedule {
-    /// The same throughout.
-    Constant(Hyper),
-    /// One cycle: rates up and down, momentum down and up.
-    OneCycle {
-        /// Of each group.
-        learning_rates: Vec<CombinedCosine>,
-        /// Of all groups.
-        momentum: CombinedCosine,
-    },
+/// Learning rates and momentum over a whole fit: one schedule for each parameter group, and one for momentum.
+///
+/// ```
+/// use sciurus::HyperSchedule;
+/// let schedules = HyperSchedule::new([|progress: f64| 1e-3 * (1.0 - progress); 3], |_: f64| 0.9);
+/// assert_eq!(schedules.at(0.5).learning_rates, [5e-4; 3]);
+/// ```
+pub struct HyperSchedule {
+    learning_rates: Vec<Box<dyn Schedule>>,
+    momentum: Box<dyn Schedule>,
 }
 
 impl HyperSchedule {
+    /// A schedule for each parameter group, the head last, and one for momentum.
+    pub fn new<S: Schedule + 'static>(
+        learning_rates: impl IntoIterator<Item = S>,
+        momentum: impl Schedule + 'static,
+    ) -> Self {
+        let boxed = |schedule| Box::new(schedule) as Box<dyn Schedule>;
+        Self { learning_rates: learning_rates.into_iter().map(boxed).collect(), momentum: Box::new(momentum) }
+    }
+
     /// What to use at `progress` (0..=1).
-    pub(crate) fn at(&self, progress: f64) -> Hyper {
-        match self {
-            HyperSchedule::Constant(hyper) => hyper.clone(),
-            HyperSchedule::OneCycle { learning_rates, momentum } => Hyper {
-                learning_rates: learning_rates.iter().map(|rate| rate.at(progress)).collect(),
-                momentum: momentum.at(progress),
-            },
+    pub fn at(&self, progress: f64) -> Hyper {
+        Hyper {
+            learning_rates: self.learning_rates.iter().map(|rate| rate.at(progress)).collect(),
+            momentum: self.momentum.at(progress),
         }
+    }
+}
+
+impl std::fmt::Debug for HyperSchedule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HyperSchedule({:?} to {:?})", self.at(0.0), self.at(1.0))
     }
 }
 

@@ -11,8 +11,7 @@ use super::parameters::{ModulePath, Role};
 /// fastai's bias for the norm layers of a head.
 const HEAD_NORM_BIAS: f32 = 1e-3;
 
-/// Fills every weight from the seed. Each tensor has a stream of its own, so that a change to one layer leaves the
-/// others as they were.
+/// Fills every weight from the seed. Each tensor has a stream of its own, numbered in the order of the network.
 pub(super) fn initialised(model: VisionModel, seed: Seed) -> VisionModel {
     model.map(&mut Initialise { path: ModulePath::default(), seed, index: 0 })
 }
@@ -20,6 +19,7 @@ pub(super) fn initialised(model: VisionModel, seed: Seed) -> VisionModel {
 struct Initialise {
     path: ModulePath,
     seed: Seed,
+    /// How many tensors came before.
     index: u64,
 }
 
@@ -57,15 +57,20 @@ fn values(path: &ModulePath, shape: &[usize], rng: &mut Rng) -> Option<Vec<f32>>
             Some(uniform(count, channels_in * height * width, rng))
         }
         // ResNet: kaiming normal, fan out (torchvision).
-        (Role::Weight, &[channels_out, _, height, width]) => Some(normal(count, channels_out * height * width, rng)),
-        (Role::Norm, _) if name.starts_with("head.") && name.ends_with(".bias") => Some(vec![HEAD_NORM_BIAS; count]),
+        (Role::Weight, &[channels_out, _, height, width]) => {
+            Some(normal(count, channels_out * height * width, rng))
+        }
+        (Role::Norm, _) if name.starts_with("head.") && name.ends_with(".bias") => {
+            Some(vec![HEAD_NORM_BIAS; count])
+        }
         _ => None,
     }
 }
 
 fn normal(count: usize, fan: usize, rng: &mut Rng) -> Vec<f32> {
     let deviation = (2.0 / fan as f64).sqrt();
-    Normal::new(0.0, deviation).map_or_else(|_| vec![0.0; count], |distribution| draw(&distribution, count, rng))
+    Normal::new(0.0, deviation)
+        .map_or_else(|_| vec![0.0; count], |distribution| draw(&distribution, count, rng))
 }
 
 fn uniform(count: usize, fan: usize, rng: &mut Rng) -> Vec<f32> {

@@ -28,6 +28,7 @@ use crate::{Error, Seed};
 
 /// The pretrained part of a model: images in, a feature map out.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a model has one")]
 pub enum Body {
     /// A ResNet with basic blocks.
     ResNet(ResNet),

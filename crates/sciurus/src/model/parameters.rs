@@ -114,7 +114,8 @@ impl ModulePath {
     }
 
     pub(super) fn name(&self) -> String {
-        let parts: Vec<&str> = self.parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        let parts: Vec<&str> =
+            self.parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
         parts.join(".")
     }
 
@@ -245,6 +246,7 @@ impl ModuleMapper for Trained {
 }
 
 /// The values of a tensor as f32, whatever the device computes in.
+#[allow(clippy::needless_pass_by_value, reason = "the data is read out and done with")]
 pub(crate) fn floats(data: TensorData) -> Vec<f32> {
     data.iter::<f32>().collect()
 }

@@ -32,8 +32,7 @@ impl ResNetConfig {
         let width = self.width;
         let stage = |index: usize| {
             let channels_out = width << index;
-            let (channels_in, stride) =
-                if index == 0 { (width, 1) } else { (channels_out / 2, 2) };
+            let (channels_in, stride) = if index == 0 { (width, 1) } else { (channels_out / 2, 2) };
             (0..self.blocks[index])
                 .map(|block| match block {
                     0 => BasicBlock::new([channels_in, channels_out], stride, device),
@@ -93,7 +92,10 @@ pub(super) struct BasicBlock {
 impl BasicBlock {
     fn new([channels_in, channels_out]: [usize; 2], stride: usize, device: &Device) -> Self {
         let shortcut = (stride != 1 || channels_in != channels_out).then(|| {
-            (convolution([channels_in, channels_out], 1, stride, device), BatchNorm::new(channels_out, device))
+            (
+                convolution([channels_in, channels_out], 1, stride, device),
+                BatchNorm::new(channels_out, device),
+            )
         });
         Self {
             conv1: convolution([channels_in, channels_out], 3, stride, device),

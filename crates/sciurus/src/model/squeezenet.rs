@@ -18,6 +18,7 @@ pub struct SqueezeNet {
 
 /// One numbered entry of `features`.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a list of 13")]
 pub(super) enum Layer {
     /// The 3x3 stem, stride 2.
     Stem(Conv2d),
@@ -35,7 +36,8 @@ impl SqueezeNet {
 
     /// Builds the body, its convolutions zero until weights are set.
     pub fn new(device: &Device) -> Self {
-        let fire = |channels_in, squeeze, expand| Layer::Fire(Fire::new(channels_in, squeeze, expand, device));
+        let fire =
+            |channels_in, squeeze, expand| Layer::Fire(Fire::new(channels_in, squeeze, expand, device));
         let pool =
             || Layer::Pool(MaxPool2dConfig::new([3, 3]).with_strides([2, 2]).with_ceil_mode(true).init());
         let stem = Conv2dConfig::new([3, 64], [3, 3])

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::learner::{Control, EpochRecord, Event, Observer};
 use crate::Error;
+use crate::learner::{Control, EpochRecord, Event, Observer};
 
 /// Writes each event as one line of JSON. Lines are flushed as they are written, so that a killed run keeps its log.
 #[derive(Debug)]
@@ -15,10 +15,10 @@ pub struct EventLog {
 }
 
 impl EventLog {
-    /// Starts a log; an existing file is replaced.
+    /// Starts a log.
     ///
     /// # Errors
-    /// The file cannot be created.
+    /// The file exists or cannot be created.
     pub fn create(path: &Path) -> Result<Self, Error> {
         Ok(Self { path: path.to_owned(), file: create(path)? })
     }
@@ -42,10 +42,10 @@ pub struct HistoryCsv {
 }
 
 impl HistoryCsv {
-    /// Starts a table; an existing file is replaced.
+    /// Starts a table.
     ///
     /// # Errors
-    /// The file cannot be created.
+    /// The file exists or cannot be created.
     pub fn create(path: &Path) -> Result<Self, Error> {
         Ok(Self { path: path.to_owned(), file: create(path)?, has_header: false })
     }
@@ -60,7 +60,10 @@ impl Observer for HistoryCsv {
         match event {
             Event::FitStarted { metrics, .. } if !self.has_header => {
                 self.has_header = true;
-                self.write(&format!("epoch,train_loss,valid_loss,{},time,phase,images_per_second", metrics.join(",")))?;
+                self.write(&format!(
+                    "epoch,train_loss,valid_loss,{},time,phase,images_per_second",
+                    metrics.join(",")
+                ))?;
             }
             Event::EpochEnded(record) => self.write(&row(record))?,
             _ => {}
@@ -84,5 +87,5 @@ fn row(record: &EpochRecord) -> String {
 }
 
 fn create(path: &Path) -> Result<File, Error> {
-    File::create(path).map_err(|source| Error::io(path, source))
+    File::create_new(path).map_err(|source| Error::io(path, source))
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sciurus_data::{Augmentation, ResizeMethod, Splitter};
+use sciurus_data::{Augmentation, ImageDataset, ResizeMethod, Splitter};
 use sciurus_insight::ErrorRate;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,9 @@ use crate::loaders::{DataLoaders, ImageDataLoaders};
 use crate::model::Arch;
 use crate::model::weights::WeightSource;
 use crate::{Device, Error};
+
+/// fastai's default rate, for all groups.
+const SCRATCH_LEARNING_RATE: f64 = 1e-3;
 
 /// Everything that a training run is asked for; `run.json` keeps it.
 ///
@@ -30,7 +33,7 @@ use crate::{Device, Error};
 /// | `seed` | 42 | everything random | |
 /// | `weights` | pretrained | where the body's weights come from | |
 /// | `device` | `cpu` | where it trains | |
-/// | `threads` | all cores | threads that decode and compute | at least 1 |
+/// | `threads` | all cores | threads that decode; computing uses the calling thread's pool | at least 1 |
 /// | `memory_budget` | a quarter of RAM | bytes of decoded pixels kept in memory | |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainSettings {
@@ -60,7 +63,7 @@ pub struct TrainSettings {
     pub weights: WeightSource,
     /// Where it trains.
     pub device: Device,
-    /// Threads that decode and compute.
+    /// Threads that decode. Computing uses the pool of threads that it is called from.
     pub threads: Option<usize>,
     /// Bytes of decoded pixels kept in memory.
     pub memory_budget: Option<u64>,
@@ -110,11 +113,8 @@ impl TrainSettings {
     pub fn fit(&self, learner: &mut Learner) -> Result<Control, Error> {
         if self.weights == WeightSource::Random {
             learner.unfreeze();
-            let mut options = OneCycle::new(self.epochs);
-            if let Some(rate) = self.learning_rate {
-                options = options.learning_rates(rate);
-            }
-            return learner.fit_one_cycle(options);
+            let rate = self.learning_rate.unwrap_or(SCRATCH_LEARNING_RATE);
+            return learner.fit_one_cycle(OneCycle::new(self.epochs).learning_rates(rate));
         }
         let mut options = FineTune::new(self.epochs).freeze_epochs(self.freeze_epochs);
         if let Some(rate) = self.learning_rate {
@@ -123,7 +123,19 @@ impl TrainSettings {
         learner.fine_tune(options)
     }
 
-    fn loaders(&self, on_scan: Box<dyn Fn(sciurus_data::Progress) + Send + Sync>) -> Result<DataLoaders, Error> {
+    /// The same settings with every default that depends on the data written out.
+    pub(super) fn resolved(mut self, dataset: &ImageDataset) -> Self {
+        let from_scratch = self.weights == WeightSource::Random;
+        let default = if from_scratch { SCRATCH_LEARNING_RATE } else { FineTune::new(1).base_learning_rate };
+        self.learning_rate.get_or_insert(default);
+        self.splitter = Some(dataset.splitter);
+        self
+    }
+
+    fn loaders(
+        &self,
+        on_scan: Box<dyn Fn(sciurus_data::Progress) + Send + Sync>,
+    ) -> Result<DataLoaders, Error> {
         let mut loaders = ImageDataLoaders::from_folder(&self.folder)
             .image_size(self.image_size)
             .resize_method(self.resize_method)
@@ -132,7 +144,7 @@ impl TrainSettings {
             .seed(self.seed)
             .on_progress(on_scan);
         if let Some(splitter) = &self.splitter {
-            loaders = loaders.split_by(splitter.clone());
+            loaders = loaders.split_by(*splitter);
         }
         if let Some(threads) = self.threads {
             loaders = loaders.threads(threads);

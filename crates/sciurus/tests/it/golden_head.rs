@@ -3,7 +3,9 @@
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 use sciurus::data::Seed;
-use sciurus::model::{Body, HeadConfig, Pass, ResNetConfig, StateDict, StoredTensor, VisionModel, concat_pool};
+use sciurus::model::{
+    Body, HeadConfig, Pass, ResNetConfig, StateDict, StoredTensor, VisionModel, concat_pool,
+};
 use sciurus::{Arch, cross_entropy};
 
 use crate::support::{classes, difference, golden, golden_json, largest, our_name, tensor, tensors, values};
@@ -22,7 +24,10 @@ fn weights(file: &StateDict, classes: usize) -> StateDict {
         set(&format!("{layer}.weight"), scaled(&format!("{layer}.weight"), |q| 1.0 + q / 512.0));
         set(&format!("{layer}.bias"), scaled(&format!("{layer}.bias"), |q| q / 512.0));
         set(&format!("{layer}.running_mean"), scaled(&format!("{layer}.running_mean"), |q| q / 512.0));
-        set(&format!("{layer}.running_var"), scaled(&format!("{layer}.running_var"), |q| 1.0 + q.abs() / 128.0));
+        set(
+            &format!("{layer}.running_var"),
+            scaled(&format!("{layer}.running_var"), |q| 1.0 + q.abs() / 128.0),
+        );
     }
     state
 }
@@ -53,7 +58,10 @@ fn golden_head_agrees_with_fastai() {
 
         let mut pass = Pass::train(Seed(0).rng(&[]));
         let logits = model.head().forward(input.clone(), &mut pass);
-        assert!(difference(&values(logits.clone()), &file[&format!("train_logits.{classes_count}")].values) < 1e-4);
+        assert!(
+            difference(&values(logits.clone()), &file[&format!("train_logits.{classes_count}")].values)
+                < 1e-4
+        );
         let target = classes(&file[&format!("target.{classes_count}")]).into_iter().map(|c| c as i32);
         let target = Tensor::<1, Int>::from_data(&target.collect::<Vec<_>>()[..], &device);
         let loss = cross_entropy(logits, target);
@@ -70,14 +78,17 @@ fn golden_head_agrees_with_fastai() {
             let golden = &file[&format!("grad_{layer}.{classes_count}")];
             assert!(relative(&format!("head.{layer}"), golden) < 1e-3, "{layer} of {classes_count}");
         }
-        let norm = ours["head.linear_1.weight"].values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        let norm =
+            ours["head.linear_1.weight"].values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         assert!((norm / info["grad_4.weight_norm"].as_f64().unwrap() - 1.0).abs() < 1e-4);
         if classes_count == 2 {
             let golden = &file["grad_input.2"].values;
             let ours = values(input.grad(&grads).unwrap());
             assert!(difference(&ours, golden) < 1e-3 * largest(golden));
             let statistics = pass.into_statistics();
-            for (index, name) in ["2.running_mean", "2.running_var", "6.running_mean", "6.running_var"].iter().enumerate() {
+            for (index, name) in
+                ["2.running_mean", "2.running_var", "6.running_mean", "6.running_var"].iter().enumerate()
+            {
                 let golden = &file[&format!("after_{name}")].values;
                 let ours = values(statistics[index].1.clone());
                 assert!(difference(&ours, golden) < 1e-5 * largest(golden), "{name}");
@@ -100,7 +111,8 @@ fn golden_fresh_head_has_fastais_shapes_and_initial_values() {
             let values = &state[&our_name(&format!("head.{name}"))].values;
             let fan_in = state[&our_name(&format!("head.{name}"))].shape[1] as f64;
             let expected = (2.0 / fan_in).sqrt();
-            let found = (values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / values.len() as f64).sqrt();
+            let found =
+                (values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / values.len() as f64).sqrt();
             // The golden deviation is one draw of the same distribution: 4 standard errors of a sample deviation.
             let error = 4.0 / (2.0 * values.len() as f64).sqrt();
             assert!((found / expected - 1.0).abs() < error, "{name}: {found} against {expected}");
@@ -108,8 +120,12 @@ fn golden_fresh_head_has_fastais_shapes_and_initial_values() {
         }
         assert!(state["head.norm_1.bias"].values.iter().all(|bias| *bias == 1e-3));
         assert!(state["head.norm_2.weight"].values.iter().all(|weight| *weight == 1.0));
-        let head: usize =
-            model.parameters().iter().filter(|p| p.name.starts_with("head.") && !p.name.contains("running")).map(|p| p.shape.iter().product::<usize>()).sum();
+        let head: usize = model
+            .parameters()
+            .iter()
+            .filter(|p| p.name.starts_with("head.") && !p.name.contains("running"))
+            .map(|p| p.shape.iter().product::<usize>())
+            .sum();
         assert_eq!(head as u64, info["total"].as_u64().unwrap());
     }
 }

@@ -3,9 +3,11 @@
 use burn::tensor::{Device, Int, Tensor};
 use sciurus::data::Seed;
 use sciurus::model::{Body, HeadConfig, ParamGroup, Pass, ResNetConfig, StateDict, VisionModel};
-use sciurus::{Hyper, Trainer, cross_entropy};
+use sciurus::{Hyper, Phase, Trainer, cross_entropy};
 
-use crate::support::{below, classes, difference, golden_json, gradients, largest, our_name, shared, tensor, tensors, values};
+use crate::support::{
+    below, classes, difference, golden_json, gradients, largest, our_name, shared, tensor, tensors, values,
+};
 
 /// Learning rates of the golden step.
 const RATES: [f64; 3] = [1e-5, 1e-4, 1e-3];
@@ -15,13 +17,13 @@ fn golden() -> Option<StateDict> {
     Some(tensors(&std::fs::read(shared("golden/resnet18_step.safetensors")?).unwrap()))
 }
 
-fn trainer(file: &StateDict, frozen: bool) -> Trainer {
+fn trainer(file: &StateDict, phase: Phase) -> Trainer {
     let device = Device::flex();
     let body = Body::ResNet(ResNetConfig { blocks: [2; 4], width: 16 }.init(&device));
     let head = HeadConfig { channels: 128, classes: 3, dropout: [0.0; 2] }.init(&device);
     let model = VisionModel::from_parts(body, head).with_state(&below(file, "init/")).unwrap();
     let mut trainer = Trainer::new(model, &device, Seed(0));
-    trainer.freeze_to(ParamGroup(if frozen { VisionModel::GROUPS - 1 } else { 0 }));
+    trainer.freeze_to(ParamGroup(if phase == Phase::Frozen { VisionModel::GROUPS - 1 } else { 0 }));
     trainer
 }
 
@@ -44,7 +46,10 @@ fn rate(name: &str) -> f64 {
 fn assert_state(file: &StateDict, prefix: &str, ours: &StateDict) {
     let mut compared = 0;
     for (key, golden) in file {
-        let (name, every) = match (key.strip_prefix(&format!("{prefix}/after/")), key.strip_prefix(&format!("{prefix}/after_sample/"))) {
+        let (name, every) = match (
+            key.strip_prefix(&format!("{prefix}/after/")),
+            key.strip_prefix(&format!("{prefix}/after_sample/")),
+        ) {
             (Some(name), _) => (name, 1),
             (_, Some(name)) => (name, 37),
             _ => match key.strip_prefix("after3/") {
@@ -54,7 +59,11 @@ fn assert_state(file: &StateDict, prefix: &str, ours: &StateDict) {
         };
         let found: Vec<f32> = ours[&our_name(name)].values.iter().copied().step_by(every).collect();
         let off = difference(&found, &golden.values);
-        let allowed = if name.contains("running_") { 1e-5 * f64::from(largest(&golden.values)) } else { 0.1 * rate(name) };
+        let allowed = if name.contains("running_") {
+            1e-5 * f64::from(largest(&golden.values))
+        } else {
+            0.1 * rate(name)
+        };
         assert!(f64::from(off) <= allowed, "{prefix} {name}: off by {off:e}, allowed {allowed:e}");
         compared += 1;
     }
@@ -64,7 +73,7 @@ fn assert_state(file: &StateDict, prefix: &str, ours: &StateDict) {
 #[test]
 fn golden_evaluation_logits() {
     let Some(file) = golden() else { return };
-    let trainer = trainer(&file, false);
+    let trainer = trainer(&file, Phase::Unfrozen);
     let logits = trainer.model().forward(tensor(&file["input"], trainer.device()), &mut Pass::evaluate());
     assert!(difference(&values(logits), &file["eval_logits"].values) < 1e-4);
 }
@@ -72,8 +81,8 @@ fn golden_evaluation_logits() {
 #[test]
 fn golden_gradients_of_a_training_pass() {
     let Some(file) = golden() else { return };
-    for (frozen, prefix) in [(false, "unfrozen/grad/"), (true, "frozen/grad/")] {
-        let trainer = trainer(&file, frozen);
+    for (phase, prefix) in [(Phase::Unfrozen, "unfrozen/grad/"), (Phase::Frozen, "frozen/grad/")] {
+        let trainer = trainer(&file, phase);
         let mut pass = Pass::train(Seed(0).rng(&[]));
         let logits = trainer.model().forward(tensor(&file["input"], trainer.device()), &mut pass);
         assert!(difference(&values(logits.clone()), &file["train_logits"].values) < 1e-4);
@@ -85,12 +94,16 @@ fn golden_gradients_of_a_training_pass() {
             let off = difference(&ours[name].values, &golden.values) / largest(&golden.values);
             assert!(off < 2e-4, "{prefix} {name}: {off:e} of the largest value");
         }
-        let expected: Vec<String> = match frozen {
-            false => golden.keys().cloned().collect(),
-            true => {
+        let expected: Vec<String> = match phase {
+            Phase::Unfrozen => golden.keys().cloned().collect(),
+            Phase::Frozen => {
                 let info = golden_json("resnet18_step.json");
-                let mut names: Vec<String> =
-                    info["frozen"]["with_grad"].as_array().unwrap().iter().map(|n| our_name(n.as_str().unwrap())).collect();
+                let mut names: Vec<String> = info["frozen"]["with_grad"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|n| our_name(n.as_str().unwrap()))
+                    .collect();
                 names.sort();
                 names
             }
@@ -102,7 +115,7 @@ fn golden_gradients_of_a_training_pass() {
 #[test]
 fn golden_state_after_one_unfrozen_step() {
     let Some(file) = golden() else { return };
-    let mut trainer = trainer(&file, false);
+    let mut trainer = trainer(&file, Phase::Unfrozen);
     let loss = step(&mut trainer, &file, 0.95);
     let golden = golden_json("resnet18_step.json")["unfrozen"]["loss"].as_f64().unwrap();
     assert!((loss - golden).abs() < 1e-4);
@@ -112,7 +125,7 @@ fn golden_state_after_one_unfrozen_step() {
 #[test]
 fn golden_state_after_one_frozen_step() {
     let Some(file) = golden() else { return };
-    let mut trainer = trainer(&file, true);
+    let mut trainer = trainer(&file, Phase::Frozen);
     step(&mut trainer, &file, 0.95);
     let ours = trainer.model().state_dict();
     assert_state(&file, "frozen", &ours);
@@ -127,7 +140,7 @@ fn golden_state_after_one_frozen_step() {
 fn golden_state_after_three_steps() {
     let Some(file) = golden() else { return };
     let info = golden_json("resnet18_step.json");
-    let mut trainer = trainer(&file, false);
+    let mut trainer = trainer(&file, Phase::Unfrozen);
     for (index, momentum) in [0.95, 0.9, 0.85].into_iter().enumerate() {
         let loss = step(&mut trainer, &file, momentum);
         let golden = info["three_steps"]["losses"][index].as_f64().unwrap();

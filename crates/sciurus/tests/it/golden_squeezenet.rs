@@ -36,11 +36,15 @@ fn filled(shape: [usize; 2], scale: f64) -> StoredTensor {
 fn model() -> Option<VisionModel> {
     let device = Device::flex();
     let file = read(&shared("models/squeezenet1_1-imagenet.safetensors")?).unwrap();
-    let mut state: StateDict = file.into_iter().map(|(name, tensor)| (format!("body.{name}"), tensor)).collect();
+    let mut state: StateDict =
+        file.into_iter().map(|(name, tensor)| (format!("body.{name}"), tensor)).collect();
     state.insert("head.linear_1.weight".into(), filled([512, 1024], 0.08));
     state.insert("head.linear_2.weight".into(), filled([3, 512], 0.15));
     for (name, width) in [("norm_1", 1024), ("norm_2", 512)] {
-        state.insert(format!("head.{name}.bias"), StoredTensor { shape: vec![width], values: vec![1e-3; width] });
+        state.insert(
+            format!("head.{name}.bias"),
+            StoredTensor { shape: vec![width], values: vec![1e-3; width] },
+        );
     }
     let head = HeadConfig { channels: 512, classes: 3, dropout: [0.0; 2] }.init(&device);
     let model = VisionModel::from_parts(Body::SqueezeNet(SqueezeNet::new(&device)), head);
@@ -52,13 +56,19 @@ fn assert_mark(name: &str, ours: &StoredTensor, golden: &serde_json::Value, rela
     let norm = ours.values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
     let sum = ours.values.iter().map(|v| f64::from(*v)).sum::<f64>();
     let (golden_sum, golden_norm) = (golden[0].as_f64().unwrap(), golden[1].as_f64().unwrap());
-    assert!((norm - golden_norm).abs() <= relative * golden_norm, "{name}: norm {norm} against {golden_norm}");
+    assert!(
+        (norm - golden_norm).abs() <= relative * golden_norm,
+        "{name}: norm {norm} against {golden_norm}"
+    );
     // A sum of n values of this norm may cancel; sqrt(n) of them is what rounding can move it by.
     let room = relative * golden_norm * (ours.values.len() as f64).sqrt();
     assert!((sum - golden_sum).abs() <= room, "{name}: sum {sum} against {golden_sum}");
     for (value, golden) in ours.values.iter().zip(golden[2].as_array().unwrap()) {
         let golden = golden.as_f64().unwrap();
-        assert!((f64::from(*value) - golden).abs() <= relative * golden_norm, "{name}: {value} against {golden}");
+        assert!(
+            (f64::from(*value) - golden).abs() <= relative * golden_norm,
+            "{name}: {value} against {golden}"
+        );
     }
 }
 
@@ -98,13 +108,12 @@ fn golden_gradients_of_the_first_step() {
 
 /// Relative tolerance of a loss. Unfrozen steps after the second amplify rounding: with two threads in place of one,
 /// PyTorch's own program (`make_squeezenet_step.py`) gives 0.2 %, 1.7 % and 107 % other losses in steps 3 to 5, and in
-/// float64 0.1 %, 5 % and 219 %. The fifth is therefore only held to PyTorch's own range.
+/// float64 0.1 %, 5 % and 219 %. The fifth is therefore not held to a number, only to still falling.
 fn tolerance(phase: &str, step: usize) -> f64 {
     match (phase, step) {
         ("frozen", _) | (_, 0 | 1) => 1e-4,
         (_, 2) => 0.005,
-        (_, 3) => 0.02,
-        _ => 2.2,
+        _ => 0.02,
     }
 }
 
@@ -119,6 +128,10 @@ fn golden_five_steps() {
             let hyper = Hyper { learning_rates: vec![1e-5, 1e-4, 1e-3], momentum };
             let loss = trainer.step_on(images(trainer.device()), &TARGETS, &hyper).loss;
             let expected = golden[phase]["losses"][index].as_f64().unwrap();
+            if (phase, index) == ("unfrozen", 4) {
+                assert!(loss > 0.0 && loss < golden[phase]["losses"][3].as_f64().unwrap(), "{loss}");
+                continue;
+            }
             let allowed = tolerance(phase, index) * expected;
             assert!((loss - expected).abs() <= allowed, "{phase} step {index}: {loss} against {expected}");
             if index == 0 {

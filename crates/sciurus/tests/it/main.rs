@@ -1,4 +1,5 @@
 //! The library seen from outside: golden numbers, properties, files, faults.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::unwrap_used)]
 
 mod golden_head;
 mod golden_pretrained;

@@ -47,16 +47,30 @@ pub(crate) fn tensors(bytes: &[u8]) -> StateDict {
 
 /// Our name of a parameter that fastai calls `head.4.weight`.
 pub(crate) fn our_name(fastai: &str) -> String {
-    [("head.2.", "head.norm_1."), ("head.4.", "head.linear_1."), ("head.6.", "head.norm_2."), ("head.8.", "head.linear_2.")]
-        .into_iter()
-        .find_map(|(theirs, ours)| Some(format!("{ours}{}", fastai.strip_prefix(theirs)?)))
-        .unwrap_or_else(|| fastai.to_owned())
+    [
+        ("head.2.", "head.norm_1."),
+        ("head.4.", "head.linear_1."),
+        ("head.6.", "head.norm_2."),
+        ("head.8.", "head.linear_2."),
+    ]
+    .into_iter()
+    .find_map(|(theirs, ours)| Some(format!("{ours}{}", fastai.strip_prefix(theirs)?)))
+    .unwrap_or_else(|| fastai.to_owned())
 }
 
 /// The tensors below `prefix`, under our names.
 pub(crate) fn below(state: &StateDict, prefix: &str) -> StateDict {
-    let named = |(name, tensor): (&String, &StoredTensor)| Some((our_name(name.strip_prefix(prefix)?), tensor.clone()));
+    let named = |(name, tensor): (&String, &StoredTensor)| {
+        Some((our_name(name.strip_prefix(prefix)?), tensor.clone()))
+    };
     state.iter().filter_map(named).collect()
+}
+
+/// An error with its causes, as the command line shows it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes: Vec<String> =
+        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+    causes.join(": ")
 }
 
 pub(crate) fn tensor<const D: usize>(stored: &StoredTensor, device: &burn::tensor::Device) -> Tensor<D> {

@@ -11,6 +11,8 @@ use sciurus::model::weights::{download, load_body, read};
 use sciurus::model::{StateDict, StoredTensor, VisionModel};
 use sciurus::{Arch, Error, Seed, WeightPlaces, WeightSource};
 
+use crate::support::chain;
+
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
@@ -21,14 +23,21 @@ fn model(seed: u64) -> VisionModel {
 
 /// The body of a model as a torchvision file would hold it.
 fn body(model: &VisionModel) -> StateDict {
-    model.state_dict().into_iter().filter_map(|(name, t)| Some((name.strip_prefix("body.")?.to_owned(), t))).collect()
+    model
+        .state_dict()
+        .into_iter()
+        .filter_map(|(name, t)| Some((name.strip_prefix("body.")?.to_owned(), t)))
+        .collect()
 }
 
 fn save(path: &Path, state: &StateDict) {
-    let bytes: HashMap<&String, Vec<u8>> =
-        state.iter().map(|(name, t)| (name, t.values.iter().flat_map(|v| v.to_le_bytes()).collect())).collect();
+    let bytes: HashMap<&String, Vec<u8>> = state
+        .iter()
+        .map(|(name, t)| (name, t.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .collect();
     let views = state.iter().map(|(name, tensor)| {
-        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, tensor.shape.clone(), &bytes[name]);
+        let view =
+            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, tensor.shape.clone(), &bytes[name]);
         (name.clone(), view.unwrap())
     });
     std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
@@ -48,9 +57,16 @@ fn checkpoints_of_every_form_hold_the_same_tensors() {
     for name in ["state.pth", "state_legacy.pth", "nested.pth"] {
         let state = read(&fixture(name)).unwrap();
         let expected: Vec<f32> = (0..24).map(|i| i as f32 / 8.0).collect();
-        assert_eq!(state["conv1.weight"], StoredTensor { shape: vec![2, 3, 2, 2], values: expected }, "{name}");
+        assert_eq!(
+            state["conv1.weight"],
+            StoredTensor { shape: vec![2, 3, 2, 2], values: expected },
+            "{name}"
+        );
         assert_eq!(state["half"].values, [1.5, -2.0], "{name}");
-        assert_eq!(state["turned"], StoredTensor { shape: vec![3, 2], values: vec![0.0, 3.0, 1.0, 4.0, 2.0, 5.0] });
+        assert_eq!(
+            state["turned"],
+            StoredTensor { shape: vec![3, 2], values: vec![0.0, 3.0, 1.0, 4.0, 2.0, 5.0] }
+        );
         assert!(!state.contains_key("bn1.num_batches_tracked"), "{name}: whole numbers are no weights");
     }
 }
@@ -61,7 +77,9 @@ fn hostile_pickles_are_refused_and_run_nothing() {
         let error = read(&fixture(name)).unwrap_err().to_string();
         assert!(error.contains(name) && error.contains("cannot read weights"), "{error}");
     }
-    assert!(!Path::new("/tmp/sciurus-was-here").exists());
+    let error = read(&fixture("hostile.pth")).unwrap_err().to_string();
+    assert!(error.contains("system`, which is no tensor"), "{error}");
+    assert!(!Path::new("/tmp/sciurus-was-here").exists(), "the payload of make_checkpoints.py ran");
 }
 
 #[test]
@@ -103,12 +121,16 @@ fn misfits_say_which_tensor_and_what_was_expected() {
     let source = WeightSource::File(path.clone());
     let refuse = |state: &StateDict| {
         save(&path, state);
-        load(Arch::ResNet10Narrow, &source, &places(None)).unwrap_err().to_string().replace(&path.display().to_string(), "FILE")
+        chain(&load(Arch::ResNet10Narrow, &source, &places(None)).unwrap_err())
+            .replace(&path.display().to_string(), "FILE")
     };
     let whole = body(&model(1));
 
     let mut wrong = whole.clone();
-    wrong.insert("conv1.weight".into(), StoredTensor { shape: vec![8, 3, 7, 7], values: vec![0.0; 8 * 3 * 49] });
+    wrong.insert(
+        "conv1.weight".into(),
+        StoredTensor { shape: vec![8, 3, 7, 7], values: vec![0.0; 8 * 3 * 49] },
+    );
     assert_eq!(refuse(&wrong), "FILE: tensor `conv1.weight` has shape [8, 3, 7, 7], expected [16, 3, 7, 7]");
 
     let mut lacking = whole.clone();
@@ -132,10 +154,19 @@ fn the_models_folder_is_searched_by_name() {
     assert_eq!(body(&found), state);
 
     save(&folder.path().join("squeezenet1_1-theirs.safetensors"), &state);
-    let error = load(Arch::SqueezeNet1_1, &WeightSource::Pretrained, &places(Some(folder.path()))).unwrap_err();
-    assert!(error.to_string().contains("squeezenet1_1-mine") && error.to_string().contains("--weights"), "{error}");
+    let error =
+        load(Arch::SqueezeNet1_1, &WeightSource::Pretrained, &places(Some(folder.path()))).unwrap_err();
+    assert!(
+        error.to_string().contains("squeezenet1_1-mine") && error.to_string().contains("--weights"),
+        "{error}"
+    );
 
-    let error = load(Arch::ResNet10Narrow, &WeightSource::Pretrained, &places(Some(folder.path()))).unwrap_err();
+    let nowhere = places(Some(Path::new("/nonexistent")));
+    let error = load(Arch::SqueezeNet1_1, &WeightSource::Pretrained, &nowhere).unwrap_err().to_string();
+    assert!(error.contains("/nonexistent") && error.contains("SCIURUS_MODELS"), "{error}");
+
+    let error =
+        load(Arch::ResNet10Narrow, &WeightSource::Pretrained, &places(Some(folder.path()))).unwrap_err();
     assert!(error.to_string().contains("--no-pretrained"), "{error}");
 }
 
@@ -162,7 +193,8 @@ fn serve(response: Vec<u8>) -> (String, JoinHandle<()>) {
 }
 
 fn ok(body: &[u8], length: usize) -> Vec<u8> {
-    let mut response = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n").into_bytes();
+    let mut response =
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n").into_bytes();
     response.extend(body);
     response
 }
@@ -186,7 +218,8 @@ fn a_download_with_the_right_hash_is_kept() {
 fn a_download_with_a_wrong_hash_is_refused_and_removed() {
     let folder = tempfile::tempdir().unwrap();
     let (url, server) = serve(ok(b"raccoon!", 8));
-    let error = download(&url, SQUIRREL, &folder.path().join("weights.pth"), &mut |_| ()).unwrap_err().to_string();
+    let error =
+        download(&url, SQUIRREL, &folder.path().join("weights.pth"), &mut |_| ()).unwrap_err().to_string();
     server.join().unwrap();
     assert!(error.contains(SQUIRREL) && error.contains("was removed"), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -203,7 +236,9 @@ fn failed_downloads_say_what_to_do_and_leave_nothing() {
     for response in responses {
         let folder = tempfile::tempdir().unwrap();
         let (url, server) = serve(response);
-        let error = download(&url, SQUIRREL, &folder.path().join("weights.pth"), &mut |_| ()).unwrap_err().to_string();
+        let error = download(&url, SQUIRREL, &folder.path().join("weights.pth"), &mut |_| ())
+            .unwrap_err()
+            .to_string();
         server.join().unwrap();
         assert!(error.contains(&url) && error.contains("SCIURUS_MODELS"), "{error}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -67,6 +67,7 @@ fn fetch(url: &str, path: &Path, progress: &mut dyn FnMut(DownloadProgress)) -> 
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_connect(Some(Duration::from_secs(20)))
         .timeout_recv_response(Some(Duration::from_secs(60)))
+        .timeout_recv_body(Some(Duration::from_secs(3600)))
         .build()
         .into();
     let mut response = agent.get(url).call().map_err(failed)?;

@@ -48,7 +48,8 @@ fn safetensors_floats(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
 }
 
 fn read_checkpoint(path: &Path) -> Result<StateDict, Error> {
-    let contents = PytorchReader::read_pickle_data(path, None).map_err(|error| Error::weight_file(path, error))?;
+    let contents =
+        PytorchReader::read_pickle_data(path, None).map_err(|error| Error::weight_file(path, error))?;
     if let Some(name) = foreign(&contents) {
         let reason = format!("it names `{name}`, which is no tensor: it may be hostile and is refused");
         return Err(Error::weight_file(path, reason));
@@ -76,7 +77,8 @@ fn read_checkpoint(path: &Path) -> Result<StateDict, Error> {
 fn foreign(value: &PickleValue) -> Option<&str> {
     match value {
         PickleValue::Unsupported(name) => {
-            let known = ["torch.", "numpy.", "collections.", "int"].iter().any(|module| name.starts_with(module));
+            let known =
+                ["torch.", "numpy.", "collections.", "int"].iter().any(|module| name.starts_with(module));
             (!known).then_some(name)
         }
         PickleValue::List(values) => values.iter().find_map(foreign),

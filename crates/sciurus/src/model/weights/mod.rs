@@ -85,16 +85,21 @@ pub fn load_body(
 fn with_body(model: VisionModel, path: &Path, state: &StateDict) -> Result<VisionModel, Error> {
     let parameters = model.parameters();
     let body: Vec<_> = parameters.iter().filter_map(|p| Some((p, p.name.strip_prefix("body.")?))).collect();
-    let missing: Vec<&str> = body.iter().map(|(_, name)| *name).filter(|name| !state.contains_key(*name)).collect();
+    let missing: Vec<&str> =
+        body.iter().map(|(_, name)| *name).filter(|name| !state.contains_key(*name)).collect();
     if let Some(first) = missing.first() {
         let (path, first) = (path.to_owned(), (*first).to_owned());
         return Err(Error::MissingTensors { path, first, missing: missing.len(), expected: body.len() });
     }
-    if let Some((parameter, name)) = body.iter().find(|(parameter, name)| state[*name].shape != parameter.shape) {
-        let (name, found, expected) = ((*name).to_owned(), state[*name].shape.clone(), parameter.shape.clone());
+    if let Some((parameter, name)) =
+        body.iter().find(|(parameter, name)| state[*name].shape != parameter.shape)
+    {
+        let (name, found, expected) =
+            ((*name).to_owned(), state[*name].shape.clone(), parameter.shape.clone());
         return Err(Error::TensorShape { name, found, expected }.in_file(path));
     }
-    let named = body.into_iter().map(|(parameter, name)| (parameter.name.clone(), state[name].clone())).collect();
+    let named =
+        body.into_iter().map(|(parameter, name)| (parameter.name.clone(), state[name].clone())).collect();
     model.with_state(&named)
 }
 
@@ -109,7 +114,8 @@ fn find_or_download(
         return Ok(found);
     }
     let cached = places.cache.join(published.file);
-    if !cached.is_file() {
+    // A file that was damaged since it was downloaded is fetched again.
+    if !cached.is_file() || download::sha256(&cached)? != published.sha256 {
         download(published.url, published.sha256, &cached, progress)?;
     }
     Ok(cached)
@@ -121,7 +127,8 @@ fn find_or_download(
 /// # Errors
 /// The folder cannot be read, or holds several candidates.
 fn find(arch: Arch, folder: &Path) -> Result<Option<PathBuf>, Error> {
-    let listing = std::fs::read_dir(folder).map_err(|source| Error::io(folder, source))?;
+    let listing = std::fs::read_dir(folder)
+        .map_err(|source| Error::ModelsFolder { path: folder.to_owned(), source })?;
     let mut files: Vec<PathBuf> = listing.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.sort();
     if let Some(published) = arch.published_weights() {
@@ -149,4 +156,3 @@ fn is_named(path: &Path, arch: Arch, extensions: &[&str]) -> bool {
     let rest = stem.strip_prefix(arch.name());
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) && extensions.contains(&&*extension)
 }
-
