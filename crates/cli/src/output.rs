@@ -1,6 +1,6 @@
 //! What a command leaves: its exit code, and text on standard output.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -39,6 +39,14 @@ pub(crate) fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
 /// Text on standard output.
 pub(crate) fn text(text: impl std::fmt::Display) -> anyhow::Result<()> {
     Ok(writeln!(std::io::stdout(), "{text}")?)
+}
+
+/// Text on standard output before work that must be done even if its reader has gone, as `| head` does.
+pub(crate) fn announce(what: impl std::fmt::Display) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout(), "{what}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// `1 photo`, `2 photos`.

@@ -5,7 +5,7 @@ use sciurus::{Answer, Arch, FinishedRun, Predictor, TrainSettings, WeightSource,
 use serde_json::json;
 
 use crate::args::DemoArgs;
-use crate::output::{Outcome, count, json_line, text};
+use crate::output::{Outcome, announce, count, json_line, text};
 
 /// Pictures of each kind.
 const PER_CLASS: usize = 150;
@@ -14,7 +14,11 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<Outcome> {
     super::use_threads(args.threads)?;
     let drawn = draw_demo(&args.into, PER_CLASS, args.seed)?;
     if !args.show.json {
-        text(format!("drew {} of acorns and leaves into {}", count(drawn, "picture"), args.into.display()))?;
+        announce(format!(
+            "drew {} of acorns and leaves into {}",
+            count(drawn, "picture"),
+            args.into.display()
+        ))?;
     }
     let finished = super::train::train(super::train::default_folder(&args.into), settings(args), args.show)?;
     three_predictions(&finished, args)?;

@@ -8,7 +8,7 @@ use sciurus::{ClassificationInterpretation, FinishedRun, Listeners, PreparedRun,
 use serde_json::json;
 
 use crate::args::{Show, TrainArgs};
-use crate::output::{Outcome, count, json_line, text};
+use crate::output::{Outcome, announce, count, json_line, text};
 use crate::progress;
 
 pub(super) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
@@ -51,7 +51,7 @@ pub(super) fn train(folder: PathBuf, settings: TrainSettings, show: Show) -> any
 fn introduce(prepared: &PreparedRun) -> anyhow::Result<()> {
     let record = prepared.record();
     let dataset = prepared.learner().loaders().dataset();
-    text(format!(
+    announce(format!(
         "{}: {} of {} classes ({}); {} to train, {} to measure",
         record.settings.folder.display(),
         count(dataset.items.len(), "photo"),
@@ -61,7 +61,7 @@ fn introduce(prepared: &PreparedRun) -> anyhow::Result<()> {
         record.data.valid,
     ))?;
     tell_skipped(&record.skipped)?;
-    text(format!(
+    announce(format!(
         "{} from {}, {} pixels, batches of {}, seed {}",
         record.settings.arch,
         record.weights.name,
@@ -76,8 +76,8 @@ fn tell_skipped(skipped: &[Skipped]) -> anyhow::Result<()> {
     if skipped.is_empty() {
         return Ok(());
     }
-    text(format!("{} left out:", count(skipped.len(), "file")))?;
-    skipped.iter().try_for_each(|skipped| text(format!("  {skipped}")))
+    announce(format!("{} left out:", count(skipped.len(), "file")))?;
+    skipped.iter().try_for_each(|skipped| announce(format!("  {skipped}")))
 }
 
 /// How good the model is, and how sure that is.
