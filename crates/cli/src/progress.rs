@@ -6,7 +6,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use sciurus::data::Skipped;
+use sciurus::data::{Progress, Skipped};
 use sciurus::{Control, DownloadProgress, EpochRecord, Error, Event, Observer, Phase};
 
 use crate::args::Show;
@@ -233,6 +233,15 @@ pub(crate) fn bar(show: Show, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {bar:24} {pos}/{len}  {per_sec}  about {eta} left")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(0).with_style(style).with_message(what)
+}
+
+/// Moves a bar as files are read or decoded.
+pub(crate) fn follow(bar: &ProgressBar) -> impl Fn(Progress) + Send + Sync + 'static {
+    let bar = bar.clone();
+    move |progress| {
+        bar.set_length(progress.total as u64);
+        bar.set_position(progress.done as u64);
+    }
 }
 
 /// Shows a download of weights.

@@ -45,3 +45,4 @@ pub use measured::Measured;
 pub use metric::{Accuracy, ErrorRate, Metric};
 pub use predictions::{Embeddings, Predictions};
 pub use sciurus_data::{ItemId, Vocab};
+pub use softmax::softmax;

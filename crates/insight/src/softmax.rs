@@ -8,7 +8,11 @@ fn log_sum_exp(logits: &[f32]) -> f64 {
 }
 
 /// Softmax: `exp(logit - log_sum_exp)` for each class, in 0..1, with sum 1.
-pub(crate) fn softmax(logits: &[f32]) -> impl Iterator<Item = f64> {
+///
+/// ```
+/// assert_eq!(sciurus_insight::softmax(&[0.0, 0.0]).collect::<Vec<_>>(), [0.5, 0.5]);
+/// ```
+pub fn softmax(logits: &[f32]) -> impl Iterator<Item = f64> {
     let total = log_sum_exp(logits);
     logits.iter().map(move |&logit| (f64::from(logit) - total).exp())
 }

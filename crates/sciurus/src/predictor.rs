@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
 use rayon::prelude::*;
 use sciurus_data::{DecodeLimits, Loader, Pipeline, RgbImage, SkipReason, Skipped, Split, decode_file};
-use sciurus_insight::Predictions;
+use sciurus_insight::{Predictions, softmax};
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::{Manifest, ModelBundle};
@@ -160,7 +160,7 @@ impl Predictor {
 
     fn ranked(&self, logits: &[f32]) -> Prediction {
         let mut ranking: Vec<(String, f32)> =
-            self.manifest.vocab.labels().iter().cloned().zip(softmax(logits)).collect();
+            self.manifest.vocab.labels().iter().cloned().zip(softmax(logits).map(|p| p as f32)).collect();
         ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
         let (label, probability) = ranking[0].clone();
         Prediction { label, probability, ranking }
@@ -222,11 +222,4 @@ pub(crate) fn evaluate(
     }
     let paths = items.iter().filter_map(|id| Some(dataset.item(*id)?.path.clone())).collect();
     Ok(Predictions::from_logits(dataset.vocab.clone(), items, paths, &logits, targets)?)
-}
-
-fn softmax(logits: &[f32]) -> impl Iterator<Item = f32> {
-    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> = logits.iter().map(|logit| f64::from(logit - highest).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.into_iter().map(move |power| (power / sum) as f32)
 }

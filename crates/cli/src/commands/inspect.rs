@@ -19,17 +19,14 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
     };
     preprocessing.check()?;
     let bar = progress::bar(args.show, "reading photos");
-    let shown = bar.clone();
-    let mut builder = ImageDataset::from_folder(&args.folder).seed(args.seed).on_progress(move |progress| {
-        shown.set_length(progress.total as u64);
-        shown.set_position(progress.done as u64);
-    });
+    let mut builder =
+        ImageDataset::from_folder(&args.folder).seed(args.seed).on_progress(progress::follow(&bar));
     if let Some(splitter) = super::splitter(args.split, args.valid_fraction) {
         builder = builder.split_by(splitter);
     }
     let dataset = builder.build()?;
     bar.set_message("decoding photos");
-    let damaged = verify(&dataset, |progress| bar.set_position(progress.done as u64));
+    let damaged = verify(&dataset, progress::follow(&bar));
     bar.finish_and_clear();
     let mut summary = dataset.summary();
     summary.skipped.extend(damaged.iter().cloned());

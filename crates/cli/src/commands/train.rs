@@ -25,13 +25,7 @@ pub(super) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
 pub(super) fn train(folder: PathBuf, settings: TrainSettings, show: Show) -> anyhow::Result<FinishedRun> {
     let bar = progress::bar(show, "reading photos");
     let listeners = Listeners {
-        on_scan: {
-            let bar = bar.clone();
-            Box::new(move |progress| {
-                bar.set_length(progress.total as u64);
-                bar.set_position(progress.done as u64);
-            })
-        },
+        on_scan: Box::new(progress::follow(&bar)),
         on_download: Box::new(progress::download_bar(show)),
     };
     let mut prepared = Run::prepare(folder, settings, listeners)?;
@@ -41,7 +35,7 @@ pub(super) fn train(folder: PathBuf, settings: TrainSettings, show: Show) -> any
         (false, true) => tell_skipped(&prepared.record().skipped)?,
         (false, false) => introduce(&prepared)?,
     }
-    prepared.observe(Boxed(progress::observer(show, prepared.record().settings.epochs)));
+    prepared.observe(progress::observer(show, prepared.record().settings.epochs));
     let finished = prepared.train()?;
     conclude(&finished, show)?;
     Ok(finished)
@@ -124,16 +118,6 @@ fn shortened(labels: &[String]) -> String {
             format!("{first}, {second}, {third}, {fourth}, ... {last}")
         }
         _ => labels.join(", "),
-    }
-}
-
-/// An observer that was chosen at run time.
-#[derive(Debug)]
-struct Boxed(Box<dyn sciurus::Observer>);
-
-impl sciurus::Observer for Boxed {
-    fn observe(&mut self, event: &sciurus::Event) -> Result<sciurus::Control, sciurus::Error> {
-        self.0.observe(event)
     }
 }
 

@@ -128,7 +128,6 @@ impl LearnerBuilder {
             epochs_done: 0,
             history: History::default(),
             last: None,
-            seed,
         };
         learner.freeze();
         Ok(learner)

@@ -145,6 +145,13 @@ pub trait Observer: Debug {
     fn observe(&mut self, event: &Event) -> Result<Control, Error>;
 }
 
+/// An observer that is chosen at run time.
+impl Observer for Box<dyn Observer> {
+    fn observe(&mut self, event: &Event) -> Result<Control, Error> {
+        self.as_mut().observe(event)
+    }
+}
+
 /// The rows of all fits of a learner, in order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {

@@ -50,7 +50,6 @@ pub struct Learner {
     epochs_done: u64,
     history: History,
     last: Option<Predictions>,
-    seed: Seed,
 }
 
 impl Learner {
@@ -164,7 +163,8 @@ impl Learner {
     /// # Errors
     /// The model cannot be measured, or the file cannot be written.
     pub fn export(&mut self, path: impl AsRef<Path>) -> Result<ModelBundle, Error> {
-        let metrics = self.validate()?;
+        let predictions = self.last_predictions()?;
+        let metrics = self.measure(&predictions);
         let bundle = ModelBundle::new(self, metrics);
         bundle.save(path.as_ref())?;
         Ok(bundle)
@@ -197,7 +197,7 @@ impl Learner {
 
     /// The seed of its head and of dropout.
     pub fn seed(&self) -> Seed {
-        self.seed
+        self.trainer.seed()
     }
 
     /// The weights the body started from.

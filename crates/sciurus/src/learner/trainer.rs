@@ -78,6 +78,11 @@ impl Trainer {
         &self.model
     }
 
+    /// The seed of dropout.
+    pub fn seed(&self) -> Seed {
+        self.seed
+    }
+
     /// The device, with autodiff.
     pub fn device(&self) -> &Device {
         &self.device
