@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sciurus::data::{AugTransforms, Augmentation, ResizeMethod, Splitter};
-use sciurus::{Arch, Device, TrainSettings, WeightSource};
+use sciurus::{Arch, Device, Precision, TrainSettings, WeightSource};
 
 const ABOUT: &str = "\
 Sciurus turns a folder of photos into a trained, measured image classifier.
@@ -117,6 +117,9 @@ pub(crate) struct TrainArgs {
     /// Where to compute: cpu, vulkan, metal, cuda, rocm, wgpu
     #[arg(long, default_value_t = Device::Cpu)]
     device: Device,
+    /// What is kept and multiplied in: f32, bf16 (half the memory), or auto: bf16 where the processor is faster with it
+    #[arg(long, default_value_t = Precision::Auto)]
+    precision: Precision,
     /// Threads that decode and compute [default: all cores]
     #[arg(long)]
     pub(crate) threads: Option<usize>,
@@ -150,6 +153,7 @@ impl TrainArgs {
             None => WeightSource::Pretrained,
         };
         settings.device = self.device;
+        settings.precision = self.precision;
         settings.threads = self.threads;
         settings.memory_budget = self.memory_budget.map(|gib| (gib * f64::from(1 << 30)) as u64);
         settings

@@ -9,17 +9,16 @@ use std::time::{Duration, Instant};
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use clap::{Parser, ValueEnum};
-use sciurus::model::{ParamGroup, Pass, VisionModel};
-use sciurus::{Arch, Hyper, Seed, Trainer};
+use sciurus::model::{FoldedLayers, ParamGroup, Pass, VisionModel};
+use sciurus::{Arch, Hyper, Precision, Seed, Trainer};
 
 #[derive(Debug, Parser)]
 struct Options {
     mode: Mode,
     #[arg(long, default_value_t = Arch::ResNet18)]
     arch: Arch,
-    /// Only f32 so far
-    #[arg(long, default_value = "f32", value_parser = ["f32"])]
-    precision: String,
+    #[arg(long, default_value_t = Precision::Auto)]
+    precision: Precision,
     #[arg(long, default_value_t = 64)]
     batch: usize,
     #[arg(long, default_value_t = 224)]
@@ -43,6 +42,7 @@ enum Mode {
 fn main() {
     let options = Options::parse();
     rayon::ThreadPoolBuilder::new().num_threads(options.threads).build_global().unwrap();
+    let precision = options.precision.on(sciurus::Device::Cpu).unwrap();
     let device = Device::flex();
     let model = VisionModel::new(options.arch, 2, Seed(0), &device).unwrap();
     let shape = [options.batch, 3, options.size, options.size];
@@ -51,10 +51,12 @@ fn main() {
     let median = match options.mode {
         Mode::Infer => {
             let model = model.valid();
-            time(options.steps, || drop(model.forward(images.clone(), &mut Pass::evaluate()).into_data()))
+            let folded = FoldedLayers::default();
+            let pass = || Pass::evaluate().with_precision(precision).with_folded(&folded);
+            time(options.steps, || drop(model.forward(images.clone(), &mut pass()).into_data()))
         }
         mode => {
-            let mut trainer = Trainer::new(model, &device, Seed(0));
+            let mut trainer = Trainer::new(model, &device, Seed(0)).with_precision(precision);
             if matches!(mode, Mode::Frozen) {
                 trainer.freeze_to(ParamGroup(VisionModel::GROUPS - 1));
             }
@@ -70,7 +72,7 @@ fn main() {
         env!("CARGO_PKG_VERSION"),
         format!("{:?}", options.mode).to_lowercase(),
         options.arch,
-        options.precision,
+        precision,
         options.batch,
         options.threads,
         median.as_secs_f64() * 1e3,

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::weights::WeightsRecord;
 use crate::model::{Arch, StateDict, StoredTensor, VisionModel};
-use crate::{Error, Learner};
+use crate::{Error, Learner, Precision};
 
 /// Version of the manifest that this build writes, and the newest it reads.
 const FORMAT: u32 = 1;
@@ -43,6 +43,14 @@ pub struct Manifest {
     pub weights: WeightsRecord,
     /// The seed of the run.
     pub seed: Seed,
+    /// What activations were kept in when it was measured: f32 or bf16.
+    #[serde(default = "f32_precision")]
+    pub precision: Precision,
+}
+
+/// What models were measured in before there was a choice.
+fn f32_precision() -> Precision {
+    Precision::F32
 }
 
 /// Which data a model saw.
@@ -90,6 +98,7 @@ impl ModelBundle {
             data: DataRecord::of(dataset),
             weights: learner.weights().clone(),
             seed: learner.seed(),
+            precision: learner.precision(),
         };
         Self { manifest, state: learner.model().state_dict() }
     }

@@ -58,7 +58,6 @@ impl Device {
     /// The device is not in this build; the text says how to build it in.
     pub fn open(self) -> Result<BurnDevice, Error> {
         match self {
-            #[cfg(feature = "flex")]
             Device::Cpu => Ok(BurnDevice::flex()),
             #[cfg(feature = "vulkan")]
             Device::Vulkan => Ok(BurnDevice::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
@@ -71,10 +70,7 @@ impl Device {
             #[cfg(feature = "wgpu")]
             Device::Wgpu => Ok(BurnDevice::wgpu(burn::tensor::DeviceKind::DefaultDevice)),
             #[allow(unreachable_patterns)]
-            device => {
-                let feature = if device == Device::Cpu { "flex" } else { device.name() };
-                Err(Error::DeviceNotBuilt { name: device.name(), feature })
-            }
+            device => Err(Error::DeviceNotBuilt { name: device.name() }),
         }
     }
 }

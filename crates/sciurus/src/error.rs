@@ -39,13 +39,11 @@ pub enum Error {
     },
     /// The device is not part of this build.
     #[error(
-        "device `{name}` is not in this build: build it in with `cargo install --path crates/cli --features {feature}`"
+        "device `{name}` is not in this build: build it in with `cargo install --path crates/cli --features {name}`"
     )]
     DeviceNotBuilt {
-        /// The device.
+        /// The device, which is also the name of the cargo feature that builds it in.
         name: &'static str,
-        /// The cargo feature that builds it in.
-        feature: &'static str,
     },
     /// A classifier needs at least two classes.
     #[error("a classifier needs at least 2 classes, found {classes}")]

@@ -19,6 +19,7 @@
 //! ```
 
 mod bundle;
+mod cpu;
 mod demo;
 mod device;
 mod error;
@@ -31,6 +32,7 @@ mod run;
 
 pub use bundle::{DataRecord, Manifest, ModelBundle};
 pub use demo::draw_demo;
+pub use cpu::Precision;
 pub use device::Device;
 pub use error::Error;
 pub use learner::{

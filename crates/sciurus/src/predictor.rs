@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::{Manifest, ModelBundle};
 use crate::learner::Event;
-use crate::model::{Pass, VisionModel, floats};
-use crate::{Device, Error};
+use crate::model::{FoldedLayers, Pass, VisionModel, floats};
+use crate::{Device, Error, Precision};
 
 /// A model's answer for one picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,6 +57,8 @@ pub struct Predictor {
     manifest: Manifest,
     pipeline: Pipeline,
     device: BurnDevice,
+    precision: Precision,
+    folded: FoldedLayers,
 }
 
 impl Predictor {
@@ -73,11 +75,17 @@ impl Predictor {
     /// # Errors
     /// The file cannot be read or is no model, or the device is not in this build.
     pub fn load_on(path: impl AsRef<Path>, device: Device) -> Result<Self, Error> {
-        let device = device.open()?;
         let bundle = ModelBundle::load(path.as_ref())?;
+        // As it was measured; but where bf16 would only be slower, f32 gives the same answers more exactly.
+        let precision = match bundle.manifest.precision {
+            Precision::F32 => Precision::F32,
+            _ => Precision::Auto.on(device)?,
+        };
+        let device = device.open()?;
         let model = bundle.model(&device).map_err(|error| error.in_file(path.as_ref()))?;
         let pipeline = bundle.manifest.preprocessing.pipeline();
-        Ok(Self { model: model.valid(), manifest: bundle.manifest, pipeline, device })
+        let folded = FoldedLayers::default();
+        Ok(Self { model: model.valid(), manifest: bundle.manifest, pipeline, device, precision, folded })
     }
 
     /// What the model is and how it was measured.
@@ -115,7 +123,7 @@ impl Predictor {
 
     /// The body's features of a picture, averaged over it: `[channel]`. Alike pictures have alike embeddings.
     pub fn embed(&self, image: &RgbImage) -> Vec<f32> {
-        floats(self.model.embed(self.tensor(self.pipeline.tensor(image.clone()))).into_data())
+        floats(self.model.embed(self.tensor(self.pipeline.tensor(image.clone())), &mut self.pass()).into_data())
     }
 
     /// Only the pixels that the model sees are kept of each photo, so that a batch of large ones fits into memory.
@@ -148,7 +156,11 @@ impl Predictor {
 
     /// Pixels `[image, 3, size, size]` to logits, row-major `[image, class]`.
     fn logits(&self, pixels: Vec<f32>) -> Vec<f32> {
-        floats(self.model.forward(self.tensor(pixels), &mut Pass::evaluate()).into_data())
+        floats(self.model.forward(self.tensor(pixels), &mut self.pass()).into_data())
+    }
+
+    fn pass(&self) -> Pass {
+        Pass::evaluate().with_precision(self.precision).with_folded(&self.folded)
     }
 
     /// Pixels of whole images as a tensor `[image, 3, size, size]`.
@@ -197,12 +209,14 @@ pub fn find_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Skipped>) {
 /// No photo of the split could be read.
 pub(crate) fn evaluate(
     model: &VisionModel,
+    pass: impl Fn() -> Pass,
     (loader, split): (&Loader, Split),
     device: &BurnDevice,
     on_event: &mut dyn FnMut(Event) -> Result<(), Error>,
 ) -> Result<Predictions, Error> {
     let (model, device) = (model.valid(), device.clone().inner());
     let dataset = loader.dataset();
+    let folded = FoldedLayers::default();
     let (mut items, mut logits, mut targets) = (Vec::new(), Vec::new(), Vec::new());
     for (step, batch) in loader.epoch(0).enumerate() {
         if !batch.skipped.is_empty() {
@@ -212,7 +226,7 @@ pub(crate) fn evaluate(
             continue;
         }
         let images = crate::learner::images(&batch, &device)?;
-        logits.extend(floats(model.forward(images, &mut Pass::evaluate()).into_data()));
+        logits.extend(floats(model.forward(images, &mut pass().with_folded(&folded)).into_data()));
         targets.extend(&batch.targets);
         items.extend(&batch.items);
         on_event(Event::BatchValidated { step, images: batch.targets.len() })?;

@@ -97,7 +97,7 @@ impl Run {
             return refuse("the folder names of photos and run must be Unicode; rename them");
         }
         let mut learner = settings.learner(listeners)?;
-        let settings = settings.resolved(learner.loaders().dataset());
+        let settings = settings.resolved(&learner);
         std::fs::create_dir_all(&run.folder).map_err(|source| Error::io(&run.folder, source))?;
         learner.observe(EventLog::create(&run.path("events.jsonl"))?);
         learner.observe(HistoryCsv::create(&run.path("history.csv"))?);

@@ -7,7 +7,10 @@ use std::collections::HashMap;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{Gradients, Tensor};
 
+use sciurus_kernels::AdamStep;
+
 use super::schedule::Hyper;
+use crate::cpu;
 use crate::model::{ParamGroup, ParameterInfo, Role, VisionModel};
 
 /// fastai's decay of the squared gradients; PyTorch's default is 0.999.
@@ -72,24 +75,63 @@ impl Adam {
         gradient: Tensor<1>,
         hyper: ParamHyper,
     ) -> Tensor<1> {
+        let old = self.moments.remove(&id);
+        let step = old.as_ref().map_or(0, |old| old.step) + 1;
+        let factors = Factors::new(hyper, step);
+        let averages = old.map(|old| [old.average, old.square]);
+        let [weights, average, square] = cpu::adam_step(factors.fused(), &weights, &gradient, averages)
+            .unwrap_or_else(|averages| factors.step(weights, gradient, averages));
+        self.moments.insert(id, Moments { average, square, step });
+        weights
+    }
+}
+
+/// What one parameter's step multiplies and divides by.
+#[derive(Debug, Clone, Copy)]
+struct Factors {
+    keep: f64,
+    momentum: f64,
+    rate: f64,
+    debias_square: f64,
+}
+
+impl Factors {
+    fn new(hyper: ParamHyper, step: i32) -> Self {
         let ParamHyper { learning_rate, momentum, decays } = hyper;
-        let weights = if decays { weights.mul_scalar(1.0 - learning_rate * WEIGHT_DECAY) } else { weights };
-        let grown = gradient.clone().mul_scalar(1.0 - momentum);
+        Self {
+            keep: if decays { 1.0 - learning_rate * WEIGHT_DECAY } else { 1.0 },
+            momentum,
+            rate: learning_rate / (1.0 - momentum.powi(step)),
+            debias_square: 1.0 - SQUARED_MOMENTUM.powi(step),
+        }
+    }
+
+    /// The same for the kernel.
+    fn fused(self) -> AdamStep {
+        AdamStep {
+            keep: self.keep as f32,
+            momentum: self.momentum as f32,
+            squared_momentum: SQUARED_MOMENTUM as f32,
+            rate: self.rate as f32,
+            debias_square: self.debias_square as f32,
+            epsilon: EPSILON as f32,
+        }
+    }
+
+    /// Weights, average and square after the step, on any device.
+    fn step(self, weights: Tensor<1>, gradient: Tensor<1>, averages: Option<[Tensor<1>; 2]>) -> [Tensor<1>; 3] {
+        let grown = gradient.clone().mul_scalar(1.0 - self.momentum);
         let squared = gradient.square().mul_scalar(1.0 - SQUARED_MOMENTUM);
-        let moments = match self.moments.remove(&id) {
-            None => Moments { average: grown, square: squared, step: 1 },
-            Some(old) => Moments {
-                average: old.average.mul_scalar(momentum) + grown,
-                square: old.square.mul_scalar(SQUARED_MOMENTUM) + squared,
-                step: old.step + 1,
-            },
+        let (average, square) = match averages {
+            None => (grown, squared),
+            Some([average, square]) => (
+                average.mul_scalar(self.momentum) + grown,
+                square.mul_scalar(SQUARED_MOMENTUM) + squared,
+            ),
         };
-        let debias = 1.0 - momentum.powi(moments.step);
-        let debias_square = 1.0 - SQUARED_MOMENTUM.powi(moments.step);
-        let spread = moments.square.clone().div_scalar(debias_square).sqrt().add_scalar(EPSILON);
-        let change = (moments.average.clone() / spread).mul_scalar(learning_rate / debias);
-        self.moments.insert(id, moments);
-        weights - change
+        let spread = square.clone().div_scalar(self.debias_square).sqrt().add_scalar(EPSILON);
+        let change = (average.clone() / spread).mul_scalar(self.rate);
+        [weights.mul_scalar(self.keep) - change, average, square]
     }
 }
 

@@ -7,7 +7,7 @@ use super::{History, Learner, Observer, Phase, Trainer};
 use crate::loaders::DataLoaders;
 use crate::model::weights::{DownloadProgress, WeightPlaces, WeightSource, load_body};
 use crate::model::{Arch, VisionModel};
-use crate::{Device, Error};
+use crate::{Device, Error, Precision};
 
 /// Starts a learner for these loaders: a body of this architecture with pretrained weights, fastai's head, frozen.
 pub fn vision_learner(loaders: DataLoaders, arch: Arch) -> LearnerBuilder {
@@ -17,6 +17,7 @@ pub fn vision_learner(loaders: DataLoaders, arch: Arch) -> LearnerBuilder {
         weights: WeightSource::default(),
         places: None,
         device: Device::default(),
+        precision: Precision::default(),
         seed: None,
         metrics: Vec::new(),
         observers: Vec::new(),
@@ -31,6 +32,7 @@ pub fn vision_learner(loaders: DataLoaders, arch: Arch) -> LearnerBuilder {
 /// | `weights` | `Pretrained` | where the body's weights come from |
 /// | `weight_places` | `SCIURUS_MODELS`, then the cache | folders with weight files |
 /// | `device` | `Cpu` | where it trains |
+/// | `precision` | `Auto` | what activations are kept in |
 /// | `seed` | the loaders' seed | initial head and dropout |
 /// | `metric` | `ErrorRate` | a column of the table; call it again for more |
 /// | `observer` | none | sees every event; call it again for more |
@@ -40,6 +42,7 @@ pub struct LearnerBuilder {
     weights: WeightSource,
     places: Option<WeightPlaces>,
     device: Device,
+    precision: Precision,
     seed: Option<Seed>,
     metrics: Vec<Box<dyn Metric>>,
     observers: Vec<Box<dyn Observer>>,
@@ -77,6 +80,13 @@ impl LearnerBuilder {
         self
     }
 
+    /// What activations are kept in.
+    #[must_use]
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
     /// Seed of the initial head and of dropout.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -110,6 +120,7 @@ impl LearnerBuilder {
     /// # Errors
     /// The device is not in this build, or the weights cannot be found, fetched or read, or do not fit.
     pub fn build(self) -> Result<Learner, Error> {
+        let precision = self.precision.on(self.device)?;
         let device = self.device.open()?;
         let seed = self.seed.unwrap_or(self.loaders.seed());
         let model = VisionModel::new(self.arch, self.loaders.dataset().vocab.len(), seed, &device)?;
@@ -121,7 +132,7 @@ impl LearnerBuilder {
             loaders: self.loaders,
             arch: self.arch,
             weights,
-            trainer: Trainer::new(model, &device, seed),
+            trainer: Trainer::new(model, &device, seed).with_precision(precision),
             metrics,
             observers: self.observers,
             phase: Phase::Frozen,

@@ -27,11 +27,11 @@ use std::time::{Duration, Instant};
 use sciurus_data::{Batch, Loader, Seed, Split};
 use sciurus_insight::{Measured, Metric, Predictions};
 
-use crate::Error;
+use crate::{Error, Precision};
 use crate::bundle::ModelBundle;
 use crate::loaders::DataLoaders;
 use crate::model::weights::WeightsRecord;
-use crate::model::{Arch, ParamGroup, VisionModel};
+use crate::model::{Arch, ParamGroup, Pass, VisionModel};
 use crate::predictor::evaluate;
 use schedule::positions;
 
@@ -137,7 +137,8 @@ impl Learner {
     /// The split is empty, or none of its photos could be read.
     pub fn predictions(&mut self, split: Split) -> Result<Predictions, Error> {
         let loader = self.loaders.measured(split)?;
-        evaluate(self.trainer.model(), (&loader, split), self.trainer.device(), &mut |event| {
+        let pass = || Pass::evaluate().with_precision(self.trainer.precision());
+        evaluate(self.trainer.model(), pass, (&loader, split), self.trainer.device(), &mut |event| {
             notify(&mut self.observers, &event).map(|_| ())
         })
     }
@@ -198,6 +199,11 @@ impl Learner {
     /// The seed of its head and of dropout.
     pub fn seed(&self) -> Seed {
         self.trainer.seed()
+    }
+
+    /// What activations are kept in: f32 or bf16.
+    pub fn precision(&self) -> Precision {
+        self.trainer.precision()
     }
 
     /// The weights the body started from.

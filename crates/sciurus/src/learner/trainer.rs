@@ -7,7 +7,7 @@ use sciurus_data::{Batch, Seed};
 use super::adam::Adam;
 use super::loss::cross_entropy;
 use super::schedule::Hyper;
-use crate::Error;
+use crate::{Error, Precision};
 use crate::model::{ParamGroup, Pass, Role, VisionModel};
 
 /// Stream of the seed that dropout masks are drawn from.
@@ -20,6 +20,7 @@ pub struct Trainer {
     optimizer: Adam,
     device: Device,
     seed: Seed,
+    precision: Precision,
     steps: u64,
 }
 
@@ -34,9 +35,23 @@ impl Trainer {
     /// Trains `model` on `device`, which need not have autodiff; nothing is frozen.
     pub fn new(model: VisionModel, device: &Device, seed: Seed) -> Self {
         let device = device.clone().autodiff();
-        let mut trainer = Self { model: model.train(), optimizer: Adam::new(), device, seed, steps: 0 };
+        let mut trainer = Self {
+            model: model.train(),
+            optimizer: Adam::new(),
+            device,
+            seed,
+            precision: Precision::F32,
+            steps: 0,
+        };
         trainer.freeze_to(ParamGroup(0));
         trainer
+    }
+
+    /// What activations are kept in: f32 unless this says otherwise.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
     }
 
     /// Groups before `first` keep their convolutions untouched; norm layers train in every group. Clears the
@@ -62,7 +77,8 @@ impl Trainer {
 
     /// Steps on images `[batch, 3, height, width]` with one class each.
     pub fn step_on(&mut self, images: Tensor<4>, targets: &[usize], hyper: &Hyper) -> StepResult {
-        let mut pass = Pass::train(self.seed.rng(&[DROPOUT_STREAM, self.steps]));
+        let rng = self.seed.rng(&[DROPOUT_STREAM, self.steps]);
+        let mut pass = Pass::train(rng).with_precision(self.precision);
         self.steps += 1;
         let logits = self.model.forward(images, &mut pass);
         let loss = cross_entropy(logits, classes(targets, &self.device));
@@ -81,6 +97,11 @@ impl Trainer {
     /// The seed of dropout.
     pub fn seed(&self) -> Seed {
         self.seed
+    }
+
+    /// What activations are kept in.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The device, with autodiff.

@@ -6,6 +6,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::{BatchNorm, Pass};
+use crate::cpu;
 
 /// Features of the hidden layer.
 const HIDDEN: usize = 512;
@@ -69,6 +70,9 @@ impl Head {
 /// Global pooling, the maximum first: `[batch, channel, height, width]` to `[batch, 2 * channel]`.
 pub fn concat_pool(features: Tensor<4>) -> Tensor<2> {
     assert_shape!(features, [_, _, _, _]);
+    if let Some(pooled) = cpu::concat_pool(&features) {
+        return pooled;
+    }
     let [batch, channels, height, width] = features.dims();
     let flat = features.reshape([batch, channels, height * width]);
     let pooled = Tensor::cat(vec![flat.clone().max_dim(2), flat.mean_dim(2)], 1);

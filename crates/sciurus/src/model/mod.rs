@@ -18,6 +18,7 @@ pub use norm::BatchNorm;
 pub(crate) use parameters::floats;
 pub use parameters::{ParamGroup, ParameterInfo, Role, StateDict, StoredTensor};
 pub use pass::Pass;
+pub use crate::cpu::FoldedLayers;
 pub use resnet::{ResNet, ResNetConfig};
 pub use squeezenet::SqueezeNet;
 
@@ -41,7 +42,7 @@ impl Body {
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         match self {
             Body::ResNet(body) => body.forward(images, pass),
-            Body::SqueezeNet(body) => body.forward(images),
+            Body::SqueezeNet(body) => body.forward(images, pass),
         }
     }
 
@@ -112,10 +113,10 @@ impl VisionModel {
     }
 
     /// Images `[batch, 3, height, width]` to embeddings `[batch, channel]`: the body's features, averaged over the picture.
-    pub fn embed(&self, images: Tensor<4>) -> Tensor<2> {
+    pub fn embed(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
         assert_shape!(images, [_, 3, _, _]);
-        let features = self.body.forward(images, &mut Pass::evaluate());
-        let [batch, channels, height, width] = features.dims();
-        features.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels])
+        let features = self.body.forward(images, pass);
+        let [_, channels, _, _] = features.dims();
+        concat_pool(features).narrow(1, channels, channels)
     }
 }

@@ -25,10 +25,12 @@ pub struct BatchNorm {
     pub running_var: Param<Tensor<1>>,
 }
 
-const EPSILON: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
 
 impl BatchNorm {
+    /// Added to the variance before its root is taken.
+    pub const EPSILON: f64 = 1e-5;
+
     /// A layer over `channels` channels that starts as the identity.
     pub fn new(channels: usize, device: &Device) -> Self {
         let zeros = || Tensor::zeros([channels], device);
@@ -48,19 +50,25 @@ impl BatchNorm {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         if !pass.is_training() {
             let (mean, variance) = (self.running_mean.val(), self.running_var.val());
-            return batch_norm(input, weight, bias, mean, variance, EPSILON);
+            return batch_norm(input, weight, bias, mean, variance, Self::EPSILON);
         }
         let per_channel = input.shape().num_elements() / channels;
-        let result = batch_norm_train(input, weight, bias, EPSILON);
-        // With one value per channel the unbiased variance does not exist; torch refuses, we keep the biased one.
-        let unbiased = per_channel as f64 / (per_channel.max(2) - 1) as f64;
-        pass.note(self.running_mean.id, moved(&self.running_mean, result.mean, 1.0));
-        pass.note(self.running_var.id, moved(&self.running_var, result.variance, unbiased));
+        let result = batch_norm_train(input, weight, bias, Self::EPSILON);
+        self.note_moments([result.mean.inner(), result.variance.inner()], per_channel, pass);
         result.output
+    }
+
+    /// Notes the running statistics after a training pass that saw this mean and biased variance `[channel]` over `count`
+    /// values of each channel.
+    pub(crate) fn note_moments(&self, [mean, variance]: [Tensor<1>; 2], count: usize, pass: &mut Pass) {
+        // With one value per channel the unbiased variance does not exist; torch refuses, we keep the biased one.
+        let unbiased = count as f64 / (count.max(2) - 1) as f64;
+        pass.note(self.running_mean.id, moved(&self.running_mean, mean, 1.0));
+        pass.note(self.running_var.id, moved(&self.running_var, variance, unbiased));
     }
 }
 
 /// The running statistic moved towards `scale * batch`, outside of autodiff.
 fn moved(running: &Param<Tensor<1>>, batch: Tensor<1>, scale: f64) -> Tensor<1> {
-    running.val().inner().mul_scalar(1.0 - MOMENTUM) + batch.inner().mul_scalar(MOMENTUM * scale)
+    running.val().inner().mul_scalar(1.0 - MOMENTUM) + batch.mul_scalar(MOMENTUM * scale)
 }

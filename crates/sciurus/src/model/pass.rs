@@ -8,6 +8,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 use sciurus_data::Rng;
 
+use crate::cpu::{FoldedLayers, Precision};
+
 /// What a forward pass is for, and what it leaves behind.
 ///
 /// ```
@@ -18,6 +20,8 @@ use sciurus_data::Rng;
 #[derive(Debug)]
 pub struct Pass {
     training: Option<Training>,
+    precision: Precision,
+    folded: FoldedLayers,
 }
 
 #[derive(Debug)]
@@ -29,12 +33,37 @@ struct Training {
 impl Pass {
     /// A pass that uses the running statistics and drops nothing.
     pub fn evaluate() -> Self {
-        Self { training: None }
+        Self { training: None, precision: Precision::F32, folded: FoldedLayers::default() }
     }
 
     /// A pass that uses the statistics of the batch and drops features at random.
     pub fn train(rng: Rng) -> Self {
-        Self { training: Some(Training { rng, statistics: Vec::new() }) }
+        let training = Training { rng, statistics: Vec::new() };
+        Self { training: Some(training), precision: Precision::F32, folded: FoldedLayers::default() }
+    }
+
+    /// What activations are kept in; f32 unless this says otherwise. On devices other than the processor it is f32.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// Keeps folded weights here from pass to pass. They must be those of one model that does not change.
+    #[must_use]
+    pub fn with_folded(mut self, folded: &FoldedLayers) -> Self {
+        self.folded = folded.clone();
+        self
+    }
+
+    /// What activations are kept in.
+    pub(crate) fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Where folded weights are kept.
+    pub(crate) fn folded_layers(&self) -> &FoldedLayers {
+        &self.folded
     }
 
     /// Whether this is a training pass.

@@ -11,6 +11,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::{BatchNorm, Pass};
+use crate::cpu::{self, BlockLayers, ConvNorm, pool_shape};
 
 /// Depth and width of a ResNet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,11 +72,18 @@ impl ResNet {
     /// Images `[batch, 3, height, width]` to features `[batch, 8 * width, height / 32, width / 32]` (rounded up).
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         assert_shape!(images, [_, 3, _, _]);
-        let stem = relu(self.bn1.forward(self.conv1.forward(images), pass));
+        let stem = self.stem(images, pass);
         [&self.layer1, &self.layer2, &self.layer3, &self.layer4]
             .into_iter()
             .flatten()
-            .fold(self.maxpool.forward(stem), |features, block| block.forward(features, pass))
+            .fold(stem, |features, block| block.forward(features, pass))
+    }
+
+    fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        let layer = ConvNorm { conv: &self.conv1, norm: &self.bn1 };
+        cpu::norm_stem(layer, pool_shape(&self.maxpool), &images, pass).unwrap_or_else(|| {
+            self.maxpool.forward(relu(self.bn1.forward(self.conv1.forward(images), pass)))
+        })
     }
 }
 
@@ -108,6 +116,9 @@ impl BasicBlock {
 
     /// `relu(bn2(conv2(relu(bn1(conv1(x))))) + shortcut(x))`: `[batch, in, h, w]` to `[batch, out, h / stride, w / stride]`.
     fn forward(&self, input: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        if let Some(output) = cpu::basic_block(&self.layers(), &input, pass) {
+            return output;
+        }
         let inner = relu(self.bn1.forward(self.conv1.forward(input.clone()), pass));
         let inner = self.bn2.forward(self.conv2.forward(inner), pass);
         let shortcut = match &self.downsample {
@@ -115,6 +126,14 @@ impl BasicBlock {
             None => input,
         };
         relu(inner + shortcut)
+    }
+
+    fn layers(&self) -> BlockLayers<'_> {
+        BlockLayers {
+            first: ConvNorm { conv: &self.conv1, norm: &self.bn1 },
+            second: ConvNorm { conv: &self.conv2, norm: &self.bn2 },
+            shortcut: self.downsample.as_ref().map(|(conv, norm)| ConvNorm { conv, norm }),
+        }
     }
 }
 

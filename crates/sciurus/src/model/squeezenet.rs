@@ -10,6 +10,9 @@ use burn::nn::{PaddingConfig2d, Relu};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
 
+use super::Pass;
+use crate::cpu::{self, FireLayers, pool_shape};
+
 /// The body of SqueezeNet 1.1. It has no norm layer: nothing of it trains while it is frozen.
 #[derive(Module, Debug)]
 pub struct SqueezeNet {
@@ -64,13 +67,18 @@ impl SqueezeNet {
     }
 
     /// Images `[batch, 3, height, width]` to features `[batch, 512, about height / 16, about width / 16]`.
-    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+    pub fn forward(&self, images: Tensor<4>, pass: &Pass) -> Tensor<4> {
         assert_shape!(images, [_, 3, _, _]);
         self.features.iter().fold(images, |features, layer| match layer {
-            Layer::Stem(conv) => conv.forward(features),
-            Layer::Relu(activation) => activation.forward(features),
-            Layer::Pool(pool) => pool.forward(features),
-            Layer::Fire(fire) => fire.forward(features),
+            Layer::Stem(conv) => {
+                cpu::relu_stem(conv, &features, pass).unwrap_or_else(|| relu(conv.forward(features)))
+            }
+            // The stem's, which is done with it.
+            Layer::Relu(_) => features,
+            Layer::Pool(pool) => {
+                cpu::max_pool(pool_shape(pool), &features).unwrap_or_else(|| pool.forward(features))
+            }
+            Layer::Fire(fire) => fire.forward(features, pass),
         })
     }
 }
@@ -100,7 +108,11 @@ impl Fire {
     }
 
     /// `[batch, in, h, w]` to `[batch, 2 * expand, h, w]`.
-    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    fn forward(&self, input: Tensor<4>, pass: &Pass) -> Tensor<4> {
+        let layers = FireLayers { squeeze: &self.squeeze, expand: [&self.expand1x1, &self.expand3x3] };
+        if let Some(output) = cpu::fire(&layers, &input, pass) {
+            return output;
+        }
         let squeezed = relu(self.squeeze.forward(input));
         let expanded = [self.expand1x1.forward(squeezed.clone()), self.expand3x3.forward(squeezed)];
         Tensor::cat(expanded.map(relu).to_vec(), 1)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sciurus_data::{Augmentation, ImageDataset, ResizeMethod, Splitter};
+use sciurus_data::{Augmentation, ResizeMethod, Splitter};
 use sciurus_insight::ErrorRate;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::learner::{Control, FineTune, Learner, OneCycle, vision_learner};
 use crate::loaders::{DataLoaders, ImageDataLoaders};
 use crate::model::Arch;
 use crate::model::weights::WeightSource;
-use crate::{Device, Error};
+use crate::{Device, Error, Precision};
 
 /// fastai's default rate, for all groups.
 const SCRATCH_LEARNING_RATE: f64 = 1e-3;
@@ -33,6 +33,7 @@ const SCRATCH_LEARNING_RATE: f64 = 1e-3;
 /// | `seed` | 42 | everything random | |
 /// | `weights` | pretrained | where the body's weights come from | |
 /// | `device` | `cpu` | where it trains | |
+/// | `precision` | `auto` | what activations are kept in: `f32`, `bf16`, or `auto`: bf16 where the processor is faster with it | |
 /// | `threads` | all cores | threads that decode; computing uses the calling thread's pool | at least 1 |
 /// | `memory_budget` | a quarter of RAM | bytes of decoded pixels kept in memory | |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +64,9 @@ pub struct TrainSettings {
     pub weights: WeightSource,
     /// Where it trains.
     pub device: Device,
+    /// What activations are kept in.
+    #[serde(default)]
+    pub precision: Precision,
     /// Threads that decode. Computing uses the pool of threads that it is called from.
     pub threads: Option<usize>,
     /// Bytes of decoded pixels kept in memory.
@@ -86,6 +90,7 @@ impl TrainSettings {
             seed: 42,
             weights: WeightSource::Pretrained,
             device: Device::Cpu,
+            precision: Precision::Auto,
             threads: None,
             memory_budget: None,
         }
@@ -100,6 +105,7 @@ impl TrainSettings {
         vision_learner(loaders, self.arch)
             .weights(self.weights.clone())
             .device(self.device)
+            .precision(self.precision)
             .seed(self.seed)
             .metric(ErrorRate)
             .on_download(listeners.on_download)
@@ -123,12 +129,13 @@ impl TrainSettings {
         learner.fine_tune(options)
     }
 
-    /// The same settings with every default that depends on the data written out.
-    pub(super) fn resolved(mut self, dataset: &ImageDataset) -> Self {
+    /// The same settings with every default that depends on data or machine written out.
+    pub(super) fn resolved(mut self, learner: &Learner) -> Self {
         let from_scratch = self.weights == WeightSource::Random;
         let default = if from_scratch { SCRATCH_LEARNING_RATE } else { FineTune::new(1).base_learning_rate };
         self.learning_rate.get_or_insert(default);
-        self.splitter = Some(dataset.splitter);
+        self.splitter = Some(learner.loaders().dataset().splitter);
+        self.precision = learner.precision();
         self
     }
 

@@ -1,0 +1,391 @@
+//! Convolutions over `[batch, height, width, channel]`: forward, and the gradient with respect to the input.
+//!
+//! Each thread takes a group of images, copies them with zeros around (unless none are needed), and sweeps the
+//! windows with the packed weights: no im2col buffer, no boundary in the inner loop. What is done with a tile of sums
+//! at the end (statistics for a norm layer, bias, shortcut, ReLU) happens while they are in registers.
+//!
+//! A result value is computed by one thread, in an order that depends on the shape alone; so results do not depend on
+//! the number of threads.
+
+use rayon::prelude::*;
+
+use crate::element::{Element, load, store};
+use crate::moments::Moments;
+use crate::pack::{PackedPhase, PackedWeights, Panel};
+use crate::plan::{Phase, Plan};
+use crate::pointer::{Shared, SharedMut};
+use crate::scratch;
+use crate::shape::ConvShape;
+use crate::simd::{Job, Simd};
+use crate::tile::{Sums, accumulate, zeros};
+use crate::view::{View, ViewMut};
+
+/// What is added to a convolution's sums before they are written.
+#[derive(Debug, Clone, Copy)]
+pub struct Activation<'a, E> {
+    /// One value per output channel.
+    pub bias: &'a [f32],
+    /// A shortcut of the output's shape.
+    pub residual: Option<&'a [E]>,
+    /// Whether negative results become 0.
+    pub relu: bool,
+}
+
+/// Convolves: input `[batch, height, width, in]` to output `[batch, out height, out width, out]`.
+///
+/// # Panics
+/// When a length does not fit the shape, or the weights were packed for another.
+pub fn conv_forward<E: Element>(
+    shape: &ConvShape,
+    input: View<'_, E>,
+    weights: &PackedWeights<E>,
+    output: ViewMut<'_, E>,
+) {
+    forward(shape, input, weights, output, &|_| Finish::Store);
+}
+
+/// Convolves and measures: also mean and variance of each output channel over batch and pixels, as a norm layer needs.
+///
+/// # Panics
+/// As [`conv_forward`].
+pub fn conv_forward_moments<E: Element>(
+    shape: &ConvShape,
+    input: View<'_, E>,
+    weights: &PackedWeights<E>,
+    output: ViewMut<'_, E>,
+) -> Moments {
+    let channels = shape.channels[1];
+    let plan = Plan::forward::<E>(shape, input.spacing);
+    let mut parts = vec![0.0_f32; plan.groups() * 3 * channels];
+    let shared = SharedMut::new(&mut parts);
+    forward(shape, input, weights, output, &|group| Finish::Measure {
+        // SAFETY: every group has three rows of its own.
+        parts: unsafe { shared.at(group * 3 * channels) },
+    });
+    let [height, width] = shape.out_size();
+    let counts = (0..plan.groups()).map(|group| {
+        let images = plan.group.min(shape.batch - group * plan.group);
+        images * height * width
+    });
+    Moments::combined(&parts, channels, counts)
+}
+
+/// Convolves for inference: adds bias and shortcut, applies ReLU.
+///
+/// # Panics
+/// As [`conv_forward`]; also when bias or shortcut have other lengths.
+pub fn conv_forward_activated<E: Element>(
+    shape: &ConvShape,
+    input: View<'_, E>,
+    weights: &PackedWeights<E>,
+    activation: Activation<'_, E>,
+    output: ViewMut<'_, E>,
+) {
+    assert_eq!(activation.bias.len(), shape.channels[1], "one bias per output channel");
+    assert!(activation.residual.is_none_or(|values| values.len() == shape.output_len()), "shortcut of {shape:?}");
+    forward(shape, input, weights, output, &|_| Finish::Activate {
+        bias: activation.bias.as_ptr(),
+        residual: activation.residual.map(<[E]>::as_ptr),
+        relu: activation.relu,
+    });
+}
+
+fn forward<'a, E: Element>(
+    shape: &ConvShape,
+    input: View<'_, E>,
+    weights: &PackedWeights<E>,
+    output: ViewMut<'_, E>,
+    finish: &(dyn Fn(usize) -> Finish<E> + Sync + 'a),
+) {
+    shape.check();
+    let [height, width] = shape.out_size();
+    input.check(shape.batch * shape.size[0] * shape.size[1], shape.channels[0]);
+    output.check(shape.batch * height * width, shape.channels[1]);
+    let plan = Plan::forward::<E>(shape, input.spacing);
+    sweep(&plan, input, weights, output, finish);
+}
+
+/// What becomes of the gradient that is already in a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It is replaced.
+    Replace,
+    /// The new gradient is added to it.
+    Add,
+}
+
+/// The gradient with respect to a convolution's input `[batch, height, width, in]`, from that of its output.
+///
+/// # Panics
+/// When a length does not fit the shape, or the weights were packed for another.
+pub fn conv_input_gradient<E: Element>(
+    shape: &ConvShape,
+    output_gradient: View<'_, E>,
+    weights: &PackedWeights<E>,
+    input_gradient: ViewMut<'_, E>,
+    existing: Existing,
+) {
+    shape.check();
+    let [height, width] = shape.out_size();
+    output_gradient.check(shape.batch * height * width, shape.channels[1]);
+    input_gradient.check(shape.batch * shape.size[0] * shape.size[1], shape.channels[0]);
+    let plan = Plan::input_gradient::<E>(shape, output_gradient.spacing);
+    sweep(&plan, output_gradient, weights, input_gradient, &|_| match existing {
+        Existing::Replace => Finish::Store,
+        Existing::Add => Finish::Add,
+    });
+}
+
+fn sweep<'a, E: Element>(
+    plan: &Plan,
+    source: View<'_, E>,
+    weights: &PackedWeights<E>,
+    target: ViewMut<'_, E>,
+    finish: &(dyn Fn(usize) -> Finish<E> + Sync + 'a),
+) {
+    assert_eq!(weights.phases.len(), plan.phases.len(), "weights packed for another pass");
+    for (packed, phase) in weights.phases.iter().zip(&plan.phases) {
+        assert!(packed.fits(phase.words(), plan.channels, weights.isa.lanes()), "weights packed for another shape");
+    }
+    let source = Shared::new(&source.values[source.offset..], source.spacing);
+    let spacing = target.spacing;
+    let target = SharedMut::new(&mut target.values[target.offset..]);
+    (0..plan.groups()).into_par_iter().for_each(|group| {
+        scratch::with([plan.copy_words(), 0], |copy, _| {
+            // SAFETY: every group writes the pixels of its own images only.
+            let target = unsafe { target.at(group * plan.group * plan.out_pixels * spacing) };
+            let finish = finish(group);
+            weights.isa.run(Group { plan, source: &source, weights, copy, target, spacing, finish, group });
+        });
+    });
+}
+
+/// What is done with a tile of sums.
+#[derive(Debug, Clone, Copy)]
+enum Finish<E> {
+    /// Written.
+    Store,
+    /// Added to what is there.
+    Add,
+    /// Written, and counted: pivot, sum and sum of squares per channel.
+    Measure { parts: *mut f32 },
+    /// Bias, shortcut and ReLU, then written. The shortcut lies as the output does, without spacing.
+    Activate { bias: *const f32, residual: Option<*const E>, relu: bool },
+}
+
+/// One group of images through all phases.
+struct Group<'a, E> {
+    plan: &'a Plan,
+    source: &'a Shared<E>,
+    weights: &'a PackedWeights<E>,
+    copy: &'a mut [u32],
+    /// The group's first output value.
+    target: *mut E,
+    /// Values from one output pixel to the next.
+    spacing: usize,
+    finish: Finish<E>,
+    group: usize,
+}
+
+impl<E: Element> Job for Group<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let images = self.plan.group.min(self.plan.batch - self.group * self.plan.group);
+        // SAFETY: `sweep` checked that source, weights and target have the plan's sizes.
+        unsafe {
+            let windows = self.windows(images);
+            for (phase, packed) in self.plan.phases.iter().zip(&self.weights.phases) {
+                self.phase::<S>(phase, packed, windows, images * phase.pixels);
+            }
+        }
+    }
+}
+
+impl<E: Element> Group<'_, E> {
+    /// What windows point into: the source itself, or its copy with zeros around.
+    #[inline(always)]
+    unsafe fn windows(&self, images: usize) -> *const u32 {
+        let source = &self.plan.source;
+        let first = self.group * self.plan.group;
+        let image_values = source.size[0] * source.size[1] * self.source.spacing;
+        if !source.copied {
+            // SAFETY: the group's images lie within the source.
+            return unsafe { self.source.pointer().add(first * image_values) }.cast();
+        }
+        let copy = self.copy.as_ptr().cast_mut().cast::<E>();
+        let words = self.plan.image_words * E::PER_WORD;
+        for image in 0..images {
+            // SAFETY: image and copy lie within the source and the scratch memory, which is this thread's own.
+            unsafe {
+                let from = self.source.pointer().add((first + image) * image_values);
+                copy_padded(source, from, self.source.spacing, copy.add(image * words));
+            }
+        }
+        self.copy.as_ptr()
+    }
+
+    #[inline(always)]
+    unsafe fn phase<S: Simd>(&self, phase: &Phase, packed: &PackedPhase, windows: *const u32, pixels: usize) {
+        if phase.taps.is_empty() && matches!(self.finish, Finish::Add) {
+            return;
+        }
+        for panel in &packed.panels {
+            // SAFETY: as for `run`.
+            unsafe {
+                match (S::LANES, panel.vectors) {
+                    (16, 4) => self.rows::<S, 6, 4>(phase, packed, panel, windows, pixels),
+                    (16, 3) => self.rows::<S, 8, 3>(phase, packed, panel, windows, pixels),
+                    (16, 2) => self.rows::<S, 12, 2>(phase, packed, panel, windows, pixels),
+                    (16, _) => self.rows::<S, 14, 1>(phase, packed, panel, windows, pixels),
+                    (8, 2) => self.rows::<S, 6, 2>(phase, packed, panel, windows, pixels),
+                    (8, _) => self.rows::<S, 10, 1>(phase, packed, panel, windows, pixels),
+                    (_, 2) => self.rows::<S, 6, 2>(phase, packed, panel, windows, pixels),
+                    (_, _) => self.rows::<S, 6, 1>(phase, packed, panel, windows, pixels),
+                }
+            }
+        }
+    }
+
+    /// All pixels with one panel of weights, a tile of `ROWS` pixels at a time.
+    #[inline(always)]
+    unsafe fn rows<S: Simd, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        phase: &Phase,
+        packed: &PackedPhase,
+        panel: &Panel,
+        windows: *const u32,
+        pixels: usize,
+    ) {
+        let weights = packed.panel(panel).as_ptr();
+        for first in (0..pixels).step_by(ROWS) {
+            let count = ROWS.min(pixels - first);
+            // SAFETY: windows, taps and places were planned for this source and target; a short tile repeats its last
+            // window and writes only `count` rows.
+            unsafe {
+                let mut rows = [windows; ROWS];
+                for (row, window) in rows.iter_mut().enumerate() {
+                    let pixel = first + row.min(count - 1);
+                    *window = windows.add(*phase.windows.get_unchecked(pixel) as usize);
+                }
+                let mut sums = zeros::<S, ROWS, VECTORS>();
+                let mut b = weights;
+                for tap in &phase.taps {
+                    let mut at = rows;
+                    for row in &mut at {
+                        *row = row.add(tap.offset);
+                    }
+                    accumulate::<S, E, ROWS, VECTORS>(&mut sums, &at, 1, tap.words, b);
+                    b = b.add(tap.words * VECTORS * S::LANES);
+                }
+                let places = phase.places.get_unchecked(first..first + count);
+                self.finish::<S, ROWS, VECTORS>(&sums, panel, places, first == 0);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<S: Simd, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        sums: &Sums<S, ROWS, VECTORS>,
+        panel: &Panel,
+        places: &[u32],
+        is_first: bool,
+    ) {
+        // SAFETY: the places lie within the target; `parts`, `bias` and `residual` have the target's channels.
+        unsafe {
+            for vector in 0..VECTORS {
+                let channel = panel.channel + vector * S::LANES;
+                let lanes = S::LANES.min(panel.channels - vector * S::LANES);
+                if let Finish::Measure { parts } = self.finish {
+                    measure::<S, ROWS, VECTORS>(sums, vector, places.len(), (parts, self.plan.channels), (channel, lanes), is_first);
+                }
+                for (row, &place) in places.iter().enumerate() {
+                    let at = self.target.add(place as usize * self.spacing + channel);
+                    let mut value = sums[row][vector];
+                    match self.finish {
+                        Finish::Store | Finish::Measure { .. } => {}
+                        Finish::Add => value = S::add(value, load::<S, E>(at, lanes)),
+                        Finish::Activate { bias, residual, relu } => {
+                            value = S::add(value, load::<S, f32>(bias.add(channel), lanes));
+                            if let Some(residual) = residual {
+                                let image = self.group * self.plan.group * self.plan.out_pixels;
+                                let from = residual.add((image + place as usize) * self.plan.channels + channel);
+                                value = S::add(value, load::<S, E>(from, lanes));
+                            }
+                            if relu {
+                                value = S::relu(value);
+                            }
+                        }
+                    }
+                    store::<S, E>(at, value, lanes);
+                }
+            }
+        }
+    }
+}
+
+/// Adds one vector of a tile to the group's pivot, sum and sum of squares `[3, channel]`. The pivot is the group's first
+/// value: sums of differences from a value of the same size lose no digits to a large mean.
+#[inline(always)]
+unsafe fn measure<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    sums: &Sums<S, ROWS, VECTORS>,
+    vector: usize,
+    count: usize,
+    (parts, channels): (*mut f32, usize),
+    (channel, lanes): (usize, usize),
+    is_first: bool,
+) {
+    // SAFETY: `parts` holds three rows of `channels` values, and `channel + lanes <= channels`.
+    unsafe {
+        let at = |row: usize| parts.add(row * channels + channel);
+        if is_first {
+            store::<S, f32>(at(0), sums[0][vector], lanes);
+        }
+        let pivot = load::<S, f32>(at(0), lanes);
+        let (mut sum, mut square) = (load::<S, f32>(at(1), lanes), load::<S, f32>(at(2), lanes));
+        for row in 0..ROWS {
+            if row < count {
+                let difference = S::sub(sums[row][vector], pivot);
+                sum = S::add(sum, difference);
+                square = S::fma(difference, difference, square);
+            }
+        }
+        store::<S, f32>(at(1), sum, lanes);
+        store::<S, f32>(at(2), square, lanes);
+    }
+}
+
+/// Copies one image with zeros around it.
+#[inline(always)]
+unsafe fn copy_padded<E: Element>(source: &crate::plan::Source, from: *const E, spacing: usize, to: *mut E) {
+    let [height, width] = source.size;
+    let [padded_height, padded_width] = source.padded;
+    let [above, left] = source.before;
+    let channels = source.padded_channels;
+    let row_values = padded_width * channels;
+    for y in 0..padded_height {
+        // SAFETY: `to` holds `padded_height` rows, and `from` the image.
+        unsafe {
+            let row = to.add(y * row_values);
+            if y < above || y >= above + height {
+                row.write_bytes(0, row_values);
+                continue;
+            }
+            let from = from.add((y - above) * width * spacing);
+            row.write_bytes(0, left * channels);
+            row.add((left + width) * channels).write_bytes(0, (padded_width - left - width) * channels);
+            let inner = row.add(left * channels);
+            if channels == spacing && channels == source.channels {
+                std::ptr::copy_nonoverlapping(from, inner, width * channels);
+                continue;
+            }
+            for x in 0..width {
+                let pixel = inner.add(x * channels);
+                std::ptr::copy_nonoverlapping(from.add(x * spacing), pixel, source.channels);
+                pixel.add(source.channels).write_bytes(0, channels - source.channels);
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The two kinds of numbers that activations and weights are kept in.
+
+use half::bf16;
+
+use crate::simd::Simd;
+
+/// A number that kernels compute with: f32 or bf16. Sums are always f32.
+///
+/// Matrix products see both as 32-bit words: one f32, or two consecutive bf16.
+pub trait Element: sealed::Sealed + Copy + Default + Send + Sync + 'static {
+    /// Elements in a 32-bit word.
+    const PER_WORD: usize;
+
+    /// The value as f32.
+    fn widen(self) -> f32;
+
+    /// The nearest value of this kind, ties to even.
+    fn narrow(value: f32) -> Self;
+}
+
+
+
+mod sealed {
+    use crate::simd::Simd;
+
+    /// What kernels need of an element; it keeps the trait to the two kinds.
+    #[allow(private_bounds, private_interfaces, reason = "no other crate can name or call it")]
+    #[doc(hidden)]
+    pub trait Sealed: Sized {
+        #[doc(hidden)]
+        unsafe fn load<S: Simd>(from: *const Self) -> S::V;
+        #[doc(hidden)]
+        unsafe fn store<S: Simd>(to: *mut Self, value: S::V);
+        #[doc(hidden)]
+        unsafe fn dot<S: Simd>(sum: S::V, a: S::V, b: S::V) -> S::V;
+    }
+}
+
+impl Element for f32 {
+    const PER_WORD: usize = 1;
+
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        self
+    }
+    #[inline(always)]
+    fn narrow(value: f32) -> Self {
+        value
+    }
+}
+
+impl Element for bf16 {
+    const PER_WORD: usize = 2;
+
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        self.to_f32()
+    }
+    #[inline(always)]
+    fn narrow(value: f32) -> Self {
+        bf16::from_f32(value)
+    }
+}
+
+#[allow(private_bounds, private_interfaces, reason = "no other crate can name or call it")]
+impl sealed::Sealed for f32 {
+    #[inline(always)]
+    unsafe fn load<S: Simd>(from: *const f32) -> S::V {
+        // SAFETY: as the caller promises.
+        unsafe { S::load(from) }
+    }
+    #[inline(always)]
+    unsafe fn store<S: Simd>(to: *mut f32, value: S::V) {
+        // SAFETY: as the caller promises.
+        unsafe { S::store(to, value) }
+    }
+    #[inline(always)]
+    unsafe fn dot<S: Simd>(sum: S::V, a: S::V, b: S::V) -> S::V {
+        // SAFETY: as the caller promises.
+        unsafe { S::fma(a, b, sum) }
+    }
+}
+
+#[allow(private_bounds, private_interfaces, reason = "no other crate can name or call it")]
+impl sealed::Sealed for bf16 {
+    #[inline(always)]
+    unsafe fn load<S: Simd>(from: *const bf16) -> S::V {
+        // SAFETY: as the caller promises; a bf16 is its 16 bits.
+        unsafe { S::load_bf16(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store<S: Simd>(to: *mut bf16, value: S::V) {
+        // SAFETY: as the caller promises; a bf16 is its 16 bits.
+        unsafe { S::store_bf16(to.cast(), value) }
+    }
+    #[inline(always)]
+    unsafe fn dot<S: Simd>(sum: S::V, a: S::V, b: S::V) -> S::V {
+        // SAFETY: as the caller promises.
+        unsafe { S::dot_bf16(sum, a, b) }
+    }
+}
+
+/// Reads a whole vector, or the first `lanes` of one.
+///
+/// # Safety
+/// `from` is valid for `lanes <= LANES` values, and the processor has the features of `S`.
+#[inline(always)]
+pub(crate) unsafe fn load<S: Simd, E: Element>(from: *const E, lanes: usize) -> S::V {
+    // SAFETY: the caller's promise.
+    unsafe { if lanes == S::LANES { E::load::<S>(from) } else { load_part::<S, E>(from, lanes) } }
+}
+
+/// Writes a whole vector, or the first `lanes` of one.
+///
+/// # Safety
+/// `to` is valid for `lanes <= LANES` values, and the processor has the features of `S`.
+#[inline(always)]
+pub(crate) unsafe fn store<S: Simd, E: Element>(to: *mut E, value: S::V, lanes: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { if lanes == S::LANES { E::store::<S>(to, value) } else { store_part::<S, E>(to, value, lanes) } }
+}
+
+/// Reads `count <= LANES` elements; the other lanes are 0.
+///
+/// # Safety
+/// `from` is valid for `count` elements, and the processor has the features of `S`.
+#[inline(always)]
+unsafe fn load_part<S: Simd, E: Element>(from: *const E, count: usize) -> S::V {
+    let mut whole = [E::default(); 16];
+    // SAFETY: the caller's promise; `whole` holds the lanes of the widest vector.
+    unsafe {
+        std::ptr::copy_nonoverlapping(from, whole.as_mut_ptr(), count);
+        E::load::<S>(whole.as_ptr())
+    }
+}
+
+/// Writes the first `count <= LANES` elements.
+///
+/// # Safety
+/// `to` is valid for `count` elements, and the processor has the features of `S`.
+#[inline(always)]
+unsafe fn store_part<S: Simd, E: Element>(to: *mut E, value: S::V, count: usize) {
+    let mut whole = [E::default(); 16];
+    // SAFETY: the caller's promise; `whole` holds the lanes of the widest vector.
+    unsafe {
+        E::store::<S>(whole.as_mut_ptr(), value);
+        std::ptr::copy_nonoverlapping(whole.as_ptr(), to, count);
+    }
+}

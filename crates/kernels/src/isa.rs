@@ -1,0 +1,141 @@
+//! Which instructions the kernels use: found at run time, or forced for tests.
+//!
+//! In: the processor, and `SCIURUS_CPU`. Out: an [`Isa`], which every kernel takes.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use crate::simd::{Job, Portable};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512, Avx512Bf16};
+
+/// A set of instructions that kernels are compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Isa {
+    /// AVX-512 with the bf16 dot product (Zen 4, Sapphire Rapids and later).
+    Avx512Bf16,
+    /// AVX-512; bf16 is widened to f32 before it is multiplied.
+    Avx512,
+    /// AVX2 and FMA.
+    Avx2,
+    /// Whatever the compiler makes of plain Rust: SSE2 on x86-64, NEON on 64-bit ARM.
+    Portable,
+}
+
+impl Isa {
+    /// Every set, the most capable first.
+    pub const ALL: [Isa; 4] = [Isa::Avx512Bf16, Isa::Avx512, Isa::Avx2, Isa::Portable];
+
+    /// The set in use: the one that `SCIURUS_CPU` names if the processor has it, else the most capable one.
+    ///
+    /// The choice is made once in a process.
+    pub fn current() -> Self {
+        static CURRENT: OnceLock<Isa> = OnceLock::new();
+        *CURRENT.get_or_init(|| Self::chosen(std::env::var("SCIURUS_CPU").ok().as_deref()))
+    }
+
+    /// The set called `name` if this processor has it, else the most capable one.
+    fn chosen(name: Option<&str>) -> Self {
+        let forced = Self::ALL.into_iter().find(|isa| Some(isa.name()) == name && isa.is_available());
+        forced.unwrap_or_else(Self::best)
+    }
+
+    /// The most capable set that this processor has.
+    pub fn best() -> Self {
+        Self::ALL.into_iter().find(|isa| isa.is_available()).unwrap_or(Isa::Portable)
+    }
+
+    /// The name that `SCIURUS_CPU` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Avx512Bf16 => "avx512bf16",
+            Isa::Avx512 => "avx512",
+            Isa::Avx2 => "avx2",
+            Isa::Portable => "portable",
+        }
+    }
+
+    /// Whether this processor can run it.
+    pub fn is_available(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16 => Isa::Avx512.is_available() && is_x86_feature_detected!("avx512bf16"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => {
+                Isa::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(not(target_arch = "x86_64"))]
+            Isa::Avx512Bf16 | Isa::Avx512 | Isa::Avx2 => false,
+            Isa::Portable => true,
+        }
+    }
+
+    /// Whether it multiplies bf16 faster than f32.
+    pub fn has_fast_bf16(self) -> bool {
+        self == Isa::Avx512Bf16
+    }
+
+    /// Floats in a vector.
+    pub(crate) fn lanes(self) -> usize {
+        match self {
+            Isa::Avx512Bf16 | Isa::Avx512 => 16,
+            Isa::Avx2 => 8,
+            Isa::Portable => 4,
+        }
+    }
+
+    /// Vectors in a full panel of weights.
+    pub(crate) fn panel_vectors(self) -> usize {
+        match self {
+            Isa::Avx512Bf16 | Isa::Avx512 => 4,
+            Isa::Avx2 | Isa::Portable => 2,
+        }
+    }
+
+    /// Runs a kernel compiled for this set.
+    ///
+    /// # Panics
+    /// When the processor does not have the set.
+    #[inline]
+    pub(crate) fn run<J: Job>(self, job: J) -> J::Output {
+        assert!(self.is_available(), "this processor has no {self}");
+        match self {
+            // SAFETY (all arms): the processor has the features, which was asked just above.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16 => unsafe { Avx512Bf16::call(job) },
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { Avx512::call(job) },
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { Avx2::call(job) },
+            // SAFETY: plain Rust runs on every processor.
+            _ => unsafe { job.run::<Portable>() },
+        }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_forced_by_name_and_only_where_the_processor_has_it() {
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            assert_eq!(Isa::chosen(Some(isa.name())), isa);
+        }
+        assert_eq!(Isa::chosen(None), Isa::best());
+        assert_eq!(Isa::chosen(Some("abacus")), Isa::best());
+    }
+}

@@ -1,0 +1,33 @@
+//! CPU kernels for training and running convolutional networks.
+mod adam;
+mod arena;
+mod conv;
+mod element;
+mod images;
+mod isa;
+mod moments;
+mod norm;
+mod pack;
+mod plan;
+mod pointer;
+mod pool;
+mod scratch;
+mod shape;
+mod simd;
+mod tile;
+mod view;
+mod weight_gradient;
+
+pub use adam::{AdamStep, adam_step};
+pub use arena::{Buffer, Plain, trim};
+pub use conv::{Activation, Existing, conv_forward, conv_forward_activated, conv_forward_moments, conv_input_gradient};
+pub use element::Element;
+pub use images::prepare_images;
+pub use isa::Isa;
+pub use moments::Moments;
+pub use norm::{GradientSums, NormGradient, gradient_sums, norm_gradient, normalize, relu_gradient};
+pub use pack::PackedWeights;
+pub use pool::{NormRelu, PoolShape, concat_pool, concat_pool_gradient, max_pool, max_pool_gradient};
+pub use shape::ConvShape;
+pub use view::{View, ViewMut};
+pub use weight_gradient::conv_weight_gradient;

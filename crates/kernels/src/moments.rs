@@ -1,0 +1,34 @@
+//! Mean and variance of channels, put together from parts.
+
+/// Mean and biased variance of each channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moments {
+    /// Means `[channel]`.
+    pub mean: Vec<f32>,
+    /// Mean squared differences from the mean `[channel]`.
+    pub variance: Vec<f32>,
+}
+
+impl Moments {
+    /// Combines parts `[part, 3, channel]` (pivot, sum and sum of squares of differences from it) of `counts` values
+    /// each, in order and in f64 (Chan, Golub & LeVeque 1979).
+    pub(crate) fn combined(parts: &[f32], channels: usize, counts: impl Iterator<Item = usize> + Clone) -> Self {
+        let mut moments = Self { mean: Vec::with_capacity(channels), variance: Vec::with_capacity(channels) };
+        for channel in 0..channels {
+            let (mut total, mut mean, mut squares) = (0.0_f64, 0.0_f64, 0.0_f64);
+            for (part, count) in parts.chunks_exact(3 * channels).zip(counts.clone()) {
+                let [pivot, sum, square] = [0, 1, 2].map(|row| f64::from(part[row * channels + channel]));
+                let count = count as f64;
+                let part_mean = pivot + sum / count;
+                let part_squares = (square - sum * sum / count).max(0.0) + (square - square);
+                let distance = part_mean - mean;
+                squares += part_squares + distance * distance * total * count / (total + count);
+                total += count;
+                mean += distance * count / total;
+            }
+            moments.mean.push(mean as f32);
+            moments.variance.push((squares / total) as f32);
+        }
+        moments
+    }
+}

@@ -1,0 +1,320 @@
+//! What lies between convolutions: batch norm, shortcut and ReLU in one pass, and their gradients in two.
+//!
+//! All work on pixels with `channels` values each, side by side. Pixels are dealt out in chunks whose size depends on
+//! the shape alone, and sums are added up in the order of the chunks, in f64.
+
+use rayon::prelude::*;
+
+use crate::element::{Element, load, store};
+use crate::isa::Isa;
+use crate::pointer::SharedMut;
+use crate::simd::{Job, Simd};
+
+/// Values of a chunk.
+const CHUNK: usize = 64 * 1024;
+/// Vectors of channels whose sums are kept in registers.
+const TOGETHER: usize = 4;
+
+fn chunk_pixels(channels: usize) -> usize {
+    (CHUNK / channels).max(1)
+}
+
+/// `output = input * scale + shift`, plus a shortcut, then ReLU, each channel with its own scale and shift.
+///
+/// # Panics
+/// When lengths do not fit.
+pub fn normalize<E: Element>(
+    isa: Isa,
+    input: &[E],
+    [scale, shift]: [&[f32]; 2],
+    (residual, relu): (Option<&[E]>, bool),
+    output: &mut [E],
+) {
+    let channels = scale.len();
+    assert_eq!(shift.len(), channels, "one shift per channel");
+    assert!(input.len() == output.len() && input.len().is_multiple_of(channels), "whole pixels of one shape");
+    assert!(residual.is_none_or(|residual| residual.len() == input.len()), "a shortcut of the same shape");
+    let len = chunk_pixels(channels) * channels;
+    output.par_chunks_mut(len).enumerate().for_each(|(chunk, output)| {
+        let at = chunk * len..chunk * len + output.len();
+        let residual = residual.map(|residual| &residual[at.clone()]);
+        isa.run(Normalize { input: &input[at], scale, shift, residual, relu, output });
+    });
+}
+
+struct Normalize<'a, E> {
+    input: &'a [E],
+    scale: &'a [f32],
+    shift: &'a [f32],
+    residual: Option<&'a [E]>,
+    relu: bool,
+    output: &'a mut [E],
+}
+
+impl<E: Element> Job for Normalize<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let channels = self.scale.len();
+        let whole = channels - channels % S::LANES;
+        for pixel in (0..self.input.len()).step_by(channels) {
+            // SAFETY: the slices have one length, whole pixels of `channels` values.
+            unsafe {
+                for channel in (0..whole).step_by(S::LANES) {
+                    self.vector::<S>(pixel, channel, S::LANES);
+                }
+                if whole < channels {
+                    self.vector::<S>(pixel, whole, channels - whole);
+                }
+            }
+        }
+    }
+}
+
+impl<E: Element> Normalize<'_, E> {
+    #[inline(always)]
+    unsafe fn vector<S: Simd>(&self, pixel: usize, channel: usize, lanes: usize) {
+        let at = pixel + channel;
+        // SAFETY: `at + lanes` lies within the slices.
+        unsafe {
+            let scale = load::<S, f32>(self.scale.as_ptr().add(channel), lanes);
+            let shift = load::<S, f32>(self.shift.as_ptr().add(channel), lanes);
+            let mut value = S::fma(load::<S, E>(self.input.as_ptr().add(at), lanes), scale, shift);
+            if let Some(residual) = self.residual {
+                value = S::add(value, load::<S, E>(residual.as_ptr().add(at), lanes));
+            }
+            if self.relu {
+                value = S::relu(value);
+            }
+            store::<S, E>(self.output.as_ptr().cast_mut().add(at), value, lanes);
+        }
+    }
+}
+
+/// Sums over all pixels that the gradients of a norm layer, or of a bias, are made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GradientSums {
+    /// Sum of the gradient `[channel]`.
+    pub gradient: Vec<f64>,
+    /// Sum of gradient × (input − mean) `[channel]`; zeros where no input was given.
+    pub centred: Vec<f64>,
+}
+
+/// Sums the gradient of an output over its pixels. Where `output` is given, ReLU made it, and the gradient counts only
+/// where the output is above 0.
+///
+/// # Panics
+/// When lengths do not fit.
+pub fn gradient_sums<E: Element>(
+    isa: Isa,
+    channels: usize,
+    gradient: &[E],
+    output: Option<&[E]>,
+    input: Option<(&[E], &[f32])>,
+) -> GradientSums {
+    assert!(gradient.len().is_multiple_of(channels), "whole pixels");
+    assert!(output.is_none_or(|output| output.len() == gradient.len()), "an output of the gradient's shape");
+    assert!(input.is_none_or(|(input, mean)| input.len() == gradient.len() && mean.len() == channels), "an input of the gradient's shape");
+    let len = chunk_pixels(channels) * channels;
+    let mut parts = vec![0.0_f32; gradient.len().div_ceil(len) * 2 * channels];
+    parts.par_chunks_mut(2 * channels).enumerate().for_each(|(chunk, sums)| {
+        let at = chunk * len..gradient.len().min((chunk + 1) * len);
+        let output = output.map(|output| &output[at.clone()]);
+        let input = input.map(|(input, mean)| (&input[at.clone()], mean));
+        isa.run(Sum { channels, gradient: &gradient[at], output, input, sums });
+    });
+    let total = |row: usize| {
+        (0..channels)
+            .map(|channel| parts.chunks_exact(2 * channels).map(|part| f64::from(part[row * channels + channel])).sum())
+            .collect()
+    };
+    GradientSums { gradient: total(0), centred: total(1) }
+}
+
+struct Sum<'a, E> {
+    channels: usize,
+    gradient: &'a [E],
+    output: Option<&'a [E]>,
+    input: Option<(&'a [E], &'a [f32])>,
+    sums: &'a mut [f32],
+}
+
+impl<E: Element> Job for Sum<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let block = S::LANES * TOGETHER;
+        let whole = self.channels - self.channels % block;
+        // SAFETY: the slices have one length, whole pixels of `channels` values; `sums` has two rows of them.
+        unsafe {
+            for channel in (0..whole).step_by(block) {
+                self.block::<S, TOGETHER>(channel, S::LANES);
+            }
+            for channel in (whole..self.channels).step_by(S::LANES) {
+                self.block::<S, 1>(channel, S::LANES.min(self.channels - channel));
+            }
+        }
+    }
+}
+
+impl<E: Element> Sum<'_, E> {
+    #[inline(always)]
+    unsafe fn block<S: Simd, const VECTORS: usize>(&self, channel: usize, lanes: usize) {
+        // SAFETY: the block's channels lie within every pixel.
+        unsafe {
+            let mut totals = [S::splat(0.0); VECTORS];
+            let mut centred = [S::splat(0.0); VECTORS];
+            for pixel in (0..self.gradient.len()).step_by(self.channels) {
+                for vector in 0..VECTORS {
+                    let within = channel + vector * S::LANES;
+                    let at = pixel + within;
+                    let mut gradient = load::<S, E>(self.gradient.as_ptr().add(at), lanes);
+                    if let Some(output) = self.output {
+                        gradient = S::where_positive(load::<S, E>(output.as_ptr().add(at), lanes), gradient);
+                    }
+                    totals[vector] = S::add(totals[vector], gradient);
+                    if let Some((input, mean)) = self.input {
+                        let mean = load::<S, f32>(mean.as_ptr().add(within), lanes);
+                        let difference = S::sub(load::<S, E>(input.as_ptr().add(at), lanes), mean);
+                        centred[vector] = S::fma(gradient, difference, centred[vector]);
+                    }
+                }
+            }
+            let sums = self.sums.as_ptr().cast_mut();
+            for vector in 0..VECTORS {
+                let at = channel + vector * S::LANES;
+                store::<S, f32>(sums.add(at), totals[vector], lanes);
+                store::<S, f32>(sums.add(self.channels + at), centred[vector], lanes);
+            }
+        }
+    }
+}
+
+/// The gradient of a norm layer's input: `gradient * by_gradient + input * by_input + constant`, each `[channel]`.
+///
+/// From Ioffe & Szegedy 2015, with `n` pixels, `s = 1 / sqrt(variance + epsilon)` and the [`GradientSums`]:
+/// `by_gradient = weight s`, `by_input = - weight s³ centred / n`, `constant = - weight s gradient / n - mean by_input`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NormGradient {
+    /// Factor of the output's gradient.
+    pub by_gradient: Vec<f32>,
+    /// Factor of the layer's input.
+    pub by_input: Vec<f32>,
+    /// What is added.
+    pub constant: Vec<f32>,
+}
+
+/// Turns the gradient of `relu(norm(input) + shortcut)` into that of `input`.
+///
+/// Where `output` is given, ReLU made it. With `into` the result goes there, and `gradient` keeps what passed the ReLU,
+/// which is the shortcut's gradient; without it, the result replaces `gradient`.
+///
+/// # Panics
+/// When lengths do not fit.
+pub fn norm_gradient<E: Element>(
+    isa: Isa,
+    factors: &NormGradient,
+    input: &[E],
+    output: Option<&[E]>,
+    gradient: &mut [E],
+    into: Option<&mut [E]>,
+) {
+    let channels = factors.by_gradient.len();
+    assert!(factors.by_input.len() == channels && factors.constant.len() == channels, "factors of one length");
+    assert!(gradient.len() == input.len() && input.len().is_multiple_of(channels), "whole pixels of one shape");
+    assert!(output.is_none_or(|output| output.len() == input.len()), "an output of the input's shape");
+    assert!(into.as_ref().is_none_or(|into| into.len() == input.len()), "a result of the input's shape");
+    let len = chunk_pixels(channels) * channels;
+    let into = into.map(SharedMut::new);
+    gradient.par_chunks_mut(len).enumerate().for_each(|(chunk, gradient)| {
+        let at = chunk * len..chunk * len + gradient.len();
+        // SAFETY: every chunk has its own part.
+        let into = into.as_ref().map(|into| unsafe { into.part(at.start, at.len()) });
+        let output = output.map(|output| &output[at.clone()]);
+        isa.run(Apply { factors, input: &input[at], output, gradient, into });
+    });
+}
+
+struct Apply<'a, E> {
+    factors: &'a NormGradient,
+    input: &'a [E],
+    output: Option<&'a [E]>,
+    gradient: &'a mut [E],
+    into: Option<&'a mut [E]>,
+}
+
+impl<E: Element> Job for Apply<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(mut self) {
+        let channels = self.factors.by_gradient.len();
+        for pixel in (0..self.input.len()).step_by(channels) {
+            for channel in (0..channels).step_by(S::LANES) {
+                // SAFETY: the slices have one length, whole pixels of `channels` values.
+                unsafe { self.vector::<S>(pixel + channel, channel, S::LANES.min(channels - channel)) };
+            }
+        }
+    }
+}
+
+impl<E: Element> Apply<'_, E> {
+    #[inline(always)]
+    unsafe fn vector<S: Simd>(&mut self, at: usize, channel: usize, lanes: usize) {
+        let NormGradient { by_gradient, by_input, constant } = self.factors;
+        // SAFETY: `at + lanes` lies within the slices.
+        unsafe {
+            let here = self.gradient.as_mut_ptr().add(at);
+            let mut gradient = load::<S, E>(here, lanes);
+            if let Some(output) = self.output {
+                gradient = S::where_positive(load::<S, E>(output.as_ptr().add(at), lanes), gradient);
+            }
+            let input = load::<S, E>(self.input.as_ptr().add(at), lanes);
+            let constant = load::<S, f32>(constant.as_ptr().add(channel), lanes);
+            let by_input = S::fma(input, load::<S, f32>(by_input.as_ptr().add(channel), lanes), constant);
+            let result = S::fma(gradient, load::<S, f32>(by_gradient.as_ptr().add(channel), lanes), by_input);
+            match &mut self.into {
+                Some(into) => {
+                    store::<S, E>(here, gradient, lanes);
+                    store::<S, E>(into.as_mut_ptr().add(at), result, lanes);
+                }
+                None => store::<S, E>(here, result, lanes),
+            }
+        }
+    }
+}
+
+/// Sets a gradient to 0 where ReLU's `output` is not above 0.
+///
+/// # Panics
+/// When lengths do not fit.
+pub fn relu_gradient<E: Element>(isa: Isa, output: &[E], gradient: &mut [E]) {
+    assert_eq!(output.len(), gradient.len(), "an output of the gradient's shape");
+    gradient.par_chunks_mut(CHUNK).zip(output.par_chunks(CHUNK)).for_each(|(gradient, output)| {
+        isa.run(Mask { output, gradient });
+    });
+}
+
+struct Mask<'a, E> {
+    output: &'a [E],
+    gradient: &'a mut [E],
+}
+
+impl<E: Element> Job for Mask<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        for at in (0..self.output.len()).step_by(S::LANES) {
+            let lanes = S::LANES.min(self.output.len() - at);
+            // SAFETY: `at + lanes` lies within both slices.
+            unsafe {
+                let here = self.gradient.as_mut_ptr().add(at);
+                let output = load::<S, E>(self.output.as_ptr().add(at), lanes);
+                store::<S, E>(here, S::where_positive(output, load::<S, E>(here, lanes)), lanes);
+            }
+        }
+    }
+}

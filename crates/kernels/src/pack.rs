@@ -1,0 +1,179 @@
+//! Weights laid out for the tiles: panels of a few vectors of output channels, word after word.
+//!
+//! In: weights `[out, in, height, width]` in f32, as PyTorch keeps them. Out: [`PackedWeights`].
+
+use std::marker::PhantomData;
+
+use rayon::prelude::*;
+
+use crate::element::Element;
+use crate::isa::Isa;
+use crate::plan::{Plan, Tap};
+use crate::shape::ConvShape;
+
+/// Weights of a convolution, packed for one instruction set and one of its passes.
+#[derive(Debug)]
+pub struct PackedWeights<E> {
+    pub(crate) isa: Isa,
+    pub(crate) phases: Vec<PackedPhase>,
+    element: PhantomData<E>,
+}
+
+/// The panels of one phase, one after the other.
+#[derive(Debug)]
+pub(crate) struct PackedPhase {
+    words: Vec<u32>,
+    pub(crate) panels: Vec<Panel>,
+}
+
+/// Some output channels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Panel {
+    offset: usize,
+    /// First channel.
+    pub(crate) channel: usize,
+    /// Channels that exist; the rest of the last vector is zero.
+    pub(crate) channels: usize,
+    pub(crate) vectors: usize,
+}
+
+impl PackedPhase {
+    /// Whether it holds `words` steps for `channels` output channels.
+    pub(crate) fn fits(&self, words: usize, channels: usize, lanes: usize) -> bool {
+        let vectors: usize = self.panels.iter().map(|panel| panel.vectors).sum();
+        let present: usize = self.panels.iter().map(|panel| panel.channels).sum();
+        present == channels && self.words.len() == words * vectors * lanes
+    }
+
+    /// The panel's words, tap after tap.
+    pub(crate) fn panel(&self, panel: &Panel) -> &[u32] {
+        &self.words[panel.offset..]
+    }
+}
+
+/// Which of a convolution's passes weights are packed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pass {
+    Forward,
+    InputGradient,
+}
+
+impl<E: Element> PackedWeights<E> {
+    /// Packs weights `[out, in, height, width]` for [`conv_forward`](crate::conv_forward).
+    ///
+    /// `scale` multiplies each output channel, which folds a norm layer in.
+    ///
+    /// # Panics
+    /// When the slices do not have the shape's lengths.
+    pub fn forward(isa: Isa, shape: &ConvShape, weights: &[f32], scale: Option<&[f32]>) -> Self {
+        assert!(scale.is_none_or(|scale| scale.len() == shape.channels[1]), "one scale per output channel");
+        let plan = Plan::forward::<E>(shape, shape.channels[0]);
+        Self::new(isa, shape, weights, &plan, Pass::Forward, scale)
+    }
+
+    /// Packs weights `[out, in, height, width]` for [`conv_input_gradient`](crate::conv_input_gradient).
+    ///
+    /// # Panics
+    /// When `weights` does not have the shape's length.
+    pub fn input_gradient(isa: Isa, shape: &ConvShape, weights: &[f32]) -> Self {
+        let plan = Plan::input_gradient::<E>(shape, shape.channels[1]);
+        Self::new(isa, shape, weights, &plan, Pass::InputGradient, None)
+    }
+
+    fn new(
+        isa: Isa,
+        shape: &ConvShape,
+        weights: &[f32],
+        plan: &Plan,
+        pass: Pass,
+        scale: Option<&[f32]>,
+    ) -> Self {
+        assert_eq!(weights.len(), shape.weights_len(), "weights of {shape:?}");
+        let reader = Reader { shape, weights, pass, scale };
+        let channels = plan.source.padded_channels;
+        let phases = plan.phases.iter().map(|phase| reader.phase::<E>(isa, &phase.taps, phase.words(), channels, plan.channels));
+        Self { isa, phases: phases.collect(), element: PhantomData }
+    }
+}
+
+struct Reader<'a> {
+    shape: &'a ConvShape,
+    weights: &'a [f32],
+    pass: Pass,
+    scale: Option<&'a [f32]>,
+}
+
+impl Reader<'_> {
+    fn phase<E: Element>(&self, isa: Isa, taps: &[Tap], words: usize, spacing: usize, channels: usize) -> PackedPhase {
+        let panels = panels(isa, words, channels);
+        let total = panels.last().map_or(0, |panel| panel.offset + words * panel.vectors * isa.lanes());
+        let mut packed = vec![0_u32; total];
+        let mut rest = &mut packed[..];
+        let mut pieces = Vec::new();
+        for panel in &panels {
+            let (piece, after) = rest.split_at_mut(words * panel.vectors * isa.lanes());
+            pieces.push((panel, piece));
+            rest = after;
+        }
+        pieces.into_par_iter().for_each(|(panel, piece)| self.fill::<E>(taps, spacing, panel, piece, isa.lanes()));
+        PackedPhase { words: packed, panels }
+    }
+
+    /// Writes one panel: for each tap, each of its words, each channel of the panel.
+    fn fill<E: Element>(&self, taps: &[Tap], spacing: usize, panel: &Panel, piece: &mut [u32], lanes: usize) {
+        let width = panel.vectors * lanes;
+        let [channels_in, channels_out] = self.shape.channels;
+        let [kernel_height, kernel_width] = self.shape.kernel;
+        let area = kernel_height * kernel_width;
+        let depth = if self.pass == Pass::Forward { channels_in } else { channels_out };
+        // Distance of the result's channels and of the source's channels in the weights.
+        let (result_step, source_step) = match self.pass {
+            Pass::Forward => (channels_in * area, area),
+            Pass::InputGradient => (area, channels_in * area),
+        };
+        let mut at = 0;
+        for tap in taps {
+            for word in 0..tap.words {
+                for half in 0..E::PER_WORD {
+                    let value = word * E::PER_WORD + half;
+                    let (pixel, channel) = (value / spacing, value % spacing);
+                    if pixel >= tap.columns.len() || channel >= depth {
+                        continue;
+                    }
+                    let first = tap.row * kernel_width + tap.columns[pixel] + channel * source_step + panel.channel * result_step;
+                    for lane in 0..panel.channels {
+                        let weight = self.weights[first + lane * result_step];
+                        let scale = self.scale.map_or(1.0, |scale| scale[panel.channel + lane]);
+                        piece[at + lane] |= bits::<E>(weight * scale) << (16 * half);
+                    }
+                }
+                at += width;
+            }
+        }
+    }
+}
+
+/// The bits of a value as an [`Element`], in the low end of a word.
+fn bits<E: Element>(value: f32) -> u32 {
+    if E::PER_WORD == 1 { value.to_bits() } else { u32::from(half::bf16::from_f32(value).to_bits()) }
+}
+
+/// Words of a panel that should stay in a core's second-level cache beside the picture.
+const PANEL_WORDS: usize = 160 * 1024;
+
+/// Splits channels into panels. Long ones are narrower, so that they stay in the cache.
+fn panels(isa: Isa, words: usize, channels: usize) -> Vec<Panel> {
+    let lanes = isa.lanes();
+    let full = isa.panel_vectors();
+    let most = if full == 4 && words * full * lanes > PANEL_WORDS { 2 } else { full };
+    let mut panels = Vec::new();
+    let (mut channel, mut offset) = (0, 0);
+    while channel < channels {
+        let present = (channels - channel).min(most * lanes);
+        let vectors = present.div_ceil(lanes);
+        panels.push(Panel { offset, channel, channels: present, vectors });
+        channel += present;
+        offset += words * vectors * lanes;
+    }
+    panels
+}

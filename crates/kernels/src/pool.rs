@@ -1,0 +1,289 @@
+//! Pooling over `[batch, height, width, channel]`: the maximum of windows, and maximum and mean of whole pictures.
+
+use rayon::prelude::*;
+
+use crate::element::{Element, load, store};
+use crate::isa::Isa;
+use crate::pointer::SharedMut;
+use crate::simd::{Job, Simd};
+
+/// Max pooling with square windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolShape {
+    /// Images.
+    pub batch: usize,
+    /// Height and width (pixels) of the input.
+    pub size: [usize; 2],
+    /// Channels.
+    pub channels: usize,
+    /// Side (pixels) of a window, up to 15.
+    pub kernel: usize,
+    /// Step (pixels) from window to window.
+    pub stride: usize,
+    /// Pixels around the input that never are the maximum, less than the kernel.
+    pub padding: usize,
+    /// Whether a last window may reach beyond the input.
+    pub ceil: bool,
+}
+
+impl PoolShape {
+    /// Height and width (pixels) of the output, as PyTorch counts it: a last window begins inside input or padding.
+    pub fn out_size(&self) -> [usize; 2] {
+        self.size.map(|size| {
+            let span = (size + 2 * self.padding).saturating_sub(self.kernel);
+            let out = if self.ceil { span.div_ceil(self.stride) } else { span / self.stride } + 1;
+            if (out - 1) * self.stride >= size + self.padding { out - 1 } else { out }
+        })
+    }
+
+    /// Values of an input.
+    pub fn input_len(&self) -> usize {
+        self.batch * self.size[0] * self.size[1] * self.channels
+    }
+
+    /// Values of an output.
+    pub fn output_len(&self) -> usize {
+        let [height, width] = self.out_size();
+        self.batch * height * width * self.channels
+    }
+
+    fn check(&self) {
+        assert!((1..=15).contains(&self.kernel) && self.stride > 0 && self.padding < self.kernel, "{self:?}");
+        assert!(self.size.iter().all(|&size| size + 2 * self.padding >= self.kernel), "window larger than input: {self:?}");
+    }
+
+    /// Places along one axis that a window covers: those that are inside the input.
+    fn covered(&self, out: usize, axis: usize) -> std::ops::Range<usize> {
+        let start = out * self.stride;
+        start.saturating_sub(self.padding)..(start + self.kernel).saturating_sub(self.padding).min(self.size[axis])
+    }
+
+    /// The place of a pixel in the window of an output pixel: row × kernel + column.
+    #[inline(always)]
+    fn window(&self, [y, x]: [usize; 2], [out_y, out_x]: [usize; 2]) -> usize {
+        (y + self.padding - out_y * self.stride) * self.kernel + (x + self.padding - out_x * self.stride)
+    }
+}
+
+/// A norm layer with ReLU that is applied to values as they are read: scale and shift `[channel]`.
+pub type NormRelu<'a> = [&'a [f32]; 2];
+
+/// The maximum of each window, and in `places` where in the window it was found (row × kernel + column), the first of
+/// equal ones. With `norm`, the input goes through a norm layer and ReLU on its way.
+///
+/// # Panics
+/// When lengths do not fit.
+pub fn max_pool<E: Element>(
+    isa: Isa,
+    shape: &PoolShape,
+    input: &[E],
+    norm: Option<NormRelu<'_>>,
+    output: &mut [E],
+    places: &mut [u8],
+) {
+    shape.check();
+    assert_eq!(input.len(), shape.input_len(), "input of {shape:?}");
+    assert!(output.len() == shape.output_len() && places.len() == output.len(), "output of {shape:?}");
+    assert!(norm.is_none_or(|norm| norm.iter().all(|values| values.len() == shape.channels)), "one value per channel");
+    let row = shape.out_size()[1] * shape.channels;
+    output.par_chunks_mut(row).zip(places.par_chunks_mut(row)).enumerate().for_each(|(index, (output, places))| {
+        isa.run(MaxRow { shape, input, norm, output, places, index });
+    });
+}
+
+/// One row of output pixels.
+struct MaxRow<'a, E> {
+    shape: &'a PoolShape,
+    input: &'a [E],
+    norm: Option<NormRelu<'a>>,
+    output: &'a mut [E],
+    places: &'a mut [u8],
+    index: usize,
+}
+
+impl<E: Element> Job for MaxRow<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let shape = self.shape;
+        let [out_height, out_width] = shape.out_size();
+        let (image, out_y) = (self.index / out_height, self.index % out_height);
+        let [height, width] = shape.size;
+        let channels = shape.channels;
+        let image = image * height * width * channels;
+        let rows = shape.covered(out_y, 0);
+        for out_x in 0..out_width {
+            let columns = shape.covered(out_x, 1);
+            for channel in (0..channels).step_by(S::LANES) {
+                let lanes = S::LANES.min(channels - channel);
+                // SAFETY: `covered` stays inside the input; output and places hold the row.
+                unsafe {
+                    let norm = self.norm.map(|norm| norm.map(|values| load::<S, f32>(values.as_ptr().add(channel), lanes)));
+                    let mut best = S::splat(f32::NEG_INFINITY);
+                    // Where nothing is greater than that, the window's first pixel inside the input is the maximum.
+                    let mut place = S::splat(shape.window([rows.start, columns.start], [out_y, out_x]) as f32);
+                    for y in rows.clone() {
+                        for x in columns.clone() {
+                            let at = image + (y * width + x) * channels + channel;
+                            let mut value = load::<S, E>(self.input.as_ptr().add(at), lanes);
+                            if let Some([scale, shift]) = norm {
+                                value = S::relu(S::fma(value, scale, shift));
+                            }
+                            let window = S::splat(shape.window([y, x], [out_y, out_x]) as f32);
+                            let next_place = S::where_not_greater(value, best, place, window);
+                            let next_best = S::where_not_greater(value, best, best, value);
+                            // A NaN, which is not even equal to itself, stays the maximum, as in PyTorch.
+                            place = S::where_not_greater(best, best, next_place, place);
+                            best = S::where_not_greater(best, best, next_best, best);
+                        }
+                    }
+                    let at = out_x * channels + channel;
+                    store::<S, E>(self.output.as_ptr().cast_mut().add(at), best, lanes);
+                    let mut narrow = [0.0_f32; 16];
+                    S::store(narrow.as_mut_ptr(), place);
+                    let places = self.places.as_ptr().cast_mut().add(at);
+                    for (lane, &place) in narrow.iter().enumerate().take(lanes) {
+                        places.add(lane).write(place as u8);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The gradient of a max pooling's input: each window's gradient goes where its maximum was found. With `output`, the
+/// input came through ReLU, and windows whose maximum is not above 0 pass nothing on. `input_gradient` is replaced.
+///
+/// # Panics
+/// When lengths do not fit.
+pub fn max_pool_gradient<E: Element>(
+    isa: Isa,
+    shape: &PoolShape,
+    places: &[u8],
+    output: Option<&[E]>,
+    gradient: &[E],
+    input_gradient: &mut [E],
+) {
+    shape.check();
+    assert_eq!(input_gradient.len(), shape.input_len(), "input of {shape:?}");
+    assert!(gradient.len() == shape.output_len() && places.len() == gradient.len(), "output of {shape:?}");
+    assert!(output.is_none_or(|output| output.len() == gradient.len()), "output of {shape:?}");
+    let row = shape.size[1] * shape.channels;
+    input_gradient.par_chunks_mut(row).enumerate().for_each(|(index, to)| {
+        isa.run(ScatterRow { shape, places, output, gradient, to, index });
+    });
+}
+
+/// One row of input pixels, gathered from the windows that cover it.
+struct ScatterRow<'a, E> {
+    shape: &'a PoolShape,
+    places: &'a [u8],
+    output: Option<&'a [E]>,
+    gradient: &'a [E],
+    to: &'a mut [E],
+    index: usize,
+}
+
+impl<E: Element> ScatterRow<'_, E> {
+    /// Windows along one axis that cover a place.
+    fn windows(&self, place: usize, axis: usize) -> std::ops::Range<usize> {
+        let Self { shape, .. } = self;
+        let padded = place + shape.padding;
+        let first = (padded + 1).saturating_sub(shape.kernel).div_ceil(shape.stride);
+        first..(padded / shape.stride + 1).min(shape.out_size()[axis])
+    }
+}
+
+impl<E: Element> Job for ScatterRow<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let shape = self.shape;
+        let [height, width] = shape.size;
+        let [out_height, out_width] = shape.out_size();
+        let channels = shape.channels;
+        let (image, y) = (self.index / height, self.index % height);
+        let rows = self.windows(y, 0);
+        for x in 0..width {
+            let columns = self.windows(x, 1);
+            for channel in (0..channels).step_by(S::LANES) {
+                let lanes = S::LANES.min(channels - channel);
+                // SAFETY: `windows` stays inside the output; `to` holds the row.
+                unsafe {
+                    let mut sum = S::splat(0.0);
+                    for out_y in rows.clone() {
+                        for out_x in columns.clone() {
+                            let window = shape.window([y, x], [out_y, out_x]);
+                            let at = ((image * out_height + out_y) * out_width + out_x) * channels + channel;
+                            let mut gradient = load::<S, E>(self.gradient.as_ptr().add(at), lanes);
+                            if let Some(output) = self.output {
+                                gradient = S::where_positive(load::<S, E>(output.as_ptr().add(at), lanes), gradient);
+                            }
+                            let chosen = S::where_bytes_are(self.places.as_ptr().add(at), window as u8, lanes, gradient);
+                            sum = S::add(sum, chosen);
+                        }
+                    }
+                    store::<S, E>(self.to.as_ptr().cast_mut().add(x * channels + channel), sum, lanes);
+                }
+            }
+        }
+    }
+}
+
+/// Maximum and mean of each channel over the picture: `[batch, pixels, channels]` to `[batch, 2 * channels]`, the maxima
+/// first (fastai's `AdaptiveConcatPool2d`). Returns the pixel of each maximum `[batch, channels]`.
+///
+/// # Panics
+/// When lengths do not fit.
+pub fn concat_pool<E: Element>(input: &[E], [batch, pixels, channels]: [usize; 3], output: &mut [f32]) -> Vec<u32> {
+    assert_eq!(input.len(), batch * pixels * channels, "input of {batch} x {pixels} x {channels}");
+    assert_eq!(output.len(), batch * 2 * channels, "output of {batch} x {channels}");
+    let mut places = vec![0_u32; batch * channels];
+    let images = input.par_chunks_exact(pixels * channels);
+    let results = output.par_chunks_exact_mut(2 * channels).zip(places.par_chunks_exact_mut(channels));
+    images.zip(results).for_each(|(image, (output, places))| {
+        let (most, mean) = output.split_at_mut(channels);
+        most.fill(f32::NEG_INFINITY);
+        mean.fill(0.0);
+        for (pixel, values) in image.chunks_exact(channels).enumerate() {
+            for (channel, value) in values.iter().enumerate() {
+                let value = value.widen();
+                mean[channel] += value;
+                if value > most[channel] || value.is_nan() {
+                    (most[channel], places[channel]) = (value, pixel as u32);
+                }
+            }
+        }
+        mean.iter_mut().for_each(|mean| *mean /= pixels as f32);
+    });
+    places
+}
+
+/// The gradient of [`concat_pool`]'s input, from that of its output `[batch, 2 * channels]`.
+///
+/// # Panics
+/// When lengths do not fit.
+pub fn concat_pool_gradient<E: Element>(
+    places: &[u32],
+    gradient: &[f32],
+    [batch, pixels, channels]: [usize; 3],
+    input_gradient: &mut [E],
+) {
+    assert_eq!(input_gradient.len(), batch * pixels * channels, "input of {batch} x {pixels} x {channels}");
+    assert!(gradient.len() == batch * 2 * channels && places.len() == batch * channels, "output of {batch} x {channels}");
+    let to = SharedMut::new(input_gradient);
+    (0..batch).into_par_iter().for_each(|image| {
+        // SAFETY: every image has its own part.
+        let to = unsafe { to.part(image * pixels * channels, pixels * channels) };
+        let (most, mean) = gradient[image * 2 * channels..][..2 * channels].split_at(channels);
+        let places = &places[image * channels..][..channels];
+        for (pixel, to) in to.chunks_exact_mut(channels).enumerate() {
+            for (channel, to) in to.iter_mut().enumerate() {
+                let at_most = if places[channel] as usize == pixel { most[channel] } else { 0.0 };
+                *to = E::narrow(mean[channel] / pixels as f32 + at_most);
+            }
+        }
+    });
+}

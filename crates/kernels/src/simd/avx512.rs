@@ -1,0 +1,142 @@
+//! AVX-512: sixteen floats; with and without the bf16 dot product.
+#![allow(unsafe_op_in_unsafe_fn, reason = "the trait states what each function needs, once for all of them")]
+
+use std::arch::x86_64::*;
+use std::mem::transmute;
+
+use super::{Job, Simd};
+
+/// Sixteen floats, bf16 widened by shifts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avx512;
+
+/// Sixteen floats with `vdpbf16ps`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avx512Bf16;
+
+impl Avx512 {
+    /// Runs a job compiled with AVX-512.
+    ///
+    /// # Safety
+    /// The processor has the features named here.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+    pub(crate) unsafe fn call<J: Job>(job: J) -> J::Output {
+        job.run::<Self>()
+    }
+}
+
+impl Avx512Bf16 {
+    /// Runs a job compiled with AVX-512 and its bf16 instructions.
+    ///
+    /// # Safety
+    /// The processor has the features named here.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+    pub(crate) unsafe fn call<J: Job>(job: J) -> J::Output {
+        job.run::<Self>()
+    }
+}
+
+/// What the two sets share.
+macro_rules! shared {
+    () => {
+        const LANES: usize = 16;
+        type V = __m512;
+
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> __m512 {
+            _mm512_set1_ps(value)
+        }
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> __m512 {
+            _mm512_loadu_ps(from)
+        }
+        #[inline(always)]
+        unsafe fn store(to: *mut f32, value: __m512) {
+            _mm512_storeu_ps(to, value);
+        }
+        #[inline(always)]
+        unsafe fn load_bf16(from: *const u16) -> __m512 {
+            let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
+        }
+        #[inline(always)]
+        unsafe fn add(a: __m512, b: __m512) -> __m512 {
+            _mm512_add_ps(a, b)
+        }
+        #[inline(always)]
+        unsafe fn sub(a: __m512, b: __m512) -> __m512 {
+            _mm512_sub_ps(a, b)
+        }
+        #[inline(always)]
+        unsafe fn mul(a: __m512, b: __m512) -> __m512 {
+            _mm512_mul_ps(a, b)
+        }
+        #[inline(always)]
+        unsafe fn div(a: __m512, b: __m512) -> __m512 {
+            _mm512_div_ps(a, b)
+        }
+        #[inline(always)]
+        unsafe fn sqrt(a: __m512) -> __m512 {
+            _mm512_sqrt_ps(a)
+        }
+        #[inline(always)]
+        unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
+            _mm512_fmadd_ps(a, b, c)
+        }
+        #[inline(always)]
+        unsafe fn relu(a: __m512) -> __m512 {
+            // The second operand is the result when one is NaN.
+            _mm512_max_ps(_mm512_setzero_ps(), a)
+        }
+        #[inline(always)]
+        unsafe fn where_positive(sign: __m512, value: __m512) -> __m512 {
+            let positive = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(sign, _mm512_setzero_ps());
+            _mm512_maskz_mov_ps(positive, value)
+        }
+        #[inline(always)]
+        unsafe fn where_not_greater(a: __m512, b: __m512, yes: __m512, no: __m512) -> __m512 {
+            _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LE_OQ>(a, b), no, yes)
+        }
+        #[inline(always)]
+        unsafe fn where_bytes_are(bytes: *const u8, wanted: u8, lanes: usize, value: __m512) -> __m512 {
+            let present = ((1_u32 << lanes) - 1) as __mmask16;
+            let read = _mm_maskz_loadu_epi8(present, bytes.cast());
+            let same = _mm_mask_cmpeq_epi8_mask(present, read, _mm_set1_epi8(wanted as i8));
+            _mm512_maskz_mov_ps(same, value)
+        }
+    };
+}
+
+impl Simd for Avx512 {
+    shared!();
+
+    #[inline(always)]
+    unsafe fn store_bf16(to: *mut u16, value: __m512) {
+        let bits = _mm512_castps_si512(value);
+        let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+        let rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+        let is_nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(value, value);
+        let rounded = _mm512_mask_or_epi32(rounded, is_nan, bits, _mm512_set1_epi32(0x0040_0000));
+        _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded)));
+    }
+    #[inline(always)]
+    unsafe fn dot_bf16(sum: __m512, a: __m512, b: __m512) -> __m512 {
+        let high_half = _mm512_set1_epi32(0xffff_0000_u32 as i32);
+        let low = |word: __m512| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_castps_si512(word)));
+        let high = |word: __m512| _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(word), high_half));
+        _mm512_fmadd_ps(high(a), high(b), _mm512_fmadd_ps(low(a), low(b), sum))
+    }
+}
+
+impl Simd for Avx512Bf16 {
+    shared!();
+
+    #[inline(always)]
+    unsafe fn store_bf16(to: *mut u16, value: __m512) {
+        _mm256_storeu_si256(to.cast(), transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(value)));
+    }
+    #[inline(always)]
+    unsafe fn dot_bf16(sum: __m512, a: __m512, b: __m512) -> __m512 {
+        _mm512_dpbf16_ps(sum, transmute::<__m512, __m512bh>(a), transmute::<__m512, __m512bh>(b))
+    }
+}

@@ -1,0 +1,328 @@
+//! The gradient of a convolution with respect to its weights: a matrix product that sums over all pixels of the batch.
+//!
+//! Rows are the places of a kernel row and channel (`run`), columns the output channels. Images are taken a few at a
+//! time. First their output gradient is laid out in panels; then each task, which owns some rows for all columns, lays
+//! out its share of the input image by image and multiplies. For bf16 "laying out" pairs each pixel with the next one,
+//! because the dot product sums over two. Every result is summed by one task in a fixed order, so it does not depend on
+//! the number of threads.
+
+use rayon::prelude::*;
+
+use crate::arena::Buffer;
+use crate::element::Element;
+use crate::isa::Isa;
+use crate::pointer::{Shared, SharedMut};
+use crate::scratch;
+use crate::shape::ConvShape;
+use crate::simd::{Job, Simd};
+use crate::tile::{accumulate, zeros};
+use crate::view::View;
+
+/// Rows of a task.
+const BLOCK: usize = 32;
+/// Rows of a tile; a block is a whole number of them.
+const ROWS: usize = 8;
+/// Vectors of a tile, and so of a panel.
+const VECTORS: usize = 2;
+/// Steps (words) that are multiplied before sums go back to memory: what two operands may fill of the first-level cache.
+const STEPS: usize = 128;
+/// Bytes of output gradient that are laid out at a time.
+const GROUP_BYTES: usize = 6 << 20;
+/// Tasks there should be at least; where rows are few, images are dealt out too.
+const TASKS: usize = 14;
+
+/// The gradient with respect to the weights `[out, in, kernel height, kernel width]`, from input
+/// `[batch, height, width, in]` and output gradient `[batch, out height, out width, out]`. `weight_gradient` is replaced.
+///
+/// # Panics
+/// When a length does not fit the shape.
+pub fn conv_weight_gradient<E: Element>(
+    isa: Isa,
+    shape: &ConvShape,
+    input: View<'_, E>,
+    output_gradient: View<'_, E>,
+    weight_gradient: &mut [f32],
+) {
+    shape.check();
+    let [out_height, out_width] = shape.out_size();
+    input.check(shape.batch * shape.size[0] * shape.size[1], shape.channels[0]);
+    output_gradient.check(shape.batch * out_height * out_width, shape.channels[1]);
+    assert_eq!(weight_gradient.len(), shape.weights_len(), "weight gradient of {shape:?}");
+
+    let layout = Layout::new::<E>(isa, shape);
+    let mut sums = Buffer::<f32>::zeroed(layout.parts * layout.rows() * layout.columns);
+    let mut panels = Buffer::<u32>::stale(layout.group * layout.image_words());
+    let input = Shared::new(&input.values[input.offset..], input.spacing);
+    let gradient = Shared::new(&output_gradient.values[output_gradient.offset..], output_gradient.spacing);
+    for first in (0..shape.batch).step_by(layout.group) {
+        let images = first..shape.batch.min(first + layout.group);
+        let columns = SharedMut::new(&mut panels);
+        images.clone().into_par_iter().for_each(|image| {
+            // SAFETY: every image has its own words.
+            let to = unsafe { columns.part((image - first) * layout.image_words(), layout.image_words()) };
+            isa.run(LayOutColumns { layout: &layout, gradient: &gradient, image, to });
+        });
+        let shared = SharedMut::new(&mut sums);
+        (0..layout.tasks()).into_par_iter().for_each(|task| {
+            scratch::with([layout.steps * BLOCK, 0], |rows, _| {
+                let len = BLOCK * layout.columns;
+                // SAFETY: every task has its own rows.
+                let sums = unsafe { shared.part(task * len, len) };
+                isa.run(Multiply { layout: &layout, input: &input, panels: &panels, rows, sums, task, images: images.clone() });
+            });
+        });
+    }
+    layout.hand_out(&sums, weight_gradient);
+}
+
+/// How the product is cut up.
+#[derive(Debug)]
+struct Layout {
+    shape: ConvShape,
+    /// Values of a kernel row: kernel width × channels in.
+    run: usize,
+    /// Blocks of rows in a kernel row.
+    blocks: usize,
+    /// Columns, filled up to whole panels.
+    columns: usize,
+    /// Words of one panel's step.
+    width: usize,
+    /// Steps of one image: its output pixels, in words.
+    steps: usize,
+    /// Images laid out at a time.
+    group: usize,
+    /// Shares that the images of a group are dealt into.
+    parts: usize,
+}
+
+impl Layout {
+    fn new<E: Element>(isa: Isa, shape: &ConvShape) -> Self {
+        let [out_height, out_width] = shape.out_size();
+        let run = shape.kernel[1] * shape.channels[0];
+        let width = isa.lanes() * VECTORS;
+        let columns = shape.channels[1].next_multiple_of(width);
+        let steps = (out_height * out_width).div_ceil(E::PER_WORD);
+        let blocks = run.div_ceil(BLOCK);
+        let group = (GROUP_BYTES / (steps * columns * 4)).clamp(1, shape.batch);
+        let parts = TASKS.div_ceil(blocks * shape.kernel[0]).min(group);
+        Self { shape: *shape, run, blocks, columns, width, steps, group, parts }
+    }
+
+    /// Rows of one part, filled up to whole blocks.
+    fn rows(&self) -> usize {
+        self.shape.kernel[0] * self.blocks * BLOCK
+    }
+
+    fn tasks(&self) -> usize {
+        self.parts * self.shape.kernel[0] * self.blocks
+    }
+
+    fn image_words(&self) -> usize {
+        self.steps * self.columns
+    }
+
+    /// Adds the parts up and brings the sums into the order of the weights.
+    fn hand_out(&self, sums: &[f32], weight_gradient: &mut [f32]) {
+        const TOGETHER: usize = 16;
+        let [channels_in, _] = self.shape.channels;
+        let [kernel_height, kernel_width] = self.shape.kernel;
+        let area = kernel_height * kernel_width;
+        let one = channels_in * area;
+        weight_gradient.par_chunks_mut(TOGETHER * one).enumerate().for_each(|(chunk, target)| {
+            for channel in 0..channels_in {
+                for place in 0..area {
+                    let (row, column) = (place / kernel_width, place % kernel_width);
+                    let value = column * channels_in + channel;
+                    let at = ((row * self.blocks + value / BLOCK) * BLOCK + value % BLOCK) * self.columns + chunk * TOGETHER;
+                    for (out, target) in target.chunks_exact_mut(one).enumerate() {
+                        let parts = (0..self.parts).map(|part| sums[part * self.rows() * self.columns + at + out]);
+                        target[channel * area + place] = parts.sum();
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Lays out the output gradient of one image: for each panel, for each step, its columns.
+struct LayOutColumns<'a, E> {
+    layout: &'a Layout,
+    gradient: &'a Shared<E>,
+    image: usize,
+    to: &'a mut [u32],
+}
+
+impl<E: Element> Job for LayOutColumns<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Layout { shape, columns, width, steps, .. } = self.layout;
+        let [out_height, out_width] = shape.out_size();
+        let pixels = out_height * out_width;
+        let spacing = self.gradient.spacing;
+        let zeros = [E::default(); BLOCK];
+        for panel in 0..columns / width {
+            let channel = panel * width;
+            let present = (shape.channels[1] - channel).min(*width);
+            for step in 0..*steps {
+                // SAFETY: the image's pixels lie within the gradient; a pixel beyond the last is zeros.
+                unsafe {
+                    let first = self.gradient.pointer().add((self.image * pixels + step * E::PER_WORD) * spacing + channel);
+                    let second = if step * E::PER_WORD + 1 < pixels { first.wrapping_add(spacing) } else { zeros.as_ptr() };
+                    let to = self.to.as_mut_ptr().add((panel * steps + step) * width);
+                    pair(to, first, second, present);
+                    to.add(present).write_bytes(0, width - present);
+                }
+            }
+        }
+    }
+}
+
+/// Words of `len <= BLOCK` pairs (bf16), or of `len` values of the first (f32).
+///
+/// # Safety
+/// `to` is valid for `len` words, `first` and (bf16) `second` for `len` values.
+#[inline(always)]
+unsafe fn pair<E: Element>(to: *mut u32, first: *const E, second: *const E, len: usize) {
+    if E::PER_WORD == 1 {
+        // SAFETY: the caller's promise; an f32 is a word.
+        unsafe { std::ptr::copy_nonoverlapping(first.cast::<u32>(), to, len) };
+        return;
+    }
+    let (first, second) = (first.cast::<u16>(), second.cast::<u16>());
+    for i in 0..len {
+        // SAFETY: the caller's promise; a bf16 is 16 bits.
+        unsafe { to.add(i).write(u32::from(first.add(i).read()) | u32::from(second.add(i).read()) << 16) };
+    }
+}
+
+/// One task: a block of rows, for all columns, over its share of a group's images.
+struct Multiply<'a, E> {
+    layout: &'a Layout,
+    input: &'a Shared<E>,
+    panels: &'a [u32],
+    rows: &'a mut [u32],
+    sums: &'a mut [f32],
+    task: usize,
+    images: std::ops::Range<usize>,
+}
+
+/// Side-by-side values of one source pixel that lie in a block.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    /// Kernel column.
+    column: usize,
+    /// First channel, and how many.
+    channel: usize,
+    len: usize,
+}
+
+impl<E: Element> Job for Multiply<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let layout = self.layout;
+        let tasks_of_part = layout.tasks() / layout.parts;
+        let (part, rest) = (self.task / tasks_of_part, self.task % tasks_of_part);
+        let (kernel_row, block) = (rest / layout.blocks, rest % layout.blocks);
+        let pieces = self.pieces(block);
+        let share = self.images.len().div_ceil(layout.parts);
+        let first = self.images.start;
+        for image in self.images.clone().skip(part * share).take(share) {
+            // SAFETY: `rows` holds an image's steps, `panels` the group's images, `sums` the block.
+            unsafe {
+                self.lay_out(image, kernel_row, &pieces);
+                let panels = self.panels.as_ptr().add((image - first) * layout.image_words());
+                self.multiply::<S>(panels);
+            }
+        }
+    }
+}
+
+impl<E: Element> Multiply<'_, E> {
+    fn pieces(&self, block: usize) -> Vec<Piece> {
+        let Layout { shape, run, .. } = self.layout;
+        let channels = shape.channels[0];
+        let end = (block * BLOCK + BLOCK).min(*run);
+        // Without zeros around the picture, a kernel row lies side by side and is one piece.
+        let together = shape.padding == 0 && self.input.spacing == channels;
+        let mut value = block * BLOCK;
+        let mut pieces = Vec::new();
+        while value < end {
+            let (column, channel) = (value / channels, value % channels);
+            let len = if together { end - value } else { (channels - channel).min(end - value) };
+            pieces.push(Piece { column, channel, len });
+            value += len;
+        }
+        pieces
+    }
+
+    /// Lays out a block of the input: for each step, its rows.
+    #[inline(always)]
+    unsafe fn lay_out(&self, image: usize, kernel_row: usize, pieces: &[Piece]) {
+        let shape = &self.layout.shape;
+        let [height, width] = shape.size;
+        let [out_height, out_width] = shape.out_size();
+        let spacing = self.input.spacing;
+        let zeros = [E::default(); BLOCK];
+        let to = self.rows.as_ptr().cast_mut();
+        // SAFETY: only pixels inside the picture are read, and `rows` holds every step.
+        unsafe {
+            let picture = self.input.pointer().add(image * height * width * spacing);
+            let source = |pixel: usize, piece: &Piece| {
+                let y = (pixel / out_width * shape.stride + kernel_row).wrapping_sub(shape.padding);
+                let x = (pixel % out_width * shape.stride + piece.column).wrapping_sub(shape.padding);
+                match pixel < out_height * out_width && y < height && x < width {
+                    true => picture.add((y * width + x) * spacing + piece.channel),
+                    false => zeros.as_ptr(),
+                }
+            };
+            for step in 0..self.layout.steps {
+                let pixel = step * E::PER_WORD;
+                let mut at = to.add(step * BLOCK);
+                for piece in pieces {
+                    let first = source(pixel, piece);
+                    let second = if E::PER_WORD == 2 { source(pixel + 1, piece) } else { first };
+                    pair(at, first, second, piece.len);
+                    at = at.add(piece.len);
+                }
+                let filled = at.offset_from(to) as usize - step * BLOCK;
+                at.write_bytes(0, BLOCK - filled);
+            }
+        }
+    }
+
+    /// Adds rows × panels to the sums.
+    #[inline(always)]
+    unsafe fn multiply<S: Simd>(&self, panels: *const u32) {
+        let Layout { steps, columns, width, .. } = *self.layout;
+        let all_sums = self.sums.as_ptr().cast_mut();
+        for first in (0..steps).step_by(STEPS) {
+            let count = STEPS.min(steps - first);
+            for panel in 0..columns / width {
+                for tile in 0..BLOCK / ROWS {
+                    // SAFETY: the block's rows, the panel's steps and the sums are all of the layout's sizes.
+                    unsafe {
+                        let row = self.rows.as_ptr().add(first * BLOCK + tile * ROWS);
+                        let mut rows = [row; ROWS];
+                        for (index, row) in rows.iter_mut().enumerate() {
+                            *row = row.add(index);
+                        }
+                        let mut tile_sums = zeros::<S, ROWS, VECTORS>();
+                        let b = panels.add((panel * steps + first) * width);
+                        accumulate::<S, E, ROWS, VECTORS>(&mut tile_sums, &rows, BLOCK, count, b);
+                        for (index, sums) in tile_sums.iter().enumerate() {
+                            let at = all_sums.add((tile * ROWS + index) * columns + panel * width);
+                            for (vector, &sum) in sums.iter().enumerate() {
+                                let at = at.add(vector * S::LANES);
+                                S::store(at, S::add(S::load(at), sum));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

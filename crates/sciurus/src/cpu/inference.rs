@@ -1,0 +1,130 @@
+//! Layers as they are used for prediction: norm folded into the weights, ReLU and shortcut done in passing.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use burn::backend::Flex;
+use burn::module::ParamId;
+use burn::nn::conv::Conv2d;
+use burn::tensor::Tensor;
+use burn_flex::FlexTensor;
+use sciurus_kernels::{
+    Activation, Buffer, ConvShape, Isa, Moments, PackedWeights, View, ViewMut, conv_forward_activated,
+};
+
+use super::basic_block::BlockLayers;
+use super::layer::{ConvNorm, affine, shape};
+use super::tensor::{Number, features, parameter, pixels, plain, sizes, values};
+use crate::model::Pass;
+
+/// Weights of a model as the kernels take them, made at their first use and kept: for passes over a model that does not
+/// change. Cloning shares them.
+#[derive(Clone, Default)]
+pub struct FoldedLayers(Arc<Mutex<HashMap<(ParamId, usize), Kept>>>);
+
+type Kept = Arc<dyn Any + Send + Sync>;
+
+impl fmt::Debug for FoldedLayers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FoldedLayers")
+    }
+}
+
+impl FoldedLayers {
+    /// The layer of this parameter, made if it is not there.
+    fn get<E: Number>(&self, id: ParamId, make: impl FnOnce() -> Option<Layer<E>>) -> Option<Arc<Layer<E>>> {
+        let mut layers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (id, E::PER_WORD);
+        if let Some(layer) = layers.get(&key).and_then(|kept| kept.clone().downcast::<Layer<E>>().ok()) {
+            return Some(layer);
+        }
+        let layer = Arc::new(make()?);
+        layers.insert(key, layer.clone());
+        Some(layer)
+    }
+}
+
+/// A convolution with all that follows it folded in.
+struct Layer<E> {
+    packed: PackedWeights<E>,
+    bias: Vec<f32>,
+}
+
+/// A layer that is ready to use.
+pub(super) struct Folded<E>(Arc<Layer<E>>);
+
+impl<E: Number> Folded<E> {
+    /// A convolution with a bias.
+    pub(super) fn new(shape: &ConvShape, weight: &FlexTensor, bias: &FlexTensor) -> Self {
+        let packed = PackedWeights::forward(Isa::current(), shape, values(weight), None);
+        Self(Arc::new(Layer { packed, bias: values(bias).to_vec() }))
+    }
+
+    /// A convolution with a bias, as `pass` keeps it.
+    pub(super) fn bias(conv: &Conv2d, shape: &ConvShape, pass: &Pass) -> Option<Self> {
+        let make = || {
+            let weight = parameter(&plain(&conv.weight.val())?);
+            let bias = parameter(&plain(&conv.bias.as_ref()?.val())?);
+            let packed = PackedWeights::forward(Isa::current(), shape, values(&weight), None);
+            Some(Layer { packed, bias: values(&bias).to_vec() })
+        };
+        pass.folded_layers().get(conv.weight.id, make).map(Self)
+    }
+
+    /// A convolution with its norm layer in evaluation, as `pass` keeps it.
+    pub(super) fn norm(layer: &ConvNorm<'_>, shape: &ConvShape, pass: &Pass) -> Option<Self> {
+        let ConvNorm { conv, norm } = layer;
+        let make = || {
+            let read = |tensor: Tensor<1>| Some(values::<f32>(&parameter(&plain(&tensor)?)).to_vec());
+            let moments = Moments { mean: read(norm.running_mean.val())?, variance: read(norm.running_var.val())? };
+            let [scale, bias] = affine(&moments, &read(norm.weight.val())?, &read(norm.bias.val())?);
+            let weight = parameter(&plain(&conv.weight.val())?);
+            let packed = PackedWeights::forward(Isa::current(), shape, values(&weight), Some(&scale));
+            Some(Layer { packed, bias })
+        };
+        pass.folded_layers().get(conv.weight.id, make).map(Self)
+    }
+
+    /// Convolves pixels.
+    pub(super) fn forward(&self, shape: &ConvShape, input: &[E], residual: Option<&[E]>, relu: bool) -> Buffer<E> {
+        let mut output = Buffer::stale(shape.output_len());
+        self.forward_into(shape, input, (residual, relu), ViewMut::new(&mut output, shape.channels[1]));
+        output
+    }
+
+    /// Convolves pixels into some channels of others.
+    pub(super) fn forward_into(
+        &self,
+        shape: &ConvShape,
+        input: &[E],
+        (residual, relu): (Option<&[E]>, bool),
+        output: ViewMut<'_, E>,
+    ) {
+        let activation = Activation { bias: &self.0.bias, residual, relu };
+        conv_forward_activated(shape, View::new(input, shape.channels[0]), &self.0.packed, activation, output);
+    }
+}
+
+/// A basic block in evaluation.
+pub(super) fn evaluate_block<E: Number>(layers: &BlockLayers<'_>, input: FlexTensor, pass: &Pass) -> Option<Tensor<4>> {
+    let [batch, _, height, width] = sizes(&input);
+    let first_shape = shape(layers.first.conv, batch, [height, width])?;
+    let second_shape = shape(layers.second.conv, batch, first_shape.out_size())?;
+    let first = Folded::<E>::norm(&layers.first, &first_shape, pass)?;
+    let second = Folded::<E>::norm(&layers.second, &second_shape, pass)?;
+    let input = pixels::<E>(input);
+    let inner = first.forward(&first_shape, values(&input), None, true);
+    let output = match &layers.shortcut {
+        None => second.forward(&second_shape, &inner, Some(values(&input)), true),
+        Some(layer) => {
+            let shape = shape(layer.conv, batch, [height, width])?;
+            let beside = Folded::<E>::norm(layer, &shape, pass)?.forward(&shape, values(&input), None, false);
+            second.forward(&second_shape, &inner, Some(&beside), true)
+        }
+    };
+    let [out_height, out_width] = second_shape.out_size();
+    let sizes = [batch, second_shape.channels[1], out_height, out_width];
+    Some(Tensor::from_primitive::<Flex>(features(output, sizes)))
+}

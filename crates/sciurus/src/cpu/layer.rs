@@ -1,0 +1,176 @@
+//! A convolution with its norm layer, or with its bias: what blocks are made of.
+
+use burn::module::Param;
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2d;
+use burn::tensor::{Tensor, TensorData};
+use burn_flex::FlexTensor;
+use sciurus_kernels::{
+    Buffer, ConvShape, Existing, GradientSums, Isa, Moments, NormGradient, PackedWeights, View, ViewMut,
+    conv_forward_moments, conv_input_gradient, conv_weight_gradient,
+};
+
+use super::tensor::{Number, Tracked, floats, parameter, tracked, values};
+use crate::model::{BatchNorm, Pass};
+
+/// A convolution without bias and the norm layer after it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConvNorm<'a> {
+    pub(crate) conv: &'a Conv2d,
+    pub(crate) norm: &'a BatchNorm,
+}
+
+/// Parameters of a [`ConvNorm`] in a training pass: weight, norm weight, norm bias.
+pub(super) struct Parameters {
+    pub(super) weight: Tracked,
+    pub(super) norm: [Tracked; 2],
+}
+
+impl ConvNorm<'_> {
+    /// The parameters as tracked primitives, if they are on the processor.
+    pub(super) fn parameters(&self) -> Option<Parameters> {
+        let weight = tracked(&self.conv.weight.val())?;
+        Some(Parameters { weight, norm: [tracked(&self.norm.weight.val())?, tracked(&self.norm.bias.val())?] })
+    }
+
+    /// Notes the running statistics after a pass that saw these moments over `count` pixels.
+    pub(super) fn note(&self, moments: &Moments, count: usize, pass: &mut Pass) {
+        let of_batch = |values: &[f32], param: &Param<Tensor<1>>| {
+            let data = TensorData::new(values.to_vec(), [values.len()]);
+            Tensor::<1>::from_data(data, &param.val().device().inner())
+        };
+        let mean = of_batch(&moments.mean, &self.norm.running_mean);
+        let variance = of_batch(&moments.variance, &self.norm.running_var);
+        self.norm.note_moments([mean, variance], count, pass);
+    }
+}
+
+/// The shape of a convolution over `[batch, height, width]` pixels, if it is one that the kernels know.
+pub(super) fn shape(conv: &Conv2d, batch: usize, size: [usize; 2]) -> Option<ConvShape> {
+    let padding = match conv.padding {
+        PaddingConfig2d::Valid => 0,
+        PaddingConfig2d::Explicit(top, left, bottom, right) if [left, bottom, right] == [top; 3] => top,
+        _ => return None,
+    };
+    let [out, channels_in, height, width] = conv.weight.val().dims();
+    let known = conv.groups == 1 && conv.dilation == [1, 1] && conv.stride[0] == conv.stride[1];
+    let fits = size[0] + 2 * padding >= height && size[1] + 2 * padding >= width && padding < height.min(width);
+    (known && fits).then_some(ConvShape {
+        batch,
+        size,
+        channels: [channels_in, out],
+        kernel: [height, width],
+        stride: conv.stride[0],
+        padding,
+    })
+}
+
+/// What a [`ConvNorm`] keeps of its forward pass.
+#[derive(Debug)]
+pub(super) struct Kept<E: Number> {
+    pub(super) shape: ConvShape,
+    /// Weight `[out, in, height, width]` and norm weight `[out]`.
+    weight: FlexTensor,
+    norm_weight: FlexTensor,
+    /// The convolution's output, before the norm layer.
+    pub(super) convolved: Buffer<E>,
+    pub(super) moments: Moments,
+    /// The norm layer as factors of the convolution's output: scale and shift `[out]`.
+    pub(super) affine: [Vec<f32>; 2],
+}
+
+impl<E: Number> Kept<E> {
+    /// Convolves and measures.
+    pub(super) fn forward(shape: ConvShape, input: &[E], parameters: &Parameters) -> Self {
+        let isa = Isa::current();
+        let weight = parameter(parameters.weight.primitive());
+        let [norm_weight, norm_bias] = parameters.norm.each_ref().map(|norm| parameter(norm.primitive()));
+        let packed = PackedWeights::forward(isa, &shape, values(&weight), None);
+        let [channels_in, channels_out] = shape.channels;
+        let mut convolved = Buffer::stale(shape.output_len());
+        let output = ViewMut::new(&mut convolved, channels_out);
+        let moments = conv_forward_moments(&shape, View::new(input, channels_in), &packed, output);
+        let affine = affine(&moments, values(&norm_weight), values(&norm_bias));
+        Self { shape, weight, norm_weight, convolved, moments, affine }
+    }
+
+    /// Scale and shift, borrowed.
+    pub(super) fn affine(&self) -> [&[f32]; 2] {
+        [&self.affine[0], &self.affine[1]]
+    }
+
+    /// The channels' means.
+    pub(super) fn centre(&self) -> Option<(&[E], &[f32])> {
+        Some((&self.convolved, &self.moments.mean))
+    }
+
+    /// Gradients of the norm layer's weight and bias, and the factors of its input's gradient.
+    pub(super) fn norm_gradients(&self, sums: &GradientSums) -> ([FlexTensor; 2], NormGradient) {
+        let channels = self.moments.mean.len();
+        let count = (self.convolved.len() / channels) as f64;
+        let mut weight = Buffer::stale(channels);
+        let mut bias = Buffer::stale(channels);
+        let mut factors = NormGradient { by_gradient: vec![], by_input: vec![], constant: vec![] };
+        for (channel, norm_weight) in values::<f32>(&self.norm_weight).iter().enumerate() {
+            let inverse = inverse_deviation(self.moments.variance[channel]);
+            let (gradient, centred) = (sums.gradient[channel], sums.centred[channel]);
+            weight[channel] = (centred * inverse) as f32;
+            bias[channel] = gradient as f32;
+            let norm_weight = f64::from(*norm_weight);
+            let by_input = -norm_weight * inverse.powi(3) * centred / count;
+            let constant = -norm_weight * inverse * gradient / count;
+            factors.by_gradient.push((norm_weight * inverse) as f32);
+            factors.by_input.push(by_input as f32);
+            factors.constant.push((constant - by_input * f64::from(self.moments.mean[channel])) as f32);
+        }
+        ([floats(weight, [channels]), floats(bias, [channels])], factors)
+    }
+
+    /// The gradient of the convolution's weight.
+    pub(super) fn weight_gradient(&self, input: &[E], output_gradient: &[E]) -> FlexTensor {
+        weight_gradient(&self.shape, View::new(input, self.shape.channels[0]), View::new(output_gradient, self.shape.channels[1]))
+    }
+
+    /// Writes, or adds, the gradient of the convolution's input.
+    pub(super) fn input_gradient(&self, output_gradient: &[E], input_gradient: &mut [E], existing: Existing) {
+        let [channels_in, channels_out] = self.shape.channels;
+        let (from, to) = (View::new(output_gradient, channels_out), ViewMut::new(input_gradient, channels_in));
+        input_gradient_of(&self.shape, &self.weight, from, to, existing);
+    }
+}
+
+/// The gradient of a weight `[out, in, height, width]`.
+pub(super) fn weight_gradient<E: Number>(shape: &ConvShape, input: View<'_, E>, output_gradient: View<'_, E>) -> FlexTensor {
+    let mut gradient = Buffer::stale(shape.weights_len());
+    conv_weight_gradient(Isa::current(), shape, input, output_gradient, &mut gradient);
+    let [channels_in, channels_out] = shape.channels;
+    floats(gradient, [channels_out, channels_in, shape.kernel[0], shape.kernel[1]])
+}
+
+/// Writes, or adds, the gradient of a convolution's input.
+pub(super) fn input_gradient_of<E: Number>(
+    shape: &ConvShape,
+    weight: &FlexTensor,
+    output_gradient: View<'_, E>,
+    input_gradient: ViewMut<'_, E>,
+    existing: Existing,
+) {
+    let packed = PackedWeights::input_gradient(Isa::current(), shape, values(weight));
+    conv_input_gradient(shape, output_gradient, &packed, input_gradient, existing);
+}
+
+/// `1 / sqrt(variance + epsilon)`.
+pub(super) fn inverse_deviation(variance: f32) -> f64 {
+    (f64::from(variance) + BatchNorm::EPSILON).sqrt().recip()
+}
+
+/// A norm layer as scale and shift of its input.
+pub(super) fn affine(moments: &Moments, weight: &[f32], bias: &[f32]) -> [Vec<f32>; 2] {
+    let mut affine = [Vec::with_capacity(weight.len()), Vec::with_capacity(weight.len())];
+    for channel in 0..weight.len() {
+        let scale = f64::from(weight[channel]) * inverse_deviation(moments.variance[channel]);
+        affine[0].push(scale as f32);
+        affine[1].push((f64::from(bias[channel]) - scale * f64::from(moments.mean[channel])) as f32);
+    }
+    affine
+}

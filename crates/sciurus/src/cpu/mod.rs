@@ -1,0 +1,28 @@
+//! The processor's fast path: blocks of a network as single operations over the kernels of `sciurus-kernels`.
+//!
+//! In: a block's layers and a tensor. Out: the same result that the layers give one by one, forward and backward; or
+//! `None` where the tensor is on another device or a layer is none that the kernels know, and then the layers run one
+//! by one. Models call these first and stay ordinary Burn modules.
+//!
+//! Tensors between blocks keep Burn's shape `[batch, channel, height, width]` and lie in memory pixel by pixel
+//! (`[batch, height, width, channel]`), in f32 or bf16; parameters, their gradients and all sums are f32.
+
+mod adam;
+mod basic_block;
+mod fire;
+mod inference;
+mod layer;
+mod pool;
+mod precision;
+mod record;
+mod stem;
+mod tensor;
+
+pub(crate) use adam::adam_step;
+pub(crate) use basic_block::{BlockLayers, basic_block};
+pub(crate) use fire::{FireLayers, fire};
+pub use inference::FoldedLayers;
+pub(crate) use layer::ConvNorm;
+pub(crate) use pool::{concat_pool, max_pool, pool_shape};
+pub use precision::Precision;
+pub(crate) use stem::{norm_stem, relu_stem};

@@ -1,0 +1,62 @@
+//! Between Burn's tensors and the kernels' slices.
+
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Autodiff, BackendTypes, Flex, TensorMetadata};
+use burn::tensor::{DType, Element as BurnElement, Shape, Tensor};
+use burn_flex::{FlexTensor, Layout};
+use sciurus_kernels::{Buffer, Element, Plain};
+
+/// The primitive of a tensor on the processor that records gradients.
+pub(super) type Tracked = <Autodiff<Flex> as BackendTypes>::FloatTensorPrimitive;
+
+/// Numbers that kernels and Burn both have: f32 and bf16.
+pub(super) trait Number: Element + Plain + BurnElement + bytemuck::Pod {}
+
+impl Number for f32 {}
+impl Number for half::bf16 {}
+
+/// The tracked primitive, if the tensor is on the processor and records gradients.
+pub(super) fn tracked<const D: usize>(tensor: &Tensor<D>) -> Option<Tracked> {
+    tensor.clone().try_into_primitive::<Autodiff<Flex>>().ok()
+}
+
+/// The plain primitive, if the tensor is on the processor and records nothing.
+pub(super) fn plain<const D: usize>(tensor: &Tensor<D>) -> Option<FlexTensor> {
+    tensor.clone().try_into_primitive::<Flex>().ok()
+}
+
+/// The values of a parameter, side by side.
+pub(super) fn parameter(tensor: &FlexTensor) -> FlexTensor {
+    assert_eq!(tensor.dtype(), DType::F32, "parameters are f32");
+    tensor.to_contiguous()
+}
+
+/// Values of a tensor that [`parameter`] or [`pixels`] has laid side by side.
+pub(super) fn values<E: Number>(tensor: &FlexTensor) -> &[E] {
+    tensor.as_slice::<E>().unwrap_or_default()
+}
+
+/// Features `[batch, channel, height, width]` as pixels `[batch, height, width, channel]`, without a copy where they
+/// lie that way already and are of this kind.
+pub(super) fn pixels<E: Number>(features: FlexTensor) -> FlexTensor {
+    let pixels = features.permute(&[0, 2, 3, 1]);
+    drop(features);
+    let pixels = if pixels.dtype() == E::dtype() { pixels } else { Flex::float_cast(pixels, E::dtype().into()) };
+    pixels.to_contiguous()
+}
+
+/// Pixels `[batch, height, width, channel]` as features `[batch, channel, height, width]`, which lie as they did.
+pub(super) fn features<E: Number>(pixels: Buffer<E>, [batch, channels, height, width]: [usize; 4]) -> FlexTensor {
+    let layout = Layout::contiguous(Shape::new([batch, height, width, channels]));
+    FlexTensor::new(pixels.into_bytes(), layout, E::dtype()).permute(&[0, 3, 1, 2])
+}
+
+/// A tensor of f32.
+pub(super) fn floats<const D: usize>(values: Buffer<f32>, shape: [usize; D]) -> FlexTensor {
+    FlexTensor::new(values.into_bytes(), Layout::contiguous(Shape::new(shape)), DType::F32)
+}
+
+/// The four sizes of features.
+pub(super) fn sizes(features: &impl TensorMetadata) -> [usize; 4] {
+    features.shape().dims()
+}
