@@ -28,6 +28,9 @@ pub(crate) struct BlockLayers<'a> {
 
 /// `relu(norm(conv(relu(norm(conv(x))))) + shortcut(x))`: `[batch, in, h, w]` to `[batch, out, h / stride, w / stride]`.
 pub(crate) fn basic_block(layers: &BlockLayers<'_>, input: &Tensor<4>, pass: &mut Pass) -> Option<Tensor<4>> {
+    if !pass.is_fused() {
+        return None;
+    }
     if !pass.is_training() {
         let input = plain(input)?;
         return match input.dtype() {

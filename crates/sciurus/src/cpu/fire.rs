@@ -31,6 +31,7 @@ pub(crate) struct FireLayers<'a> {
 /// `[batch, in, h, w]` to `[batch, 2 * expand, h, w]`: ReLU after each convolution, both expansions concatenated.
 pub(crate) fn fire(layers: &FireLayers<'_>, input: &Tensor<4>, pass: &Pass) -> Option<Tensor<4>> {
     match (input.dtype(), pass.is_training()) {
+        _ if !pass.is_fused() => None,
         (DType::BF16, true) => train::<bf16>(layers, input),
         (DType::F32, true) => train::<f32>(layers, input),
         (DType::BF16, false) => evaluate::<bf16>(layers, input, pass),

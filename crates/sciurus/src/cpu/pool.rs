@@ -16,6 +16,7 @@ use sciurus_kernels::{Buffer, Isa, PoolShape, concat_pool_gradient, max_pool_gra
 
 use super::record::{Receive, record};
 use super::tensor::{Number, features, floats, parameter, pixels, plain, sizes, tracked, values};
+use crate::model::Pass;
 
 /// The window of a pooling layer; sizes of what it pools are left 0.
 pub(crate) fn pool_shape(pool: &MaxPool2d) -> PoolShape {
@@ -35,8 +36,9 @@ pub(crate) fn pool_shape(pool: &MaxPool2d) -> PoolShape {
 }
 
 /// Max pooling of features `[batch, channel, height, width]`; `shape` gives the window, the features the rest.
-pub(crate) fn max_pool(shape: PoolShape, input: &Tensor<4>) -> Option<Tensor<4>> {
+pub(crate) fn max_pool(shape: PoolShape, input: &Tensor<4>, pass: &Pass) -> Option<Tensor<4>> {
     match input.dtype() {
+        _ if !pass.is_fused() => None,
         DType::BF16 => max_pool_of::<bf16>(shape, input),
         DType::F32 => max_pool_of::<f32>(shape, input),
         _ => None,
@@ -85,8 +87,9 @@ impl<E: Number> Backward<Flex, 1> for MaxPool<E> {
 }
 
 /// Maximum and mean of each channel: `[batch, channel, height, width]` to f32 `[batch, 2 * channel]`, the maxima first.
-pub(crate) fn concat_pool(input: &Tensor<4>) -> Option<Tensor<2>> {
+pub(crate) fn concat_pool(input: &Tensor<4>, pass: &Pass) -> Option<Tensor<2>> {
     match input.dtype() {
+        _ if !pass.is_fused() => None,
         DType::BF16 => concat_pool_of::<bf16>(input),
         DType::F32 => concat_pool_of::<f32>(input),
         _ => None,

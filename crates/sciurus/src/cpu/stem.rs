@@ -48,6 +48,7 @@ impl<E: Number> Prepared<E> {
 /// `max_pool(relu(norm(conv(images))))`, the stem of a ResNet: `[batch, 3, height, width]` to features.
 pub(crate) fn norm_stem(layer: ConvNorm<'_>, pool: PoolShape, images: &Tensor<4>, pass: &mut Pass) -> Option<Tensor<4>> {
     match (pass.is_training(), pass.precision()) {
+        _ if !pass.is_fused() => None,
         (true, Precision::Bf16) => train_norm_stem::<bf16>(layer, pool, images, pass),
         (true, _) => train_norm_stem::<f32>(layer, pool, images, pass),
         (false, Precision::Bf16) => evaluate_norm_stem::<bf16>(layer, pool, images, pass),
@@ -135,6 +136,7 @@ impl<E: Number> Backward<Flex, 4> for NormStem<E> {
 /// `relu(conv(images))`, the stem of a SqueezeNet: `[batch, 3, height, width]` to features.
 pub(crate) fn relu_stem(conv: &Conv2d, images: &Tensor<4>, pass: &Pass) -> Option<Tensor<4>> {
     match (pass.is_training(), pass.precision()) {
+        _ if !pass.is_fused() => None,
         (true, Precision::Bf16) => train_relu_stem::<bf16>(conv, images),
         (true, _) => train_relu_stem::<f32>(conv, images),
         (false, Precision::Bf16) => evaluate_relu_stem::<bf16>(conv, images, pass),

@@ -60,7 +60,8 @@ pub struct Head {
 impl Head {
     /// Features `[batch, channel, height, width]` to logits `[batch, class]`.
     pub fn forward(&self, features: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        let pooled = self.norm_1.forward(concat_pool(features), pass);
+        let pooled = cpu::concat_pool(&features, pass).unwrap_or_else(|| concat_pool(features));
+        let pooled = self.norm_1.forward(pooled, pass);
         let hidden = relu(self.linear_1.forward(dropped(pooled, self.dropout[0], pass)));
         let hidden = self.norm_2.forward(hidden, pass);
         self.linear_2.forward(dropped(hidden, self.dropout[1], pass))
@@ -70,9 +71,6 @@ impl Head {
 /// Global pooling, the maximum first: `[batch, channel, height, width]` to `[batch, 2 * channel]`.
 pub fn concat_pool(features: Tensor<4>) -> Tensor<2> {
     assert_shape!(features, [_, _, _, _]);
-    if let Some(pooled) = cpu::concat_pool(&features) {
-        return pooled;
-    }
     let [batch, channels, height, width] = features.dims();
     let flat = features.reshape([batch, channels, height * width]);
     let pooled = Tensor::cat(vec![flat.clone().max_dim(2), flat.mean_dim(2)], 1);

@@ -25,6 +25,7 @@ pub use squeezenet::SqueezeNet;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, assert_shape};
 
+use crate::cpu;
 use crate::{Error, Seed};
 
 /// The pretrained part of a model: images in, a feature map out.
@@ -117,6 +118,7 @@ impl VisionModel {
         assert_shape!(images, [_, 3, _, _]);
         let features = self.body.forward(images, pass);
         let [_, channels, _, _] = features.dims();
-        concat_pool(features).narrow(1, channels, channels)
+        let pooled = cpu::concat_pool(&features, pass).unwrap_or_else(|| concat_pool(features));
+        pooled.narrow(1, channels, channels)
     }
 }

@@ -22,6 +22,7 @@ pub struct Pass {
     training: Option<Training>,
     precision: Precision,
     folded: FoldedLayers,
+    fused: bool,
 }
 
 #[derive(Debug)]
@@ -33,13 +34,30 @@ struct Training {
 impl Pass {
     /// A pass that uses the running statistics and drops nothing.
     pub fn evaluate() -> Self {
-        Self { training: None, precision: Precision::F32, folded: FoldedLayers::default() }
+        Self::new(None)
     }
 
     /// A pass that uses the statistics of the batch and drops features at random.
     pub fn train(rng: Rng) -> Self {
         let training = Training { rng, statistics: Vec::new() };
-        Self { training: Some(training), precision: Precision::F32, folded: FoldedLayers::default() }
+        Self::new(Some(training))
+    }
+
+    fn new(training: Option<Training>) -> Self {
+        Self { training, precision: Precision::F32, folded: FoldedLayers::default(), fused: true }
+    }
+
+    /// Runs every layer by itself with Burn's own operations, as on devices other than the processor: slow there, and
+    /// what the kernels are compared with.
+    #[must_use]
+    pub fn layer_by_layer(mut self) -> Self {
+        self.fused = false;
+        self
+    }
+
+    /// Whether blocks may run as one operation where the device can.
+    pub(crate) fn is_fused(&self) -> bool {
+        self.fused
     }
 
     /// What activations are kept in; f32 unless this says otherwise. On devices other than the processor it is f32.

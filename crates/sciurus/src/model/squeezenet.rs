@@ -76,7 +76,7 @@ impl SqueezeNet {
             // The stem's, which is done with it.
             Layer::Relu(_) => features,
             Layer::Pool(pool) => {
-                cpu::max_pool(pool_shape(pool), &features).unwrap_or_else(|| pool.forward(features))
+                cpu::max_pool(pool_shape(pool), &features, pass).unwrap_or_else(|| pool.forward(features))
             }
             Layer::Fire(fire) => fire.forward(features, pass),
         })

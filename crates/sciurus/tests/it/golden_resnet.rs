@@ -81,9 +81,15 @@ fn golden_evaluation_logits() {
 #[test]
 fn golden_gradients_of_a_training_pass() {
     let Some(file) = golden() else { return };
-    for (phase, prefix) in [(Phase::Unfrozen, "unfrozen/grad/"), (Phase::Frozen, "frozen/grad/")] {
+    let layers = || Pass::train(Seed(0).rng(&[])).layer_by_layer();
+    let fused = || Pass::train(Seed(0).rng(&[]));
+    for (phase, prefix, mut pass) in [
+        (Phase::Unfrozen, "unfrozen/grad/", fused()),
+        (Phase::Frozen, "frozen/grad/", fused()),
+        (Phase::Unfrozen, "unfrozen/grad/", layers()),
+        (Phase::Frozen, "frozen/grad/", layers()),
+    ] {
         let trainer = trainer(&file, phase);
-        let mut pass = Pass::train(Seed(0).rng(&[]));
         let logits = trainer.model().forward(tensor(&file["input"], trainer.device()), &mut pass);
         assert!(difference(&values(logits.clone()), &file["train_logits"].values) < 1e-4);
         let target: Vec<i32> = classes(&file["target"]).into_iter().map(|class| class as i32).collect();

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use sciurus::data::Seed;
 use sciurus::model::weights::read;
 use sciurus::model::{Body, HeadConfig, ParamGroup, Pass, SqueezeNet, StateDict, StoredTensor, VisionModel};
-use sciurus::{Hyper, Trainer, cross_entropy};
+use sciurus::{Hyper, Precision, Trainer, cross_entropy};
 
 use crate::support::{difference, golden_json, gradients, our_name, shared, values};
 
@@ -141,5 +141,20 @@ fn golden_five_steps() {
                 }
             }
         }
+    }
+}
+
+/// The same steps in bf16: no golden number is made for it, and the frozen losses stay near those of f32.
+#[test]
+fn frozen_losses_in_bf16_stay_near_the_golden_ones() {
+    let Some(model) = model() else { return };
+    let golden = golden_json("squeezenet_step.json");
+    let mut trainer = Trainer::new(model, &Device::flex(), Seed(0)).with_precision(Precision::Bf16);
+    trainer.freeze_to(ParamGroup(2));
+    for (index, momentum) in MOMENTA.into_iter().enumerate() {
+        let hyper = Hyper { learning_rates: vec![1e-5, 1e-4, 1e-3], momentum };
+        let loss = trainer.step_on(images(trainer.device()), &TARGETS, &hyper).loss;
+        let expected = golden["frozen"]["losses"][index].as_f64().unwrap();
+        assert!((loss - expected).abs() <= 0.03 * expected, "step {index}: {loss} against {expected}");
     }
 }

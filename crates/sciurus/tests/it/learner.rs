@@ -3,12 +3,11 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use burn::tensor::{Tensor, TensorData};
 use sciurus::data::{DecodeLimits, decode_file};
-use sciurus::model::{StateDict, VisionModel};
+use sciurus::model::StateDict;
 use sciurus::prelude::*;
 use sciurus::{
-    Error, HistoryCsv, Hyper, LearningRates, Listeners, Phase, Run, Seed, TrainSettings, Trainer,
+    Error, HistoryCsv, LearningRates, Listeners, Phase, Run, TrainSettings,
     WeightSource, draw_demo,
 };
 
@@ -72,28 +71,6 @@ fn the_same_seed_gives_the_same_weights_for_one_and_two_threads() {
     let one = trained(&photos, 1);
     assert_eq!(one, trained(&photos, 1), "a second run differs");
     assert_eq!(one, trained(&photos, 2), "two threads differ from one");
-}
-
-/// Pictures this large go through the parallel matrix product, which the small ones do not.
-#[test]
-fn large_steps_are_the_same_for_one_and_two_threads() {
-    let step = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| {
-            let device = burn::tensor::Device::flex();
-            let model = VisionModel::new(Arch::ResNet18, 2, Seed(5), &device).unwrap();
-            let mut trainer = Trainer::new(model, &device, Seed(5));
-            let pixels: Vec<f32> =
-                (0..8 * 3 * 128 * 128).map(|i| ((i * 37 % 101) as f32 - 50.0) / 25.0).collect();
-            let images = Tensor::<4>::from_data(TensorData::new(pixels, [8, 3, 128, 128]), trainer.device());
-            let hyper = Hyper { learning_rates: vec![1e-3; 3], momentum: 0.9 };
-            for _ in 0..2 {
-                trainer.step_on(images.clone(), &[0, 1, 0, 1, 1, 0, 1, 0], &hyper);
-            }
-            trainer.model().state_dict()
-        })
-    };
-    assert!(step(1) == step(2), "the number of threads changes the weights");
 }
 
 #[test]

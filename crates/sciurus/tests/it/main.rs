@@ -1,6 +1,7 @@
 //! The library seen from outside: golden numbers, properties, files, faults.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::unwrap_used)]
 
+mod fused;
 mod golden_head;
 mod golden_pretrained;
 mod golden_resnet;

@@ -1,0 +1,167 @@
+//! Blocks as single operations against their layers one by one: outputs, gradients, statistics, in f32 and bf16.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rand::RngExt;
+use sciurus::data::Seed;
+use sciurus::model::{Body, FoldedLayers, HeadConfig, ParamGroup, Pass, ResNetConfig, SqueezeNet, StateDict, StoredTensor, VisionModel};
+use sciurus::{Arch, Hyper, Precision, Trainer, cross_entropy};
+
+use crate::support::{difference, gradients, largest, values};
+
+const TARGETS: [i32; 8] = [0, 2, 1, 1, 0, 2, 1, 0];
+
+/// Eight pictures that differ much, so that norms over the batch do not magnify rounding.
+fn images([height, width]: [usize; 2], device: &Device) -> Tensor<4> {
+    let mut rng = Seed(3).rng(&[]);
+    let mut pixels = Vec::with_capacity(8 * 3 * height * width);
+    for n in 0..8 {
+        for c in 0..3 {
+            for y in 0..height {
+                for x in 0..width {
+                    let wave = ((x * (n + 1)) as f32 / 19.0).sin() + ((y * (8 - n) + c * 5) as f32 / 13.0).cos();
+                    let grain = rng.random_range(-0.5..0.5_f32);
+                    pixels.push(wave * (0.4 + 0.1 * n as f32) + grain + 0.1 * n as f32 - 0.3);
+                }
+            }
+        }
+    }
+    Tensor::from_data(TensorData::new(pixels, [8, 3, height, width]), device)
+}
+
+/// Small models with random weights and norm layers that are no identity: two ResNets and a SqueezeNet.
+fn models() -> Vec<(&'static str, VisionModel)> {
+    let device = Device::flex();
+    let resnet = |blocks, width| Body::ResNet(ResNetConfig { blocks, width }.init(&device));
+    let squeezenet = Body::SqueezeNet(SqueezeNet::new(&device));
+    vec![
+        ("resnet 12", with_random(resnet([1, 2, 1, 1], 12), 96)),
+        ("resnet 16", with_random(resnet([2, 1, 1, 1], 16), 128)),
+        ("squeezenet", with_random(squeezenet, SqueezeNet::OUT_CHANNELS)),
+    ]
+}
+
+/// Puts a head without dropout on a body, and fills both.
+fn with_random(body: Body, channels: usize) -> VisionModel {
+    let head = HeadConfig { channels, classes: 3, dropout: [0.0; 2] }.init(&Device::flex());
+    let model = VisionModel::from_parts(body, head);
+    let mut state = model.state_dict();
+    let mut rng = Seed(8).rng(&[]);
+    for (name, tensor) in &mut state {
+        let fan: usize = tensor.shape.iter().skip(1).product();
+        let scale = (2.0 / fan as f32).sqrt();
+        for value in &mut tensor.values {
+            let noise = rng.random_range(-1.0..1.0_f32);
+            *value = match name.rsplit('.').next().unwrap() {
+                "running_var" => 1.0 + 0.3 * noise,
+                "running_mean" => 0.2 * noise,
+                "bias" => 0.1 * noise,
+                _ if tensor.shape.len() == 1 => 1.0 + 0.5 * noise,
+                _ => 1.7 * scale * noise,
+            };
+        }
+    }
+    model.with_state(&state).unwrap()
+}
+
+/// Logits, gradients and running statistics of one training pass.
+fn train(model: &VisionModel, size: [usize; 2], frozen: bool, pass: Pass) -> (Vec<f32>, StateDict, Vec<Vec<f32>>) {
+    let mut trainer = Trainer::new(model.clone(), &Device::flex(), Seed(0));
+    trainer.freeze_to(ParamGroup(if frozen { VisionModel::GROUPS - 1 } else { 0 }));
+    let mut pass = pass;
+    let logits = trainer.model().forward(images(size, trainer.device()), &mut pass);
+    let loss = cross_entropy(logits.clone(), Tensor::<1, Int>::from_data(&TARGETS[..], trainer.device()));
+    let gradients = gradients(trainer.model(), &loss.backward());
+    let statistics = pass.into_statistics().into_iter().map(|(_, value)| values(value)).collect();
+    (values(logits), gradients, statistics)
+}
+
+fn training() -> Pass {
+    Pass::train(Seed(0).rng(&[]))
+}
+
+#[test]
+fn a_training_pass_is_that_of_the_layers() {
+    for (name, model) in models() {
+        for (size, frozen) in [([64, 64], false), ([75, 58], false), ([64, 64], true)] {
+            let what = format!("{name} {size:?} frozen {frozen}");
+            let (logits, gradients, statistics) = train(&model, size, frozen, training());
+            let (expected, layers, layer_statistics) = train(&model, size, frozen, training().layer_by_layer());
+            assert!(difference(&logits, &expected) < 2e-4 * largest(&expected).max(1.0), "{what}: logits");
+            assert_eq!(gradients.keys().collect::<Vec<_>>(), layers.keys().collect::<Vec<_>>(), "{what}");
+            for (parameter, expected) in &layers {
+                let off = difference(&gradients[parameter].values, &expected.values) / largest(&expected.values);
+                assert!(off < 2e-3, "{what}: gradient of {parameter} is off by {off:e} of its largest value");
+            }
+            assert_eq!(statistics.len(), layer_statistics.len(), "{what}");
+            for (ours, expected) in statistics.iter().zip(&layer_statistics) {
+                assert!(difference(ours, expected) < 1e-4 * largest(expected).max(0.1), "{what}: statistics");
+            }
+        }
+    }
+}
+
+#[test]
+fn evaluation_and_embeddings_are_those_of_the_layers() {
+    for (name, model) in models() {
+        for size in [[64, 64], [75, 58]] {
+            let device = Device::flex();
+            let logits = |mut pass: Pass| values(model.forward(images(size, &device), &mut pass));
+            let expected = logits(Pass::evaluate().layer_by_layer());
+            let scale = largest(&expected).max(1.0);
+            assert!(difference(&logits(Pass::evaluate()), &expected) < 2e-4 * scale, "{name} {size:?}");
+            let folded = FoldedLayers::default();
+            let first = logits(Pass::evaluate().with_folded(&folded));
+            assert_eq!(first, logits(Pass::evaluate().with_folded(&folded)), "{name} {size:?}: kept weights");
+            let embed = |mut pass: Pass| values(model.embed(images(size, &device), &mut pass));
+            let expected = embed(Pass::evaluate().layer_by_layer());
+            assert!(difference(&embed(Pass::evaluate()), &expected) < 2e-4 * largest(&expected), "{name} {size:?}");
+            let coarse = embed(Pass::evaluate().with_precision(Precision::Bf16));
+            let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
+            let off = norm(&mut coarse.iter().zip(&expected).map(|(a, b)| a - b)) / norm(&mut expected.iter().copied());
+            assert!(off > 0.0 && off < 0.05, "{name} {size:?}: bf16 is off by {off}");
+        }
+    }
+}
+
+/// bf16 has 8 bits of significand: single small gradients drown in that, their sum over the model does not. A SqueezeNet of
+/// random weights has no norm layer to keep its features apart; its steps with real weights are tested elsewhere.
+#[test]
+fn gradients_in_bf16_point_where_those_in_f32_do() {
+    for (name, model) in models().into_iter().take(2) {
+        let (_, exact, _) = train(&model, [150, 117], false, training());
+        let (_, coarse, _) = train(&model, [150, 117], false, training().with_precision(Precision::Bf16));
+        let dot = |a: &StateDict, b: &StateDict| -> f64 {
+            let product = |(name, a): (&String, &StoredTensor)| -> f64 {
+                a.values.iter().zip(&b[name].values).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+            };
+            a.iter().map(product).sum()
+        };
+        let cosine = dot(&coarse, &exact) / (dot(&coarse, &coarse) * dot(&exact, &exact)).sqrt();
+        assert!(cosine > 0.9, "{name}: the gradient in bf16 has cosine {cosine} to that in f32");
+    }
+}
+
+#[test]
+fn a_step_is_the_same_for_one_two_and_four_threads() {
+    let step = |precision: Precision, arch: Arch, threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let device = Device::flex();
+            let model = VisionModel::new(arch, 3, Seed(5), &device).unwrap();
+            let mut trainer = Trainer::new(model, &device, Seed(5)).with_precision(precision);
+            let hyper = Hyper { learning_rates: vec![1e-3; 3], momentum: 0.9 };
+            for _ in 0..2 {
+                trainer.step_on(images([130, 117], trainer.device()), &TARGETS.map(|t| t as usize), &hyper);
+            }
+            trainer.model().state_dict()
+        })
+    };
+    for precision in [Precision::F32, Precision::Bf16] {
+        for arch in [Arch::ResNet18, Arch::SqueezeNet1_1] {
+            let one = step(precision, arch, 1);
+            for threads in [2, 4] {
+                assert!(one == step(precision, arch, threads), "{arch} {precision}: {threads} threads differ from one");
+            }
+        }
+    }
+}
