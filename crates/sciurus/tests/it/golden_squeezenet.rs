@@ -144,17 +144,20 @@ fn golden_five_steps() {
     }
 }
 
-/// The same steps in bf16: no golden number is made for it, and the frozen losses stay near those of f32.
+/// The same steps in bf16, for which there is no golden number: they begin at the same loss, and it falls as far.
 #[test]
-fn frozen_losses_in_bf16_stay_near_the_golden_ones() {
+fn steps_in_bf16_begin_at_the_golden_loss_and_fall() {
     let Some(model) = model() else { return };
     let golden = golden_json("squeezenet_step.json");
-    let mut trainer = Trainer::new(model, &Device::flex(), Seed(0)).with_precision(Precision::Bf16);
-    trainer.freeze_to(ParamGroup(2));
-    for (index, momentum) in MOMENTA.into_iter().enumerate() {
-        let hyper = Hyper { learning_rates: vec![1e-5, 1e-4, 1e-3], momentum };
-        let loss = trainer.step_on(images(trainer.device()), &TARGETS, &hyper).loss;
-        let expected = golden["frozen"]["losses"][index].as_f64().unwrap();
-        assert!((loss - expected).abs() <= 0.03 * expected, "step {index}: {loss} against {expected}");
+    for phase in ["frozen", "unfrozen"] {
+        let mut trainer = Trainer::new(model.clone(), &Device::flex(), Seed(0)).with_precision(Precision::Bf16);
+        trainer.freeze_to(ParamGroup(if phase == "frozen" { 2 } else { 0 }));
+        let losses = MOMENTA.map(|momentum| {
+            let hyper = Hyper { learning_rates: vec![1e-5, 1e-4, 1e-3], momentum };
+            trainer.step_on(images(trainer.device()), &TARGETS, &hyper).loss
+        });
+        let expected: Vec<f64> = serde_json::from_value(golden[phase]["losses"].clone()).unwrap();
+        assert!((losses[0] - expected[0]).abs() <= 0.02 * expected[0], "{phase}: {losses:?} against {expected:?}");
+        assert!(losses[4] <= 2.0 * expected[4].max(0.1 * expected[0]), "{phase}: {losses:?} against {expected:?}");
     }
 }
