@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use rayon::prelude::*;
 
+use crate::arena::Buffer;
 use crate::element::Element;
 use crate::isa::Isa;
 use crate::plan::{Plan, Tap};
@@ -22,7 +23,7 @@ pub struct PackedWeights<E> {
 /// The panels of one phase, one after the other.
 #[derive(Debug)]
 pub(crate) struct PackedPhase {
-    words: Vec<u32>,
+    words: Buffer<u32>,
     pub(crate) panels: Vec<Panel>,
 }
 
@@ -107,7 +108,7 @@ impl Reader<'_> {
     fn phase<E: Element>(&self, isa: Isa, taps: &[Tap], words: usize, spacing: usize, channels: usize) -> PackedPhase {
         let panels = panels(isa, words, channels);
         let total = panels.last().map_or(0, |panel| panel.offset + words * panel.vectors * isa.lanes());
-        let mut packed = vec![0_u32; total];
+        let mut packed = Buffer::<u32>::zeroed(total);
         let mut rest = &mut packed[..];
         let mut pieces = Vec::new();
         for panel in &panels {
@@ -120,34 +121,35 @@ impl Reader<'_> {
     }
 
     /// Writes one panel: for each tap, each of its words, each channel of the panel.
+    ///
+    /// The weights of one channel pair lie side by side, so they are read together and dealt out over taps and words.
     fn fill<E: Element>(&self, taps: &[Tap], spacing: usize, panel: &Panel, piece: &mut [u32], lanes: usize) {
         let width = panel.vectors * lanes;
         let [channels_in, channels_out] = self.shape.channels;
         let [kernel_height, kernel_width] = self.shape.kernel;
         let area = kernel_height * kernel_width;
-        let depth = if self.pass == Pass::Forward { channels_in } else { channels_out };
-        // Distance of the result's channels and of the source's channels in the weights.
-        let (result_step, source_step) = match self.pass {
-            Pass::Forward => (channels_in * area, area),
-            Pass::InputGradient => (area, channels_in * area),
+        // Distance of the result's channels and of the source's channels in the weights, and how many sources.
+        let (result_step, source_step, depth) = match self.pass {
+            Pass::Forward => (channels_in * area, area, channels_in),
+            Pass::InputGradient => (area, channels_in * area, channels_out),
         };
-        let mut at = 0;
+        let mut places = Vec::new();
+        let mut tap_begin = 0;
         for tap in taps {
-            for word in 0..tap.words {
-                for half in 0..E::PER_WORD {
-                    let value = word * E::PER_WORD + half;
-                    let (pixel, channel) = (value / spacing, value % spacing);
-                    if pixel >= tap.columns.len() || channel >= depth {
-                        continue;
-                    }
-                    let first = tap.row * kernel_width + tap.columns[pixel] + channel * source_step + panel.channel * result_step;
-                    for lane in 0..panel.channels {
-                        let weight = self.weights[first + lane * result_step];
-                        let scale = self.scale.map_or(1.0, |scale| scale[panel.channel + lane]);
-                        piece[at + lane] |= bits::<E>(weight * scale) << (16 * half);
-                    }
+            for (pixel, column) in tap.columns.iter().enumerate() {
+                places.push((tap_begin * E::PER_WORD + pixel * spacing, tap.row * kernel_width + column));
+            }
+            tap_begin += tap.words;
+        }
+        for channel in 0..depth {
+            for lane in 0..panel.channels {
+                let scale = self.scale.map_or(1.0, |scale| scale[panel.channel + lane]);
+                let first = channel * source_step + (panel.channel + lane) * result_step;
+                for &(value, place) in &places {
+                    let value = value + channel;
+                    let bits = bits::<E>(self.weights[first + place] * scale);
+                    piece[value / E::PER_WORD * width + lane] |= bits << (16 * (value % E::PER_WORD));
                 }
-                at += width;
             }
         }
     }

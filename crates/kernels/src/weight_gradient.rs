@@ -171,7 +171,7 @@ impl<E: Element> Job for LayOutColumns<'_, E> {
                     let first = self.gradient.pointer().add((self.image * pixels + step * E::PER_WORD) * spacing + channel);
                     let second = if step * E::PER_WORD + 1 < pixels { first.wrapping_add(spacing) } else { zeros.as_ptr() };
                     let to = self.to.as_mut_ptr().add((panel * steps + step) * width);
-                    pair(to, first, second, present);
+                    pair::<S, E>(to, first, second, present);
                     to.add(present).write_bytes(0, width - present);
                 }
             }
@@ -179,21 +179,29 @@ impl<E: Element> Job for LayOutColumns<'_, E> {
     }
 }
 
-/// Words of `len <= BLOCK` pairs (bf16), or of `len` values of the first (f32).
+/// Words of `len` pairs (bf16), or of `len` values of the first (f32).
 ///
 /// # Safety
-/// `to` is valid for `len` words, `first` and (bf16) `second` for `len` values.
+/// `to` is valid for `len` words, `first` and (bf16) `second` for `len` values; the processor has the features of `S`.
 #[inline(always)]
-unsafe fn pair<E: Element>(to: *mut u32, first: *const E, second: *const E, len: usize) {
-    if E::PER_WORD == 1 {
-        // SAFETY: the caller's promise; an f32 is a word.
-        unsafe { std::ptr::copy_nonoverlapping(first.cast::<u32>(), to, len) };
-        return;
-    }
-    let (first, second) = (first.cast::<u16>(), second.cast::<u16>());
-    for i in 0..len {
-        // SAFETY: the caller's promise; a bf16 is 16 bits.
-        unsafe { to.add(i).write(u32::from(first.add(i).read()) | u32::from(second.add(i).read()) << 16) };
+unsafe fn pair<S: Simd, E: Element>(to: *mut u32, first: *const E, second: *const E, len: usize) {
+    let whole = len - len % S::LANES;
+    // SAFETY: the caller's promise; an f32 is a word, a bf16 is 16 bits.
+    unsafe {
+        if E::PER_WORD == 1 {
+            for i in (0..whole).step_by(S::LANES) {
+                S::store(to.add(i).cast(), S::load(first.cast::<f32>().add(i)));
+            }
+            std::ptr::copy_nonoverlapping(first.cast::<u32>().add(whole), to.add(whole), len - whole);
+            return;
+        }
+        let (first, second) = (first.cast::<u16>(), second.cast::<u16>());
+        for i in (0..whole).step_by(S::LANES) {
+            S::store(to.add(i).cast(), S::pair_bf16(first.add(i), second.add(i)));
+        }
+        for i in whole..len {
+            to.add(i).write(u32::from(first.add(i).read()) | u32::from(second.add(i).read()) << 16);
+        }
     }
 }
 
@@ -208,15 +216,16 @@ struct Multiply<'a, E> {
     images: std::ops::Range<usize>,
 }
 
-/// Side-by-side values of one source pixel that lie in a block.
-#[derive(Debug, Clone, Copy)]
+/// Side-by-side values that lie in a block.
+#[derive(Debug, Clone)]
 struct Piece {
-    /// Kernel column.
-    column: usize,
-    /// First channel, and how many.
-    channel: usize,
+    /// For each output pixel, and for none after the last: its values' place from the picture's beginning, if inside.
+    places: Vec<u32>,
     len: usize,
 }
+
+/// A place outside of the picture.
+const OUTSIDE: u32 = u32::MAX;
 
 impl<E: Element> Job for Multiply<'_, E> {
     type Output = ();
@@ -226,14 +235,13 @@ impl<E: Element> Job for Multiply<'_, E> {
         let layout = self.layout;
         let tasks_of_part = layout.tasks() / layout.parts;
         let (part, rest) = (self.task / tasks_of_part, self.task % tasks_of_part);
-        let (kernel_row, block) = (rest / layout.blocks, rest % layout.blocks);
-        let pieces = self.pieces(block);
+        let pieces = self.pieces(rest / layout.blocks, rest % layout.blocks);
         let share = self.images.len().div_ceil(layout.parts);
         let first = self.images.start;
         for image in self.images.clone().skip(part * share).take(share) {
             // SAFETY: `rows` holds an image's steps, `panels` the group's images, `sums` the block.
             unsafe {
-                self.lay_out(image, kernel_row, &pieces);
+                self.lay_out::<S>(image, &pieces);
                 let panels = self.panels.as_ptr().add((image - first) * layout.image_words());
                 self.multiply::<S>(panels);
             }
@@ -242,7 +250,7 @@ impl<E: Element> Job for Multiply<'_, E> {
 }
 
 impl<E: Element> Multiply<'_, E> {
-    fn pieces(&self, block: usize) -> Vec<Piece> {
+    fn pieces(&self, kernel_row: usize, block: usize) -> Vec<Piece> {
         let Layout { shape, run, .. } = self.layout;
         let channels = shape.channels[0];
         let end = (block * BLOCK + BLOCK).min(*run);
@@ -253,43 +261,53 @@ impl<E: Element> Multiply<'_, E> {
         while value < end {
             let (column, channel) = (value / channels, value % channels);
             let len = if together { end - value } else { (channels - channel).min(end - value) };
-            pieces.push(Piece { column, channel, len });
+            pieces.push(Piece { places: self.places(kernel_row, column, channel), len });
             value += len;
         }
         pieces
     }
 
-    /// Lays out a block of the input: for each step, its rows.
-    #[inline(always)]
-    unsafe fn lay_out(&self, image: usize, kernel_row: usize, pieces: &[Piece]) {
+    /// Where each output pixel finds a channel of a place of the kernel.
+    fn places(&self, kernel_row: usize, column: usize, channel: usize) -> Vec<u32> {
         let shape = &self.layout.shape;
         let [height, width] = shape.size;
         let [out_height, out_width] = shape.out_size();
-        let spacing = self.input.spacing;
+        let mut places = Vec::with_capacity(self.layout.steps * E::PER_WORD);
+        for out_y in 0..out_height {
+            let y = (out_y * shape.stride + kernel_row).wrapping_sub(shape.padding);
+            for out_x in 0..out_width {
+                let x = (out_x * shape.stride + column).wrapping_sub(shape.padding);
+                let inside = y < height && x < width;
+                let place = y.wrapping_mul(width).wrapping_add(x).wrapping_mul(self.input.spacing).wrapping_add(channel);
+                places.push(if inside { place as u32 } else { OUTSIDE });
+            }
+        }
+        places.resize(self.layout.steps * E::PER_WORD, OUTSIDE);
+        places
+    }
+
+    /// Lays out a block of the input: for each step, its rows.
+    #[inline(always)]
+    unsafe fn lay_out<S: Simd>(&self, image: usize, pieces: &[Piece]) {
+        let [height, width] = self.layout.shape.size;
         let zeros = [E::default(); BLOCK];
         let to = self.rows.as_ptr().cast_mut();
+        let mut filled = 0;
         // SAFETY: only pixels inside the picture are read, and `rows` holds every step.
         unsafe {
-            let picture = self.input.pointer().add(image * height * width * spacing);
-            let source = |pixel: usize, piece: &Piece| {
-                let y = (pixel / out_width * shape.stride + kernel_row).wrapping_sub(shape.padding);
-                let x = (pixel % out_width * shape.stride + piece.column).wrapping_sub(shape.padding);
-                match pixel < out_height * out_width && y < height && x < width {
-                    true => picture.add((y * width + x) * spacing + piece.channel),
-                    false => zeros.as_ptr(),
+            let picture = self.input.pointer().add(image * height * width * self.input.spacing);
+            for piece in pieces {
+                for (step, places) in piece.places.chunks_exact(E::PER_WORD).enumerate() {
+                    let [first, second] = [places[0], places[E::PER_WORD - 1]].map(|place| match place {
+                        OUTSIDE => zeros.as_ptr(),
+                        place => picture.add(place as usize),
+                    });
+                    pair::<S, E>(to.add(step * BLOCK + filled), first, second, piece.len);
                 }
-            };
+                filled += piece.len;
+            }
             for step in 0..self.layout.steps {
-                let pixel = step * E::PER_WORD;
-                let mut at = to.add(step * BLOCK);
-                for piece in pieces {
-                    let first = source(pixel, piece);
-                    let second = if E::PER_WORD == 2 { source(pixel + 1, piece) } else { first };
-                    pair(at, first, second, piece.len);
-                    at = at.add(piece.len);
-                }
-                let filled = at.offset_from(to) as usize - step * BLOCK;
-                at.write_bytes(0, BLOCK - filled);
+                to.add(step * BLOCK + filled).write_bytes(0, BLOCK - filled);
             }
         }
     }

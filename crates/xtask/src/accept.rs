@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
+use crate::report;
+
 /// What to train, how often.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -28,15 +30,14 @@ pub(crate) struct Args {
 const BARS: [(&str, f64); 2] = [("squirrels_red_grey", 0.03), ("hymenoptera", 0.08)];
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let built = Command::new("cargo").args(["build", "--release", "--package", "sciurus-cli"]).status()?;
-    ensure!(built.success(), "the build failed");
+    build()?;
     let mut missed = Vec::new();
     for (name, bar) in
         BARS.into_iter().filter(|(name, _)| args.only.as_deref().is_none_or(|only| only == *name))
     {
         let mut errors = Vec::new();
         for seed in &args.seeds {
-            let result = train(args, name, *seed)?;
+            let result = train(&args.shared, name, *seed, &args.options)?;
             report(&format!("{name} seed {seed}: {result}"));
             errors.push(result.error_rate);
         }
@@ -54,10 +55,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Builds the program.
+pub(crate) fn build() -> anyhow::Result<()> {
+    let built = Command::new("cargo").args(["build", "--release", "--workspace", "--bin", "sciurus"]).status()?;
+    ensure!(built.success(), "the build failed");
+    Ok(())
+}
+
 /// What one run gave.
-struct Trained {
+pub(crate) struct Trained {
     error_rate: f64,
-    whole: Duration,
+    /// Of the whole command.
+    pub(crate) whole: Duration,
     speed: f64,
     waited_later: f64,
 }
@@ -75,17 +84,18 @@ impl std::fmt::Display for Trained {
     }
 }
 
-fn train(args: &Args, name: &str, seed: u64) -> anyhow::Result<Trained> {
+/// Trains on one data set of the shared folder, with the program that [`build`] built.
+pub(crate) fn train(shared: &Path, name: &str, seed: u64, options: &[String]) -> anyhow::Result<Trained> {
     let run = std::env::temp_dir().join(format!("sciurus-accept-{}-{name}-{seed}", std::process::id()));
     let started = Instant::now();
     let output = Command::new(binary())
         .arg("train")
-        .arg(args.shared.join("data").join(name))
+        .arg(shared.join("data").join(name))
         .args(["--arch", "resnet18", "--epochs", "4", "--json", "--seed", &seed.to_string()])
         .arg("--run")
         .arg(&run)
-        .args(&args.options)
-        .env("SCIURUS_MODELS", args.shared.join("models"))
+        .args(options)
+        .env("SCIURUS_MODELS", shared.join("models"))
         .output()
         .context("cannot start sciurus")?;
     let whole = started.elapsed();
@@ -115,9 +125,4 @@ fn binary() -> PathBuf {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new("target").to_owned(), PathBuf::from);
     target.join("release").join(format!("sciurus{}", std::env::consts::EXE_SUFFIX))
-}
-
-#[allow(clippy::print_stdout)]
-fn report(line: &str) {
-    println!("{line}");
 }

@@ -13,10 +13,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let status = Command::new("cargo")
-        .args(["bench", "--quiet", "--package", "sciurus", "--bench", "step", "--"])
-        .args(&args.arguments)
-        .status()?;
+    let status = command(args.arguments.iter().map(String::as_str)).status()?;
     ensure!(status.success(), "the benchmark failed");
     Ok(())
+}
+
+/// The benchmark with these arguments. It is built with the workspace's features, so that Burn is not built twice.
+pub(crate) fn command<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = Command::new("cargo");
+    command.args(["bench", "--quiet", "--workspace", "--bench", "step", "--"]).args(arguments);
+    command
 }

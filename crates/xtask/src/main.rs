@@ -1,8 +1,9 @@
-//! Project chores: `cargo xtask check`, `accept`, `bench-step`. They run other programs and judge what comes out.
+//! Project chores: `cargo xtask check`, `accept`, `bench-step`, `bench-peers`. They run other programs and judge what comes out.
 
 mod accept;
 mod bench;
 mod check;
+mod peers;
 
 use clap::{Parser, Subcommand};
 
@@ -21,6 +22,8 @@ enum Chore {
     Accept(accept::Args),
     /// Time training steps or inference on random data, with peak memory
     BenchStep(bench::Args),
+    /// Time Sciurus beside PyTorch and fastai on this machine, in turn, and hold the ratios against the bars
+    BenchPeers(peers::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -28,5 +31,11 @@ fn main() -> anyhow::Result<()> {
         Chore::Check => check::run(),
         Chore::Accept(args) => accept::run(&args),
         Chore::BenchStep(args) => bench::run(&args),
+        Chore::BenchPeers(args) => peers::run(&args),
     }
+}
+
+#[allow(clippy::print_stdout)]
+fn report(line: &str) {
+    println!("{line}");
 }

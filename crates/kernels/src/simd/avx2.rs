@@ -86,6 +86,11 @@ impl Simd for Avx2 {
         _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(sign, _mm256_setzero_ps()), value)
     }
     #[inline(always)]
+    unsafe fn pair_bf16(low: *const u16, high: *const u16) -> __m256 {
+        let wide = |from: *const u16| _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
+        _mm256_castsi256_ps(_mm256_or_si256(wide(low), _mm256_slli_epi32::<16>(wide(high))))
+    }
+    #[inline(always)]
     unsafe fn dot_bf16(sum: __m256, a: __m256, b: __m256) -> __m256 {
         let high_half = _mm256_castsi256_ps(_mm256_set1_epi32(0xffff_0000_u32 as i32));
         let low = |word: __m256| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(word)));

@@ -60,6 +60,11 @@ macro_rules! shared {
             _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
         }
         #[inline(always)]
+        unsafe fn pair_bf16(low: *const u16, high: *const u16) -> __m512 {
+            let wide = |from: *const u16| _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+            _mm512_castsi512_ps(_mm512_or_si512(wide(low), _mm512_slli_epi32::<16>(wide(high))))
+        }
+        #[inline(always)]
         unsafe fn add(a: __m512, b: __m512) -> __m512 {
             _mm512_add_ps(a, b)
         }

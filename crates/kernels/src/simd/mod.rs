@@ -56,6 +56,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn where_not_greater(a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
     /// `value` where the byte is `wanted`, else 0. Reads the first `lanes` bytes; the other lanes are 0.
     unsafe fn where_bytes_are(bytes: *const u8, wanted: u8, lanes: usize, value: Self::V) -> Self::V;
+    /// Words that hold a bf16 of `low` in their lower half and one of `high` in the upper.
+    unsafe fn pair_bf16(low: *const u16, high: *const u16) -> Self::V;
     /// Per word: `sum + a.low * b.low + a.high * b.high` of bf16 pairs.
     unsafe fn dot_bf16(sum: Self::V, a: Self::V, b: Self::V) -> Self::V;
 }

@@ -98,6 +98,11 @@ impl Simd for Portable {
         map2(sign, value, |sign, value| if sign > 0.0 { value } else { 0.0 })
     }
     #[inline(always)]
+    unsafe fn pair_bf16(low: *const u16, high: *const u16) -> V {
+        let (low, high) = (low.cast::<[u16; 4]>().read_unaligned(), high.cast::<[u16; 4]>().read_unaligned());
+        [0, 1, 2, 3].map(|i| f32::from_bits(u32::from(low[i]) | u32::from(high[i]) << 16))
+    }
+    #[inline(always)]
     unsafe fn dot_bf16(sum: V, a: V, b: V) -> V {
         [0, 1, 2, 3].map(|i| {
             multiply_add(high(a[i]), high(b[i]), multiply_add(low(a[i]), low(b[i]), sum[i]))

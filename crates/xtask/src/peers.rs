@@ -1,0 +1,246 @@
+//! `bench-peers`: Sciurus beside PyTorch and fastai on this machine, in turn, as ratios with the bars of the project.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, ensure};
+
+use crate::{accept, bench, report};
+
+/// Which peers, where.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A Python that has torch, torchvision and fastai
+    #[arg(long, default_value = "python3")]
+    python: PathBuf,
+    /// Folder with bench/, data/ and models/
+    #[arg(long, env = "SCIURUS_SHARED", default_value = "../shared")]
+    shared: PathBuf,
+    /// How often each pair is run
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Only rows whose name holds this
+    #[arg(long)]
+    only: Option<String>,
+}
+
+/// One row: what is run, and which ratio it must reach.
+struct Row {
+    name: &'static str,
+    ours: &'static str,
+    /// `SCIURUS_CPU` for ours; the peer is limited to the same.
+    isa: Option<&'static str>,
+    /// Ways to run the peer; the best counts.
+    peer: &'static [&'static str],
+    compared: Compared,
+    must: f64,
+}
+
+#[derive(Clone, Copy)]
+enum Compared {
+    /// Images per second, ours over the peer's: at least the bar.
+    Speed,
+    /// Milliseconds, ours over the peer's: at most the bar.
+    Latency,
+    /// Peak memory, ours over the peer's: at most the bar.
+    Memory,
+}
+
+const INSTALLED: &str = "train --dtype fp32 --layout nchw";
+const ROWS: &[Row] = &[
+    Row {
+        name: "training step f32, fastai as installed",
+        ours: "train --precision f32",
+        isa: None,
+        peer: &[INSTALLED],
+        compared: Compared::Speed,
+        must: 1.8,
+    },
+    Row {
+        name: "training step bf16, fastai as installed",
+        ours: "train --precision bf16",
+        isa: None,
+        peer: &[INSTALLED],
+        compared: Compared::Speed,
+        must: 3.0,
+    },
+    Row {
+        name: "training step bf16, PyTorch at its best",
+        ours: "train --precision bf16",
+        isa: None,
+        peer: &["train --dtype bf16 --layout channels_last --tuned"],
+        compared: Compared::Speed,
+        must: 0.9,
+    },
+    Row {
+        name: "frozen step bf16, PyTorch at its best",
+        ours: "frozen --precision bf16",
+        isa: None,
+        peer: &["frozen --dtype bf16 --layout channels_last --tuned"],
+        compared: Compared::Speed,
+        must: 0.9,
+    },
+    Row {
+        name: "inference batch 64, PyTorch at its best",
+        ours: "infer --precision bf16",
+        isa: None,
+        peer: &["infer --dtype bf16 --layout channels_last --tuned"],
+        compared: Compared::Speed,
+        must: 0.9,
+    },
+    Row {
+        name: "inference batch 1, PyTorch at its best",
+        ours: "infer --precision bf16 --batch 1 --steps 41",
+        isa: None,
+        peer: &[
+            "infer --dtype bf16 --layout channels_last --tuned --batch 1 --steps 41",
+            "infer --dtype fp32 --layout channels_last --tuned --batch 1 --steps 41",
+            "infer --dtype bf16 --layout nchw --tuned --batch 1 --steps 41",
+        ],
+        compared: Compared::Latency,
+        must: 1.0,
+    },
+    Row {
+        name: "memory of training bf16, PyTorch f32",
+        ours: "train --precision bf16",
+        isa: None,
+        peer: &[INSTALLED],
+        compared: Compared::Memory,
+        must: 0.6,
+    },
+    Row {
+        name: "SqueezeNet training f32, PyTorch channels-last",
+        ours: "train --arch squeezenet1_1 --precision f32",
+        isa: None,
+        peer: &["train --arch squeezenet1_1 --dtype fp32 --layout channels_last"],
+        compared: Compared::Speed,
+        must: 1.0,
+    },
+    Row {
+        name: "SqueezeNet training bf16, PyTorch channels-last",
+        ours: "train --arch squeezenet1_1 --precision bf16",
+        isa: None,
+        peer: &["train --arch squeezenet1_1 --dtype bf16 --layout channels_last"],
+        compared: Compared::Speed,
+        must: 1.0,
+    },
+    Row {
+        name: "training step on AVX2, fastai on AVX2",
+        ours: "train --precision f32",
+        isa: Some("avx2"),
+        peer: &[INSTALLED],
+        compared: Compared::Speed,
+        must: 1.2,
+    },
+];
+
+/// The figures of one line of either program.
+#[derive(Debug, Clone, Copy)]
+struct Figures {
+    milliseconds: f64,
+    images_per_second: f64,
+    megabytes: f64,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let wanted = |name: &str| args.only.as_deref().is_none_or(|only| name.contains(only));
+    for row in ROWS.iter().filter(|row| wanted(row.name)) {
+        compare(args, row)?;
+    }
+    if wanted("fine_tune") {
+        fine_tune(args)?;
+    }
+    Ok(())
+}
+
+/// Runs a row's programs in turn and reports the medians and their ratio.
+fn compare(args: &Args, row: &Row) -> anyhow::Result<()> {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..args.rounds.max(1) {
+        ours.push(sciurus(row)?);
+        let tries = row.peer.iter().map(|options| pytorch(args, row, options)).collect::<anyhow::Result<Vec<_>>>()?;
+        let best = tries.into_iter().min_by(|a, b| a.milliseconds.total_cmp(&b.milliseconds));
+        theirs.push(best.context("a row has a peer")?);
+    }
+    let figure = |figures: &Figures| match row.compared {
+        Compared::Speed => figures.images_per_second,
+        Compared::Latency => figures.milliseconds,
+        Compared::Memory => figures.megabytes,
+    };
+    let (unit, holds): (_, fn(f64, f64) -> bool) = match row.compared {
+        Compared::Speed => ("images/s", |ratio, must| ratio >= must),
+        Compared::Latency => ("ms", |ratio, must| ratio <= must),
+        Compared::Memory => ("MB", |ratio, must| ratio <= must),
+    };
+    let (ours, theirs) = (median(ours.iter().map(figure)), median(theirs.iter().map(figure)));
+    let ratio = ours / theirs;
+    let verdict = if holds(ratio, row.must) { "holds" } else { "MISSED" };
+    report(&format!("{}: {ours:.1} against {theirs:.1} {unit}, {ratio:.2} x; must {} {verdict}", row.name, row.must));
+    Ok(())
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn sciurus(row: &Row) -> anyhow::Result<Figures> {
+    let mut command = bench::command(row.ours.split_whitespace());
+    if let Some(isa) = row.isa {
+        command.env("SCIURUS_CPU", isa);
+    }
+    figures(command)
+}
+
+fn pytorch(args: &Args, row: &Row, options: &str) -> anyhow::Result<Figures> {
+    let mut command = Command::new(&args.python);
+    command.arg(args.shared.join("bench/pytorch_step.py")).args(options.split_whitespace());
+    if row.isa == Some("avx2") {
+        command.env("ONEDNN_MAX_CPU_ISA", "AVX2").env("MKL_ENABLE_INSTRUCTIONS", "AVX2");
+    }
+    figures(command)
+}
+
+/// Runs a program and reads `…: 950.0 ms, 67.3 images/s, peak 1500 MB`.
+fn figures(mut command: Command) -> anyhow::Result<Figures> {
+    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("{command:?}"))?;
+    ensure!(output.status.success(), "{command:?} failed");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().rfind(|line| line.contains("images/s")).context("no line with images/s")?;
+    let before = |unit: &str| -> Option<f64> { line.split(unit).next()?.split_whitespace().next_back()?.parse().ok() };
+    Ok(Figures {
+        milliseconds: before(" ms").context("no milliseconds")?,
+        images_per_second: before(" images/s").context("no images/s")?,
+        megabytes: before(" MB").context("no megabytes")?,
+    })
+}
+
+/// The whole command on ants and bees, in turn with fastai's program.
+fn fine_tune(args: &Args) -> anyhow::Result<()> {
+    accept::build()?;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 0..args.rounds.max(1) as u64 {
+        ours.push(accept::train(&args.shared, "hymenoptera", round + 1, &[])?.whole.as_secs_f64());
+        let started = Instant::now();
+        let data = args.shared.join("data/hymenoptera");
+        let status = Command::new(&args.python)
+            .arg(args.shared.join("bench/fastai_fine_tune.py"))
+            .arg(data)
+            .args(["--train", "train", "--valid", "val", "--seeds", &(round + 1).to_string(), "--weights"])
+            .arg(args.shared.join("models/resnet18-surrogate.safetensors"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()?;
+        ensure!(status.success(), "fastai's program failed");
+        theirs.push(started.elapsed().as_secs_f64());
+    }
+    let (ours, theirs) = (median(ours.into_iter()), median(theirs.into_iter()));
+    let ratio = theirs / ours;
+    let verdict = if ratio >= 2.5 { "holds" } else { "MISSED" };
+    report(&format!(
+        "fine_tune(4) on hymenoptera, whole command: {ours:.1} against {theirs:.1} s, {ratio:.2} x; must 2.5 {verdict}"
+    ));
+    Ok(())
+}
