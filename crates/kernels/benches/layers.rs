@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use half::bf16;
 use sciurus_kernels::{
-    ConvShape, Element, Existing, Isa, PackedWeights, View, ViewMut, conv_forward_moments, conv_input_gradient,
-    conv_weight_gradient,
+    ConvShape, Element, Existing, Isa, PackedWeights, View, ViewMut, conv_forward_moments,
+    conv_input_gradient, conv_weight_gradient,
 };
 
 fn main() {
     let arguments: Vec<String> = std::env::args().filter(|argument| argument != "--bench").collect();
-    let argument = |index: usize, default: &str| arguments.get(index).map_or(default.to_owned(), Clone::clone);
+    let argument =
+        |index: usize, default: &str| arguments.get(index).map_or(default.to_owned(), Clone::clone);
     let batch = argument(2, "64").parse().expect("batch");
     let threads = argument(3, "2").parse().expect("threads");
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("threads");
@@ -51,7 +52,8 @@ fn layers<E: Element>(batch: usize) {
 
 fn layer<E: Element>(name: &str, shape: &ConvShape) {
     let isa = Isa::current();
-    let numbers = |count: usize| -> Vec<f32> { (0..count).map(|i| ((i * 7919) % 255) as f32 / 128.0 - 1.0).collect() };
+    let numbers =
+        |count: usize| -> Vec<f32> { (0..count).map(|i| ((i * 7919) % 255) as f32 / 128.0 - 1.0).collect() };
     let elements = |count: usize| -> Vec<E> { numbers(count).into_iter().map(E::narrow).collect() };
     let input = elements(shape.input_len());
     let weights = numbers(shape.weights_len());
@@ -61,18 +63,31 @@ fn layer<E: Element>(name: &str, shape: &ConvShape) {
     let turned = PackedWeights::<E>::input_gradient(isa, shape, &weights);
     let [channels_in, channels_out] = shape.channels;
     let forward = gflops(shape, || {
-        conv_forward_moments(shape, View::new(&input, channels_in), &packed, ViewMut::new(&mut output, channels_out));
+        conv_forward_moments(
+            shape,
+            View::new(&input, channels_in),
+            &packed,
+            ViewMut::new(&mut output, channels_out),
+        );
     });
     let backward = gflops(shape, || {
         let gradient = View::new(&output, channels_out);
-        conv_input_gradient(shape, gradient, &turned, ViewMut::new(&mut input_gradient, channels_in), Existing::Replace);
+        conv_input_gradient(
+            shape,
+            gradient,
+            &turned,
+            ViewMut::new(&mut input_gradient, channels_in),
+            Existing::Replace,
+        );
     });
     let mut weight_gradient = weights.clone();
     let weight = gflops(shape, || {
         let gradient = View::new(&output, channels_out);
         conv_weight_gradient(isa, shape, View::new(&input, channels_in), gradient, &mut weight_gradient);
     });
-    println!("{name:16} forward {forward:7.1}  input gradient {backward:7.1}  weight gradient {weight:7.1} GFLOP/s");
+    println!(
+        "{name:16} forward {forward:7.1}  input gradient {backward:7.1}  weight gradient {weight:7.1} GFLOP/s"
+    );
 }
 
 fn gflops(shape: &ConvShape, mut work: impl FnMut()) -> f64 {

@@ -31,8 +31,7 @@ pub struct AdamStep {
 pub fn adam_step(
     isa: Isa,
     step: AdamStep,
-    weights: &[f32],
-    gradient: &[f32],
+    [weights, gradient]: [&[f32]; 2],
     [average, square]: [&mut [f32]; 2],
     next: &mut [f32],
 ) {
@@ -68,12 +67,14 @@ impl Job for Chunk<'_> {
             let lanes = S::LANES.min(self.weights.len() - at);
             // SAFETY: `at + lanes` lies within the slices, which have one length.
             unsafe {
-                let [average_at, square_at] = [self.average.as_mut_ptr().add(at), self.square.as_mut_ptr().add(at)];
+                let [average_at, square_at] =
+                    [self.average.as_mut_ptr().add(at), self.square.as_mut_ptr().add(at)];
                 let gradient = load::<S, f32>(self.gradient.as_ptr().add(at), lanes);
                 let kept = S::mul(load::<S, f32>(average_at, lanes), S::splat(momentum));
                 let average = S::add(kept, S::mul(gradient, S::splat(1.0 - momentum)));
                 let kept = S::mul(load::<S, f32>(square_at, lanes), S::splat(squared_momentum));
-                let square = S::add(kept, S::mul(S::mul(gradient, gradient), S::splat(1.0 - squared_momentum)));
+                let square =
+                    S::add(kept, S::mul(S::mul(gradient, gradient), S::splat(1.0 - squared_momentum)));
                 store::<S, f32>(average_at, average, lanes);
                 store::<S, f32>(square_at, square, lanes);
                 let root = S::sqrt(S::div(square, S::splat(debias_square)));

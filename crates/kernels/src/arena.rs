@@ -35,16 +35,18 @@ impl Block {
     fn new(bytes: usize) -> Self {
         let capacity = bytes.max(1).next_multiple_of(ALIGN);
         let mut idle = idle();
-        let fitting = idle.iter().enumerate().filter(|(_, block)| {
-            block.capacity >= capacity && block.capacity - capacity <= capacity / 4
-        });
+        let fitting = idle
+            .iter()
+            .enumerate()
+            .filter(|(_, block)| block.capacity >= capacity && block.capacity - capacity <= capacity / 4);
         if let Some((index, _)) = fitting.min_by_key(|(_, block)| block.capacity) {
             return idle.swap_remove(index);
         }
         drop(idle);
         let layout = Self::layout(capacity);
         // SAFETY: the capacity is not 0.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        let start =
+            NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
         Self { start, capacity }
     }
 

@@ -7,12 +7,14 @@
 //! A result value is computed by one thread, in an order that depends on the shape alone; so results do not depend on
 //! the number of threads.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::element::{Element, load, store};
 use crate::moments::Moments;
 use crate::pack::{PackedPhase, PackedWeights, Panel};
-use crate::plan::{Phase, Plan};
+use crate::plan::{Phase, Plan, Source};
 use crate::pointer::{Shared, SharedMut};
 use crate::scratch;
 use crate::shape::ConvShape;
@@ -82,7 +84,10 @@ pub fn conv_forward_activated<E: Element>(
     output: ViewMut<'_, E>,
 ) {
     assert_eq!(activation.bias.len(), shape.channels[1], "one bias per output channel");
-    assert!(activation.residual.is_none_or(|values| values.len() == shape.output_len()), "shortcut of {shape:?}");
+    assert!(
+        activation.residual.is_none_or(|values| values.len() == shape.output_len()),
+        "shortcut of {shape:?}"
+    );
     forward(shape, input, weights, output, &|_| Finish::Activate {
         bias: activation.bias.as_ptr(),
         residual: activation.residual.map(<[E]>::as_ptr),
@@ -145,19 +150,62 @@ fn sweep<'a, E: Element>(
 ) {
     assert_eq!(weights.phases.len(), plan.phases.len(), "weights packed for another pass");
     for (packed, phase) in weights.phases.iter().zip(&plan.phases) {
-        assert!(packed.fits(phase.words(), plan.channels, weights.isa.lanes()), "weights packed for another shape");
+        assert!(
+            packed.fits(phase.words(), plan.channels, weights.isa.lanes()),
+            "weights packed for another shape"
+        );
     }
     let source = Shared::new(&source.values[source.offset..], source.spacing);
     let spacing = target.spacing;
     let target = SharedMut::new(&mut target.values[target.offset..]);
-    (0..plan.groups()).into_par_iter().for_each(|group| {
+    let slices = slices(plan, weights, finish(0));
+    (0..plan.groups() * slices.len()).into_par_iter().for_each(|item| {
+        let (group, slice) = (item / slices.len(), &slices[item % slices.len()]);
         scratch::with([plan.copy_words(), 0], |copy, _| {
-            // SAFETY: every group writes the pixels of its own images only.
+            // SAFETY: every group writes the pixels of its own images only, every slice its own pixels or channels.
             let target = unsafe { target.at(group * plan.group * plan.out_pixels * spacing) };
             let finish = finish(group);
-            weights.isa.run(Group { plan, source: &source, weights, copy, target, spacing, finish, group });
+            weights.isa.run(Group {
+                plan,
+                source: &source,
+                weights,
+                copy,
+                target,
+                spacing,
+                finish,
+                group,
+                slice,
+            });
         });
     });
+}
+
+/// A part of a group's work: some of its pixels, with some of the panels.
+#[derive(Debug, Clone)]
+struct Slice {
+    pixels: Range<usize>,
+    panels: Range<usize>,
+}
+
+/// Pixels of a slice should fill a few tiles.
+const FULL_SLICE: usize = 48;
+
+/// Cuts groups into slices where there are fewer groups than threads, as with one image. Values do not depend on it, but
+/// sums over pixels would: those are left whole, and so are passes of several phases.
+fn slices<E>(plan: &Plan, weights: &PackedWeights<E>, finish: Finish<E>) -> Vec<Slice> {
+    let whole = Slice { pixels: 0..usize::MAX, panels: 0..usize::MAX };
+    let wanted = rayon::current_num_threads().div_ceil(plan.groups());
+    let [phase] = &plan.phases[..] else { return vec![whole] };
+    if wanted <= 1 || matches!(finish, Finish::Measure { .. }) {
+        return vec![whole];
+    }
+    let (pixels, panels) = (phase.pixels * plan.group, weights.phases[0].panels.len());
+    let cut = |total: usize, index: usize, parts: usize| total * index / parts..total * (index + 1) / parts;
+    if pixels >= wanted * FULL_SLICE {
+        return (0..wanted).map(|i| Slice { pixels: cut(pixels, i, wanted), ..whole.clone() }).collect();
+    }
+    let parts = wanted.min(panels);
+    (0..parts).map(|i| Slice { panels: cut(panels, i, parts), ..whole.clone() }).collect()
 }
 
 /// What is done with a tile of sums.
@@ -185,6 +233,7 @@ struct Group<'a, E> {
     spacing: usize,
     finish: Finish<E>,
     group: usize,
+    slice: &'a Slice,
 }
 
 impl<E: Element> Job for Group<'_, E> {
@@ -197,7 +246,8 @@ impl<E: Element> Job for Group<'_, E> {
         unsafe {
             let windows = self.windows(images);
             for (phase, packed) in self.plan.phases.iter().zip(&self.weights.phases) {
-                self.phase::<S>(phase, packed, windows, images * phase.pixels);
+                let end = self.slice.pixels.end.min(images * phase.pixels);
+                self.phase::<S>(phase, packed, windows, self.slice.pixels.start.min(end)..end);
             }
         }
     }
@@ -217,32 +267,57 @@ impl<E: Element> Group<'_, E> {
         let copy = self.copy.as_ptr().cast_mut().cast::<E>();
         let words = self.plan.image_words * E::PER_WORD;
         for image in 0..images {
+            let rows = self.copied_rows(image);
             // SAFETY: image and copy lie within the source and the scratch memory, which is this thread's own.
             unsafe {
                 let from = self.source.pointer().add((first + image) * image_values);
-                copy_padded(source, from, self.source.spacing, copy.add(image * words));
+                copy_padded(source, rows, from, self.source.spacing, copy.add(image * words));
             }
         }
         self.copy.as_ptr()
     }
 
+    /// Rows of an image's copy that the slice's windows lie in: all of them, unless pixels are sliced.
+    fn copied_rows(&self, image: usize) -> Range<usize> {
+        let rows = self.plan.source.padded[0];
+        let [phase] = &self.plan.phases[..] else { return 0..rows };
+        let first = self.slice.pixels.start.max(image * phase.pixels);
+        let last = self.slice.pixels.end.min((image + 1) * phase.pixels);
+        if last <= first {
+            return 0..0;
+        }
+        let row_words = self.plan.image_words / rows;
+        let row = |pixel: usize| (phase.windows[pixel] as usize - image * self.plan.image_words) / row_words;
+        let reach = phase.taps.iter().map(|tap| tap.offset / row_words).max().unwrap_or(0);
+        row(first)..(row(last - 1) + reach + 1).min(rows)
+    }
+
     #[inline(always)]
-    unsafe fn phase<S: Simd>(&self, phase: &Phase, packed: &PackedPhase, windows: *const u32, pixels: usize) {
+    unsafe fn phase<S: Simd>(
+        &self,
+        phase: &Phase,
+        packed: &PackedPhase,
+        windows: *const u32,
+        pixels: Range<usize>,
+    ) {
         if phase.taps.is_empty() && matches!(self.finish, Finish::Add) {
             return;
         }
-        for panel in &packed.panels {
+        let panels = self.slice.panels.start..self.slice.panels.end.min(packed.panels.len());
+        for panel in &packed.panels[panels] {
+            let pixels = pixels.clone();
+            let weights = (panel, packed.panel(panel).as_ptr());
             // SAFETY: as for `run`.
             unsafe {
                 match (S::LANES, panel.vectors) {
-                    (16, 4) => self.rows::<S, 6, 4>(phase, packed, panel, windows, pixels),
-                    (16, 3) => self.rows::<S, 8, 3>(phase, packed, panel, windows, pixels),
-                    (16, 2) => self.rows::<S, 12, 2>(phase, packed, panel, windows, pixels),
-                    (16, _) => self.rows::<S, 14, 1>(phase, packed, panel, windows, pixels),
-                    (8, 2) => self.rows::<S, 6, 2>(phase, packed, panel, windows, pixels),
-                    (8, _) => self.rows::<S, 10, 1>(phase, packed, panel, windows, pixels),
-                    (_, 2) => self.rows::<S, 6, 2>(phase, packed, panel, windows, pixels),
-                    (_, _) => self.rows::<S, 6, 1>(phase, packed, panel, windows, pixels),
+                    (16, 4) => self.rows::<S, 6, 4>(phase, weights, windows, pixels),
+                    (16, 3) => self.rows::<S, 8, 3>(phase, weights, windows, pixels),
+                    (16, 2) => self.rows::<S, 12, 2>(phase, weights, windows, pixels),
+                    (16, _) => self.rows::<S, 14, 1>(phase, weights, windows, pixels),
+                    (8, 2) => self.rows::<S, 6, 2>(phase, weights, windows, pixels),
+                    (8, _) => self.rows::<S, 10, 1>(phase, weights, windows, pixels),
+                    (_, 2) => self.rows::<S, 6, 2>(phase, weights, windows, pixels),
+                    (_, _) => self.rows::<S, 6, 1>(phase, weights, windows, pixels),
                 }
             }
         }
@@ -253,14 +328,12 @@ impl<E: Element> Group<'_, E> {
     unsafe fn rows<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &self,
         phase: &Phase,
-        packed: &PackedPhase,
-        panel: &Panel,
+        (panel, weights): (&Panel, *const u32),
         windows: *const u32,
-        pixels: usize,
+        pixels: Range<usize>,
     ) {
-        let weights = packed.panel(panel).as_ptr();
-        for first in (0..pixels).step_by(ROWS) {
-            let count = ROWS.min(pixels - first);
+        for first in pixels.clone().step_by(ROWS) {
+            let count = ROWS.min(pixels.end - first);
             // SAFETY: windows, taps and places were planned for this source and target; a short tile repeats its last
             // window and writes only `count` rows.
             unsafe {
@@ -299,7 +372,8 @@ impl<E: Element> Group<'_, E> {
                 let channel = panel.channel + vector * S::LANES;
                 let lanes = S::LANES.min(panel.channels - vector * S::LANES);
                 if let Finish::Measure { parts } = self.finish {
-                    measure::<S, ROWS, VECTORS>(sums, vector, places.len(), (parts, self.plan.channels), (channel, lanes), is_first);
+                    let column = sums.iter().map(|row| row[vector]).take(places.len());
+                    measure::<S>(column, (parts, self.plan.channels), (channel, lanes), is_first);
                 }
                 for (row, &place) in places.iter().enumerate() {
                     let at = self.target.add(place as usize * self.spacing + channel);
@@ -311,7 +385,8 @@ impl<E: Element> Group<'_, E> {
                             value = S::add(value, load::<S, f32>(bias.add(channel), lanes));
                             if let Some(residual) = residual {
                                 let image = self.group * self.plan.group * self.plan.out_pixels;
-                                let from = residual.add((image + place as usize) * self.plan.channels + channel);
+                                let from =
+                                    residual.add((image + place as usize) * self.plan.channels + channel);
                                 value = S::add(value, load::<S, E>(from, lanes));
                             }
                             if relu {
@@ -329,10 +404,8 @@ impl<E: Element> Group<'_, E> {
 /// Adds one vector of a tile to the group's pivot, sum and sum of squares `[3, channel]`. The pivot is the group's first
 /// value: sums of differences from a value of the same size lose no digits to a large mean.
 #[inline(always)]
-unsafe fn measure<S: Simd, const ROWS: usize, const VECTORS: usize>(
-    sums: &Sums<S, ROWS, VECTORS>,
-    vector: usize,
-    count: usize,
+unsafe fn measure<S: Simd>(
+    column: impl Iterator<Item = S::V> + Clone,
     (parts, channels): (*mut f32, usize),
     (channel, lanes): (usize, usize),
     is_first: bool,
@@ -340,33 +413,37 @@ unsafe fn measure<S: Simd, const ROWS: usize, const VECTORS: usize>(
     // SAFETY: `parts` holds three rows of `channels` values, and `channel + lanes <= channels`.
     unsafe {
         let at = |row: usize| parts.add(row * channels + channel);
-        if is_first {
-            store::<S, f32>(at(0), sums[0][vector], lanes);
+        if let Some(first) = column.clone().next().filter(|_| is_first) {
+            store::<S, f32>(at(0), first, lanes);
         }
         let pivot = load::<S, f32>(at(0), lanes);
         let (mut sum, mut square) = (load::<S, f32>(at(1), lanes), load::<S, f32>(at(2), lanes));
-        for row in 0..ROWS {
-            if row < count {
-                let difference = S::sub(sums[row][vector], pivot);
-                sum = S::add(sum, difference);
-                square = S::fma(difference, difference, square);
-            }
+        for value in column {
+            let difference = S::sub(value, pivot);
+            sum = S::add(sum, difference);
+            square = S::fma(difference, difference, square);
         }
         store::<S, f32>(at(1), sum, lanes);
         store::<S, f32>(at(2), square, lanes);
     }
 }
 
-/// Copies one image with zeros around it.
+/// Copies some rows of one image with zeros around it.
 #[inline(always)]
-unsafe fn copy_padded<E: Element>(source: &crate::plan::Source, from: *const E, spacing: usize, to: *mut E) {
+unsafe fn copy_padded<E: Element>(
+    source: &Source,
+    rows: Range<usize>,
+    from: *const E,
+    spacing: usize,
+    to: *mut E,
+) {
     let [height, width] = source.size;
-    let [padded_height, padded_width] = source.padded;
+    let padded_width = source.padded[1];
     let [above, left] = source.before;
     let channels = source.padded_channels;
     let row_values = padded_width * channels;
-    for y in 0..padded_height {
-        // SAFETY: `to` holds `padded_height` rows, and `from` the image.
+    for y in rows {
+        // SAFETY: `to` holds all padded rows, and `from` the image.
         unsafe {
             let row = to.add(y * row_values);
             if y < above || y >= above + height {

@@ -18,8 +18,6 @@ pub trait Element: sealed::Sealed + Copy + Default + Send + Sync + 'static {
     fn narrow(value: f32) -> Self;
 }
 
-
-
 mod sealed {
     use crate::simd::Simd;
 

@@ -18,19 +18,22 @@ pub fn prepare_images<E: Element>(
 ) {
     let picture = channels * height * width;
     assert!(padded[0] >= height + padding && padded[1] >= width + padding, "room for {height} x {width}");
-    assert_eq!(images.len() / picture * padded[0] * padded[1] * channels, output.len(), "images of one batch");
+    assert_eq!(
+        images.len() / picture * padded[0] * padded[1] * channels,
+        output.len(),
+        "images of one batch"
+    );
     let row_len = padded[1] * channels;
-    output.par_chunks_mut(padded[0] * row_len).zip(images.par_chunks_exact(picture)).for_each(|(output, image)| {
-        for (y, row) in output.chunks_exact_mut(row_len).enumerate() {
-            row.fill(E::narrow(0.0));
-            if y < padding || y >= padding + height {
-                continue;
-            }
-            for channel in 0..channels {
-                let from = &image[(channel * height + y - padding) * width..][..width];
-                let to = row[padding * channels + channel..].iter_mut().step_by(channels);
-                from.iter().zip(to).for_each(|(&value, to)| *to = E::narrow(value));
-            }
+    output.par_chunks_mut(row_len).enumerate().for_each(|(index, row)| {
+        let (image, y) = (index / padded[0], index % padded[0]);
+        row.fill(E::narrow(0.0));
+        if y < padding || y >= padding + height {
+            return;
+        }
+        for channel in 0..channels {
+            let from = &images[((image * channels + channel) * height + y - padding) * width..][..width];
+            let to = row[padding * channels + channel..].iter_mut().step_by(channels);
+            from.iter().zip(to).for_each(|(&value, to)| *to = E::narrow(value));
         }
     });
 }

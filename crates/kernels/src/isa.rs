@@ -5,9 +5,9 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use crate::simd::{Job, Portable};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Avx512Bf16};
+use crate::simd::{Job, Portable};
 
 /// A set of instructions that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,11 +107,13 @@ impl Isa {
     pub(crate) fn run<J: Job>(self, job: J) -> J::Output {
         assert!(self.is_available(), "this processor has no {self}");
         match self {
-            // SAFETY (all arms): the processor has the features, which was asked just above.
+            // SAFETY: the processor has the features, which was asked just above.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Bf16 => unsafe { Avx512Bf16::call(job) },
+            // SAFETY: the processor has the features, which was asked just above.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => unsafe { Avx512::call(job) },
+            // SAFETY: the processor has the features, which was asked just above.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe { Avx2::call(job) },
             // SAFETY: plain Rust runs on every processor.

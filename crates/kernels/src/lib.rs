@@ -1,4 +1,37 @@
 //! CPU kernels for training and running convolutional networks.
+//!
+//! Plain slices in, plain slices out: no tensor framework, no images, no labels. Activations are pixels side by side,
+//! `[batch, height, width, channel]`, in f32 or bf16; weights come as PyTorch keeps them, `[out, in, height, width]` in
+//! f32, and are packed for each pass; sums, gradients of weights and the optimizer are f32.
+//!
+//! ```
+//! use sciurus_kernels::{ConvShape, Isa, PackedWeights, View, ViewMut, conv_forward};
+//!
+//! // A 1x1 convolution that adds two channels up, over one image of 2 x 1 pixels.
+//! let shape = ConvShape { batch: 1, size: [2, 1], channels: [2, 1], kernel: [1, 1], stride: 1, padding: 0 };
+//! let packed = PackedWeights::<f32>::forward(Isa::current(), &shape, &[1.0, 1.0], None);
+//! let mut output = [0.0; 2];
+//! conv_forward(&shape, View::new(&[1.0, 2.0, 3.0, 4.0], 2), &packed, ViewMut::new(&mut output, 1));
+//! assert_eq!(output, [3.0, 7.0]);
+//! ```
+//!
+//! # How it is fast
+//!
+//! - One inner loop ([`tile`](self)) serves every product: a tile of sums stays in registers, one operand is broadcast
+//!   word by word from where it lies, the other comes from packed panels. A word is one f32 or two bf16.
+//! - Convolutions are swept directly: no im2col buffer, no boundary in the loop; norm statistics, bias, shortcut and
+//!   ReLU happen while sums are in registers.
+//! - Memory comes from a pool ([`Buffer`]), because a training step asks for the same sizes every time.
+//! - Instructions are chosen at run time ([`Isa`]): one binary for every processor. `SCIURUS_CPU` forces a set.
+//!
+//! # What always holds
+//!
+//! - A result is computed by one thread in an order that depends on shapes alone: the same bits for any number of threads.
+//! - NaN and infinity pass through. One exception: where a bf16 picture with an odd number of channels is read without a
+//!   copy (images from [`prepare_images`]), a pixel's right neighbour beyond the window is multiplied by a weight of zero.
+//! - Functions check lengths and panic on wrong ones, before any pointer is used. This is the only crate with `unsafe`;
+//!   every block states why it is sound.
+
 mod adam;
 mod arena;
 mod conv;
@@ -20,7 +53,9 @@ mod weight_gradient;
 
 pub use adam::{AdamStep, adam_step};
 pub use arena::{Buffer, Plain, trim};
-pub use conv::{Activation, Existing, conv_forward, conv_forward_activated, conv_forward_moments, conv_input_gradient};
+pub use conv::{
+    Activation, Existing, conv_forward, conv_forward_activated, conv_forward_moments, conv_input_gradient,
+};
 pub use element::Element;
 pub use images::prepare_images;
 pub use isa::Isa;

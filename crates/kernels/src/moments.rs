@@ -12,7 +12,11 @@ pub struct Moments {
 impl Moments {
     /// Combines parts `[part, 3, channel]` (pivot, sum and sum of squares of differences from it) of `counts` values
     /// each, in order and in f64 (Chan, Golub & LeVeque 1979).
-    pub(crate) fn combined(parts: &[f32], channels: usize, counts: impl Iterator<Item = usize> + Clone) -> Self {
+    pub(crate) fn combined(
+        parts: &[f32],
+        channels: usize,
+        counts: impl Iterator<Item = usize> + Clone,
+    ) -> Self {
         let mut moments = Self { mean: Vec::with_capacity(channels), variance: Vec::with_capacity(channels) };
         for channel in 0..channels {
             let (mut total, mut mean, mut squares) = (0.0_f64, 0.0_f64, 0.0_f64);
@@ -20,7 +24,9 @@ impl Moments {
                 let [pivot, sum, square] = [0, 1, 2].map(|row| f64::from(part[row * channels + channel]));
                 let count = count as f64;
                 let part_mean = pivot + sum / count;
-                let part_squares = (square - sum * sum / count).max(0.0) + (square - square);
+                let part_squares = square - sum * sum / count;
+                // Rounding can fall below 0; NaN stays.
+                let part_squares = if part_squares < 0.0 { 0.0 } else { part_squares };
                 let distance = part_mean - mean;
                 squares += part_squares + distance * distance * total * count / (total + count);
                 total += count;

@@ -115,7 +115,10 @@ pub fn gradient_sums<E: Element>(
 ) -> GradientSums {
     assert!(gradient.len().is_multiple_of(channels), "whole pixels");
     assert!(output.is_none_or(|output| output.len() == gradient.len()), "an output of the gradient's shape");
-    assert!(input.is_none_or(|(input, mean)| input.len() == gradient.len() && mean.len() == channels), "an input of the gradient's shape");
+    assert!(
+        input.is_none_or(|(input, mean)| input.len() == gradient.len() && mean.len() == channels),
+        "an input of the gradient's shape"
+    );
     let len = chunk_pixels(channels) * channels;
     let mut parts = vec![0.0_f32; gradient.len().div_ceil(len) * 2 * channels];
     parts.par_chunks_mut(2 * channels).enumerate().for_each(|(chunk, sums)| {
@@ -126,7 +129,9 @@ pub fn gradient_sums<E: Element>(
     });
     let total = |row: usize| {
         (0..channels)
-            .map(|channel| parts.chunks_exact(2 * channels).map(|part| f64::from(part[row * channels + channel])).sum())
+            .map(|channel| {
+                parts.chunks_exact(2 * channels).map(|part| f64::from(part[row * channels + channel])).sum()
+            })
             .collect()
     };
     GradientSums { gradient: total(0), centred: total(1) }
@@ -216,14 +221,19 @@ pub struct NormGradient {
 pub fn norm_gradient<E: Element>(
     isa: Isa,
     factors: &NormGradient,
-    input: &[E],
-    output: Option<&[E]>,
+    (input, output): (&[E], Option<&[E]>),
     gradient: &mut [E],
     into: Option<&mut [E]>,
 ) {
     let channels = factors.by_gradient.len();
-    assert!(factors.by_input.len() == channels && factors.constant.len() == channels, "factors of one length");
-    assert!(gradient.len() == input.len() && input.len().is_multiple_of(channels), "whole pixels of one shape");
+    assert!(
+        factors.by_input.len() == channels && factors.constant.len() == channels,
+        "factors of one length"
+    );
+    assert!(
+        gradient.len() == input.len() && input.len().is_multiple_of(channels),
+        "whole pixels of one shape"
+    );
     assert!(output.is_none_or(|output| output.len() == input.len()), "an output of the input's shape");
     assert!(into.as_ref().is_none_or(|into| into.len() == input.len()), "a result of the input's shape");
     let len = chunk_pixels(channels) * channels;

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::arena::Buffer;
 use crate::element::Element;
 use crate::isa::Isa;
-use crate::plan::{Plan, Tap};
+use crate::plan::{Phase, Plan, Tap};
 use crate::shape::ConvShape;
 
 /// Weights of a convolution, packed for one instruction set and one of its passes.
@@ -69,7 +69,7 @@ impl<E: Element> PackedWeights<E> {
     pub fn forward(isa: Isa, shape: &ConvShape, weights: &[f32], scale: Option<&[f32]>) -> Self {
         assert!(scale.is_none_or(|scale| scale.len() == shape.channels[1]), "one scale per output channel");
         let plan = Plan::forward::<E>(shape, shape.channels[0]);
-        Self::new(isa, shape, weights, &plan, Pass::Forward, scale)
+        Reader { shape, weights, pass: Pass::Forward, scale }.pack(isa, &plan)
     }
 
     /// Packs weights `[out, in, height, width]` for [`conv_input_gradient`](crate::conv_input_gradient).
@@ -78,25 +78,11 @@ impl<E: Element> PackedWeights<E> {
     /// When `weights` does not have the shape's length.
     pub fn input_gradient(isa: Isa, shape: &ConvShape, weights: &[f32]) -> Self {
         let plan = Plan::input_gradient::<E>(shape, shape.channels[1]);
-        Self::new(isa, shape, weights, &plan, Pass::InputGradient, None)
-    }
-
-    fn new(
-        isa: Isa,
-        shape: &ConvShape,
-        weights: &[f32],
-        plan: &Plan,
-        pass: Pass,
-        scale: Option<&[f32]>,
-    ) -> Self {
-        assert_eq!(weights.len(), shape.weights_len(), "weights of {shape:?}");
-        let reader = Reader { shape, weights, pass, scale };
-        let channels = plan.source.padded_channels;
-        let phases = plan.phases.iter().map(|phase| reader.phase::<E>(isa, &phase.taps, phase.words(), channels, plan.channels));
-        Self { isa, phases: phases.collect(), element: PhantomData }
+        Reader { shape, weights, pass: Pass::InputGradient, scale: None }.pack(isa, &plan)
     }
 }
 
+/// Weights as they come, and what they are packed for.
 struct Reader<'a> {
     shape: &'a ConvShape,
     weights: &'a [f32],
@@ -105,8 +91,15 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn phase<E: Element>(&self, isa: Isa, taps: &[Tap], words: usize, spacing: usize, channels: usize) -> PackedPhase {
-        let panels = panels(isa, words, channels);
+    fn pack<E: Element>(&self, isa: Isa, plan: &Plan) -> PackedWeights<E> {
+        assert_eq!(self.weights.len(), self.shape.weights_len(), "weights of {:?}", self.shape);
+        let phases = plan.phases.iter().map(|phase| self.phase::<E>(isa, plan, phase)).collect();
+        PackedWeights { isa, phases, element: PhantomData }
+    }
+
+    fn phase<E: Element>(&self, isa: Isa, plan: &Plan, phase: &Phase) -> PackedPhase {
+        let words = phase.words();
+        let panels = panels(isa, words, plan.channels);
         let total = panels.last().map_or(0, |panel| panel.offset + words * panel.vectors * isa.lanes());
         let mut packed = Buffer::<u32>::zeroed(total);
         let mut rest = &mut packed[..];
@@ -116,36 +109,43 @@ impl Reader<'_> {
             pieces.push((panel, piece));
             rest = after;
         }
-        pieces.into_par_iter().for_each(|(panel, piece)| self.fill::<E>(taps, spacing, panel, piece, isa.lanes()));
+        let places = self.places::<E>(&phase.taps, plan.source.padded_channels);
+        pieces.into_par_iter().for_each(|(panel, piece)| {
+            self.fill::<E>(&places, panel, panel.vectors * isa.lanes(), piece);
+        });
         PackedPhase { words: packed, panels }
     }
 
-    /// Writes one panel: for each tap, each of its words, each channel of the panel.
+    /// For each pixel of each tap: where its first channel's value goes, counted in values, and its place in the kernel.
+    fn places<E: Element>(&self, taps: &[Tap], spacing: usize) -> Vec<(usize, usize)> {
+        let mut places = Vec::new();
+        let mut begin = 0;
+        for tap in taps {
+            let columns = tap.columns.iter().enumerate();
+            places.extend(columns.map(|(pixel, column)| {
+                (begin * E::PER_WORD + pixel * spacing, tap.row * self.shape.kernel[1] + column)
+            }));
+            begin += tap.words;
+        }
+        places
+    }
+
+    /// Writes one panel: for each tap, each of its words, each of `width` channels.
     ///
-    /// The weights of one channel pair lie side by side, so they are read together and dealt out over taps and words.
-    fn fill<E: Element>(&self, taps: &[Tap], spacing: usize, panel: &Panel, piece: &mut [u32], lanes: usize) {
-        let width = panel.vectors * lanes;
+    /// The weights of one pair of channels lie side by side, so they are read together and dealt out over taps.
+    fn fill<E: Element>(&self, places: &[(usize, usize)], panel: &Panel, width: usize, piece: &mut [u32]) {
         let [channels_in, channels_out] = self.shape.channels;
-        let [kernel_height, kernel_width] = self.shape.kernel;
-        let area = kernel_height * kernel_width;
+        let area = self.shape.kernel[0] * self.shape.kernel[1];
         // Distance of the result's channels and of the source's channels in the weights, and how many sources.
         let (result_step, source_step, depth) = match self.pass {
             Pass::Forward => (channels_in * area, area, channels_in),
             Pass::InputGradient => (area, channels_in * area, channels_out),
         };
-        let mut places = Vec::new();
-        let mut tap_begin = 0;
-        for tap in taps {
-            for (pixel, column) in tap.columns.iter().enumerate() {
-                places.push((tap_begin * E::PER_WORD + pixel * spacing, tap.row * kernel_width + column));
-            }
-            tap_begin += tap.words;
-        }
         for channel in 0..depth {
             for lane in 0..panel.channels {
                 let scale = self.scale.map_or(1.0, |scale| scale[panel.channel + lane]);
                 let first = channel * source_step + (panel.channel + lane) * result_step;
-                for &(value, place) in &places {
+                for &(value, place) in places {
                     let value = value + channel;
                     let bits = bits::<E>(self.weights[first + place] * scale);
                     piece[value / E::PER_WORD * width + lane] |= bits << (16 * (value % E::PER_WORD));

@@ -110,7 +110,16 @@ impl Plan {
         });
         let (windows, places) = pixels.unzip();
         let phase = Phase { taps, windows, places, pixels: out_height * out_width };
-        Self::of(shape.batch, source, vec![phase], shape.channels[1], out_height * out_width, layout.image::<E>())
+        let plan = Self {
+            source,
+            phases: vec![phase],
+            channels: shape.channels[1],
+            out_pixels: out_height * out_width,
+            batch: shape.batch,
+            group: 1,
+            image_words: layout.image::<E>(),
+        };
+        plan.grouped()
     }
 
     /// The gradient with respect to the input, from the gradient of the output, whose pixels lie `spacing` apart.
@@ -138,32 +147,33 @@ impl Plan {
         let mut phases = Vec::new();
         for rows in &axes[0] {
             for columns in &axes[1] {
-                phases.push(layout.phase::<E>(shape, rows, columns, source.channels, before));
+                phases.push(layout.phase::<E>(shape, [rows, columns], source.channels, before));
             }
         }
-        let pixels = shape.size[0] * shape.size[1];
-        Self::of(shape.batch, source, phases, shape.channels[0], pixels, layout.image::<E>())
+        let plan = Self {
+            source,
+            phases,
+            channels: shape.channels[0],
+            out_pixels: shape.size[0] * shape.size[1],
+            batch: shape.batch,
+            group: 1,
+            image_words: layout.image::<E>(),
+        };
+        plan.grouped()
     }
 
-    fn of(
-        batch: usize,
-        source: Source,
-        phases: Vec<Phase>,
-        channels: usize,
-        out_pixels: usize,
-        image_words: usize,
-    ) -> Self {
-        let fewest = phases.iter().map(|phase| phase.pixels).filter(|&n| n > 0).min().unwrap_or(1);
-        let group = FULL_SWEEP.div_ceil(fewest).clamp(1, batch);
-        let mut plan = Self { source, phases, channels, out_pixels, batch, group, image_words };
-        for phase in &mut plan.phases {
-            let repeated = |one: &[u32], distance: usize| -> Vec<u32> {
-                (0..group).flat_map(|image| one.iter().map(move |at| at + (image * distance) as u32)).collect()
-            };
-            phase.windows = repeated(&phase.windows, image_words);
-            phase.places = repeated(&phase.places, out_pixels);
+    /// Sweeps images of one pixel count together until tiles are full.
+    fn grouped(mut self) -> Self {
+        let fewest = self.phases.iter().map(|phase| phase.pixels).filter(|&n| n > 0).min().unwrap_or(1);
+        let group = FULL_SWEEP.div_ceil(fewest).clamp(1, self.batch);
+        let repeated = |one: &[u32], distance: usize| -> Vec<u32> {
+            (0..group).flat_map(|image| one.iter().map(move |at| at + (image * distance) as u32)).collect()
+        };
+        for phase in &mut self.phases {
+            phase.windows = repeated(&phase.windows, self.image_words);
+            phase.places = repeated(&phase.places, self.out_pixels);
         }
-        plan
+        Self { group, ..self }
     }
 }
 
@@ -182,7 +192,9 @@ impl Source {
     /// Whether no zeros are needed, and every run begins at a word.
     fn is_direct<E: Element>(&self, spacing: usize, taken: [usize; 2], stride: usize, run: usize) -> bool {
         let even = |values: usize| values.is_multiple_of(E::PER_WORD);
-        let aligned = even(spacing * stride) && even(spacing * self.size[1]) && even(self.size[0] * self.size[1] * spacing);
+        let aligned = even(spacing * stride)
+            && even(spacing * self.size[1])
+            && even(self.size[0] * self.size[1] * spacing);
         // Only a run that lies side by side is one tap, and an odd one reads a value beyond its end.
         let together = run == 1 || spacing == self.channels;
         let inside = even(run * self.channels) || taken[1] < self.size[1];
@@ -223,8 +235,7 @@ impl Layout {
     fn phase<E: Element>(
         &self,
         shape: &ConvShape,
-        rows: &Axis,
-        columns: &Axis,
+        [rows, columns]: [&Axis; 2],
         channels: usize,
         before: [usize; 2],
     ) -> Phase {

@@ -49,13 +49,17 @@ impl PoolShape {
 
     fn check(&self) {
         assert!((1..=15).contains(&self.kernel) && self.stride > 0 && self.padding < self.kernel, "{self:?}");
-        assert!(self.size.iter().all(|&size| size + 2 * self.padding >= self.kernel), "window larger than input: {self:?}");
+        assert!(
+            self.size.iter().all(|&size| size + 2 * self.padding >= self.kernel),
+            "window larger than input: {self:?}"
+        );
     }
 
     /// Places along one axis that a window covers: those that are inside the input.
     fn covered(&self, out: usize, axis: usize) -> std::ops::Range<usize> {
         let start = out * self.stride;
-        start.saturating_sub(self.padding)..(start + self.kernel).saturating_sub(self.padding).min(self.size[axis])
+        start.saturating_sub(self.padding)
+            ..(start + self.kernel).saturating_sub(self.padding).min(self.size[axis])
     }
 
     /// The place of a pixel in the window of an output pixel: row × kernel + column.
@@ -76,19 +80,23 @@ pub type NormRelu<'a> = [&'a [f32]; 2];
 pub fn max_pool<E: Element>(
     isa: Isa,
     shape: &PoolShape,
-    input: &[E],
-    norm: Option<NormRelu<'_>>,
+    (input, norm): (&[E], Option<NormRelu<'_>>),
     output: &mut [E],
     places: &mut [u8],
 ) {
     shape.check();
     assert_eq!(input.len(), shape.input_len(), "input of {shape:?}");
     assert!(output.len() == shape.output_len() && places.len() == output.len(), "output of {shape:?}");
-    assert!(norm.is_none_or(|norm| norm.iter().all(|values| values.len() == shape.channels)), "one value per channel");
+    assert!(
+        norm.is_none_or(|norm| norm.iter().all(|values| values.len() == shape.channels)),
+        "one value per channel"
+    );
     let row = shape.out_size()[1] * shape.channels;
-    output.par_chunks_mut(row).zip(places.par_chunks_mut(row)).enumerate().for_each(|(index, (output, places))| {
-        isa.run(MaxRow { shape, input, norm, output, places, index });
-    });
+    output.par_chunks_mut(row).zip(places.par_chunks_mut(row)).enumerate().for_each(
+        |(index, (output, places))| {
+            isa.run(MaxRow { shape, input, norm, output, places, index });
+        },
+    );
 }
 
 /// One row of output pixels.
@@ -119,10 +127,13 @@ impl<E: Element> Job for MaxRow<'_, E> {
                 let lanes = S::LANES.min(channels - channel);
                 // SAFETY: `covered` stays inside the input; output and places hold the row.
                 unsafe {
-                    let norm = self.norm.map(|norm| norm.map(|values| load::<S, f32>(values.as_ptr().add(channel), lanes)));
+                    let norm = self
+                        .norm
+                        .map(|norm| norm.map(|values| load::<S, f32>(values.as_ptr().add(channel), lanes)));
                     let mut best = S::splat(f32::NEG_INFINITY);
                     // Where nothing is greater than that, the window's first pixel inside the input is the maximum.
-                    let mut place = S::splat(shape.window([rows.start, columns.start], [out_y, out_x]) as f32);
+                    let mut place =
+                        S::splat(shape.window([rows.start, columns.start], [out_y, out_x]) as f32);
                     for y in rows.clone() {
                         for x in columns.clone() {
                             let at = image + (y * width + x) * channels + channel;
@@ -160,8 +171,7 @@ impl<E: Element> Job for MaxRow<'_, E> {
 pub fn max_pool_gradient<E: Element>(
     isa: Isa,
     shape: &PoolShape,
-    places: &[u8],
-    output: Option<&[E]>,
+    (places, output): (&[u8], Option<&[E]>),
     gradient: &[E],
     input_gradient: &mut [E],
 ) {
@@ -219,9 +229,15 @@ impl<E: Element> Job for ScatterRow<'_, E> {
                             let at = ((image * out_height + out_y) * out_width + out_x) * channels + channel;
                             let mut gradient = load::<S, E>(self.gradient.as_ptr().add(at), lanes);
                             if let Some(output) = self.output {
-                                gradient = S::where_positive(load::<S, E>(output.as_ptr().add(at), lanes), gradient);
+                                gradient =
+                                    S::where_positive(load::<S, E>(output.as_ptr().add(at), lanes), gradient);
                             }
-                            let chosen = S::where_bytes_are(self.places.as_ptr().add(at), window as u8, lanes, gradient);
+                            let chosen = S::where_bytes_are(
+                                self.places.as_ptr().add(at),
+                                window as u8,
+                                lanes,
+                                gradient,
+                            );
                             sum = S::add(sum, chosen);
                         }
                     }
@@ -237,7 +253,11 @@ impl<E: Element> Job for ScatterRow<'_, E> {
 ///
 /// # Panics
 /// When lengths do not fit.
-pub fn concat_pool<E: Element>(input: &[E], [batch, pixels, channels]: [usize; 3], output: &mut [f32]) -> Vec<u32> {
+pub fn concat_pool<E: Element>(
+    input: &[E],
+    [batch, pixels, channels]: [usize; 3],
+    output: &mut [f32],
+) -> Vec<u32> {
     assert_eq!(input.len(), batch * pixels * channels, "input of {batch} x {pixels} x {channels}");
     assert_eq!(output.len(), batch * 2 * channels, "output of {batch} x {channels}");
     let mut places = vec![0_u32; batch * channels];
@@ -272,7 +292,10 @@ pub fn concat_pool_gradient<E: Element>(
     input_gradient: &mut [E],
 ) {
     assert_eq!(input_gradient.len(), batch * pixels * channels, "input of {batch} x {pixels} x {channels}");
-    assert!(gradient.len() == batch * 2 * channels && places.len() == batch * channels, "output of {batch} x {channels}");
+    assert!(
+        gradient.len() == batch * 2 * channels && places.len() == batch * channels,
+        "output of {batch} x {channels}"
+    );
     let to = SharedMut::new(input_gradient);
     (0..batch).into_par_iter().for_each(|image| {
         // SAFETY: every image has its own part.

@@ -26,7 +26,9 @@ pub struct ConvShape {
 impl ConvShape {
     /// Height and width (pixels) of the output.
     pub fn out_size(&self) -> [usize; 2] {
-        [0, 1].map(|axis| (self.size[axis] + 2 * self.padding).saturating_sub(self.kernel[axis]) / self.stride + 1)
+        [0, 1].map(|axis| {
+            (self.size[axis] + 2 * self.padding).saturating_sub(self.kernel[axis]) / self.stride + 1
+        })
     }
 
     /// Values of an input: batch × height × width × channels in.
@@ -54,11 +56,15 @@ impl ConvShape {
     /// # Panics
     /// When a size is 0, or the kernel does not fit.
     pub(crate) fn check(&self) {
-        let positive = [self.batch, self.size[0], self.size[1], self.channels[0], self.channels[1], self.stride];
+        let positive =
+            [self.batch, self.size[0], self.size[1], self.channels[0], self.channels[1], self.stride];
         assert!(positive.iter().all(|&n| n > 0), "a convolution has no size of 0: {self:?}");
         for axis in [0, 1] {
             assert!(self.kernel[axis] > self.padding, "padding must be smaller than the kernel: {self:?}");
-            assert!(self.size[axis] + 2 * self.padding >= self.kernel[axis], "kernel larger than the input: {self:?}");
+            assert!(
+                self.size[axis] + 2 * self.padding >= self.kernel[axis],
+                "kernel larger than the input: {self:?}"
+            );
         }
     }
 }

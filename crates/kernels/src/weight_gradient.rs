@@ -68,7 +68,15 @@ pub fn conv_weight_gradient<E: Element>(
                 let len = BLOCK * layout.columns;
                 // SAFETY: every task has its own rows.
                 let sums = unsafe { shared.part(task * len, len) };
-                isa.run(Multiply { layout: &layout, input: &input, panels: &panels, rows, sums, task, images: images.clone() });
+                isa.run(Multiply {
+                    layout: &layout,
+                    input: &input,
+                    panels: &panels,
+                    rows,
+                    sums,
+                    task,
+                    images: images.clone(),
+                });
             });
         });
     }
@@ -133,9 +141,11 @@ impl Layout {
                 for place in 0..area {
                     let (row, column) = (place / kernel_width, place % kernel_width);
                     let value = column * channels_in + channel;
-                    let at = ((row * self.blocks + value / BLOCK) * BLOCK + value % BLOCK) * self.columns + chunk * TOGETHER;
+                    let at = ((row * self.blocks + value / BLOCK) * BLOCK + value % BLOCK) * self.columns
+                        + chunk * TOGETHER;
                     for (out, target) in target.chunks_exact_mut(one).enumerate() {
-                        let parts = (0..self.parts).map(|part| sums[part * self.rows() * self.columns + at + out]);
+                        let parts =
+                            (0..self.parts).map(|part| sums[part * self.rows() * self.columns + at + out]);
                         target[channel * area + place] = parts.sum();
                     }
                 }
@@ -168,8 +178,15 @@ impl<E: Element> Job for LayOutColumns<'_, E> {
             for step in 0..*steps {
                 // SAFETY: the image's pixels lie within the gradient; a pixel beyond the last is zeros.
                 unsafe {
-                    let first = self.gradient.pointer().add((self.image * pixels + step * E::PER_WORD) * spacing + channel);
-                    let second = if step * E::PER_WORD + 1 < pixels { first.wrapping_add(spacing) } else { zeros.as_ptr() };
+                    let first = self
+                        .gradient
+                        .pointer()
+                        .add((self.image * pixels + step * E::PER_WORD) * spacing + channel);
+                    let second = if step * E::PER_WORD + 1 < pixels {
+                        first.wrapping_add(spacing)
+                    } else {
+                        zeros.as_ptr()
+                    };
                     let to = self.to.as_mut_ptr().add((panel * steps + step) * width);
                     pair::<S, E>(to, first, second, present);
                     to.add(present).write_bytes(0, width - present);
@@ -278,7 +295,11 @@ impl<E: Element> Multiply<'_, E> {
             for out_x in 0..out_width {
                 let x = (out_x * shape.stride + column).wrapping_sub(shape.padding);
                 let inside = y < height && x < width;
-                let place = y.wrapping_mul(width).wrapping_add(x).wrapping_mul(self.input.spacing).wrapping_add(channel);
+                let place = y
+                    .wrapping_mul(width)
+                    .wrapping_add(x)
+                    .wrapping_mul(self.input.spacing)
+                    .wrapping_add(channel);
                 places.push(if inside { place as u32 } else { OUTSIDE });
             }
         }

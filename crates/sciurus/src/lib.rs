@@ -31,8 +31,8 @@ mod predictor;
 mod run;
 
 pub use bundle::{DataRecord, Manifest, ModelBundle};
-pub use demo::draw_demo;
 pub use cpu::Precision;
+pub use demo::draw_demo;
 pub use device::Device;
 pub use error::Error;
 pub use learner::{

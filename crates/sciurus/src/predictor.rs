@@ -123,7 +123,9 @@ impl Predictor {
 
     /// The body's features of a picture, averaged over it: `[channel]`. Alike pictures have alike embeddings.
     pub fn embed(&self, image: &RgbImage) -> Vec<f32> {
-        floats(self.model.embed(self.tensor(self.pipeline.tensor(image.clone())), &mut self.pass()).into_data())
+        floats(
+            self.model.embed(self.tensor(self.pipeline.tensor(image.clone())), &mut self.pass()).into_data(),
+        )
     }
 
     /// Only the pixels that the model sees are kept of each photo, so that a batch of large ones fits into memory.

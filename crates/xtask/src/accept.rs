@@ -57,7 +57,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Builds the program.
 pub(crate) fn build() -> anyhow::Result<()> {
-    let built = Command::new("cargo").args(["build", "--release", "--workspace", "--bin", "sciurus"]).status()?;
+    let built =
+        Command::new("cargo").args(["build", "--release", "--workspace", "--bin", "sciurus"]).status()?;
     ensure!(built.success(), "the build failed");
     Ok(())
 }

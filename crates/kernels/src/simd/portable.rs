@@ -104,9 +104,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn dot_bf16(sum: V, a: V, b: V) -> V {
-        [0, 1, 2, 3].map(|i| {
-            multiply_add(high(a[i]), high(b[i]), multiply_add(low(a[i]), low(b[i]), sum[i]))
-        })
+        [0, 1, 2, 3].map(|i| multiply_add(high(a[i]), high(b[i]), multiply_add(low(a[i]), low(b[i]), sum[i])))
     }
     #[inline(always)]
     unsafe fn where_not_greater(a: V, b: V, yes: V, no: V) -> V {

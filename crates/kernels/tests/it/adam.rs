@@ -69,7 +69,7 @@ fn steps_agree(step: AdamStep, len: usize, seed: u64) -> TestCaseResult {
         let place = place::<f32>("adam_step", isa, &(step, len, seed));
         let (mut got_average, mut got_square) = (average.clone(), square.clone());
         let mut next = filled(f32::NAN, len);
-        adam_step(isa, step, &weights, &gradient, [&mut got_average, &mut got_square], &mut next);
+        adam_step(isa, step, [&weights, &gradient], [&mut got_average, &mut got_square], &mut next);
         for at in 0..len {
             let [weight, gradient, average, square] =
                 [weights[at], gradient[at], average[at], square[at]].map(f64::from);

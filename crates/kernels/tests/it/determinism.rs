@@ -137,7 +137,7 @@ fn norms<E: Element>(pixels: usize, channels: usize, seed: u64) -> TestCaseResul
                 constant: constant.clone(),
             };
             let mut result = gradient.clone();
-            norm_gradient(isa, &factors, &input, Some(&output), &mut result, None);
+            norm_gradient(isa, &factors, (&input, Some(&output)), &mut result, None);
             vec![bits(&output), halves(&sums.gradient), halves(&sums.centred), bits(&result)]
         })?;
     }
@@ -158,9 +158,9 @@ fn pooling<E: Element>(shape: &PoolShape, seed: u64) -> TestCaseResult {
         same_in_every_pool(&place::<E>("pooling", isa, shape), || {
             let (mut output, mut places) =
                 (filled(nan::<E>(), shape.output_len()), filled(0, shape.output_len()));
-            max_pool(isa, shape, &input, None, &mut output, &mut places);
+            max_pool(isa, shape, (&input, None), &mut output, &mut places);
             let mut result = filled(nan::<E>(), shape.input_len());
-            max_pool_gradient(isa, shape, &places, Some(&output), &gradient, &mut result);
+            max_pool_gradient(isa, shape, (&places, Some(&output)), &gradient, &mut result);
             let mut whole = filled(f32::NAN, shape.batch * 2 * shape.channels);
             let whole_places = concat_pool(&input, all, &mut whole);
             let mut whole_result = filled(nan::<E>(), shape.input_len());
@@ -201,6 +201,6 @@ fn adam(isa: Isa, len: usize, seed: u64) -> Vec<Vec<u32>> {
         debias_square: 0.5,
         epsilon: 1e-5,
     };
-    adam_step(isa, step, &weights, &gradient, [&mut average, &mut square], &mut next);
+    adam_step(isa, step, [&weights, &gradient], [&mut average, &mut square], &mut next);
     vec![bits(&next), bits(&average), bits(&square)]
 }

@@ -298,7 +298,7 @@ fn norms<E: Element>([pixels, channels]: [usize; 2], at: usize, intruder: f32, s
             NormGradient { by_gradient: scale.clone(), by_input: shift.clone(), constant: constant.clone() };
         let [before, after] = [&input, &intruded].map(|gradient| {
             let mut gradient = gradient.clone();
-            norm_gradient(isa, &factors, &input, None, &mut gradient, None);
+            norm_gradient(isa, &factors, (&input, None), &mut gradient, None);
             gradient
         });
         changed_only_there(&format!("norm_gradient, {place}"), intruder, [&before, &after], &reached)?;
@@ -319,7 +319,7 @@ fn maxima<E: Element>(shape: &PoolShape, at: usize, seed: u64) -> TestCaseResult
         let place = format!("NaN at {at}, {}", place::<E>("max_pool", isa, shape));
         let (mut output, mut places) =
             (filled(E::default(), shape.output_len()), filled(u8::MAX, shape.output_len()));
-        max_pool(isa, shape, &input, None, &mut output, &mut places);
+        max_pool(isa, shape, (&input, None), &mut output, &mut places);
         for (which, &(from, window)) in want.iter().enumerate() {
             let [got, value] = [output[which].widen(), input[from].widen()];
             prop_assert!(

@@ -163,8 +163,8 @@ fn factors<E: Element>(case: &NormCase) -> TestCaseResult {
         let place = place::<E>("norm_gradient", isa, case);
         let (mut replaced, mut kept) = (gradient.clone(), gradient.clone());
         let mut result = filled(nan::<E>(), len);
-        norm_gradient(isa, &factors, &input, output.as_deref(), &mut replaced, None);
-        norm_gradient(isa, &factors, &input, output.as_deref(), &mut kept, Some(&mut result));
+        norm_gradient(isa, &factors, (&input, output.as_deref()), &mut replaced, None);
+        norm_gradient(isa, &factors, (&input, output.as_deref()), &mut kept, Some(&mut result));
         agree(&place, &replaced, &want)?;
         equal(&format!("{place}, into another place"), &result, &replaced)?;
         equal(&format!("{place}, gradient of the shortcut"), &kept, &passed)?;
@@ -273,7 +273,7 @@ fn batch_norm<E: Element>(case: &NormCase) -> TestCaseResult {
         let sums = gradient_sums(isa, channels, &gradient, output, Some((&input, &mean)));
         let factors = layer.gradient(&sums, pixels);
         let mut got = gradient.clone();
-        norm_gradient(isa, &factors, &input, output, &mut got, None);
+        norm_gradient(isa, &factors, (&input, output), &mut got, None);
 
         let passed = masked(&wide(&gradient), output.map(wide).as_deref());
         let want = finite_differences(&wide(&input), &passed, &weight);

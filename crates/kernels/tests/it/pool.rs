@@ -111,7 +111,7 @@ fn pooled<E: Element>(
 ) -> (Box<[E]>, Box<[u8]>) {
     let mut output = filled(nan::<E>(), shape.output_len());
     let mut places = filled(u8::MAX, shape.output_len());
-    max_pool(isa, shape, input, norm, &mut output, &mut places);
+    max_pool(isa, shape, (input, norm), &mut output, &mut places);
     (output, places)
 }
 
@@ -175,7 +175,7 @@ fn gradients<E: Element>(case: &PoolCase, relu: bool) -> TestCaseResult {
     }
     for isa in sets() {
         let mut got = filled(nan::<E>(), shape.input_len());
-        max_pool_gradient(isa, shape, &places, relu.then_some(&output[..]), &gradient, &mut got);
+        max_pool_gradient(isa, shape, (&places, relu.then_some(&output[..])), &gradient, &mut got);
         agree(&format!("{}, ReLU {relu}", place::<E>("max_pool_gradient", isa, case)), &got, &want)?;
     }
     Ok(())

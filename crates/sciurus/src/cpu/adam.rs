@@ -9,6 +9,7 @@ use super::tensor::{floats, parameter, plain, values};
 
 /// Weights, average and square after a step, all `[count]`. The old averages are used up, or handed back where the
 /// tensors are none that the kernel takes.
+#[allow(clippy::result_large_err, reason = "what is handed back is the caller's own")]
 pub(crate) fn adam_step(
     step: AdamStep,
     weights: &Tensor<1>,
@@ -25,11 +26,18 @@ pub(crate) fn adam_step(
     };
     let averages = [&mut average, &mut square].map(FlexTensor::storage_mut);
     let mut next = Buffer::stale(count);
-    sciurus_kernels::adam_step(Isa::current(), step, values(&weights), values(&gradient), averages, &mut next);
+    sciurus_kernels::adam_step(
+        Isa::current(),
+        step,
+        [values(&weights), values(&gradient)],
+        averages,
+        &mut next,
+    );
     Ok([floats(next, [count]), average, square].map(Tensor::from_primitive::<Flex>))
 }
 
 /// The averages as this function made them in the step before, to be written in place.
+#[allow(clippy::result_large_err, reason = "what is handed back is the caller's own")]
 fn owned(averages: [Tensor<1>; 2]) -> Result<[FlexTensor; 2], Option<[Tensor<1>; 2]>> {
     match averages.each_ref().map(plain) {
         [Some(average), Some(square)] => {

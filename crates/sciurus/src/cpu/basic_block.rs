@@ -10,10 +10,10 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
 use half::bf16;
-use sciurus_kernels::{Buffer, Existing, Isa, gradient_sums, norm_gradient, normalize};
+use sciurus_kernels::{Buffer, ConvShape, Existing, Isa, gradient_sums, norm_gradient, normalize};
 
 use super::inference::evaluate_block;
-use super::layer::{ConvNorm, Kept, shape};
+use super::layer::{ConvNorm, Kept, Parameters, shape};
 use super::record::{Receive, record};
 use super::tensor::{Number, Tracked, features, pixels, plain, sizes, tracked, values};
 use crate::model::Pass;
@@ -59,44 +59,22 @@ fn train<E: Number>(layers: &BlockLayers<'_>, input: Tracked, pass: &mut Pass) -
         None => None,
     };
 
-    let isa = Isa::current();
     let node = input.node();
+    let shapes = [Some(first_shape), Some(second_shape), shortcut_shape];
     let input = pixels::<E>(input.into_primitive());
-    let first_kept = Kept::<E>::forward(first_shape, values(&input), &first);
-    let mut inner = Buffer::stale(first_shape.output_len());
-    normalize(isa, &first_kept.convolved, first_kept.affine(), (None, true), &mut inner);
-    let second_kept = Kept::<E>::forward(second_shape, &inner, &second);
-    let shortcut_kept = shortcut_shape
-        .zip(shortcut.as_ref())
-        .map(|(shape, parameters)| Kept::<E>::forward(shape, values(&input), parameters));
-    let mut output = Buffer::stale(second_shape.output_len());
-    match &shortcut_kept {
-        Some(kept) => {
-            // The shortcut's own norm layer first; the output then takes its place.
-            let mut beside = Buffer::stale(output.len());
-            normalize(isa, &kept.convolved, kept.affine(), (None, false), &mut beside);
-            normalize(isa, &second_kept.convolved, second_kept.affine(), (Some(&beside), true), &mut output);
-        }
-        None => normalize(isa, &second_kept.convolved, second_kept.affine(), (Some(values(&input)), true), &mut output),
-    }
-    for (layer, kept) in [(&layers.first, &first_kept), (&layers.second, &second_kept)]
+    let state = State::<E>::forward(input, shapes, [Some(&first), Some(&second), shortcut.as_ref()])?;
+    for (layer, kept) in [(&layers.first, &state.first), (&layers.second, &state.second)]
         .into_iter()
-        .chain(layers.shortcut.as_ref().zip(shortcut_kept.as_ref()))
+        .chain(layers.shortcut.as_ref().zip(state.shortcut.as_ref()))
     {
         layer.note(&kept.moments, kept.convolved.len() / kept.moments.mean.len(), pass);
     }
-
-    let [out_height, out_width] = second_shape.out_size();
-    let output = features(output, [batch, second_shape.channels[1], out_height, out_width]);
-    let state = State { input, first: first_kept, inner, second: second_kept, shortcut: shortcut_kept, output: output.clone() };
-    let [a, b] = [&first, &second].map(|p| [p.weight.node(), p.norm[0].node(), p.norm[1].node()]);
-    let ([a1, a2, a3], [b1, b2, b3]) = (a, b);
-    let tracked = match &shortcut {
-        None => record(BasicBlock(PhantomData), [node, a1, a2, a3, b1, b2, b3], Arc::new(state), output),
-        Some(p) => {
-            let [c1, c2, c3] = [p.weight.node(), p.norm[0].node(), p.norm[1].node()];
-            record(BasicBlock(PhantomData), [node, a1, a2, a3, b1, b2, b3, c1, c2, c3], Arc::new(state), output)
-        }
+    let output = state.output.clone();
+    let state = Arc::new(state);
+    let ([a, b, c], [d, e, f]) = (first.nodes(), second.nodes());
+    let tracked = match shortcut.as_ref().map(Parameters::nodes) {
+        None => record(BasicBlock(PhantomData), [node, a, b, c, d, e, f], state, output),
+        Some([g, h, i]) => record(BasicBlock(PhantomData), [node, a, b, c, d, e, f, g, h, i], state, output),
     };
     Some(Tensor::from_primitive::<Autodiff<Flex>>(tracked))
 }
@@ -115,6 +93,35 @@ struct State<E: Number> {
     output: FlexTensor,
 }
 
+impl<E: Number> State<E> {
+    /// The forward pass over pixels; shapes and parameters are those of first, second and shortcut.
+    fn forward(
+        input: FlexTensor,
+        [first_shape, second_shape, shortcut_shape]: [Option<ConvShape>; 3],
+        [first, second, shortcut]: [Option<&Parameters>; 3],
+    ) -> Option<Self> {
+        let isa = Isa::current();
+        let first = Kept::<E>::forward(first_shape?, values(&input), first?);
+        let mut inner = Buffer::stale(first.convolved.len());
+        normalize(isa, &first.convolved, first.affine(), (None, true), &mut inner);
+        let second = Kept::<E>::forward(second_shape?, &inner, second?);
+        let shortcut = shortcut_shape
+            .zip(shortcut)
+            .map(|(shape, layer)| Kept::<E>::forward(shape, values(&input), layer));
+        let beside = shortcut.as_ref().map(|kept| {
+            let mut beside = Buffer::stale(kept.convolved.len());
+            normalize(isa, &kept.convolved, kept.affine(), (None, false), &mut beside);
+            beside
+        });
+        let residual: &[E] = beside.as_deref().unwrap_or_else(|| values(&input));
+        let mut output = Buffer::stale(second.convolved.len());
+        normalize(isa, &second.convolved, second.affine(), (Some(residual), true), &mut output);
+        let [height, width] = second.shape.out_size();
+        let output = features(output, [second.shape.batch, second.shape.channels[1], height, width]);
+        Some(Self { input, first, inner, second, shortcut, output })
+    }
+}
+
 /// The operation; its parents are the input, then weight, norm weight and norm bias of each layer.
 #[derive(Debug)]
 struct BasicBlock<E>(PhantomData<E>);
@@ -131,11 +138,12 @@ impl<E: Number, const N: usize> Backward<Flex, N> for BasicBlock<E> {
         let output = pixels::<E>(output.clone());
 
         // The second layer. What passed the last ReLU stays in `gradient`: the shortcut's gradient.
-        let sums = gradient_sums(isa, second.shape.channels[1], gradient, Some(values(&output)), second.centre());
+        let sums =
+            gradient_sums(isa, second.shape.channels[1], gradient, Some(values(&output)), second.centre());
         let (norm, factors) = second.norm_gradients(&sums);
         receive.give_norm(SECOND, norm);
         let mut behind = Buffer::<E>::stale(gradient.len());
-        norm_gradient(isa, &factors, &second.convolved, Some(values(&output)), gradient, Some(&mut behind));
+        norm_gradient(isa, &factors, (&second.convolved, Some(values(&output))), gradient, Some(&mut behind));
         receive.give(SECOND, || second.weight_gradient(inner, &behind));
         let mut between = Buffer::<E>::stale(inner.len());
         second.input_gradient(&behind, &mut between, Existing::Replace);
@@ -145,7 +153,7 @@ impl<E: Number, const N: usize> Backward<Flex, N> for BasicBlock<E> {
         let sums = gradient_sums(isa, first.shape.channels[1], &between, Some(inner), first.centre());
         let (norm, factors) = first.norm_gradients(&sums);
         receive.give_norm(FIRST, norm);
-        norm_gradient(isa, &factors, &first.convolved, Some(inner), &mut between, None);
+        norm_gradient(isa, &factors, (&first.convolved, Some(inner)), &mut between, None);
         receive.give(FIRST, || first.weight_gradient(values(input), &between));
 
         // The input, which both ways lead to.
@@ -157,7 +165,7 @@ impl<E: Number, const N: usize> Backward<Flex, N> for BasicBlock<E> {
         let sums = gradient_sums(isa, shortcut.shape.channels[1], gradient, None, shortcut.centre());
         let (norm, factors) = shortcut.norm_gradients(&sums);
         receive.give_norm(SHORTCUT, norm);
-        norm_gradient(isa, &factors, &shortcut.convolved, None, gradient, None);
+        norm_gradient(isa, &factors, (&shortcut.convolved, None), gradient, None);
         receive.give(SHORTCUT, || shortcut.weight_gradient(values(input), gradient));
         receive.give(INPUT, || {
             let [batch, height, width, channels] = sizes(input);

@@ -84,7 +84,7 @@ fn evaluate<E: Number>(layers: &FireLayers<'_>, input: &Tensor<4>, pass: &Pass) 
     let squeeze = Folded::<E>::bias(layers.squeeze, &shapes.squeeze, pass)?;
     let [one, three] = layers.expand;
     let folded = [Folded::bias(one, &shapes.expand[0], pass)?, Folded::bias(three, &shapes.expand[1], pass)?];
-    let squeezed = squeeze.forward(&shapes.squeeze, values(&pixels::<E>(input)), None, true);
+    let squeezed = squeeze.forward(&shapes.squeeze, values(&pixels::<E>(input)), (None, true));
     Some(Tensor::from_primitive::<Flex>(expand(&shapes, &folded, &squeezed)))
 }
 
@@ -100,8 +100,15 @@ fn train<E: Number>(layers: &FireLayers<'_>, input: &Tensor<4>) -> Option<Tensor
     let ([squeeze, squeeze_bias], [one, one_bias], [three, three_bias]) = (plain(0), plain(1), plain(2));
     let node = input.node();
     let input = pixels::<E>(input.into_primitive());
-    let squeezed = Folded::<E>::new(&shapes.squeeze, &squeeze, &squeeze_bias).forward(&shapes.squeeze, values(&input), None, true);
-    let folded = [Folded::new(&shapes.expand[0], &one, &one_bias), Folded::new(&shapes.expand[1], &three, &three_bias)];
+    let squeezed = Folded::<E>::new(&shapes.squeeze, &squeeze, &squeeze_bias).forward(
+        &shapes.squeeze,
+        values(&input),
+        (None, true),
+    );
+    let folded = [
+        Folded::new(&shapes.expand[0], &one, &one_bias),
+        Folded::new(&shapes.expand[1], &three, &three_bias),
+    ];
     let output = expand(&shapes, &folded, &squeezed);
     let state = State { input, squeezed, shapes, squeeze, expand: [one, three], output: output.clone() };
     let nodes = |index: usize| parameters[index].each_ref().map(Tracked::node);
@@ -159,7 +166,9 @@ impl<E: Number> Backward<Flex, 7> for Fire<E> {
         relu_gradient(isa, squeezed, &mut between);
         let [wide, _] = shapes.squeeze.channels;
         receive.give(2, || bias_gradient(&gradient_sums(isa, narrow, &between, None, None).gradient));
-        receive.give(1, || weight_gradient(&shapes.squeeze, View::new(values::<E>(input), wide), View::new(&between, narrow)));
+        receive.give(1, || {
+            weight_gradient(&shapes.squeeze, View::new(values::<E>(input), wide), View::new(&between, narrow))
+        });
         receive.give(0, || {
             let [batch, height, width, _] = sizes(input);
             let mut gradient = Buffer::stale(shapes.squeeze.input_len());

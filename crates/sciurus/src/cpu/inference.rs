@@ -78,7 +78,8 @@ impl<E: Number> Folded<E> {
         let ConvNorm { conv, norm } = layer;
         let make = || {
             let read = |tensor: Tensor<1>| Some(values::<f32>(&parameter(&plain(&tensor)?)).to_vec());
-            let moments = Moments { mean: read(norm.running_mean.val())?, variance: read(norm.running_var.val())? };
+            let moments =
+                Moments { mean: read(norm.running_mean.val())?, variance: read(norm.running_var.val())? };
             let [scale, bias] = affine(&moments, &read(norm.weight.val())?, &read(norm.bias.val())?);
             let weight = parameter(&plain(&conv.weight.val())?);
             let packed = PackedWeights::forward(Isa::current(), shape, values(&weight), Some(&scale));
@@ -87,10 +88,15 @@ impl<E: Number> Folded<E> {
         pass.folded_layers().get(conv.weight.id, make).map(Self)
     }
 
-    /// Convolves pixels.
-    pub(super) fn forward(&self, shape: &ConvShape, input: &[E], residual: Option<&[E]>, relu: bool) -> Buffer<E> {
+    /// Convolves pixels, then adds a shortcut and applies ReLU where asked.
+    pub(super) fn forward(
+        &self,
+        shape: &ConvShape,
+        input: &[E],
+        activated: (Option<&[E]>, bool),
+    ) -> Buffer<E> {
         let mut output = Buffer::stale(shape.output_len());
-        self.forward_into(shape, input, (residual, relu), ViewMut::new(&mut output, shape.channels[1]));
+        self.forward_into(shape, input, activated, ViewMut::new(&mut output, shape.channels[1]));
         output
     }
 
@@ -103,25 +109,36 @@ impl<E: Number> Folded<E> {
         output: ViewMut<'_, E>,
     ) {
         let activation = Activation { bias: &self.0.bias, residual, relu };
-        conv_forward_activated(shape, View::new(input, shape.channels[0]), &self.0.packed, activation, output);
+        conv_forward_activated(
+            shape,
+            View::new(input, shape.channels[0]),
+            &self.0.packed,
+            activation,
+            output,
+        );
     }
 }
 
 /// A basic block in evaluation.
-pub(super) fn evaluate_block<E: Number>(layers: &BlockLayers<'_>, input: FlexTensor, pass: &Pass) -> Option<Tensor<4>> {
+pub(super) fn evaluate_block<E: Number>(
+    layers: &BlockLayers<'_>,
+    input: FlexTensor,
+    pass: &Pass,
+) -> Option<Tensor<4>> {
     let [batch, _, height, width] = sizes(&input);
     let first_shape = shape(layers.first.conv, batch, [height, width])?;
     let second_shape = shape(layers.second.conv, batch, first_shape.out_size())?;
     let first = Folded::<E>::norm(&layers.first, &first_shape, pass)?;
     let second = Folded::<E>::norm(&layers.second, &second_shape, pass)?;
     let input = pixels::<E>(input);
-    let inner = first.forward(&first_shape, values(&input), None, true);
+    let inner = first.forward(&first_shape, values(&input), (None, true));
     let output = match &layers.shortcut {
-        None => second.forward(&second_shape, &inner, Some(values(&input)), true),
+        None => second.forward(&second_shape, &inner, (Some(values(&input)), true)),
         Some(layer) => {
             let shape = shape(layer.conv, batch, [height, width])?;
-            let beside = Folded::<E>::norm(layer, &shape, pass)?.forward(&shape, values(&input), None, false);
-            second.forward(&second_shape, &inner, Some(&beside), true)
+            let beside =
+                Folded::<E>::norm(layer, &shape, pass)?.forward(&shape, values(&input), (None, false));
+            second.forward(&second_shape, &inner, (Some(&beside), true))
         }
     };
     let [out_height, out_width] = second_shape.out_size();

@@ -1,5 +1,6 @@
 //! A convolution with its norm layer, or with its bias: what blocks are made of.
 
+use burn::backend::autodiff::ops::NodeGuard;
 use burn::module::Param;
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
@@ -26,11 +27,21 @@ pub(super) struct Parameters {
     pub(super) norm: [Tracked; 2],
 }
 
+impl Parameters {
+    /// Guards of their nodes, in the order of an operation's parents.
+    pub(super) fn nodes(&self) -> [NodeGuard; 3] {
+        [self.weight.node(), self.norm[0].node(), self.norm[1].node()]
+    }
+}
+
 impl ConvNorm<'_> {
     /// The parameters as tracked primitives, if they are on the processor.
     pub(super) fn parameters(&self) -> Option<Parameters> {
         let weight = tracked(&self.conv.weight.val())?;
-        Some(Parameters { weight, norm: [tracked(&self.norm.weight.val())?, tracked(&self.norm.bias.val())?] })
+        Some(Parameters {
+            weight,
+            norm: [tracked(&self.norm.weight.val())?, tracked(&self.norm.bias.val())?],
+        })
     }
 
     /// Notes the running statistics after a pass that saw these moments over `count` pixels.
@@ -54,7 +65,8 @@ pub(super) fn shape(conv: &Conv2d, batch: usize, size: [usize; 2]) -> Option<Con
     };
     let [out, channels_in, height, width] = conv.weight.val().dims();
     let known = conv.groups == 1 && conv.dilation == [1, 1] && conv.stride[0] == conv.stride[1];
-    let fits = size[0] + 2 * padding >= height && size[1] + 2 * padding >= width && padding < height.min(width);
+    let fits =
+        size[0] + 2 * padding >= height && size[1] + 2 * padding >= width && padding < height.min(width);
     (known && fits).then_some(ConvShape {
         batch,
         size,
@@ -128,19 +140,28 @@ impl<E: Number> Kept<E> {
 
     /// The gradient of the convolution's weight.
     pub(super) fn weight_gradient(&self, input: &[E], output_gradient: &[E]) -> FlexTensor {
-        weight_gradient(&self.shape, View::new(input, self.shape.channels[0]), View::new(output_gradient, self.shape.channels[1]))
+        weight_gradient(
+            &self.shape,
+            View::new(input, self.shape.channels[0]),
+            View::new(output_gradient, self.shape.channels[1]),
+        )
     }
 
     /// Writes, or adds, the gradient of the convolution's input.
     pub(super) fn input_gradient(&self, output_gradient: &[E], input_gradient: &mut [E], existing: Existing) {
         let [channels_in, channels_out] = self.shape.channels;
-        let (from, to) = (View::new(output_gradient, channels_out), ViewMut::new(input_gradient, channels_in));
+        let (from, to) =
+            (View::new(output_gradient, channels_out), ViewMut::new(input_gradient, channels_in));
         input_gradient_of(&self.shape, &self.weight, from, to, existing);
     }
 }
 
 /// The gradient of a weight `[out, in, height, width]`.
-pub(super) fn weight_gradient<E: Number>(shape: &ConvShape, input: View<'_, E>, output_gradient: View<'_, E>) -> FlexTensor {
+pub(super) fn weight_gradient<E: Number>(
+    shape: &ConvShape,
+    input: View<'_, E>,
+    output_gradient: View<'_, E>,
+) -> FlexTensor {
     let mut gradient = Buffer::stale(shape.weights_len());
     conv_weight_gradient(Isa::current(), shape, input, output_gradient, &mut gradient);
     let [channels_in, channels_out] = shape.channels;

@@ -63,7 +63,7 @@ fn max_pool_of<E: Number>(shape: PoolShape, input: &Tensor<4>) -> Option<Tensor<
 pub(super) fn pooled<E: Number>(shape: &PoolShape, input: &[E]) -> (FlexTensor, Buffer<u8>) {
     let mut output = Buffer::stale(shape.output_len());
     let mut places = Buffer::stale(output.len());
-    sciurus_kernels::max_pool(Isa::current(), shape, input, None, &mut output, &mut places);
+    sciurus_kernels::max_pool(Isa::current(), shape, (input, None), &mut output, &mut places);
     let [height, width] = shape.out_size();
     (features(output, [shape.batch, shape.channels, height, width]), places)
 }
@@ -80,7 +80,7 @@ impl<E: Number> Backward<Flex, 1> for MaxPool<E> {
         let upstream = pixels::<E>(receive.upstream());
         receive.give(0, || {
             let mut gradient = Buffer::<E>::stale(shape.input_len());
-            max_pool_gradient(Isa::current(), shape, places, None, values(&upstream), &mut gradient);
+            max_pool_gradient(Isa::current(), shape, (places, None), values(&upstream), &mut gradient);
             features(gradient, [shape.batch, shape.channels, shape.size[0], shape.size[1]])
         });
     }

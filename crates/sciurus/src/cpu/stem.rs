@@ -41,12 +41,18 @@ impl<E: Number> Prepared<E> {
         let mut prepared = Buffer::stale(batch * padded[0] * padded[1] * channels);
         prepare_images(values(&images), [channels, height, width], shape.padding, padded, &mut prepared);
         let prepared_shape = ConvShape { size: padded, padding: 0, ..shape };
-        (prepared_shape.out_size() == shape.out_size()).then_some(Self { images: prepared, shape: prepared_shape })
+        (prepared_shape.out_size() == shape.out_size())
+            .then_some(Self { images: prepared, shape: prepared_shape })
     }
 }
 
 /// `max_pool(relu(norm(conv(images))))`, the stem of a ResNet: `[batch, 3, height, width]` to features.
-pub(crate) fn norm_stem(layer: ConvNorm<'_>, pool: PoolShape, images: &Tensor<4>, pass: &mut Pass) -> Option<Tensor<4>> {
+pub(crate) fn norm_stem(
+    layer: ConvNorm<'_>,
+    pool: PoolShape,
+    images: &Tensor<4>,
+    pass: &mut Pass,
+) -> Option<Tensor<4>> {
     match (pass.is_training(), pass.precision()) {
         _ if !pass.is_fused() => None,
         (true, Precision::Bf16) => train_norm_stem::<bf16>(layer, pool, images, pass),
@@ -69,7 +75,7 @@ fn evaluate_norm_stem<E: Number>(
 ) -> Option<Tensor<4>> {
     let prepared = Prepared::<E>::new(layer.conv, &plain(images)?)?;
     let folded = Folded::<E>::norm(&layer, &prepared.shape, pass)?;
-    let convolved = folded.forward(&prepared.shape, &prepared.images, None, true);
+    let convolved = folded.forward(&prepared.shape, &prepared.images, (None, true));
     let pool = pool_over(pool, &prepared.shape);
     Some(Tensor::from_primitive::<Flex>(pool::pooled(&pool, &convolved).0))
 }
@@ -88,7 +94,7 @@ fn train_norm_stem<E: Number>(
     let pool = pool_over(pool, &shape);
     let mut output = Buffer::stale(pool.output_len());
     let mut places = Buffer::stale(output.len());
-    max_pool(Isa::current(), &pool, &kept.convolved, Some(kept.affine()), &mut output, &mut places);
+    max_pool(Isa::current(), &pool, (&kept.convolved, Some(kept.affine())), &mut output, &mut places);
     let [height, width] = pool.out_size();
     let output = features(output, [pool.batch, pool.channels, height, width]);
     let state = NormStemState { images: prepared, kept, pool, places, output: output.clone() };
@@ -122,12 +128,12 @@ impl<E: Number> Backward<Flex, 4> for NormStem<E> {
         let upstream = pixels::<E>(receive.upstream());
         let output = pixels::<E>(output.clone());
         let mut gradient = Buffer::<E>::stale(kept.convolved.len());
-        max_pool_gradient(isa, pool, places, Some(values(&output)), values(&upstream), &mut gradient);
+        max_pool_gradient(isa, pool, (places, Some(values(&output))), values(&upstream), &mut gradient);
         let sums = gradient_sums(isa, pool.channels, &gradient, None, kept.centre());
         let (norm, factors) = kept.norm_gradients(&sums);
         receive.give_norm(1, norm);
         receive.give(1, || {
-            norm_gradient(isa, &factors, &kept.convolved, None, &mut gradient, None);
+            norm_gradient(isa, &factors, (&kept.convolved, None), &mut gradient, None);
             kept.weight_gradient(images, &gradient)
         });
     }
@@ -147,7 +153,7 @@ pub(crate) fn relu_stem(conv: &Conv2d, images: &Tensor<4>, pass: &Pass) -> Optio
 fn evaluate_relu_stem<E: Number>(conv: &Conv2d, images: &Tensor<4>, pass: &Pass) -> Option<Tensor<4>> {
     let prepared = Prepared::<E>::new(conv, &plain(images)?)?;
     let folded = Folded::<E>::bias(conv, &prepared.shape, pass)?;
-    let output = folded.forward(&prepared.shape, &prepared.images, None, true);
+    let output = folded.forward(&prepared.shape, &prepared.images, (None, true));
     Some(Tensor::from_primitive::<Flex>(features(output, output_sizes(&prepared.shape))))
 }
 
@@ -196,7 +202,9 @@ impl<E: Number> Backward<Flex, 3> for ReluStem<E> {
         let output = pixels::<E>(output.clone());
         relu_gradient(Isa::current(), values(&output), gradient);
         let [channels_in, channels_out] = shape.channels;
-        receive.give(2, || bias_gradient(&gradient_sums(Isa::current(), channels_out, gradient, None, None).gradient));
+        receive.give(2, || {
+            bias_gradient(&gradient_sums(Isa::current(), channels_out, gradient, None, None).gradient)
+        });
         receive.give(1, || {
             weight_gradient(shape, View::new(images, channels_in), View::new(gradient, channels_out))
         });

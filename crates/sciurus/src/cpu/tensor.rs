@@ -41,12 +41,16 @@ pub(super) fn values<E: Number>(tensor: &FlexTensor) -> &[E] {
 pub(super) fn pixels<E: Number>(features: FlexTensor) -> FlexTensor {
     let pixels = features.permute(&[0, 2, 3, 1]);
     drop(features);
-    let pixels = if pixels.dtype() == E::dtype() { pixels } else { Flex::float_cast(pixels, E::dtype().into()) };
+    let pixels =
+        if pixels.dtype() == E::dtype() { pixels } else { Flex::float_cast(pixels, E::dtype().into()) };
     pixels.to_contiguous()
 }
 
 /// Pixels `[batch, height, width, channel]` as features `[batch, channel, height, width]`, which lie as they did.
-pub(super) fn features<E: Number>(pixels: Buffer<E>, [batch, channels, height, width]: [usize; 4]) -> FlexTensor {
+pub(super) fn features<E: Number>(
+    pixels: Buffer<E>,
+    [batch, channels, height, width]: [usize; 4],
+) -> FlexTensor {
     let layout = Layout::contiguous(Shape::new([batch, height, width, channels]));
     FlexTensor::new(pixels.into_bytes(), layout, E::dtype()).permute(&[0, 3, 1, 2])
 }

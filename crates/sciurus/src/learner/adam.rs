@@ -119,15 +119,19 @@ impl Factors {
     }
 
     /// Weights, average and square after the step, on any device.
-    fn step(self, weights: Tensor<1>, gradient: Tensor<1>, averages: Option<[Tensor<1>; 2]>) -> [Tensor<1>; 3] {
+    fn step(
+        self,
+        weights: Tensor<1>,
+        gradient: Tensor<1>,
+        averages: Option<[Tensor<1>; 2]>,
+    ) -> [Tensor<1>; 3] {
         let grown = gradient.clone().mul_scalar(1.0 - self.momentum);
         let squared = gradient.square().mul_scalar(1.0 - SQUARED_MOMENTUM);
         let (average, square) = match averages {
             None => (grown, squared),
-            Some([average, square]) => (
-                average.mul_scalar(self.momentum) + grown,
-                square.mul_scalar(SQUARED_MOMENTUM) + squared,
-            ),
+            Some([average, square]) => {
+                (average.mul_scalar(self.momentum) + grown, square.mul_scalar(SQUARED_MOMENTUM) + squared)
+            }
         };
         let spread = square.clone().div_scalar(self.debias_square).sqrt().add_scalar(EPSILON);
         let change = (average.clone() / spread).mul_scalar(self.rate);

@@ -27,12 +27,12 @@ use std::time::{Duration, Instant};
 use sciurus_data::{Batch, Loader, Seed, Split};
 use sciurus_insight::{Measured, Metric, Predictions};
 
-use crate::{Error, Precision};
 use crate::bundle::ModelBundle;
 use crate::loaders::DataLoaders;
 use crate::model::weights::WeightsRecord;
 use crate::model::{Arch, ParamGroup, Pass, VisionModel};
 use crate::predictor::evaluate;
+use crate::{Error, Precision};
 use schedule::positions;
 
 /// Trains and measures a [`VisionModel`] on [`DataLoaders`].

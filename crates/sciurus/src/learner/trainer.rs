@@ -7,8 +7,8 @@ use sciurus_data::{Batch, Seed};
 use super::adam::Adam;
 use super::loss::cross_entropy;
 use super::schedule::Hyper;
-use crate::{Error, Precision};
 use crate::model::{ParamGroup, Pass, Role, VisionModel};
+use crate::{Error, Precision};
 
 /// Stream of the seed that dropout masks are drawn from.
 const DROPOUT_STREAM: u64 = 0x4452_4f50;
@@ -107,6 +107,13 @@ impl Trainer {
     /// The device, with autodiff.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+}
+
+impl Drop for Trainer {
+    /// Gives the memory of its activations back: it is as large as the training was.
+    fn drop(&mut self) {
+        sciurus_kernels::trim();
     }
 }
 

@@ -12,13 +12,13 @@ mod resnet;
 mod squeezenet;
 pub mod weights;
 
+pub use crate::cpu::FoldedLayers;
 pub use arch::{Arch, PublishedWeights};
 pub use head::{Head, HeadConfig, concat_pool};
 pub use norm::BatchNorm;
 pub(crate) use parameters::floats;
 pub use parameters::{ParamGroup, ParameterInfo, Role, StateDict, StoredTensor};
 pub use pass::Pass;
-pub use crate::cpu::FoldedLayers;
 pub use resnet::{ResNet, ResNetConfig};
 pub use squeezenet::SqueezeNet;
 

@@ -81,9 +81,8 @@ impl ResNet {
 
     fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         let layer = ConvNorm { conv: &self.conv1, norm: &self.bn1 };
-        cpu::norm_stem(layer, pool_shape(&self.maxpool), &images, pass).unwrap_or_else(|| {
-            self.maxpool.forward(relu(self.bn1.forward(self.conv1.forward(images), pass)))
-        })
+        cpu::norm_stem(layer, pool_shape(&self.maxpool), &images, pass)
+            .unwrap_or_else(|| self.maxpool.forward(relu(self.bn1.forward(self.conv1.forward(images), pass))))
     }
 }
 

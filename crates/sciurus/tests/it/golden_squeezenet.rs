@@ -150,14 +150,21 @@ fn steps_in_bf16_begin_at_the_golden_loss_and_fall() {
     let Some(model) = model() else { return };
     let golden = golden_json("squeezenet_step.json");
     for phase in ["frozen", "unfrozen"] {
-        let mut trainer = Trainer::new(model.clone(), &Device::flex(), Seed(0)).with_precision(Precision::Bf16);
+        let mut trainer =
+            Trainer::new(model.clone(), &Device::flex(), Seed(0)).with_precision(Precision::Bf16);
         trainer.freeze_to(ParamGroup(if phase == "frozen" { 2 } else { 0 }));
         let losses = MOMENTA.map(|momentum| {
             let hyper = Hyper { learning_rates: vec![1e-5, 1e-4, 1e-3], momentum };
             trainer.step_on(images(trainer.device()), &TARGETS, &hyper).loss
         });
         let expected: Vec<f64> = serde_json::from_value(golden[phase]["losses"].clone()).unwrap();
-        assert!((losses[0] - expected[0]).abs() <= 0.02 * expected[0], "{phase}: {losses:?} against {expected:?}");
-        assert!(losses[4] <= 2.0 * expected[4].max(0.1 * expected[0]), "{phase}: {losses:?} against {expected:?}");
+        assert!(
+            (losses[0] - expected[0]).abs() <= 0.02 * expected[0],
+            "{phase}: {losses:?} against {expected:?}"
+        );
+        assert!(
+            losses[4] <= 2.0 * expected[4].max(0.1 * expected[0]),
+            "{phase}: {losses:?} against {expected:?}"
+        );
     }
 }

@@ -7,8 +7,7 @@ use sciurus::data::{DecodeLimits, decode_file};
 use sciurus::model::StateDict;
 use sciurus::prelude::*;
 use sciurus::{
-    Error, HistoryCsv, LearningRates, Listeners, Phase, Run, TrainSettings,
-    WeightSource, draw_demo,
+    Error, HistoryCsv, LearningRates, Listeners, Phase, Run, TrainSettings, WeightSource, draw_demo,
 };
 
 /// Settings for pictures of 64 pixels that train in seconds.
