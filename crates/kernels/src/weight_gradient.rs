@@ -6,6 +6,8 @@
 //! because the dot product sums over two. Every result is summed by one task in a fixed order, so it does not depend on
 //! the number of threads.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::arena::Buffer;
@@ -18,14 +20,13 @@ use crate::simd::{Job, Simd};
 use crate::tile::{accumulate, zeros};
 use crate::view::View;
 
-/// Rows of a task.
-const BLOCK: usize = 32;
+/// Rows of a task, at most.
+const BLOCK: usize = 96;
 /// Rows of a tile; a block is a whole number of them.
-const ROWS: usize = 8;
-/// Vectors of a tile, and so of a panel.
-const VECTORS: usize = 2;
-/// Steps (words) that are multiplied before sums go back to memory: what two operands may fill of the first-level cache.
-const STEPS: usize = 128;
+const ROWS: usize = 6;
+/// Steps (words) that are laid out and multiplied before sums go back to memory: what two operands may fill of the
+/// first-level cache.
+const STEPS: usize = 64;
 /// Bytes of output gradient that are laid out at a time.
 const GROUP_BYTES: usize = 6 << 20;
 /// Tasks there should be at least; where rows are few, images are dealt out too.
@@ -64,8 +65,8 @@ pub fn conv_weight_gradient<E: Element>(
         });
         let shared = SharedMut::new(&mut sums);
         (0..layout.tasks()).into_par_iter().for_each(|task| {
-            scratch::with([layout.steps * BLOCK, 0], |rows, _| {
-                let len = BLOCK * layout.columns;
+            scratch::with([STEPS * layout.block, 0], |rows, _| {
+                let len = layout.block * layout.columns;
                 // SAFETY: every task has its own rows.
                 let sums = unsafe { shared.part(task * len, len) };
                 isa.run(Multiply {
@@ -89,11 +90,13 @@ struct Layout {
     shape: ConvShape,
     /// Values of a kernel row: kernel width × channels in.
     run: usize,
-    /// Blocks of rows in a kernel row.
+    /// Rows of a block, and blocks in a kernel row; the last one may be filled up.
+    block: usize,
     blocks: usize,
     /// Columns, filled up to whole panels.
     columns: usize,
-    /// Words of one panel's step.
+    /// Vectors of a tile, and so of a panel; words of one panel's step.
+    vectors: usize,
     width: usize,
     /// Steps of one image: its output pixels, in words.
     steps: usize,
@@ -107,18 +110,20 @@ impl Layout {
     fn new<E: Element>(isa: Isa, shape: &ConvShape) -> Self {
         let [out_height, out_width] = shape.out_size();
         let run = shape.kernel[1] * shape.channels[0];
-        let width = isa.lanes() * VECTORS;
+        let block = BLOCK.min(run.next_multiple_of(ROWS));
+        let vectors = panel_vectors(isa, shape.channels[1]);
+        let width = isa.lanes() * vectors;
         let columns = shape.channels[1].next_multiple_of(width);
         let steps = (out_height * out_width).div_ceil(E::PER_WORD);
-        let blocks = run.div_ceil(BLOCK);
+        let blocks = run.div_ceil(block);
         let group = (GROUP_BYTES / (steps * columns * 4)).clamp(1, shape.batch);
         let parts = TASKS.div_ceil(blocks * shape.kernel[0]).min(group);
-        Self { shape: *shape, run, blocks, columns, width, steps, group, parts }
+        Self { shape: *shape, run, block, blocks, columns, vectors, width, steps, group, parts }
     }
 
     /// Rows of one part, filled up to whole blocks.
     fn rows(&self) -> usize {
-        self.shape.kernel[0] * self.blocks * BLOCK
+        self.shape.kernel[0] * self.blocks * self.block
     }
 
     fn tasks(&self) -> usize {
@@ -141,7 +146,8 @@ impl Layout {
                 for place in 0..area {
                     let (row, column) = (place / kernel_width, place % kernel_width);
                     let value = column * channels_in + channel;
-                    let at = ((row * self.blocks + value / BLOCK) * BLOCK + value % BLOCK) * self.columns
+                    let at = ((row * self.blocks + value / self.block) * self.block + value % self.block)
+                        * self.columns
                         + chunk * TOGETHER;
                     for (out, target) in target.chunks_exact_mut(one).enumerate() {
                         let parts =
@@ -152,6 +158,12 @@ impl Layout {
             }
         });
     }
+}
+
+/// Vectors of a panel: as many as fill columns up least, and of those the most.
+fn panel_vectors(isa: Isa, channels: usize) -> usize {
+    let filled = |vectors: usize| channels.next_multiple_of(vectors * isa.lanes());
+    (1..=isa.panel_vectors()).rev().min_by_key(|&vectors| filled(vectors)).unwrap_or(1)
 }
 
 /// Lays out the output gradient of one image: for each panel, for each step, its columns.
@@ -252,28 +264,35 @@ impl<E: Element> Job for Multiply<'_, E> {
         let layout = self.layout;
         let tasks_of_part = layout.tasks() / layout.parts;
         let (part, rest) = (self.task / tasks_of_part, self.task % tasks_of_part);
-        let pieces = self.pieces(rest / layout.blocks, rest % layout.blocks);
+        let (kernel_row, block) = (rest / layout.blocks, rest % layout.blocks);
+        let values = block * layout.block..layout.run.min((block + 1) * layout.block);
+        let pieces = self.pieces(kernel_row, values.clone());
         let share = self.images.len().div_ceil(layout.parts);
-        let first = self.images.start;
         for image in self.images.clone().skip(part * share).take(share) {
-            // SAFETY: `rows` holds an image's steps, `panels` the group's images, `sums` the block.
-            unsafe {
-                self.lay_out::<S>(image, &pieces);
-                let panels = self.panels.as_ptr().add((image - first) * layout.image_words());
-                self.multiply::<S>(panels);
+            for first in (0..layout.steps).step_by(STEPS) {
+                let steps = first..layout.steps.min(first + STEPS);
+                // SAFETY: `rows` holds so many steps, `panels` the group's images, `sums` the block.
+                unsafe {
+                    self.lay_out::<S>(image, &pieces, steps.clone());
+                    match layout.vectors {
+                        4 => self.multiply::<S, 4>(image, values.len(), steps),
+                        3 => self.multiply::<S, 3>(image, values.len(), steps),
+                        2 => self.multiply::<S, 2>(image, values.len(), steps),
+                        _ => self.multiply::<S, 1>(image, values.len(), steps),
+                    }
+                }
             }
         }
     }
 }
 
 impl<E: Element> Multiply<'_, E> {
-    fn pieces(&self, kernel_row: usize, block: usize) -> Vec<Piece> {
-        let Layout { shape, run, .. } = self.layout;
+    fn pieces(&self, kernel_row: usize, values: Range<usize>) -> Vec<Piece> {
+        let shape = &self.layout.shape;
         let channels = shape.channels[0];
-        let end = (block * BLOCK + BLOCK).min(*run);
         // Without zeros around the picture, a kernel row lies side by side and is one piece.
         let together = shape.padding == 0 && self.input.spacing == channels;
-        let mut value = block * BLOCK;
+        let Range { start: mut value, end } = values;
         let mut pieces = Vec::new();
         while value < end {
             let (column, channel) = (value / channels, value % channels);
@@ -307,10 +326,11 @@ impl<E: Element> Multiply<'_, E> {
         places
     }
 
-    /// Lays out a block of the input: for each step, its rows.
+    /// Lays out some steps of a block of the input: for each step, its rows.
     #[inline(always)]
-    unsafe fn lay_out<S: Simd>(&self, image: usize, pieces: &[Piece]) {
+    unsafe fn lay_out<S: Simd>(&self, image: usize, pieces: &[Piece], steps: Range<usize>) {
         let [height, width] = self.layout.shape.size;
+        let block = self.layout.block;
         let zeros = [E::default(); BLOCK];
         let to = self.rows.as_ptr().cast_mut();
         let mut filled = 0;
@@ -318,46 +338,53 @@ impl<E: Element> Multiply<'_, E> {
         unsafe {
             let picture = self.input.pointer().add(image * height * width * self.input.spacing);
             for piece in pieces {
-                for (step, places) in piece.places.chunks_exact(E::PER_WORD).enumerate() {
+                let places = &piece.places[steps.start * E::PER_WORD..steps.end * E::PER_WORD];
+                for (step, places) in places.chunks_exact(E::PER_WORD).enumerate() {
                     let [first, second] = [places[0], places[E::PER_WORD - 1]].map(|place| match place {
                         OUTSIDE => zeros.as_ptr(),
                         place => picture.add(place as usize),
                     });
-                    pair::<S, E>(to.add(step * BLOCK + filled), first, second, piece.len);
+                    pair::<S, E>(to.add(step * block + filled), first, second, piece.len);
                 }
                 filled += piece.len;
             }
-            for step in 0..self.layout.steps {
-                to.add(step * BLOCK + filled).write_bytes(0, BLOCK - filled);
+            if filled < block {
+                for step in 0..steps.len() {
+                    to.add(step * block + filled).write_bytes(0, block - filled);
+                }
             }
         }
     }
 
-    /// Adds rows × panels to the sums.
+    /// Adds the first `present` rows × panels to the sums.
     #[inline(always)]
-    unsafe fn multiply<S: Simd>(&self, panels: *const u32) {
-        let Layout { steps, columns, width, .. } = *self.layout;
+    unsafe fn multiply<S: Simd, const VECTORS: usize>(
+        &self,
+        image: usize,
+        present: usize,
+        steps: Range<usize>,
+    ) {
+        let Layout { columns, width, block, .. } = *self.layout;
         let all_sums = self.sums.as_ptr().cast_mut();
-        for first in (0..steps).step_by(STEPS) {
-            let count = STEPS.min(steps - first);
-            for panel in 0..columns / width {
-                for tile in 0..BLOCK / ROWS {
-                    // SAFETY: the block's rows, the panel's steps and the sums are all of the layout's sizes.
-                    unsafe {
-                        let row = self.rows.as_ptr().add(first * BLOCK + tile * ROWS);
-                        let mut rows = [row; ROWS];
-                        for (index, row) in rows.iter_mut().enumerate() {
-                            *row = row.add(index);
-                        }
-                        let mut tile_sums = zeros::<S, ROWS, VECTORS>();
-                        let b = panels.add((panel * steps + first) * width);
-                        accumulate::<S, E, ROWS, VECTORS>(&mut tile_sums, &rows, BLOCK, count, b);
-                        for (index, sums) in tile_sums.iter().enumerate() {
-                            let at = all_sums.add((tile * ROWS + index) * columns + panel * width);
-                            for (vector, &sum) in sums.iter().enumerate() {
-                                let at = at.add(vector * S::LANES);
-                                S::store(at, S::add(S::load(at), sum));
-                            }
+        for panel in 0..columns / width {
+            let begin = (image - self.images.start) * self.layout.image_words();
+            for tile in 0..present.div_ceil(ROWS) {
+                // SAFETY: the block's rows, the panel's steps and the sums are all of the layout's sizes.
+                unsafe {
+                    let row = self.rows.as_ptr().add(tile * ROWS);
+                    let mut rows = [row; ROWS];
+                    for (index, row) in rows.iter_mut().enumerate() {
+                        *row = row.add(index);
+                    }
+                    let mut tile_sums = zeros::<S, ROWS, VECTORS>();
+                    let b =
+                        self.panels.as_ptr().add(begin + (panel * self.layout.steps + steps.start) * width);
+                    accumulate::<S, E, ROWS, VECTORS>(&mut tile_sums, &rows, block, steps.len(), b);
+                    for (index, sums) in tile_sums.iter().enumerate() {
+                        let at = all_sums.add((tile * ROWS + index) * columns + panel * width);
+                        for (vector, &sum) in sums.iter().enumerate() {
+                            let at = at.add(vector * S::LANES);
+                            S::store(at, S::add(S::load(at), sum));
                         }
                     }
                 }
