@@ -76,7 +76,7 @@ fn the_same_seed_gives_the_same_weights_for_one_and_two_threads() {
 fn it_learns_to_tell_acorns_from_leaves() {
     let folder = drawn(60);
     let mut settings = settings(&folder.path().join("photos"));
-    settings.epochs = 4;
+    settings.epochs = 8;
     settings.learning_rate = Some(3e-3);
     let mut learner = settings.learner(Listeners::default()).unwrap();
     settings.fit(&mut learner).unwrap();
