@@ -35,6 +35,13 @@ impl Isa {
         *CURRENT.get_or_init(|| Self::chosen(std::env::var("SCIURUS_CPU").ok().as_deref()))
     }
 
+    /// What `SCIURUS_CPU` asks for that this processor cannot do, if anything: [`current`](Self::current) then takes the
+    /// most capable set instead.
+    pub fn refused() -> Option<String> {
+        let name = std::env::var("SCIURUS_CPU").ok()?;
+        (Self::chosen(Some(&name)).name() != name).then_some(name)
+    }
+
     /// The set called `name` if this processor has it, else the most capable one.
     fn chosen(name: Option<&str>) -> Self {
         let forced = Self::ALL.into_iter().find(|isa| Some(isa.name()) == name && isa.is_available());

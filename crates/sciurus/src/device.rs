@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use burn::tensor::Device as BurnDevice;
+use sciurus_kernels::Isa;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -55,10 +56,14 @@ impl Device {
     /// Opens the device.
     ///
     /// # Errors
-    /// The device is not in this build; the text says how to build it in.
+    /// The device is not in this build; the text says how to build it in. Or `SCIURUS_CPU` names instructions that this
+    /// processor does not have.
     pub fn open(self) -> Result<BurnDevice, Error> {
         match self {
-            Device::Cpu => Ok(BurnDevice::flex()),
+            Device::Cpu => match Isa::refused() {
+                Some(name) => Err(Error::UnknownInstructions { name }),
+                None => Ok(BurnDevice::flex()),
+            },
             #[cfg(feature = "vulkan")]
             Device::Vulkan => Ok(BurnDevice::vulkan(burn::tensor::DeviceKind::DefaultDevice)),
             #[cfg(feature = "metal")]

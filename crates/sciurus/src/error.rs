@@ -45,6 +45,14 @@ pub enum Error {
         /// The device, which is also the name of the cargo feature that builds it in.
         name: &'static str,
     },
+    /// `SCIURUS_CPU` names instructions that the processor does not have.
+    #[error(
+        "SCIURUS_CPU is `{name}`, which this processor does not have: choose portable, avx2, avx512 or avx512bf16, or unset it"
+    )]
+    UnknownInstructions {
+        /// What it names.
+        name: String,
+    },
     /// A classifier needs at least two classes.
     #[error("a classifier needs at least 2 classes, found {classes}")]
     TooFewClasses {

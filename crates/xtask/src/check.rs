@@ -55,7 +55,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
             report(&format!(
                 "{}: passed over, `{}` is not installed",
                 step.name,
-                step.command[..2].join(" ")
+                step.command.iter().take(2).copied().collect::<Vec<_>>().join(" ")
             ));
         } else if !passes(step) {
             failed.push(step.name);

@@ -28,3 +28,15 @@ fn wrong_input_is_told_with_what_to_do() {
         insta::assert_snapshot!(name, ran.snapshot(path));
     }
 }
+
+#[test]
+fn instructions_that_the_processor_lacks_are_refused() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_sciurus"))
+        .args(["predict", "model.sciurus", "photo.jpg"])
+        .env("SCIURUS_CPU", "abacus")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("SCIURUS_CPU is `abacus`") && text.contains("avx2"), "{text}");
+}
