@@ -1,7 +1,7 @@
 //! GFLOP/s of each convolution of ResNet-18, forward, input gradient and weight gradient.
 //!
 //! `cargo bench -p sciurus-kernels --bench layers -- [f32|bf16] [batch] [threads]`
-#![allow(missing_docs)]
+#![allow(clippy::print_stdout, clippy::expect_used, missing_docs)]
 
 use std::time::Instant;
 

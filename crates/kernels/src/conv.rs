@@ -43,7 +43,9 @@ pub fn conv_forward<E: Element>(
     weights: &PackedWeights<E>,
     output: ViewMut<'_, E>,
 ) {
-    forward(shape, input, weights, output, &|_| Finish::Store);
+    shape.check(input.extent(), output.extent());
+    let plan = Plan::forward::<E>(shape, input.spacing);
+    sweep(&plan, input, weights, output, &|_| Finish::Store);
 }
 
 /// Convolves and measures: also mean and variance of each output channel over batch and pixels, as a norm layer needs.
@@ -56,20 +58,19 @@ pub fn conv_forward_moments<E: Element>(
     weights: &PackedWeights<E>,
     output: ViewMut<'_, E>,
 ) -> Moments {
+    shape.check(input.extent(), output.extent());
     let channels = shape.channels[1];
     let plan = Plan::forward::<E>(shape, input.spacing);
     let mut parts = vec![0.0_f32; plan.groups() * 3 * channels];
     let shared = SharedMut::new(&mut parts);
-    forward(shape, input, weights, output, &|group| Finish::Measure {
+    sweep(&plan, input, weights, output, &|group| Finish::Measure {
         // SAFETY: every group has three rows of its own.
         parts: unsafe { shared.at(group * 3 * channels) },
     });
     let [height, width] = shape.out_size();
-    let counts = (0..plan.groups()).map(|group| {
-        let images = plan.group.min(shape.batch - group * plan.group);
-        images * height * width
-    });
-    Moments::combined(&parts, channels, counts)
+    let images = |group: usize| plan.group.min(shape.batch - group * plan.group);
+    let counts: Vec<usize> = (0..plan.groups()).map(|group| images(group) * height * width).collect();
+    Moments::combined(&parts, channels, &counts)
 }
 
 /// Convolves for inference: adds bias and shortcut, applies ReLU.
@@ -83,31 +84,18 @@ pub fn conv_forward_activated<E: Element>(
     activation: Activation<'_, E>,
     output: ViewMut<'_, E>,
 ) {
+    shape.check(input.extent(), output.extent());
     assert_eq!(activation.bias.len(), shape.channels[1], "one bias per output channel");
     assert!(
         activation.residual.is_none_or(|values| values.len() == shape.output_len()),
         "shortcut of {shape:?}"
     );
-    forward(shape, input, weights, output, &|_| Finish::Activate {
+    let plan = Plan::forward::<E>(shape, input.spacing);
+    sweep(&plan, input, weights, output, &|_| Finish::Activate {
         bias: activation.bias.as_ptr(),
         residual: activation.residual.map(<[E]>::as_ptr),
         relu: activation.relu,
     });
-}
-
-fn forward<'a, E: Element>(
-    shape: &ConvShape,
-    input: View<'_, E>,
-    weights: &PackedWeights<E>,
-    output: ViewMut<'_, E>,
-    finish: &(dyn Fn(usize) -> Finish<E> + Sync + 'a),
-) {
-    shape.check();
-    let [height, width] = shape.out_size();
-    input.check(shape.batch * shape.size[0] * shape.size[1], shape.channels[0]);
-    output.check(shape.batch * height * width, shape.channels[1]);
-    let plan = Plan::forward::<E>(shape, input.spacing);
-    sweep(&plan, input, weights, output, finish);
 }
 
 /// What becomes of the gradient that is already in a place.
@@ -130,10 +118,7 @@ pub fn conv_input_gradient<E: Element>(
     input_gradient: ViewMut<'_, E>,
     existing: Existing,
 ) {
-    shape.check();
-    let [height, width] = shape.out_size();
-    output_gradient.check(shape.batch * height * width, shape.channels[1]);
-    input_gradient.check(shape.batch * shape.size[0] * shape.size[1], shape.channels[0]);
+    shape.check(input_gradient.extent(), output_gradient.extent());
     let plan = Plan::input_gradient::<E>(shape, output_gradient.spacing);
     sweep(&plan, output_gradient, weights, input_gradient, &|_| match existing {
         Existing::Replace => Finish::Store,
@@ -156,12 +141,12 @@ fn sweep<'a, E: Element>(
         );
     }
     let source = Shared::new(&source.values[source.offset..], source.spacing);
-    let spacing = target.spacing;
-    let target = SharedMut::new(&mut target.values[target.offset..]);
+    let ViewMut { values, offset, spacing } = target;
+    let target = SharedMut::new(&mut values[offset..]);
     let slices = slices(plan, weights, finish(0));
     (0..plan.groups() * slices.len()).into_par_iter().for_each(|item| {
         let (group, slice) = (item / slices.len(), &slices[item % slices.len()]);
-        scratch::with([plan.copy_words(), 0], |copy, _| {
+        scratch::with(plan.copy_words(), |copy| {
             // SAFETY: every group writes the pixels of its own images only, every slice its own pixels or channels.
             let target = unsafe { target.at(group * plan.group * plan.out_pixels * spacing) };
             let finish = finish(group);
@@ -192,7 +177,7 @@ const FULL_SLICE: usize = 48;
 
 /// Cuts groups into slices where there are fewer groups than threads, as with one image. Values do not depend on it, but
 /// sums over pixels would: those are left whole, and so are passes of several phases.
-fn slices<E>(plan: &Plan, weights: &PackedWeights<E>, finish: Finish<E>) -> Vec<Slice> {
+fn slices<E: Element>(plan: &Plan, weights: &PackedWeights<E>, finish: Finish<E>) -> Vec<Slice> {
     let whole = Slice { pixels: 0..usize::MAX, panels: 0..usize::MAX };
     let wanted = rayon::current_num_threads().div_ceil(plan.groups());
     let [phase] = &plan.phases[..] else { return vec![whole] };
@@ -353,7 +338,7 @@ impl<E: Element> Group<'_, E> {
                     b = b.add(tap.words * VECTORS * S::LANES);
                 }
                 let places = phase.places.get_unchecked(first..first + count);
-                self.finish::<S, ROWS, VECTORS>(&sums, panel, places, first == 0);
+                self.finish::<S, ROWS, VECTORS>(&sums, panel, places, first);
             }
         }
     }
@@ -364,7 +349,7 @@ impl<E: Element> Group<'_, E> {
         sums: &Sums<S, ROWS, VECTORS>,
         panel: &Panel,
         places: &[u32],
-        is_first: bool,
+        first: usize,
     ) {
         // SAFETY: the places lie within the target; `parts`, `bias` and `residual` have the target's channels.
         unsafe {
@@ -373,7 +358,7 @@ impl<E: Element> Group<'_, E> {
                 let lanes = S::LANES.min(panel.channels - vector * S::LANES);
                 if let Finish::Measure { parts } = self.finish {
                     let column = sums.iter().map(|row| row[vector]).take(places.len());
-                    measure::<S>(column, (parts, self.plan.channels), (channel, lanes), is_first);
+                    measure::<S>(column, (parts, self.plan.channels), (channel, lanes), first);
                 }
                 for (row, &place) in places.iter().enumerate() {
                     let at = self.target.add(place as usize * self.spacing + channel);
@@ -408,13 +393,13 @@ unsafe fn measure<S: Simd>(
     column: impl Iterator<Item = S::V> + Clone,
     (parts, channels): (*mut f32, usize),
     (channel, lanes): (usize, usize),
-    is_first: bool,
+    first: usize,
 ) {
     // SAFETY: `parts` holds three rows of `channels` values, and `channel + lanes <= channels`.
     unsafe {
         let at = |row: usize| parts.add(row * channels + channel);
-        if let Some(first) = column.clone().next().filter(|_| is_first) {
-            store::<S, f32>(at(0), first, lanes);
+        if let Some(pivot) = column.clone().next().filter(|_| first == 0) {
+            store::<S, f32>(at(0), pivot, lanes);
         }
         let pivot = load::<S, f32>(at(0), lanes);
         let (mut sum, mut square) = (load::<S, f32>(at(1), lanes), load::<S, f32>(at(2), lanes));

@@ -12,17 +12,13 @@ pub struct Moments {
 impl Moments {
     /// Combines parts `[part, 3, channel]` (pivot, sum and sum of squares of differences from it) of `counts` values
     /// each, in order and in f64 (Chan, Golub & LeVeque 1979).
-    pub(crate) fn combined(
-        parts: &[f32],
-        channels: usize,
-        counts: impl Iterator<Item = usize> + Clone,
-    ) -> Self {
+    pub(crate) fn combined(parts: &[f32], channels: usize, counts: &[usize]) -> Self {
         let mut moments = Self { mean: Vec::with_capacity(channels), variance: Vec::with_capacity(channels) };
         for channel in 0..channels {
             let (mut total, mut mean, mut squares) = (0.0_f64, 0.0_f64, 0.0_f64);
-            for (part, count) in parts.chunks_exact(3 * channels).zip(counts.clone()) {
+            for (part, count) in parts.chunks_exact(3 * channels).zip(counts) {
                 let [pivot, sum, square] = [0, 1, 2].map(|row| f64::from(part[row * channels + channel]));
-                let count = count as f64;
+                let count = *count as f64;
                 let part_mean = pivot + sum / count;
                 let part_squares = square - sum * sum / count;
                 // Rounding can fall below 0; NaN stays.

@@ -4,7 +4,6 @@ use rayon::prelude::*;
 
 use crate::element::{Element, load, store};
 use crate::isa::Isa;
-use crate::pointer::SharedMut;
 use crate::simd::{Job, Simd};
 
 /// Max pooling with square windows.
@@ -296,10 +295,7 @@ pub fn concat_pool_gradient<E: Element>(
         gradient.len() == batch * 2 * channels && places.len() == batch * channels,
         "output of {batch} x {channels}"
     );
-    let to = SharedMut::new(input_gradient);
-    (0..batch).into_par_iter().for_each(|image| {
-        // SAFETY: every image has its own part.
-        let to = unsafe { to.part(image * pixels * channels, pixels * channels) };
+    input_gradient.par_chunks_exact_mut(pixels * channels).enumerate().for_each(|(image, to)| {
         let (most, mean) = gradient[image * 2 * channels..][..2 * channels].split_at(channels);
         let places = &places[image * channels..][..channels];
         for (pixel, to) in to.chunks_exact_mut(channels).enumerate() {

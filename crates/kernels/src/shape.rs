@@ -1,5 +1,7 @@
 //! The sizes of a convolution, and of what goes in and comes out.
 
+use crate::view::Extent;
+
 /// A two-dimensional convolution over `[batch, height, width, channel]`.
 ///
 /// ```
@@ -54,8 +56,8 @@ impl ConvShape {
     }
 
     /// # Panics
-    /// When a size is 0, or the kernel does not fit.
-    pub(crate) fn check(&self) {
+    /// When a size is 0, the kernel does not fit, or a view of input or output pixels has another size.
+    pub(crate) fn check(&self, input: Extent, output: Extent) {
         let positive =
             [self.batch, self.size[0], self.size[1], self.channels[0], self.channels[1], self.stride];
         assert!(positive.iter().all(|&n| n > 0), "a convolution has no size of 0: {self:?}");
@@ -66,5 +68,8 @@ impl ConvShape {
                 "kernel larger than the input: {self:?}"
             );
         }
+        let [height, width] = self.out_size();
+        input.check(self.batch * self.size[0] * self.size[1], self.channels[0]);
+        output.check(self.batch * height * width, self.channels[1]);
     }
 }

@@ -27,10 +27,8 @@ impl<'a, E> View<'a, E> {
         Self { values, offset, spacing }
     }
 
-    /// # Panics
-    /// When there are not `pixels` with `channels` each.
-    pub(crate) fn check(&self, pixels: usize, channels: usize) {
-        check(self.values.len(), self.offset, self.spacing, pixels, channels);
+    pub(crate) fn extent(&self) -> Extent {
+        Extent { len: self.values.len(), offset: self.offset, spacing: self.spacing }
     }
 }
 
@@ -45,14 +43,25 @@ impl<'a, E> ViewMut<'a, E> {
         Self { values, offset, spacing }
     }
 
-    /// # Panics
-    /// When there are not `pixels` with `channels` each.
-    pub(crate) fn check(&self, pixels: usize, channels: usize) {
-        check(self.values.len(), self.offset, self.spacing, pixels, channels);
+    pub(crate) fn extent(&self) -> Extent {
+        Extent { len: self.values.len(), offset: self.offset, spacing: self.spacing }
     }
 }
 
-fn check(len: usize, offset: usize, spacing: usize, pixels: usize, channels: usize) {
-    assert!(offset + channels <= spacing, "{channels} channels from {offset} on in pixels of {spacing}");
-    assert_eq!(len, pixels * spacing, "{pixels} pixels of {spacing} values");
+/// How many values a view has, and which of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    len: usize,
+    offset: usize,
+    spacing: usize,
+}
+
+impl Extent {
+    /// # Panics
+    /// When there are not `pixels` with `channels` each.
+    pub(crate) fn check(self, pixels: usize, channels: usize) {
+        let Self { len, offset, spacing } = self;
+        assert!(offset + channels <= spacing, "{channels} channels from {offset} on in pixels of {spacing}");
+        assert_eq!(len, pixels * spacing, "{pixels} pixels of {spacing} values");
+    }
 }

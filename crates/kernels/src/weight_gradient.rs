@@ -44,10 +44,7 @@ pub fn conv_weight_gradient<E: Element>(
     output_gradient: View<'_, E>,
     weight_gradient: &mut [f32],
 ) {
-    shape.check();
-    let [out_height, out_width] = shape.out_size();
-    input.check(shape.batch * shape.size[0] * shape.size[1], shape.channels[0]);
-    output_gradient.check(shape.batch * out_height * out_width, shape.channels[1]);
+    shape.check(input.extent(), output_gradient.extent());
     assert_eq!(weight_gradient.len(), shape.weights_len(), "weight gradient of {shape:?}");
 
     let layout = Layout::new::<E>(isa, shape);
@@ -65,7 +62,7 @@ pub fn conv_weight_gradient<E: Element>(
         });
         let shared = SharedMut::new(&mut sums);
         (0..layout.tasks()).into_par_iter().for_each(|task| {
-            scratch::with([STEPS * layout.block, 0], |rows, _| {
+            scratch::with(STEPS * layout.block, |rows| {
                 let len = layout.block * layout.columns;
                 // SAFETY: every task has its own rows.
                 let sums = unsafe { shared.part(task * len, len) };
@@ -242,7 +239,7 @@ struct Multiply<'a, E> {
     rows: &'a mut [u32],
     sums: &'a mut [f32],
     task: usize,
-    images: std::ops::Range<usize>,
+    images: Range<usize>,
 }
 
 /// Side-by-side values that lie in a block.

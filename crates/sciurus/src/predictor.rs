@@ -212,7 +212,7 @@ pub fn find_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Skipped>) {
 /// No photo of the split could be read.
 pub(crate) fn evaluate(
     model: &VisionModel,
-    pass: impl Fn() -> Pass,
+    precision: Precision,
     (loader, split): (&Loader, Split),
     device: &BurnDevice,
     on_event: &mut dyn FnMut(Event) -> Result<(), Error>,
@@ -229,7 +229,8 @@ pub(crate) fn evaluate(
             continue;
         }
         let images = crate::learner::images(&batch, &device)?;
-        logits.extend(floats(model.forward(images, &mut pass().with_folded(&folded)).into_data()));
+        let mut pass = Pass::evaluate().with_precision(precision).with_folded(&folded);
+        logits.extend(floats(model.forward(images, &mut pass).into_data()));
         targets.extend(&batch.targets);
         items.extend(&batch.items);
         on_event(Event::BatchValidated { step, images: batch.targets.len() })?;

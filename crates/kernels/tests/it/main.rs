@@ -3,6 +3,7 @@
 //!
 //! `SCIURUS_TEST_ISA` (names with commas between) restricts the instruction sets, and `PROPTEST_CASES` the cases of each
 //! property: what valgrind, which knows no AVX-512 and is slow, needs.
+#![allow(clippy::fn_params_excessive_bools, reason = "properties are run with each option on and off")]
 #![allow(clippy::expect_used, reason = "a helper of a test fails the test, as the test itself would")]
 
 mod adam;

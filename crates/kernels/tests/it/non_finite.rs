@@ -77,11 +77,11 @@ fn changed_only_there<E: Element>(
         let value = after.widen();
         match is_reached[at] {
             Reached::No => {
-                prop_assert!(same(before, after), "{place}: {} at {at} became {value}", before.widen())
+                prop_assert!(same(before, after), "{place}: {} at {at} became {value}", before.widen());
             }
             Reached::Perhaps => {}
             Reached::Yes if intruder.is_nan() => {
-                prop_assert!(value.is_nan(), "{place}: {value} at {at} is not NaN")
+                prop_assert!(value.is_nan(), "{place}: {value} at {at} is not NaN");
             }
             Reached::Yes => prop_assert!(!value.is_finite(), "{place}: {value} at {at} is finite"),
         }

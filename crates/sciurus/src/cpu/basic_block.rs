@@ -10,10 +10,10 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
 use half::bf16;
-use sciurus_kernels::{Buffer, ConvShape, Existing, Isa, gradient_sums, norm_gradient, normalize};
+use sciurus_kernels::{Buffer, Existing, Isa, gradient_sums, norm_gradient, normalize};
 
 use super::inference::evaluate_block;
-use super::layer::{ConvNorm, Kept, Parameters, shape};
+use super::layer::{ConvNorm, Kept, Ready};
 use super::record::{Receive, record};
 use super::tensor::{Number, Tracked, features, pixels, plain, sizes, tracked, values};
 use crate::model::Pass;
@@ -47,22 +47,16 @@ pub(crate) fn basic_block(layers: &BlockLayers<'_>, input: &Tensor<4>, pass: &mu
 
 fn train<E: Number>(layers: &BlockLayers<'_>, input: Tracked, pass: &mut Pass) -> Option<Tensor<4>> {
     let [batch, _, height, width] = sizes(input.primitive());
-    let first_shape = shape(layers.first.conv, batch, [height, width])?;
-    let second_shape = shape(layers.second.conv, batch, first_shape.out_size())?;
-    let shortcut_shape = match &layers.shortcut {
-        Some(shortcut) => Some(shape(shortcut.conv, batch, [height, width])?),
-        None => None,
-    };
-    let [first, second] = [layers.first.parameters()?, layers.second.parameters()?];
+    let first = layers.first.ready(batch, [height, width])?;
+    let second = layers.second.ready(batch, first.shape.out_size())?;
     let shortcut = match &layers.shortcut {
-        Some(shortcut) => Some(shortcut.parameters()?),
+        Some(shortcut) => Some(shortcut.ready(batch, [height, width])?),
         None => None,
     };
 
     let node = input.node();
-    let shapes = [Some(first_shape), Some(second_shape), shortcut_shape];
-    let input = pixels::<E>(input.into_primitive());
-    let state = State::<E>::forward(input, shapes, [Some(&first), Some(&second), shortcut.as_ref()])?;
+    let state =
+        State::<E>::forward(pixels::<E>(input.into_primitive()), [&first, &second], shortcut.as_ref());
     for (layer, kept) in [(&layers.first, &state.first), (&layers.second, &state.second)]
         .into_iter()
         .chain(layers.shortcut.as_ref().zip(state.shortcut.as_ref()))
@@ -71,8 +65,8 @@ fn train<E: Number>(layers: &BlockLayers<'_>, input: Tracked, pass: &mut Pass) -
     }
     let output = state.output.clone();
     let state = Arc::new(state);
-    let ([a, b, c], [d, e, f]) = (first.nodes(), second.nodes());
-    let tracked = match shortcut.as_ref().map(Parameters::nodes) {
+    let ([a, b, c], [d, e, f]) = (first.parameters.nodes(), second.parameters.nodes());
+    let tracked = match shortcut.map(|shortcut| shortcut.parameters.nodes()) {
         None => record(BasicBlock(PhantomData), [node, a, b, c, d, e, f], state, output),
         Some([g, h, i]) => record(BasicBlock(PhantomData), [node, a, b, c, d, e, f, g, h, i], state, output),
     };
@@ -94,20 +88,15 @@ struct State<E: Number> {
 }
 
 impl<E: Number> State<E> {
-    /// The forward pass over pixels; shapes and parameters are those of first, second and shortcut.
-    fn forward(
-        input: FlexTensor,
-        [first_shape, second_shape, shortcut_shape]: [Option<ConvShape>; 3],
-        [first, second, shortcut]: [Option<&Parameters>; 3],
-    ) -> Option<Self> {
+    /// The forward pass over pixels.
+    fn forward(input: FlexTensor, [first, second]: [&Ready; 2], shortcut: Option<&Ready>) -> Self {
         let isa = Isa::current();
-        let first = Kept::<E>::forward(first_shape?, values(&input), first?);
+        let first = Kept::<E>::forward(first.shape, values(&input), &first.parameters);
         let mut inner = Buffer::stale(first.convolved.len());
         normalize(isa, &first.convolved, first.affine(), (None, true), &mut inner);
-        let second = Kept::<E>::forward(second_shape?, &inner, second?);
-        let shortcut = shortcut_shape
-            .zip(shortcut)
-            .map(|(shape, layer)| Kept::<E>::forward(shape, values(&input), layer));
+        let second = Kept::<E>::forward(second.shape, &inner, &second.parameters);
+        let shortcut =
+            shortcut.map(|layer| Kept::<E>::forward(layer.shape, values(&input), &layer.parameters));
         let beside = shortcut.as_ref().map(|kept| {
             let mut beside = Buffer::stale(kept.convolved.len());
             normalize(isa, &kept.convolved, kept.affine(), (None, false), &mut beside);
@@ -118,7 +107,7 @@ impl<E: Number> State<E> {
         normalize(isa, &second.convolved, second.affine(), (Some(residual), true), &mut output);
         let [height, width] = second.shape.out_size();
         let output = features(output, [second.shape.batch, second.shape.channels[1], height, width]);
-        Some(Self { input, first, inner, second, shortcut, output })
+        Self { input, first, inner, second, shortcut, output }
     }
 }
 

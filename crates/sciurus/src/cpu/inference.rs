@@ -52,14 +52,19 @@ struct Layer<E> {
     bias: Vec<f32>,
 }
 
+impl<E: Number> Layer<E> {
+    fn new(shape: &ConvShape, weight: &FlexTensor, scale: Option<&[f32]>, bias: Vec<f32>) -> Self {
+        Self { packed: PackedWeights::forward(Isa::current(), shape, values(weight), scale), bias }
+    }
+}
+
 /// A layer that is ready to use.
 pub(super) struct Folded<E>(Arc<Layer<E>>);
 
 impl<E: Number> Folded<E> {
     /// A convolution with a bias.
     pub(super) fn new(shape: &ConvShape, weight: &FlexTensor, bias: &FlexTensor) -> Self {
-        let packed = PackedWeights::forward(Isa::current(), shape, values(weight), None);
-        Self(Arc::new(Layer { packed, bias: values(bias).to_vec() }))
+        Self(Arc::new(Layer::new(shape, weight, None, values(bias).to_vec())))
     }
 
     /// A convolution with a bias, as `pass` keeps it.
@@ -67,8 +72,7 @@ impl<E: Number> Folded<E> {
         let make = || {
             let weight = parameter(&plain(&conv.weight.val())?);
             let bias = parameter(&plain(&conv.bias.as_ref()?.val())?);
-            let packed = PackedWeights::forward(Isa::current(), shape, values(&weight), None);
-            Some(Layer { packed, bias: values(&bias).to_vec() })
+            Some(Layer::new(shape, &weight, None, values(&bias).to_vec()))
         };
         pass.folded_layers().get(conv.weight.id, make).map(Self)
     }
@@ -82,8 +86,7 @@ impl<E: Number> Folded<E> {
                 Moments { mean: read(norm.running_mean.val())?, variance: read(norm.running_var.val())? };
             let [scale, bias] = affine(&moments, &read(norm.weight.val())?, &read(norm.bias.val())?);
             let weight = parameter(&plain(&conv.weight.val())?);
-            let packed = PackedWeights::forward(Isa::current(), shape, values(&weight), Some(&scale));
-            Some(Layer { packed, bias })
+            Some(Layer::new(shape, &weight, Some(&scale), bias))
         };
         pass.folded_layers().get(conv.weight.id, make).map(Self)
     }

@@ -34,7 +34,19 @@ impl Parameters {
     }
 }
 
+/// A [`ConvNorm`] that the kernels know, over pixels of a known size.
+pub(super) struct Ready {
+    pub(super) shape: ConvShape,
+    pub(super) parameters: Parameters,
+}
+
 impl ConvNorm<'_> {
+    /// Shape and parameters over `[batch, height, width]` pixels, if the kernels know the one and the processor has the
+    /// others.
+    pub(super) fn ready(&self, batch: usize, size: [usize; 2]) -> Option<Ready> {
+        Some(Ready { shape: shape(self.conv, batch, size)?, parameters: self.parameters()? })
+    }
+
     /// The parameters as tracked primitives, if they are on the processor.
     pub(super) fn parameters(&self) -> Option<Parameters> {
         let weight = tracked(&self.conv.weight.val())?;

@@ -12,8 +12,8 @@ use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use half::bf16;
 use sciurus_kernels::{
-    Activation, Buffer, ConvShape, Isa, PackedWeights, PoolShape, View, ViewMut, conv_forward_activated,
-    gradient_sums, max_pool, max_pool_gradient, norm_gradient, prepare_images, relu_gradient,
+    Buffer, ConvShape, Isa, PoolShape, View, gradient_sums, max_pool, max_pool_gradient, norm_gradient,
+    prepare_images, relu_gradient,
 };
 
 use super::inference::Folded;
@@ -167,12 +167,8 @@ fn train_relu_stem<E: Number>(conv: &Conv2d, images: &Tensor<4>) -> Option<Tenso
     let [weight, bias]: [Tracked; 2] = [tracked(&conv.weight.val())?, tracked(&conv.bias.as_ref()?.val())?];
     let Prepared { images: prepared, shape } = Prepared::<E>::new(conv, images.primitive())?;
     let [weight_values, bias_values] = [&weight, &bias].map(|tracked| parameter(tracked.primitive()));
-    let packed = PackedWeights::forward(Isa::current(), &shape, values(&weight_values), None);
-    let mut output = Buffer::stale(shape.output_len());
-    let activation = Activation { bias: values(&bias_values), residual: None, relu: true };
-    let [channels_in, channels_out] = shape.channels;
-    let to = ViewMut::new(&mut output, channels_out);
-    conv_forward_activated(&shape, View::new(&prepared, channels_in), &packed, activation, to);
+    let folded = Folded::<E>::new(&shape, &weight_values, &bias_values);
+    let output = folded.forward(&shape, &prepared, (None, true));
     let output = features(output, output_sizes(&shape));
     let state = ReluStemState { images: prepared, shape, output: output.clone() };
     let parents = [images.node(), weight.node(), bias.node()];

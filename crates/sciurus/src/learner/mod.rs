@@ -30,7 +30,7 @@ use sciurus_insight::{Measured, Metric, Predictions};
 use crate::bundle::ModelBundle;
 use crate::loaders::DataLoaders;
 use crate::model::weights::WeightsRecord;
-use crate::model::{Arch, ParamGroup, Pass, VisionModel};
+use crate::model::{Arch, ParamGroup, VisionModel};
 use crate::predictor::evaluate;
 use crate::{Error, Precision};
 use schedule::positions;
@@ -137,8 +137,8 @@ impl Learner {
     /// The split is empty, or none of its photos could be read.
     pub fn predictions(&mut self, split: Split) -> Result<Predictions, Error> {
         let loader = self.loaders.measured(split)?;
-        let pass = || Pass::evaluate().with_precision(self.trainer.precision());
-        evaluate(self.trainer.model(), pass, (&loader, split), self.trainer.device(), &mut |event| {
+        let precision = self.trainer.precision();
+        evaluate(self.trainer.model(), precision, (&loader, split), self.trainer.device(), &mut |event| {
             notify(&mut self.observers, &event).map(|_| ())
         })
     }
