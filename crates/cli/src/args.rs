@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sciurus::data::{AugTransforms, Augmentation, ResizeMethod, Splitter};
-use sciurus::{Arch, Device, Precision, TrainSettings, WeightSource};
+use sciurus::{Arch, Device, Loss, Precision, TrainSettings, WeightSource};
 
 const ABOUT: &str = "\
 Sciurus turns a folder of photos into a trained, measured image classifier.
@@ -114,6 +114,18 @@ pub(crate) struct TrainArgs {
     /// Start from random weights
     #[arg(long)]
     no_pretrained: bool,
+    /// What training makes small: cross_entropy, label_smoothing:SHARE or focal:GAMMA
+    #[arg(long, default_value_t = Loss::CrossEntropy)]
+    loss: Loss,
+    /// Gradients whose norm is larger are scaled down to it [default: off]
+    #[arg(long, value_name = "NORM")]
+    clip_norm: Option<f64>,
+    /// Batches for each step of the optimizer: large batches in little memory
+    #[arg(long, default_value_t = 1, value_name = "BATCHES")]
+    accumulate: usize,
+    /// Keep a moving average of the weights with this decay (0 to 1), and measure and save that [default: off]
+    #[arg(long, value_name = "DECAY")]
+    average_decay: Option<f64>,
     /// Where to compute: cpu, vulkan, metal, cuda, rocm, wgpu
     #[arg(long, default_value_t = Device::Cpu)]
     device: Device,
@@ -152,6 +164,10 @@ impl TrainArgs {
             None if self.no_pretrained => WeightSource::Random,
             None => WeightSource::Pretrained,
         };
+        settings.loss = self.loss;
+        settings.clip_norm = self.clip_norm;
+        settings.accumulate = self.accumulate;
+        settings.average_decay = self.average_decay;
         settings.device = self.device;
         settings.precision = self.precision;
         settings.threads = self.threads;

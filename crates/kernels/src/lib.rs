@@ -47,6 +47,7 @@ mod pool;
 mod scratch;
 mod shape;
 mod simd;
+mod softmax;
 mod tile;
 mod view;
 mod weight_gradient;
@@ -64,5 +65,6 @@ pub use norm::{GradientSums, NormGradient, gradient_sums, norm_gradient, normali
 pub use pack::PackedWeights;
 pub use pool::{NormRelu, PoolShape, concat_pool, concat_pool_gradient, max_pool, max_pool_gradient};
 pub use shape::ConvShape;
+pub use softmax::softmax_cross_entropy;
 pub use view::{View, ViewMut};
 pub use weight_gradient::conv_weight_gradient;

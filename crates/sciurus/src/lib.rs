@@ -37,7 +37,7 @@ pub use device::Device;
 pub use error::Error;
 pub use learner::{
     Adam, CombinedCosine, Control, Cosine, EpochRecord, Event, FineTune, History, Hyper, HyperSchedule,
-    Learner, LearnerBuilder, LearningRates, Observer, OneCycle, Phase, Schedule, SmoothLoss, StepResult,
+    Learner, LearnerBuilder, LearningRates, Loss, Objective, Observer, OneCycle, Phase, Schedule, SmoothLoss, StepResult,
     Trainer, cross_entropy, vision_learner,
 };
 pub use loaders::{DataLoaders, DataLoadersBuilder, ImageDataLoaders};

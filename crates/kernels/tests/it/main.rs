@@ -16,4 +16,5 @@ mod non_finite;
 mod norm;
 mod pool;
 mod reference;
+mod softmax;
 mod values;

@@ -9,9 +9,11 @@
 
 mod adam;
 mod basic_block;
+mod cross_entropy;
 mod fire;
 mod inference;
 mod layer;
+mod linear;
 mod pool;
 mod precision;
 mod record;
@@ -20,9 +22,11 @@ mod tensor;
 
 pub(crate) use adam::adam_step;
 pub(crate) use basic_block::{BlockLayers, basic_block};
+pub(crate) use cross_entropy::cross_entropy;
 pub(crate) use fire::{FireLayers, fire};
 pub use inference::FoldedLayers;
 pub(crate) use layer::ConvNorm;
+pub(crate) use linear::linear;
 pub(crate) use pool::{concat_pool, max_pool, pool_shape};
 pub use precision::Precision;
 pub(crate) use stem::{norm_stem, relu_stem};

@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, Param, ParamId};
-use burn::tensor::{Gradients, Tensor};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
 
 use sciurus_kernels::AdamStep;
 
@@ -61,10 +62,16 @@ impl Adam {
         self.moments.clear();
     }
 
-    /// Steps every parameter that has a gradient.
-    pub fn step(&mut self, model: VisionModel, gradients: &mut Gradients, hyper: &Hyper) -> VisionModel {
+    /// Steps every parameter that has a gradient, by `scale` times that gradient.
+    pub fn step(
+        &mut self,
+        model: VisionModel,
+        gradients: &mut GradientsParams,
+        scale: f64,
+        hyper: &Hyper,
+    ) -> VisionModel {
         let rules = model.parameters().iter().map(|info| (info.id, Rule::of(info))).collect();
-        model.map(&mut Step { adam: self, gradients, hyper, rules })
+        model.map(&mut Step { adam: self, gradients, scale, hyper, rules })
     }
 
     /// One parameter's step: weights, gradient and result all `[count]`.
@@ -154,7 +161,8 @@ pub(super) struct ParamHyper {
 
 struct Step<'a> {
     adam: &'a mut Adam,
-    gradients: &'a mut Gradients,
+    gradients: &'a mut GradientsParams,
+    scale: f64,
     hyper: &'a Hyper,
     rules: HashMap<ParamId, Rule>,
 }
@@ -162,7 +170,8 @@ struct Step<'a> {
 impl ModuleMapper for Step<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let id = param.id;
-        let Some(gradient) = param.val().grad_remove(self.gradients) else { return param };
+        let Some(gradient) = self.gradients.remove::<D>(id) else { return param };
+        let gradient = if self.scale == 1.0 { gradient } else { gradient.mul_scalar(self.scale) };
         let Some(rule) = self.rules.get(&id) else { return param };
         let hyper = ParamHyper {
             learning_rate: self.hyper.learning_rates[rule.group.0],

@@ -3,7 +3,7 @@
 use sciurus_data::Seed;
 use sciurus_insight::{ErrorRate, Metric};
 
-use super::{History, Learner, Observer, Phase, Trainer};
+use super::{History, Learner, Objective, Observer, Phase, Trainer};
 use crate::loaders::DataLoaders;
 use crate::model::weights::{DownloadProgress, WeightPlaces, WeightSource, load_body};
 use crate::model::{Arch, VisionModel};
@@ -19,6 +19,10 @@ pub fn vision_learner(loaders: DataLoaders, arch: Arch) -> LearnerBuilder {
         device: Device::default(),
         precision: Precision::default(),
         seed: None,
+        objective: Objective::default(),
+        clip_norm: None,
+        accumulate: 1,
+        average_decay: None,
         metrics: Vec::new(),
         observers: Vec::new(),
         on_download: None,
@@ -34,6 +38,10 @@ pub fn vision_learner(loaders: DataLoaders, arch: Arch) -> LearnerBuilder {
 /// | `device` | `Cpu` | where it trains |
 /// | `precision` | `Auto` | what activations are kept in |
 /// | `seed` | the loaders' seed | initial head and dropout |
+/// | `objective` | cross entropy, all classes alike | what training makes small |
+/// | `clip_norm` | off | gradients with a larger norm are scaled down to it (above 0) |
+/// | `accumulate` | 1 | batches for each step of the optimizer (at least 1) |
+/// | `average_decay` | off | keeps a moving average of the weights, and measures and exports that (0..1) |
 /// | `metric` | `ErrorRate` | a column of the table; call it again for more |
 /// | `observer` | none | sees every event; call it again for more |
 pub struct LearnerBuilder {
@@ -44,6 +52,10 @@ pub struct LearnerBuilder {
     device: Device,
     precision: Precision,
     seed: Option<Seed>,
+    objective: Objective,
+    clip_norm: Option<f64>,
+    accumulate: usize,
+    average_decay: Option<f64>,
     metrics: Vec<Box<dyn Metric>>,
     observers: Vec<Box<dyn Observer>>,
     on_download: Option<Box<dyn FnMut(DownloadProgress)>>,
@@ -94,6 +106,34 @@ impl LearnerBuilder {
         self
     }
 
+    /// What training makes small.
+    #[must_use]
+    pub fn objective(mut self, objective: Objective) -> Self {
+        self.objective = objective;
+        self
+    }
+
+    /// Scales gradients down whose norm is larger than this.
+    #[must_use]
+    pub fn clip_norm(mut self, largest: impl Into<Option<f64>>) -> Self {
+        self.clip_norm = largest.into();
+        self
+    }
+
+    /// Batches for each step of the optimizer, which then uses the mean of their gradients.
+    #[must_use]
+    pub fn accumulate(mut self, batches: usize) -> Self {
+        self.accumulate = batches;
+        self
+    }
+
+    /// Keeps an exponential moving average of the weights with this decay, and measures and exports that.
+    #[must_use]
+    pub fn average_decay(mut self, decay: impl Into<Option<f64>>) -> Self {
+        self.average_decay = decay.into();
+        self
+    }
+
     /// Adds a column to the table.
     #[must_use]
     pub fn metric(mut self, metric: impl Metric + 'static) -> Self {
@@ -118,21 +158,28 @@ impl LearnerBuilder {
     /// Builds the model, loads its weights and freezes its body.
     ///
     /// # Errors
-    /// The device is not in this build, or the weights cannot be found, fetched or read, or do not fit.
+    /// An option is out of range, the device is not in this build, or the weights cannot be found, fetched or read, or do not fit.
     pub fn build(self) -> Result<Learner, Error> {
         let precision = self.precision.on(self.device)?;
         let device = self.device.open()?;
         let seed = self.seed.unwrap_or(self.loaders.seed());
+        self.check()?;
         let model = VisionModel::new(self.arch, self.loaders.dataset().vocab.len(), seed, &device)?;
         let places = self.places.unwrap_or_else(WeightPlaces::from_environment);
         let mut on_download = self.on_download.unwrap_or_else(|| Box::new(|_| ()));
         let (model, weights) = load_body(model, self.arch, &self.weights, &places, &mut on_download)?;
+        let trainer = Trainer::new(model, &device, seed)
+            .with_precision(precision)
+            .with_objective(self.objective)
+            .with_clipped_gradients(self.clip_norm)
+            .with_accumulation(self.accumulate)
+            .with_average(self.average_decay);
         let metrics = if self.metrics.is_empty() { vec![Box::new(ErrorRate) as _] } else { self.metrics };
         let mut learner = Learner {
             loaders: self.loaders,
             arch: self.arch,
             weights,
-            trainer: Trainer::new(model, &device, seed).with_precision(precision),
+            trainer,
             metrics,
             observers: self.observers,
             phase: Phase::Frozen,
@@ -142,5 +189,22 @@ impl LearnerBuilder {
         };
         learner.freeze();
         Ok(learner)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.objective.check(self.loaders.dataset().vocab.len())?;
+        let refuse = |option, value: f64, expected| {
+            Err(Error::BadOption { option, value: value.to_string(), expected })
+        };
+        match (self.clip_norm, self.accumulate, self.average_decay) {
+            (Some(norm), ..) if !(norm.is_finite() && norm > 0.0) => {
+                refuse("clip_norm", norm, "choose a number above 0, such as 1")
+            }
+            (_, 0, _) => refuse("accumulate", 0.0, "choose 1 or more batches"),
+            (.., Some(decay)) if !(decay > 0.0 && decay < 1.0) => {
+                refuse("average_decay", decay, "choose a number between 0 and 1, such as 0.99")
+            }
+            _ => Ok(()),
+        }
     }
 }

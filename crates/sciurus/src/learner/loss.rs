@@ -1,15 +1,186 @@
 //! Losses: what training makes small, and how it is averaged for showing.
 
-use burn::tensor::activation::log_softmax;
-use burn::tensor::{Int, Tensor, assert_shape};
+use std::fmt;
+use std::str::FromStr;
 
-/// Mean cross entropy (nats) of logits `[batch, class]` against classes `[batch]`; result `[1]`.
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, cpu};
+
+/// fastai's share of label smoothing.
+const SMOOTHING: f64 = 0.1;
+/// fastai's (and the paper's) exponent of focal loss.
+const GAMMA: f64 = 2.0;
+
+/// What training makes small, in nats. The table's `valid_loss` is the plain cross entropy for each of them, so that runs
+/// with different losses can be compared.
 ///
-/// `-log softmax(logits)[target]`, averaged; PyTorch's `cross_entropy`.
-pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
-    let [batch, _classes] = logits.dims();
-    assert_shape!(targets, [batch]);
-    log_softmax(logits, 1).gather(1, targets.reshape([batch, 1])).mean().neg()
+/// With `n` images, `c` classes, `p` the softmax of an image's logits, `t` its class and `w` the class weights
+/// ([`Objective`]):
+///
+/// ```text
+/// CrossEntropy     sum w_t (-ln p_t) / sum w_t
+/// LabelSmoothing   (1 - amount) CrossEntropy + amount / c * sum over classes (-ln p) / n
+/// Focal            sum (1 - p_t^w)^gamma w_t (-ln p_t) / n
+/// ```
+///
+/// Sources: PyTorch `cross_entropy`; fastai `LabelSmoothingCrossEntropy` (Szegedy et al. 2016), which leaves the smoothing
+/// part unweighted; fastai `FocalLoss` (Lin et al. 2017), which weighs inside `p_t`.
+///
+/// ```
+/// use sciurus::Loss;
+/// assert_eq!("label_smoothing".parse::<Loss>()?, Loss::LabelSmoothing { amount: 0.1 });
+/// assert_eq!("focal:1.5".parse::<Loss>()?.to_string(), "focal:1.5");
+/// # Ok::<(), sciurus::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Loss {
+    /// Cross entropy.
+    #[default]
+    CrossEntropy,
+    /// Cross entropy against targets of which a share is spread over all classes.
+    LabelSmoothing {
+        /// The share that is spread (0..1).
+        amount: f64,
+    },
+    /// Cross entropy that counts images less the surer the model is of them.
+    Focal {
+        /// How much less: 0 is cross entropy.
+        gamma: f64,
+    },
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Loss::CrossEntropy => f.write_str("cross_entropy"),
+            Loss::LabelSmoothing { amount } => write!(f, "label_smoothing:{amount}"),
+            Loss::Focal { gamma } => write!(f, "focal:{gamma}"),
+        }
+    }
+}
+
+impl FromStr for Loss {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let (name, number) = text.split_once(':').map_or((text, None), |(name, number)| (name, Some(number)));
+        let number = |default: f64| number.map_or(Ok(default), str::parse);
+        let loss = match name {
+            "cross_entropy" if !text.contains(':') => Some(Loss::CrossEntropy),
+            "label_smoothing" => number(SMOOTHING).ok().map(|amount| Loss::LabelSmoothing { amount }),
+            "focal" => number(GAMMA).ok().map(|gamma| Loss::Focal { gamma }),
+            _ => None,
+        };
+        loss.filter(|loss| loss.is_valid()).ok_or_else(|| bad_loss(text))
+    }
+}
+
+fn bad_loss(value: impl fmt::Display) -> Error {
+    Error::BadOption {
+        option: "loss",
+        value: value.to_string(),
+        expected: "choose cross_entropy, label_smoothing:SHARE (0 to 1, 0.1 if left out) or focal:GAMMA (0 or more, 2 if left out)",
+    }
+}
+
+impl Loss {
+    fn is_valid(self) -> bool {
+        match self {
+            Loss::CrossEntropy => true,
+            Loss::LabelSmoothing { amount } => (0.0..1.0).contains(&amount),
+            Loss::Focal { gamma } => gamma.is_finite() && gamma >= 0.0,
+        }
+    }
+}
+
+/// A loss, and how much each class counts in it.
+///
+/// ```
+/// use sciurus::{Loss, Objective};
+/// let rare_counts_more = Objective { loss: Loss::CrossEntropy, class_weights: vec![0.5, 1.5] };
+/// assert!(rare_counts_more.check(2).is_ok());
+/// assert!(rare_counts_more.check(3).is_err());
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Objective {
+    /// What is made small.
+    pub loss: Loss,
+    /// Weight of each class (above 0); empty: all count the same.
+    pub class_weights: Vec<f64>,
+}
+
+impl Objective {
+    /// Whether it can be used for this many classes.
+    ///
+    /// # Errors
+    /// A number out of range, or weights that are not one positive number for each class.
+    pub fn check(&self, classes: usize) -> Result<(), Error> {
+        if !self.loss.is_valid() {
+            return Err(bad_loss(self.loss));
+        }
+        let positive = self.class_weights.iter().all(|weight| weight.is_finite() && *weight > 0.0);
+        if positive && (self.class_weights.is_empty() || self.class_weights.len() == classes) {
+            return Ok(());
+        }
+        let value = format!("{:?} for {classes} classes", self.class_weights);
+        let expected = "give one number above 0 for each class";
+        Err(Error::BadOption { option: "class weights", value, expected })
+    }
+
+    /// The loss `[1]` of logits `[batch, class]` whose classes are `targets` `[batch]`.
+    pub fn forward(&self, logits: Tensor<2>, targets: &[usize]) -> Tensor<1> {
+        let [_, classes] = logits.dims();
+        match self.loss {
+            Loss::CrossEntropy => against(logits, self.shares(targets, classes, 0.0)),
+            Loss::LabelSmoothing { amount } => against(logits, self.shares(targets, classes, amount)),
+            Loss::Focal { gamma } => self.focal(logits, targets, gamma),
+        }
+    }
+
+    fn weight(&self, class: usize) -> f64 {
+        self.class_weights.get(class).copied().unwrap_or(1.0)
+    }
+
+    /// What each logarithm of a probability `[batch, class]` counts, so that cross entropy is their sum.
+    fn shares(&self, targets: &[usize], classes: usize, smoothing: f64) -> Vec<f32> {
+        let total: f64 = targets.iter().map(|target| self.weight(*target)).sum();
+        let spread = smoothing / (classes * targets.len()) as f64;
+        let mut shares = vec![spread as f32; targets.len() * classes];
+        for (row, &target) in shares.chunks_exact_mut(classes).zip(targets) {
+            row[target] = (spread + (1.0 - smoothing) * self.weight(target) / total) as f32;
+        }
+        shares
+    }
+
+    fn focal(&self, logits: Tensor<2>, targets: &[usize], gamma: f64) -> Tensor<1> {
+        let device = logits.device();
+        let batch = targets.len();
+        let classes: Vec<i32> = targets.iter().map(|target| *target as i32).collect();
+        let classes = Tensor::<2, Int>::from_data(TensorData::new(classes, [batch, 1]), &device);
+        let weights: Vec<f32> = targets.iter().map(|target| self.weight(*target) as f32).collect();
+        let weights = Tensor::<2>::from_data(TensorData::new(weights, [batch, 1]), &device);
+        let entropy = log_softmax(logits, 1).gather(1, classes).neg() * weights;
+        // A share of exactly zero would have no slope for exponents below 1.
+        let unsure = entropy.clone().neg().exp().neg().add_scalar(1.0).clamp_min(1e-12);
+        (unsure.powf_scalar(gamma as f32) * entropy).mean()
+    }
+}
+
+/// Mean cross entropy (nats) `[1]` of logits `[batch, class]` against classes `[batch]`: PyTorch's `cross_entropy`.
+pub fn cross_entropy(logits: Tensor<2>, targets: &[usize]) -> Tensor<1> {
+    Objective::default().forward(logits, targets)
+}
+
+/// Cross entropy `[1]` of logits `[batch, class]` against shares `[batch, class]`, summed.
+fn against(logits: Tensor<2>, shares: Vec<f32>) -> Tensor<1> {
+    cpu::cross_entropy(&logits, &shares).unwrap_or_else(|| {
+        let shares = Tensor::from_data(TensorData::new(shares, logits.dims()), &logits.device());
+        (log_softmax(logits, 1) * shares).sum().neg()
+    })
 }
 
 /// fastai's `train_loss` column: a debiased moving average of batch losses with decay 0.98, restarted at each fit.

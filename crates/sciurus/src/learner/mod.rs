@@ -3,10 +3,12 @@
 //! In: [`DataLoaders`] and a [`VisionModel`]. Out: a trained model, [`Predictions`], a [`History`].
 
 mod adam;
+mod average;
 mod builder;
 mod event;
 #[cfg(test)]
 mod golden;
+mod gradients;
 mod loss;
 mod recipe;
 mod schedule;
@@ -15,7 +17,7 @@ mod trainer;
 pub use adam::Adam;
 pub use builder::{LearnerBuilder, vision_learner};
 pub use event::{Control, EpochRecord, Event, History, Observer, Phase};
-pub use loss::{SmoothLoss, cross_entropy};
+pub use loss::{Loss, Objective, SmoothLoss, cross_entropy};
 pub use recipe::{FineTune, OneCycle};
 pub use schedule::{CombinedCosine, Cosine, Hyper, HyperSchedule, LearningRates, Schedule};
 pub(crate) use trainer::images;
@@ -138,7 +140,7 @@ impl Learner {
     pub fn predictions(&mut self, split: Split) -> Result<Predictions, Error> {
         let loader = self.loaders.measured(split)?;
         let precision = self.trainer.precision();
-        evaluate(self.trainer.model(), precision, (&loader, split), self.trainer.device(), &mut |event| {
+        evaluate(&self.trainer.measured_model(), precision, (&loader, split), self.trainer.device(), &mut |event| {
             notify(&mut self.observers, &event).map(|_| ())
         })
     }
@@ -186,9 +188,9 @@ impl Learner {
         &self.loaders
     }
 
-    /// The model as it is now.
-    pub fn model(&self) -> &VisionModel {
-        self.trainer.model()
+    /// The model as it is now, or the average of its weights where one is kept: what is measured and exported.
+    pub fn model(&self) -> VisionModel {
+        self.trainer.measured_model()
     }
 
     /// The architecture.
@@ -269,6 +271,7 @@ impl Learner {
         let mut batches = Timed::new(self.loaders.train(), self.epochs_done);
         self.epochs_done += 1;
         let mut trained = Trained::default();
+        let mut last = None;
         let steps = self.loaders.train().steps_per_epoch();
         for (step, progress) in positions(epoch, epochs, steps).enumerate() {
             let Some((batch, waited)) = batches.next() else { break };
@@ -291,15 +294,19 @@ impl Learner {
                 step,
                 loss,
                 train_loss: trained.train_loss,
-                learning_rates: hyper.learning_rates,
+                learning_rates: hyper.learning_rates.clone(),
                 momentum: hyper.momentum,
                 images: batch.targets.len(),
                 elapsed: waited + started.elapsed(),
                 waited,
             })?;
+            last = Some(hyper);
             if trained.control == Control::Stop {
                 break;
             }
+        }
+        if let Some(hyper) = last {
+            self.trainer.flush(&hyper);
         }
         match trained.images {
             0 => Err(Error::NothingReadable { split: Split::Train }),

@@ -1,11 +1,14 @@
 //! One training step: forward, loss, backward, optimizer.
 
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
 use sciurus_data::{Batch, Seed};
 
 use super::adam::Adam;
-use super::loss::cross_entropy;
+use super::average::WeightAverage;
+use super::gradients::{Accumulation, clipping, norm};
+use super::loss::Objective;
 use super::schedule::Hyper;
 use crate::model::{ParamGroup, Pass, Role, VisionModel};
 use crate::{Error, Precision};
@@ -22,12 +25,16 @@ pub struct Trainer {
     seed: Seed,
     precision: Precision,
     steps: u64,
+    objective: Objective,
+    largest_norm: Option<f64>,
+    accumulation: Accumulation,
+    average: Option<WeightAverage>,
 }
 
 /// What a training step saw.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepResult {
-    /// Mean cross entropy of the batch (nats), before the step.
+    /// The batch's loss (nats), before the step: mean cross entropy unless another was asked for.
     pub loss: f64,
 }
 
@@ -42,6 +49,10 @@ impl Trainer {
             seed,
             precision: Precision::F32,
             steps: 0,
+            objective: Objective::default(),
+            largest_norm: None,
+            accumulation: Accumulation::over(1),
+            average: None,
         };
         trainer.freeze_to(ParamGroup(0));
         trainer
@@ -51,6 +62,34 @@ impl Trainer {
     #[must_use]
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
+        self
+    }
+
+    /// What training makes small: cross entropy unless this says otherwise.
+    #[must_use]
+    pub fn with_objective(mut self, objective: Objective) -> Self {
+        self.objective = objective;
+        self
+    }
+
+    /// Scales gradients down whose norm, over all parameters, is above `largest`: PyTorch's `clip_grad_norm_`.
+    #[must_use]
+    pub fn with_clipped_gradients(mut self, largest: impl Into<Option<f64>>) -> Self {
+        self.largest_norm = largest.into();
+        self
+    }
+
+    /// Steps once for every `batches` batches, by the mean of their gradients.
+    #[must_use]
+    pub fn with_accumulation(mut self, batches: usize) -> Self {
+        self.accumulation = Accumulation::over(batches.max(1));
+        self
+    }
+
+    /// Keeps an exponential moving average of the weights with this decay (0..1).
+    #[must_use]
+    pub fn with_average(mut self, decay: impl Into<Option<f64>>) -> Self {
+        self.average = decay.into().map(WeightAverage::new);
         self
     }
 
@@ -81,17 +120,45 @@ impl Trainer {
         let mut pass = Pass::train(rng).with_precision(self.precision);
         self.steps += 1;
         let logits = self.model.forward(images, &mut pass);
-        let loss = cross_entropy(logits, classes(targets, &self.device));
+        let loss = self.objective.forward(logits, targets);
         let value = loss.clone().into_data().iter::<f64>().next().unwrap_or(f64::NAN);
-        let mut gradients = loss.backward();
-        let model = self.model.clone().with_statistics(pass.into_statistics());
-        self.model = self.optimizer.step(model, &mut gradients, hyper);
+        let gradients = loss.backward();
+        self.model = self.model.clone().with_statistics(pass.into_statistics());
+        if let Some(sum) = self.accumulation.add(&self.model, gradients) {
+            self.update(sum, hyper);
+        }
         StepResult { loss: value }
+    }
+
+    /// Steps by what has accumulated, if the last batches were too few for a step.
+    pub fn flush(&mut self, hyper: &Hyper) {
+        if let Some(sum) = self.accumulation.take() {
+            self.update(sum, hyper);
+        }
+    }
+
+    fn update(&mut self, (mut gradients, batches): (GradientsParams, usize), hyper: &Hyper) {
+        let mut scale = (batches as f64).recip();
+        if let Some(largest) = self.largest_norm {
+            scale *= clipping(scale * norm(&self.model, &gradients), largest);
+        }
+        self.model = self.optimizer.step(self.model.clone(), &mut gradients, scale, hyper);
+        if let Some(average) = &mut self.average {
+            average.add(&self.model);
+        }
     }
 
     /// The model as it is now, on the autodiff device.
     pub fn model(&self) -> &VisionModel {
         &self.model
+    }
+
+    /// The model to measure and export: the average of its weights where one is kept, else the model as it is.
+    pub fn measured_model(&self) -> VisionModel {
+        match &self.average {
+            None => self.model.clone(),
+            Some(average) => average.applied_to(self.model.clone()),
+        }
     }
 
     /// The seed of dropout.
@@ -128,10 +195,4 @@ pub(crate) fn images(batch: &Batch, device: &Device) -> Result<Tensor<4>, Error>
         });
     }
     Ok(Tensor::from_data(TensorData::new(batch.pixels.clone(), shape), device))
-}
-
-/// Classes as a tensor `[batch]`.
-fn classes(targets: &[usize], device: &Device) -> Tensor<1, Int> {
-    let values: Vec<i32> = targets.iter().map(|class| *class as i32).collect();
-    Tensor::from_data(TensorData::new(values, [targets.len()]), device)
 }

@@ -62,9 +62,9 @@ impl Head {
     pub fn forward(&self, features: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
         let pooled = cpu::concat_pool(&features, pass).unwrap_or_else(|| concat_pool(features));
         let pooled = self.norm_1.forward(pooled, pass);
-        let hidden = relu(self.linear_1.forward(dropped(pooled, self.dropout[0], pass)));
+        let hidden = relu(linear(&self.linear_1, dropped(pooled, self.dropout[0], pass), pass));
         let hidden = self.norm_2.forward(hidden, pass);
-        self.linear_2.forward(dropped(hidden, self.dropout[1], pass))
+        linear(&self.linear_2, dropped(hidden, self.dropout[1], pass), pass)
     }
 }
 
@@ -75,6 +75,10 @@ pub fn concat_pool(features: Tensor<4>) -> Tensor<2> {
     let flat = features.reshape([batch, channels, height * width]);
     let pooled = Tensor::cat(vec![flat.clone().max_dim(2), flat.mean_dim(2)], 1);
     pooled.reshape([batch, channels * 2])
+}
+
+fn linear(layer: &Linear, input: Tensor<2>, pass: &Pass) -> Tensor<2> {
+    cpu::linear(layer, &input, pass).unwrap_or_else(|| layer.forward(input))
 }
 
 fn dropped(input: Tensor<2>, probability: f64, pass: &mut Pass) -> Tensor<2> {

@@ -7,7 +7,7 @@ use sciurus_insight::ErrorRate;
 use serde::{Deserialize, Serialize};
 
 use super::Listeners;
-use crate::learner::{Control, FineTune, Learner, OneCycle, vision_learner};
+use crate::learner::{Control, FineTune, Learner, Loss, Objective, OneCycle, vision_learner};
 use crate::loaders::{DataLoaders, ImageDataLoaders};
 use crate::model::Arch;
 use crate::model::weights::WeightSource;
@@ -32,6 +32,10 @@ const SCRATCH_LEARNING_RATE: f64 = 1e-3;
 /// | `splitter` | by folder if there are split folders, else stratified, 0.2 | which photos measure | |
 /// | `seed` | 42 | everything random | |
 /// | `weights` | pretrained | where the body's weights come from | |
+/// | `loss` | cross entropy | what training makes small | |
+/// | `clip_norm` | off | gradients with a larger norm are scaled down to it | above 0 |
+/// | `accumulate` | 1 | batches for each step of the optimizer | at least 1 |
+/// | `average_decay` | off | a moving average of the weights is measured and exported | 0..1 |
 /// | `device` | `cpu` | where it trains | |
 /// | `precision` | `auto` | what activations are kept in: `f32`, `bf16`, or `auto`: bf16 where the processor is faster with it | |
 /// | `threads` | all cores | threads that decode; computing uses the calling thread's pool | at least 1 |
@@ -62,6 +66,18 @@ pub struct TrainSettings {
     pub seed: u64,
     /// Where the body's weights come from.
     pub weights: WeightSource,
+    /// What training makes small.
+    #[serde(default)]
+    pub loss: Loss,
+    /// Gradients with a larger norm are scaled down to it.
+    #[serde(default)]
+    pub clip_norm: Option<f64>,
+    /// Batches for each step of the optimizer.
+    #[serde(default = "one")]
+    pub accumulate: usize,
+    /// Decay of a moving average of the weights, which is then measured and exported.
+    #[serde(default)]
+    pub average_decay: Option<f64>,
     /// Where it trains.
     pub device: Device,
     /// What activations are kept in.
@@ -71,6 +87,11 @@ pub struct TrainSettings {
     pub threads: Option<usize>,
     /// Bytes of decoded pixels kept in memory.
     pub memory_budget: Option<u64>,
+}
+
+/// What runs had before gradients could be accumulated.
+fn one() -> usize {
+    1
 }
 
 impl TrainSettings {
@@ -89,6 +110,10 @@ impl TrainSettings {
             splitter: None,
             seed: 42,
             weights: WeightSource::Pretrained,
+            loss: Loss::default(),
+            clip_norm: None,
+            accumulate: 1,
+            average_decay: None,
             device: Device::Cpu,
             precision: Precision::Auto,
             threads: None,
@@ -107,6 +132,10 @@ impl TrainSettings {
             .device(self.device)
             .precision(self.precision)
             .seed(self.seed)
+            .objective(Objective { loss: self.loss, class_weights: Vec::new() })
+            .clip_norm(self.clip_norm)
+            .accumulate(self.accumulate)
+            .average_decay(self.average_decay)
             .metric(ErrorRate)
             .on_download(listeners.on_download)
             .build()

@@ -1,6 +1,6 @@
 //! Blocks as single operations against their layers one by one: outputs, gradients, statistics, in f32 and bf16.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 use sciurus::data::Seed;
 use sciurus::model::{
@@ -11,7 +11,7 @@ use sciurus::{Arch, Hyper, Precision, Trainer, cross_entropy};
 
 use crate::support::{difference, gradients, largest, values};
 
-const TARGETS: [i32; 8] = [0, 2, 1, 1, 0, 2, 1, 0];
+const TARGETS: [usize; 8] = [0, 2, 1, 1, 0, 2, 1, 0];
 
 /// Eight pictures that differ much, so that norms over the batch do not magnify rounding.
 fn images([height, width]: [usize; 2], device: &Device) -> Tensor<4> {
@@ -78,7 +78,7 @@ fn train(
     trainer.freeze_to(first);
     let mut pass = pass;
     let logits = trainer.model().forward(images(size, trainer.device()), &mut pass);
-    let loss = cross_entropy(logits.clone(), Tensor::<1, Int>::from_data(&TARGETS[..], trainer.device()));
+    let loss = cross_entropy(logits.clone(), &TARGETS);
     let gradients = gradients(trainer.model(), &loss.backward());
     let statistics = pass.into_statistics().into_iter().map(|(_, value)| values(value)).collect();
     (values(logits), gradients, statistics)
@@ -167,7 +167,7 @@ fn a_step_is_the_same_for_one_two_and_four_threads() {
             let mut trainer = Trainer::new(model, &device, Seed(5)).with_precision(precision);
             let hyper = Hyper { learning_rates: vec![1e-3; 3], momentum: 0.9 };
             for _ in 0..2 {
-                trainer.step_on(images([130, 117], trainer.device()), &TARGETS.map(|t| t as usize), &hyper);
+                trainer.step_on(images([130, 117], trainer.device()), &TARGETS, &hyper);
             }
             trainer.model().state_dict()
         })

@@ -3,6 +3,7 @@
 
 mod fused;
 mod golden_head;
+mod golden_losses;
 mod golden_pretrained;
 mod golden_resnet;
 mod golden_squeezenet;

@@ -1,0 +1,66 @@
+//! A moving average of a model's weights, measured and exported in their place.
+
+use std::collections::HashMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::Tensor;
+
+use crate::model::VisionModel;
+
+/// Exponential moving average of all weights and running statistics (Polyak & Juditsky 1992):
+/// `average = d * average + (1 - d) * weights` after each step `t` from 1, `d = min(decay, (1 + t) / (10 + t))`, so that the
+/// random start is soon forgotten (TensorFlow's `ExponentialMovingAverage` with `num_updates`).
+#[derive(Debug, Clone)]
+pub(super) struct WeightAverage {
+    decay: f64,
+    steps: u64,
+    values: HashMap<ParamId, Tensor<1>>,
+}
+
+impl WeightAverage {
+    /// An average that has seen nothing.
+    pub(super) fn new(decay: f64) -> Self {
+        Self { decay, steps: 0, values: HashMap::new() }
+    }
+
+    /// Takes the weights after a step.
+    pub(super) fn add(&mut self, model: &VisionModel) {
+        self.steps += 1;
+        let decay = self.decay.min((1 + self.steps) as f64 / (10 + self.steps) as f64);
+        model.visit(&mut Add { average: self, decay });
+    }
+
+    /// The model with the average in the place of its weights; as it is before any step.
+    pub(super) fn applied_to(&self, model: VisionModel) -> VisionModel {
+        model.map(&mut Apply(&self.values))
+    }
+}
+
+struct Add<'a> {
+    average: &'a mut WeightAverage,
+    decay: f64,
+}
+
+impl ModuleVisitor for Add<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let value = param.val().inner();
+        let count = value.shape().num_elements();
+        let value = value.reshape([count]);
+        let next = match self.average.values.remove(&param.id) {
+            None => value,
+            Some(average) => average.mul_scalar(self.decay) + value.mul_scalar(1.0 - self.decay),
+        };
+        self.average.values.insert(param.id, next);
+    }
+}
+
+struct Apply<'a>(&'a HashMap<ParamId, Tensor<1>>);
+
+impl ModuleMapper for Apply<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        match self.0.get(&param.id) {
+            None => param,
+            Some(average) => param.map(|value| Tensor::from_inner(average.clone().reshape(value.shape()))),
+        }
+    }
+}
