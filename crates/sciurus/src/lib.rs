@@ -36,9 +36,10 @@ pub use demo::draw_demo;
 pub use device::Device;
 pub use error::Error;
 pub use learner::{
-    Adam, CombinedCosine, Control, Cosine, EpochRecord, Event, FineTune, History, Hyper, HyperSchedule,
-    Learner, LearnerBuilder, LearningRates, Loss, Objective, Observer, OneCycle, Phase, Schedule, SmoothLoss, StepResult,
-    Trainer, cross_entropy, vision_learner,
+    Adam, CombinedCosine, Control, Cosine, EarlyStopping, EpochRecord, Event, FineTune, FlatCosine, History,
+    Hyper, HyperSchedule, Learner, LearnerBuilder, LearningRates, Loss, LrCurve, LrFind, LrSuggestions,
+    Objective, Observer, OneCycle, Phase, Schedule, SmoothLoss, StepResult, Trainer, cross_entropy,
+    vision_learner,
 };
 pub use loaders::{DataLoaders, DataLoadersBuilder, ImageDataLoaders};
 pub use model::Arch;
@@ -57,7 +58,7 @@ pub mod prelude {
     pub use crate::data::{Augmentation, ImageDataset, Split, Splitter};
     pub use crate::insight::{Accuracy, ClassificationInterpretation, ErrorRate, Metric, Predictions};
     pub use crate::{
-        Arch, Control, Device, Event, FineTune, HyperSchedule, ImageDataLoaders, Learner, Observer, OneCycle,
-        Predictor, vision_learner,
+        Arch, Control, Device, EarlyStopping, Event, FineTune, FlatCosine, HyperSchedule, ImageDataLoaders,
+        Learner, LrFind, Observer, OneCycle, Predictor, vision_learner,
     };
 }

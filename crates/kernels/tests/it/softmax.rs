@@ -39,7 +39,11 @@ fn agrees(rows: usize, classes: usize, seed: u64) -> TestCaseResult {
         less[at] -= 1e-5;
         let slope = (total(&more) - total(&less)) / 2e-5;
         let allowed = 1e-6 * (1.0 + classes as f64);
-        prop_assert!((f64::from(gradient[at]) - slope).abs() <= allowed, "{at}: {} against {slope}", gradient[at]);
+        prop_assert!(
+            (f64::from(gradient[at]) - slope).abs() <= allowed,
+            "{at}: {} against {slope}",
+            gradient[at]
+        );
     }
     Ok(())
 }
@@ -57,7 +61,10 @@ fn a_class_without_probability_counts_only_where_it_is_wanted() {
     let mut gradient = [f32::NAN; 2];
     assert_eq!(softmax_cross_entropy(&[0.0, f32::NEG_INFINITY], &[1.0, 0.0], 2, &mut gradient), 0.0);
     assert_eq!(gradient, [0.0, 0.0]);
-    assert_eq!(softmax_cross_entropy(&[0.0, f32::NEG_INFINITY], &[0.0, 1.0], 2, &mut gradient), f32::INFINITY);
+    assert_eq!(
+        softmax_cross_entropy(&[0.0, f32::NEG_INFINITY], &[0.0, 1.0], 2, &mut gradient),
+        f32::INFINITY
+    );
 }
 
 #[test]

@@ -22,8 +22,7 @@ pub(crate) fn linear(layer: &Linear, input: &Tensor<2>, pass: &Pass) -> Option<T
         return None;
     }
     let ([batch, _], channels) = (input.dims(), layer.weight.val().dims());
-    let shape =
-        ConvShape { batch, size: [1, 1], channels, kernel: [1, 1], stride: 1, padding: 0 };
+    let shape = ConvShape { batch, size: [1, 1], channels, kernel: [1, 1], stride: 1, padding: 0 };
     if let (Some(input), Some(weight)) = (plain(input), plain(&layer.weight.val())) {
         let output = product(&shape, &parameter(&input), &by_output(&weight));
         return Some(Tensor::from_primitive::<Flex>(output));

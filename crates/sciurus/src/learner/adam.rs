@@ -31,7 +31,7 @@ const WEIGHT_DECAY: f64 = 0.01;
 /// ```
 ///
 /// A parameter without a gradient is left as it is. Source: fastai `Adam`, `weight_decay`, `average_grad`, `adam_step`.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Adam {
     moments: HashMap<ParamId, Moments>,
 }

@@ -62,6 +62,17 @@ pub enum Event {
         #[serde(with = "seconds")]
         waited: Duration,
     },
+    /// The learning rate finder has tried a rate.
+    RateTried {
+        /// Step, counted from 0.
+        step: usize,
+        /// Steps there are at most.
+        steps: usize,
+        /// The rate, of every parameter group.
+        learning_rate: f64,
+        /// Smoothed loss after it.
+        loss: f64,
+    },
     /// A validation batch is done.
     BatchValidated {
         /// Step, counted from 0.

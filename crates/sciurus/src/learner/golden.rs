@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::adam::{Adam, ParamHyper};
 use super::schedule::{CombinedCosine, HyperSchedule, LearningRates, Schedule, positions};
-use super::{FineTune, OneCycle, SmoothLoss};
+use super::{FineTune, FlatCosine, LrFind, LrSuggestions, OneCycle, SmoothLoss};
 
 fn golden(name: &str) -> Value {
     let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -78,6 +78,49 @@ fn golden_one_cycle_schedules() {
     );
     let head = OneCycle::new(2).learning_rates(LearningRates::Head(3e-3));
     assert_fit("head", &head.schedule(3).unwrap(), 2, &file["fit_one_cycle_2_epochs_steps_7_slice_3e-3"]);
+}
+
+#[test]
+fn golden_flat_cosine_schedules() {
+    let file = golden("schedules.json");
+    let defaults = FlatCosine::new(3).schedule(3).unwrap();
+    assert_fit("defaults", &defaults, 3, &file["fit_flat_cos_3_epochs_steps_7_defaults"]);
+    let rates = LearningRates::Spread { first: 1e-4, head: 1e-3 };
+    let spread = FlatCosine::new(4).learning_rates(rates).schedule(3).unwrap();
+    assert_fit("spread", &spread, 4, &file["fit_flat_cos_4_epochs_steps_5_lr_slice_1e-4_1e-3"]);
+}
+
+#[test]
+fn golden_learning_rate_finder() {
+    let file = golden("schedules.json");
+    let rates = floats(&file["lr_find_defaults"]["lr"]);
+    let finder = LrFind::default();
+    assert_eq!(rates.len(), finder.steps);
+    for (step, expected) in rates.into_iter().enumerate() {
+        let ours = finder.rate(step);
+        assert!((ours / expected - 1.0).abs() < 1e-14, "step {step}: {ours:e} against {expected:e}");
+    }
+}
+
+#[test]
+fn golden_learning_rate_suggestions() {
+    let file = &golden("schedules.json")["suggestions"];
+    let rates = floats(&file["lrs"]);
+    for name in ["usual", "monotone", "bumpy"] {
+        let curve = &file[name];
+        let ours = LrSuggestions::of(&rates, &floats(&curve["losses"])).unwrap();
+        let pairs = [
+            ("valley", ours.valley),
+            ("slide", ours.slide),
+            ("minimum", ours.minimum),
+            ("steep", ours.steep),
+        ];
+        for (kind, ours) in pairs {
+            let expected = curve[kind].as_f64().unwrap();
+            // fastai's rates went through f32; another index would be off by 20 %.
+            assert!((ours / expected - 1.0).abs() < 1e-6, "{name} {kind}: {ours:e} against {expected:e}");
+        }
+    }
 }
 
 #[test]

@@ -26,7 +26,11 @@ impl Accumulation {
     }
 
     /// Takes a batch's gradients; gives the sum when enough have come, and how many batches it is of.
-    pub(super) fn add(&mut self, model: &VisionModel, gradients: Gradients) -> Option<(GradientsParams, usize)> {
+    pub(super) fn add(
+        &mut self,
+        model: &VisionModel,
+        gradients: Gradients,
+    ) -> Option<(GradientsParams, usize)> {
         let gradients = GradientsParams::from_grads(gradients, model);
         if self.batches == 1 {
             return Some((gradients, 1));

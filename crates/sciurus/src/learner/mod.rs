@@ -5,28 +5,32 @@
 mod adam;
 mod average;
 mod builder;
+mod early_stopping;
 mod event;
+mod fitting;
 #[cfg(test)]
 mod golden;
 mod gradients;
 mod loss;
+mod lr_find;
 mod recipe;
 mod schedule;
 mod trainer;
 
 pub use adam::Adam;
 pub use builder::{LearnerBuilder, vision_learner};
+pub use early_stopping::EarlyStopping;
 pub use event::{Control, EpochRecord, Event, History, Observer, Phase};
 pub use loss::{Loss, Objective, SmoothLoss, cross_entropy};
-pub use recipe::{FineTune, OneCycle};
+pub use lr_find::{LrCurve, LrFind, LrSuggestions};
+pub use recipe::{FineTune, FlatCosine, OneCycle};
 pub use schedule::{CombinedCosine, Cosine, Hyper, HyperSchedule, LearningRates, Schedule};
 pub(crate) use trainer::images;
 pub use trainer::{StepResult, Trainer};
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use sciurus_data::{Batch, Loader, Seed, Split};
+use sciurus_data::{Seed, Split};
 use sciurus_insight::{Measured, Metric, Predictions};
 
 use crate::bundle::ModelBundle;
@@ -35,7 +39,6 @@ use crate::model::weights::WeightsRecord;
 use crate::model::{Arch, ParamGroup, VisionModel};
 use crate::predictor::evaluate;
 use crate::{Error, Precision};
-use schedule::positions;
 
 /// Trains and measures a [`VisionModel`] on [`DataLoaders`].
 ///
@@ -106,6 +109,41 @@ impl Learner {
         self.run(options.epochs, &options.schedule(VisionModel::GROUPS)?)
     }
 
+    /// Trains with constant learning rates that fall along a cosine at the end.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit).
+    pub fn fit_flat_cosine(&mut self, options: impl Into<FlatCosine>) -> Result<Control, Error> {
+        let options = options.into();
+        self.run(options.epochs, &options.schedule(VisionModel::GROUPS)?)
+    }
+
+    /// Tries growing learning rates on a mock training and tells which of them suit. The model, the optimizer and the
+    /// order of later batches stay as they were.
+    ///
+    /// ```no_run
+    /// use sciurus::prelude::*;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dls = ImageDataLoaders::from_folder("squirrels").build()?;
+    /// let mut learner = vision_learner(dls, Arch::ResNet18).build()?;
+    /// if let Some(suggested) = learner.lr_find(LrFind::default())?.suggestions {
+    ///     learner.fine_tune(FineTune::new(4).base_learning_rate(suggested.valley))?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Options out of range, no readable photos, or an observer that fails.
+    pub fn lr_find(&mut self, options: LrFind) -> Result<LrCurve, Error> {
+        options.check()?;
+        let (state, epochs_done) = (self.trainer.state(), self.epochs_done);
+        let curve = self.try_rates(options);
+        self.trainer.set_state(state);
+        self.epochs_done = epochs_done;
+        curve
+    }
+
     /// Trains the head, then the whole model: `freeze`, `fit_one_cycle`, `unfreeze`, `fit_one_cycle`.
     ///
     /// # Errors
@@ -140,9 +178,13 @@ impl Learner {
     pub fn predictions(&mut self, split: Split) -> Result<Predictions, Error> {
         let loader = self.loaders.measured(split)?;
         let precision = self.trainer.precision();
-        evaluate(&self.trainer.measured_model(), precision, (&loader, split), self.trainer.device(), &mut |event| {
-            notify(&mut self.observers, &event).map(|_| ())
-        })
+        evaluate(
+            &self.trainer.measured_model(),
+            precision,
+            (&loader, split),
+            self.trainer.device(),
+            &mut |event| notify(&mut self.observers, &event).map(|_| ()),
+        )
     }
 
     /// The validation predictions of the model as it is: those of the last epoch, or new ones before any.
@@ -213,149 +255,8 @@ impl Learner {
         &self.weights
     }
 
-    fn run(&mut self, epochs: usize, schedule: &HyperSchedule) -> Result<Control, Error> {
-        let started = Instant::now();
-        let phase = self.phase;
-        let mut control = self.emit(&Event::FitStarted {
-            phase,
-            epochs,
-            steps: self.loaders.train().steps_per_epoch(),
-            valid_steps: self.loaders.measured(Split::Valid)?.steps_per_epoch(),
-            metrics: self.metrics.iter().map(|metric| metric.name().to_owned()).collect(),
-        })?;
-        let mut smooth = SmoothLoss::default();
-        for epoch in 0..epochs {
-            if control == Control::Stop {
-                break;
-            }
-            control = self.run_epoch(epoch, epochs, schedule, &mut smooth)?;
-        }
-        let ended = self.emit(&Event::FitEnded { phase, elapsed: started.elapsed() })?;
-        Ok(control.or(ended))
-    }
-
-    /// One epoch and its validation, which also follows a stop in mid-epoch: what was trained is measured.
-    fn run_epoch(
-        &mut self,
-        epoch: usize,
-        epochs: usize,
-        schedule: &HyperSchedule,
-        smooth: &mut SmoothLoss,
-    ) -> Result<Control, Error> {
-        let started = Instant::now();
-        let trained = self.train_epoch(epoch, epochs, schedule, smooth)?;
-        let training = started.elapsed();
-        let predictions = self.predictions(Split::Valid)?;
-        let record = EpochRecord {
-            phase: self.phase,
-            epoch,
-            train_loss: trained.train_loss,
-            valid_loss: predictions.valid_loss(),
-            metrics: self.measure(&predictions),
-            elapsed: started.elapsed(),
-            waited: trained.waited,
-            images_per_second: trained.images as f64 / training.as_secs_f64(),
-        };
-        self.history.epochs.push(record.clone());
-        self.last = Some(predictions);
-        Ok(trained.control.or(self.emit(&Event::EpochEnded(record))?))
-    }
-
-    fn train_epoch(
-        &mut self,
-        epoch: usize,
-        epochs: usize,
-        schedule: &HyperSchedule,
-        smooth: &mut SmoothLoss,
-    ) -> Result<Trained, Error> {
-        let mut batches = Timed::new(self.loaders.train(), self.epochs_done);
-        self.epochs_done += 1;
-        let mut trained = Trained::default();
-        let mut last = None;
-        let steps = self.loaders.train().steps_per_epoch();
-        for (step, progress) in positions(epoch, epochs, steps).enumerate() {
-            let Some((batch, waited)) = batches.next() else { break };
-            let started = Instant::now();
-            self.tell_skipped(&batch, Split::Train)?;
-            if batch.targets.len() < 2 {
-                // Norm layers need two images; a batch lost to unreadable photos is passed over.
-                continue;
-            }
-            let hyper = schedule.at(progress);
-            let loss = self.trainer.step(&batch, &hyper)?.loss;
-            if !loss.is_finite() {
-                return Err(Error::Diverged { loss, epoch, step });
-            }
-            trained.train_loss = smooth.add(loss);
-            trained.images += batch.targets.len();
-            trained.waited += waited;
-            trained.control = self.emit(&Event::BatchTrained {
-                epoch,
-                step,
-                loss,
-                train_loss: trained.train_loss,
-                learning_rates: hyper.learning_rates.clone(),
-                momentum: hyper.momentum,
-                images: batch.targets.len(),
-                elapsed: waited + started.elapsed(),
-                waited,
-            })?;
-            last = Some(hyper);
-            if trained.control == Control::Stop {
-                break;
-            }
-        }
-        if let Some(hyper) = last {
-            self.trainer.flush(&hyper);
-        }
-        match trained.images {
-            0 => Err(Error::NothingReadable { split: Split::Train }),
-            _ => Ok(trained),
-        }
-    }
-
-    fn tell_skipped(&mut self, batch: &Batch, split: Split) -> Result<(), Error> {
-        if !batch.skipped.is_empty() {
-            self.emit(&Event::PhotosSkipped { split, skipped: batch.skipped.clone() })?;
-        }
-        Ok(())
-    }
-
     fn emit(&mut self, event: &Event) -> Result<Control, Error> {
         notify(&mut self.observers, event)
-    }
-}
-
-/// What an epoch's training left.
-#[derive(Debug)]
-struct Trained {
-    train_loss: f64,
-    images: usize,
-    waited: Duration,
-    control: Control,
-}
-
-impl Default for Trained {
-    fn default() -> Self {
-        Self { train_loss: f64::NAN, images: 0, waited: Duration::ZERO, control: Control::Continue }
-    }
-}
-
-/// Batches, each with the time it was waited for.
-struct Timed(sciurus_data::Batches);
-
-impl Timed {
-    fn new(loader: &Loader, epoch: u64) -> Self {
-        Self(loader.epoch(epoch))
-    }
-}
-
-impl Iterator for Timed {
-    type Item = (Batch, Duration);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let started = Instant::now();
-        self.0.next().map(|batch| (batch, started.elapsed()))
     }
 }
 

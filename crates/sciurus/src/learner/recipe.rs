@@ -7,6 +7,8 @@ use crate::Error;
 
 /// fastai's last divisor of the learning rate.
 const DIV_FINAL: f64 = 1e5;
+/// What fastai's optimizer keeps where nothing schedules momentum.
+pub(super) const UNSCHEDULED_MOMENTUM: f64 = 0.9;
 
 /// Options of [`Learner::fit_one_cycle`](crate::Learner::fit_one_cycle); fastai's `fit_one_cycle`.
 ///
@@ -83,9 +85,7 @@ impl OneCycle {
     pub(crate) fn schedule(&self, groups: usize) -> Result<HyperSchedule, Error> {
         check_epochs(self.epochs)?;
         check_rates(self.learning_rates)?;
-        if !(self.pct_start > 0.0 && self.pct_start < 1.0) {
-            return Err(bad("pct_start", self.pct_start, "choose a share between 0 and 1"));
-        }
+        check_share(self.pct_start)?;
         if !(self.div >= 1.0 && self.div_final >= 1.0) {
             return Err(bad("div", self.div.min(self.div_final), "choose 1 or more"));
         }
@@ -105,6 +105,75 @@ impl OneCycle {
 }
 
 impl From<usize> for OneCycle {
+    fn from(epochs: usize) -> Self {
+        Self::new(epochs)
+    }
+}
+
+/// Options of [`Learner::fit_flat_cosine`](crate::Learner::fit_flat_cosine); fastai's `fit_flat_cos`.
+///
+/// | Name | Default | Meaning | Range |
+/// |---|---|---|---|
+/// | `learning_rates` | `Same(1e-3)` | rate of each group until it falls | above 0 |
+/// | `pct_start` | 0.75 | share of the fit with that rate | 0..1 |
+/// | `div_final` | 1e5 | the last rate is the first over this | at least 1 |
+///
+/// ```
+/// use sciurus::FlatCosine;
+/// let options = FlatCosine::new(3).learning_rates(2e-3);
+/// assert_eq!(options.pct_start, 0.75);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FlatCosine {
+    /// Number of epochs.
+    pub epochs: usize,
+    /// Learning rate of each group until it falls.
+    pub learning_rates: LearningRates,
+    /// Share (0..1) of the fit with that rate.
+    pub pct_start: f64,
+    /// The last rate is the first over this.
+    pub div_final: f64,
+}
+
+impl FlatCosine {
+    /// fastai's defaults for this many epochs.
+    pub fn new(epochs: usize) -> Self {
+        Self { epochs, learning_rates: LearningRates::Same(1e-3), pct_start: 0.75, div_final: DIV_FINAL }
+    }
+
+    /// Learning rate of each group until it falls.
+    #[must_use]
+    pub fn learning_rates(mut self, rates: impl Into<LearningRates>) -> Self {
+        self.learning_rates = rates.into();
+        self
+    }
+
+    /// Share (0..1) of the fit before the rate falls.
+    #[must_use]
+    pub fn pct_start(mut self, share: f64) -> Self {
+        self.pct_start = share;
+        self
+    }
+
+    pub(crate) fn schedule(&self, groups: usize) -> Result<HyperSchedule, Error> {
+        check_epochs(self.epochs)?;
+        check_rates(self.learning_rates)?;
+        check_share(self.pct_start)?;
+        if self.div_final < 1.0 || self.div_final.is_nan() {
+            return Err(bad("div_final", self.div_final, "choose 1 or more"));
+        }
+        let rate = |flat: f64| CombinedCosine {
+            pct_start: self.pct_start,
+            start: flat,
+            middle: flat,
+            end: flat / self.div_final,
+        };
+        let rates = self.learning_rates.by_group(groups).into_iter().map(rate);
+        Ok(HyperSchedule::new(rates, |_: f64| UNSCHEDULED_MOMENTUM))
+    }
+}
+
+impl From<usize> for FlatCosine {
     fn from(epochs: usize) -> Self {
         Self::new(epochs)
     }
@@ -202,12 +271,17 @@ impl From<usize> for FineTune {
 pub(crate) fn constant(epochs: usize, rates: LearningRates, groups: usize) -> Result<HyperSchedule, Error> {
     check_epochs(epochs)?;
     check_rates(rates)?;
-    // fastai's optimizer keeps 0.9 where nothing schedules momentum.
-    Ok(HyperSchedule::new(rates.by_group(groups).into_iter().map(|rate| move |_: f64| rate), |_: f64| 0.9))
+    let rates = rates.by_group(groups).into_iter().map(|rate| move |_: f64| rate);
+    Ok(HyperSchedule::new(rates, |_: f64| UNSCHEDULED_MOMENTUM))
 }
 
 pub(super) fn check_epochs(epochs: usize) -> Result<(), Error> {
     if epochs == 0 { Err(bad("epochs", 0.0, "choose 1 or more")) } else { Ok(()) }
+}
+
+fn check_share(pct_start: f64) -> Result<(), Error> {
+    let sensible = pct_start > 0.0 && pct_start < 1.0;
+    if sensible { Ok(()) } else { Err(bad("pct_start", pct_start, "choose a share between 0 and 1")) }
 }
 
 fn check_rates(rates: LearningRates) -> Result<(), Error> {

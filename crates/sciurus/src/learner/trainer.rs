@@ -31,6 +31,15 @@ pub struct Trainer {
     average: Option<WeightAverage>,
 }
 
+/// All that training has changed of a [`Trainer`].
+#[derive(Debug, Clone)]
+pub(crate) struct TrainerState {
+    pub(super) model: VisionModel,
+    pub(super) optimizer: Adam,
+    pub(super) steps: u64,
+    pub(super) average: Option<WeightAverage>,
+}
+
 /// What a training step saw.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepResult {
@@ -146,6 +155,23 @@ impl Trainer {
         if let Some(average) = &mut self.average {
             average.add(&self.model);
         }
+    }
+
+    /// What training has changed so far. Gradients that wait for a step are not part of it.
+    pub(super) fn state(&self) -> TrainerState {
+        let (model, optimizer) = (self.model.clone(), self.optimizer.clone());
+        TrainerState { model, optimizer, steps: self.steps, average: self.average.clone() }
+    }
+
+    /// Goes on from a state.
+    pub(super) fn set_state(&mut self, state: TrainerState) {
+        self.accumulation.take();
+        TrainerState {
+            model: self.model,
+            optimizer: self.optimizer,
+            steps: self.steps,
+            average: self.average,
+        } = state;
     }
 
     /// The model as it is now, on the autodiff device.

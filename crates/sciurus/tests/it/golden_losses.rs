@@ -1,8 +1,8 @@
 //! Losses against fastai's own, with and without class weights, on the fused path and layer by layer.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use serde_json::Value;
 use sciurus::{Loss, Objective};
+use serde_json::Value;
 
 use crate::support::values;
 
@@ -19,7 +19,12 @@ fn golden() -> Value {
 }
 
 /// The loss of these logits, and the gradient of each logit.
-fn computed(objective: &Objective, logits: &[Vec<f32>], targets: &[usize], device: &Device) -> (f32, Vec<f32>) {
+fn computed(
+    objective: &Objective,
+    logits: &[Vec<f32>],
+    targets: &[usize],
+    device: &Device,
+) -> (f32, Vec<f32>) {
     let data = TensorData::new(logits.concat(), [logits.len(), logits[0].len()]);
     let logits = Tensor::<2>::from_data(data, device).require_grad();
     let loss = objective.forward(logits.clone(), targets);
@@ -34,7 +39,8 @@ fn golden_losses_are_fastai_s() {
         let golden = &golden()[case];
         let logits: Vec<Vec<f32>> = serde_json::from_value(golden["logits"].clone()).unwrap();
         let targets: Vec<usize> = serde_json::from_value(golden["targets"].clone()).unwrap();
-        let class_weights: Vec<f64> = serde_json::from_value(golden["fastai"]["class_weights"].clone()).unwrap();
+        let class_weights: Vec<f64> =
+            serde_json::from_value(golden["fastai"]["class_weights"].clone()).unwrap();
         for (loss, plain, weighted) in LOSSES {
             for (name, class_weights) in [(plain, vec![]), (weighted, class_weights.clone())] {
                 let objective = Objective { loss, class_weights };
