@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sciurus::data::{AugTransforms, Augmentation, ResizeMethod, Splitter};
-use sciurus::{Arch, Device, Loss, Precision, TrainSettings, WeightSource};
+use sciurus::{Arch, Device, Keep, Loss, Precision, TrainSettings, WeightSource};
 
 const ABOUT: &str = "\
 Sciurus turns a folder of photos into a trained, measured image classifier.
@@ -39,12 +39,16 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Fine-tune a pretrained network on a folder of photos
     Train(TrainArgs),
+    /// Try growing learning rates on a mock training and tell which of them suit
+    LrFind(LrFindArgs),
     /// Look at a folder of photos before training: classes, sizes, split, what is left out and why
     Inspect(InspectArgs),
     /// Show where a trained model is wrong: confusion matrix, most confused classes, top losses
     Interpret(InterpretArgs),
     /// Classify photos with a trained model
     Predict(PredictArgs),
+    /// Write a completion script for a shell, or the manual pages
+    Completions(CompletionsArgs),
     /// Draw some pictures, train a small network on them and show it all, with no network and no download
     Demo(DemoArgs),
 }
@@ -58,6 +62,12 @@ Examples:
       A small, fast network, longer, with photos that vary from epoch to epoch.
   SCIURUS_MODELS=/mnt/weights sciurus train squirrels
       Pretrained weights from a folder, on a machine without a network.
+  sciurus train squirrels --in 2m
+      As much training as two minutes allow on this machine.
+  sciurus train --resume runs/squirrels-20261124-101500
+      Go on with a run that was killed, as if nothing had happened.
+  sciurus train --config runs/squirrels-20261124-101500/config.toml
+      The same again.
   sciurus train pictures --no-pretrained --arch resnet10_narrow --image-size 64 --epochs 20
       From random weights, on small pictures.
 
@@ -65,21 +75,78 @@ Photos lie in a folder per class, or in train/ and valid/ (or val/) with a folde
 each; a test/ folder is measured at the end. Folders that begin with _ or . are left out. Files
 that are no readable photos are named and left out; nothing is ever deleted.
 
-The run folder holds run.json (all settings), history.csv (the table), events.jsonl (everything
+Ctrl-C ends a run after its present batch; what was trained is measured and saved. A run that was
+killed goes on with --resume.
+
+The run folder holds run.json (all settings), config.toml (the same, for --config), history.csv (the table), events.jsonl (everything
 that happened), predictions.json (the validation photos, with losses) and model.sciurus (the
 model, for `sciurus predict`).";
+
+/// Seconds of a time such as `90`, `60s`, `2m` or `1.5h`.
+fn seconds(text: &str) -> Result<f64, String> {
+    let (number, unit) = match text.char_indices().last() {
+        Some((at, 's')) => (&text[..at], 1.0),
+        Some((at, 'm')) => (&text[..at], 60.0),
+        Some((at, 'h')) => (&text[..at], 3600.0),
+        _ => (text, 1.0),
+    };
+    number
+        .trim()
+        .parse::<f64>()
+        .map(|number| number * unit)
+        .map_err(|_| "give a time such as 60s, 2m or 1h".to_owned())
+}
+
+/// Options that a file of settings has too.
+const SETTINGS: &[&str] = &[
+    "folder",
+    "arch",
+    "epochs",
+    "budget_seconds",
+    "freeze_epochs",
+    "learning_rate",
+    "batch_size",
+    "image_size",
+    "resize",
+    "augment",
+    "split",
+    "valid_fraction",
+    "seed",
+    "weights",
+    "no_pretrained",
+    "loss",
+    "clip_norm",
+    "accumulate",
+    "average_decay",
+    "keep",
+    "patience",
+    "checkpoint_seconds",
+    "device",
+    "precision",
+    "memory_budget",
+];
 
 #[derive(Debug, Args)]
 #[command(after_help = TRAIN_EXAMPLES)]
 pub(crate) struct TrainArgs {
     /// Photos, in a folder per class
-    pub(crate) folder: PathBuf,
+    #[arg(required_unless_present_any = ["resume", "config"])]
+    folder: Option<PathBuf>,
+    /// Go on with a run that was interrupted, from its last checkpoint, with its own settings
+    #[arg(long, value_name = "RUN", conflicts_with_all = SETTINGS, conflicts_with_all = ["config", "run"])]
+    pub(crate) resume: Option<PathBuf>,
+    /// All settings from a TOML file, such as the config.toml of another run
+    #[arg(long, value_name = "FILE", conflicts_with_all = SETTINGS)]
+    config: Option<PathBuf>,
     /// Network: resnet18, resnet34, squeezenet1_1, resnet10_narrow
     #[arg(long, default_value_t = Arch::ResNet18)]
     arch: Arch,
     /// Epochs with the whole network training
     #[arg(long, default_value_t = 4)]
     epochs: usize,
+    /// Time that the run may take, such as 60s, 2m or 1h: it measures the machine and chooses epochs and image size
+    #[arg(long = "in", value_name = "TIME", value_parser = seconds, conflicts_with_all = ["epochs", "image_size"])]
+    budget_seconds: Option<f64>,
     /// Epochs before them that train only the head (and norm layers); none with --no-pretrained
     #[arg(long, default_value_t = 1)]
     freeze_epochs: usize,
@@ -126,6 +193,18 @@ pub(crate) struct TrainArgs {
     /// Keep a moving average of the weights with this decay (0 to 1), and measure and save that [default: off]
     #[arg(long, value_name = "DECAY")]
     average_decay: Option<f64>,
+    /// Which epoch's model is saved: the last one's, or the one with the lowest validation loss (which flatters it a little)
+    #[arg(long, value_enum, default_value_t = KeepEpoch::Last)]
+    keep: KeepEpoch,
+    /// Also measure the mean of this many augmented views of each photo (with --augment) and the plain one
+    #[arg(long, value_name = "VIEWS")]
+    pub(crate) tta: Option<usize>,
+    /// End after this many epochs in which the validation loss did not get lower [default: off]
+    #[arg(long, value_name = "EPOCHS")]
+    patience: Option<usize>,
+    /// Least time between two checkpoints, for --resume
+    #[arg(long, default_value_t = 60.0, value_name = "SECONDS")]
+    checkpoint_seconds: f64,
     /// Where to compute: cpu, vulkan, metal, cuda, rocm, wgpu
     #[arg(long, default_value_t = Device::Cpu)]
     device: Device,
@@ -146,11 +225,15 @@ pub(crate) struct TrainArgs {
 }
 
 impl TrainArgs {
-    /// What was typed, as settings.
-    pub(crate) fn settings(&self) -> TrainSettings {
-        let mut settings = TrainSettings::new(&self.folder);
+    /// What was typed, or what the file says, as settings.
+    pub(crate) fn settings(&self) -> Result<TrainSettings, sciurus::Error> {
+        if let Some(file) = &self.config {
+            return TrainSettings::from_toml(file);
+        }
+        let mut settings = TrainSettings::new(self.folder.clone().unwrap_or_default());
         settings.arch = self.arch;
         settings.epochs = self.epochs;
+        settings.budget_seconds = self.budget_seconds;
         settings.freeze_epochs = self.freeze_epochs;
         settings.learning_rate = self.learning_rate;
         settings.batch_size = self.batch_size;
@@ -168,12 +251,81 @@ impl TrainArgs {
         settings.clip_norm = self.clip_norm;
         settings.accumulate = self.accumulate;
         settings.average_decay = self.average_decay;
+        settings.keep = self.keep.into();
+        settings.patience = self.patience;
+        settings.checkpoint_seconds = self.checkpoint_seconds;
         settings.device = self.device;
         settings.precision = self.precision;
         settings.threads = self.threads;
         settings.memory_budget = self.memory_budget.map(|gib| (gib * f64::from(1 << 30)) as u64);
-        settings
+        Ok(settings)
     }
+}
+
+const LR_FIND_EXAMPLES: &str = "\
+Examples:
+  sciurus lr-find squirrels
+  sciurus lr-find squirrels --arch squeezenet1_1 --json | jq .suggestions.valley
+
+A hundred batches, each with a higher learning rate than the one before; nothing is saved. Take the
+valley: sciurus train squirrels --lr RATE.";
+
+#[derive(Debug, Args)]
+#[command(after_help = LR_FIND_EXAMPLES)]
+pub(crate) struct LrFindArgs {
+    /// Photos, in a folder per class
+    pub(crate) folder: PathBuf,
+    /// Network: resnet18, resnet34, squeezenet1_1, resnet10_narrow
+    #[arg(long, default_value_t = Arch::ResNet18)]
+    pub(crate) arch: Arch,
+    /// Images in a batch
+    #[arg(long, default_value_t = 64, value_name = "IMAGES")]
+    pub(crate) batch_size: usize,
+    /// Side of the square that the network sees
+    #[arg(long, default_value_t = 224, value_name = "PIXELS")]
+    pub(crate) image_size: usize,
+    /// Batches, each with the next rate
+    #[arg(long, default_value_t = 100)]
+    pub(crate) steps: usize,
+    /// Start from random weights, with the whole network training
+    #[arg(long)]
+    pub(crate) no_pretrained: bool,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Threads that decode and compute [default: all cores]
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  sciurus completions bash > ~/.local/share/bash-completion/completions/sciurus
+  sciurus completions zsh > ~/.zfunc/_sciurus
+  sciurus completions man --into ~/.local/share/man/man1";
+
+#[derive(Debug, Args)]
+#[command(after_help = COMPLETIONS_EXAMPLES)]
+pub(crate) struct CompletionsArgs {
+    /// The shell, or man for manual pages
+    #[arg(value_enum)]
+    pub(crate) target: CompletionTarget,
+    /// Folder that manual pages are written to
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub(crate) into: PathBuf,
+}
+
+/// What completions are written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompletionTarget {
+    Bash,
+    Elvish,
+    Fish,
+    Man,
+    Powershell,
+    Zsh,
 }
 
 /// How much is shown, and to whom.
@@ -337,6 +489,21 @@ impl From<Augment> for Augmentation {
             // The course's presizing: a crop of at least three quarters of the presized photo.
             Augment::Standard => Augmentation::Standard(AugTransforms::default().min_scale(0.75)),
             Augment::RandomResizedCrop => Augmentation::RandomResizedCrop { min_scale: 0.35 },
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum KeepEpoch {
+    Last,
+    Best,
+}
+
+impl From<KeepEpoch> for Keep {
+    fn from(keep: KeepEpoch) -> Self {
+        match keep {
+            KeepEpoch::Last => Keep::Last,
+            KeepEpoch::Best => Keep::Best,
         }
     }
 }

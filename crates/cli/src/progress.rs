@@ -105,6 +105,17 @@ impl Table {
         Ok(control)
     }
 
+    /// Shows what was done before an interruption, and goes on from there.
+    fn resume(&mut self, rows: &[EpochRecord], epoch: usize, step: usize) -> Result<Control, Error> {
+        for row in &rows[rows.len().saturating_sub(epoch)..] {
+            self.end_epoch(row)?;
+        }
+        self.pace.train_left -= (epoch * self.pace.steps + step) as f64;
+        self.pace.valid_left = self.pace.valid_left / self.pace.epochs.max(1) * (self.pace.epochs - epoch);
+        self.bar.set_position(step as u64);
+        Ok(Control::Continue)
+    }
+
     fn start_bar(&mut self) {
         let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} batches  {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -151,6 +162,7 @@ impl Observer for Table {
     fn observe(&mut self, event: &Event) -> Result<Control, Error> {
         match event {
             Event::FitStarted { .. } => return self.start(event),
+            Event::Resumed { rows, epoch, step } => return self.resume(rows, *epoch, *step),
             Event::BatchTrained { step, train_loss, images, elapsed, .. } => {
                 self.pace.trained(*images, *elapsed);
                 self.bar.set_position(*step as u64 + 1);
@@ -168,6 +180,36 @@ impl Observer for Table {
             _ => self.bar.finish_and_clear(),
         }
         Ok(Control::Continue)
+    }
+}
+
+/// A bar over the rates that the learning rate finder tries; JSON lines where programs read.
+#[derive(Debug)]
+pub(crate) struct Rates(ProgressBar);
+
+impl Rates {
+    pub(crate) fn new(show: Show) -> Self {
+        Self(bar(show, "trying learning rates"))
+    }
+}
+
+impl Observer for Rates {
+    fn observe(&mut self, event: &Event) -> Result<Control, Error> {
+        match event {
+            Event::RateTried { step, steps, .. } => {
+                self.0.set_length(*steps as u64);
+                self.0.set_position(*step as u64 + 1);
+            }
+            Event::PhotosSkipped { skipped, .. } => self.0.suspend(|| tell_skipped(skipped))?,
+            _ => {}
+        }
+        Ok(Control::Continue)
+    }
+}
+
+impl Drop for Rates {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
     }
 }
 

@@ -251,13 +251,19 @@ impl Loader {
     /// ahead; dropping the iterator stops that.
     #[must_use]
     pub fn epoch(&self, epoch: u64) -> Batches {
+        self.epoch_from(epoch, 0)
+    }
+
+    /// The batches of an epoch without its first ones, which are not even read.
+    #[must_use]
+    pub fn epoch_from(&self, epoch: u64, first_step: usize) -> Batches {
         let order = self.order(epoch);
         let (batch_size, steps) = (self.options.batch_size, self.steps_per_epoch());
         let (sender, receiver) = sync_channel(self.options.queue);
         let (maker, stop) = (Arc::clone(&self.maker), Arc::new(AtomicBool::new(false)));
         let stopped = Arc::clone(&stop);
         let work = move || {
-            for items in order.chunks(batch_size).take(steps) {
+            for items in order.chunks(batch_size).take(steps).skip(first_step) {
                 if !send(&sender, maker.batch(items, epoch, &stopped)) {
                     return;
                 }

@@ -166,7 +166,11 @@ struct Version {
     format: u32,
 }
 
-fn stored(name: &str, tensor: &safetensors::tensor::TensorView<'_>) -> Result<StoredTensor, String> {
+/// A tensor of a safetensors file that must be f32.
+pub(crate) fn stored(
+    name: &str,
+    tensor: &safetensors::tensor::TensorView<'_>,
+) -> Result<StoredTensor, String> {
     if tensor.dtype() != Dtype::F32 {
         return Err(format!("tensor `{name}` is {:?}, expected F32", tensor.dtype()));
     }

@@ -179,6 +179,12 @@ pub enum Error {
         /// The split.
         split: sciurus_data::Split,
     },
+    /// A photo could be read for one view of it and not for the next.
+    #[error("some {split} photos changed or went away while they were predicted: run it again")]
+    PhotosChanged {
+        /// The split.
+        split: sciurus_data::Split,
+    },
     /// A model file is damaged or of another kind.
     #[error("{}: not a usable model: {reason}", path.display())]
     Bundle {

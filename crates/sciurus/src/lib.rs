@@ -37,8 +37,8 @@ pub use device::Device;
 pub use error::Error;
 pub use learner::{
     Adam, CombinedCosine, Control, Cosine, EarlyStopping, EpochRecord, Event, FineTune, FlatCosine, History,
-    Hyper, HyperSchedule, Learner, LearnerBuilder, LearningRates, Loss, LrCurve, LrFind, LrSuggestions,
-    Objective, Observer, OneCycle, Phase, Schedule, SmoothLoss, StepResult, Trainer, cross_entropy,
+    Hyper, HyperSchedule, Keep, Learner, LearnerBuilder, LearningRates, Loss, LrCurve, LrFind, LrSuggestions,
+    Objective, Observer, OneCycle, Phase, Schedule, SmoothLoss, StepResult, Trainer, Tta, cross_entropy,
     vision_learner,
 };
 pub use loaders::{DataLoaders, DataLoadersBuilder, ImageDataLoaders};

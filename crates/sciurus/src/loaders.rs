@@ -217,6 +217,15 @@ impl DataLoaders {
         }
     }
 
+    /// All photos of a split in order, each epoch with another augmentation: for test-time augmentation.
+    ///
+    /// # Errors
+    /// The split is empty.
+    pub fn augmented(&self, split: Split) -> Result<Loader, Error> {
+        let pipeline = Pipeline::train(&self.preprocessing, &self.augmentation);
+        Ok(Loader::new(self.dataset.clone(), split, pipeline, self.measuring.clone())?)
+    }
+
     /// What is done to every photo before the model sees it.
     pub fn preprocessing(&self) -> &Preprocessing {
         &self.preprocessing

@@ -206,38 +206,47 @@ pub fn find_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Skipped>) {
     (files, skipped)
 }
 
-/// Runs a model over a loader in evaluation mode.
-///
-/// # Errors
-/// No photo of the split could be read.
-pub(crate) fn evaluate(
-    model: &VisionModel,
-    precision: Precision,
-    (loader, split): (&Loader, Split),
-    device: &BurnDevice,
-    on_event: &mut dyn FnMut(Event) -> Result<(), Error>,
-) -> Result<Predictions, Error> {
-    let (model, device) = (model.valid(), device.clone().inner());
-    let dataset = loader.dataset();
-    let folded = FoldedLayers::default();
-    let (mut items, mut logits, mut targets) = (Vec::new(), Vec::new(), Vec::new());
-    for (step, batch) in loader.epoch(0).enumerate() {
-        if !batch.skipped.is_empty() {
-            on_event(Event::PhotosSkipped { split, skipped: batch.skipped.clone() })?;
+/// A model to be run over a loader in evaluation mode.
+#[derive(Debug)]
+pub(crate) struct Evaluation<'a> {
+    pub(crate) model: &'a VisionModel,
+    pub(crate) precision: Precision,
+    pub(crate) device: &'a BurnDevice,
+}
+
+impl Evaluation<'_> {
+    /// Predictions for all photos of an epoch of a loader; only an augmented loader's epochs differ.
+    ///
+    /// # Errors
+    /// No photo of the split could be read.
+    pub(crate) fn run(
+        &self,
+        (loader, split): (&Loader, Split),
+        epoch: u64,
+        on_event: &mut dyn FnMut(Event) -> Result<(), Error>,
+    ) -> Result<Predictions, Error> {
+        let (model, device) = (self.model.valid(), self.device.clone().inner());
+        let dataset = loader.dataset();
+        let folded = FoldedLayers::default();
+        let (mut items, mut logits, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+        for (step, batch) in loader.epoch(epoch).enumerate() {
+            if !batch.skipped.is_empty() {
+                on_event(Event::PhotosSkipped { split, skipped: batch.skipped.clone() })?;
+            }
+            if batch.targets.is_empty() {
+                continue;
+            }
+            let images = crate::learner::images(&batch, &device)?;
+            let mut pass = Pass::evaluate().with_precision(self.precision).with_folded(&folded);
+            logits.extend(floats(model.forward(images, &mut pass).into_data()));
+            targets.extend(&batch.targets);
+            items.extend(&batch.items);
+            on_event(Event::BatchValidated { step, images: batch.targets.len() })?;
         }
-        if batch.targets.is_empty() {
-            continue;
+        if items.is_empty() {
+            return Err(Error::NothingReadable { split });
         }
-        let images = crate::learner::images(&batch, &device)?;
-        let mut pass = Pass::evaluate().with_precision(precision).with_folded(&folded);
-        logits.extend(floats(model.forward(images, &mut pass).into_data()));
-        targets.extend(&batch.targets);
-        items.extend(&batch.items);
-        on_event(Event::BatchValidated { step, images: batch.targets.len() })?;
+        let paths = items.iter().filter_map(|id| Some(dataset.item(*id)?.path.clone())).collect();
+        Ok(Predictions::from_logits(dataset.vocab.clone(), items, paths, &logits, targets)?)
     }
-    if items.is_empty() {
-        return Err(Error::NothingReadable { split });
-    }
-    let paths = items.iter().filter_map(|id| Some(dataset.item(*id)?.path.clone())).collect();
-    Ok(Predictions::from_logits(dataset.vocab.clone(), items, paths, &logits, targets)?)
 }

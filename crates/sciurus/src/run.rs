@@ -1,8 +1,9 @@
 //! A training run as a folder: what was asked, what happened, what came out.
 //!
-//! In: [`TrainSettings`]. Out: `run.json` (settings, versions, data fingerprint), `events.jsonl`, `history.csv`,
+//! In: [`TrainSettings`]. Out: `run.json` (settings, versions, data fingerprint), `config.toml` (the settings, to be used again), `events.jsonl`, `history.csv`,
 //! `predictions.json` (validation predictions with losses) and `model.sciurus`.
 
+mod budget;
 mod log;
 mod settings;
 
@@ -10,15 +11,17 @@ pub use log::{EventLog, HistoryCsv};
 pub use settings::TrainSettings;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use sciurus_data::{Progress, Skipped, Split};
 use sciurus_insight::{Accuracy, ErrorRate, Measured, Predictions};
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::{DataRecord, ModelBundle};
-use crate::learner::{Learner, Observer};
+use crate::learner::{BatchTimes, Learner, Observer};
 use crate::model::weights::{DownloadProgress, WeightsRecord};
 use crate::{Error, files};
+use budget::Budget;
 
 /// What `run.json` holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,7 +65,8 @@ impl std::fmt::Debug for Listeners {
 }
 
 /// The files of a run.
-const FILES: [&str; 5] = ["run.json", "events.jsonl", "history.csv", "predictions.json", "model.sciurus"];
+const FILES: [&str; 6] =
+    ["run.json", "config.toml", "events.jsonl", "history.csv", "predictions.json", "model.sciurus"];
 
 /// A run folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +80,11 @@ pub struct PreparedRun {
     run: Run,
     record: RunRecord,
     learner: Learner,
+    clock: Option<Timed>,
 }
+
+/// A run's budget of time, and what batches take.
+type Timed = (Budget, BatchTimes);
 
 impl Run {
     /// Reads the photos, builds the learner, makes the folder and writes `run.json`.
@@ -96,7 +104,11 @@ impl Run {
         if settings.folder.to_str().is_none() || run.folder.to_str().is_none() {
             return refuse("the folder names of photos and run must be Unicode; rename them");
         }
-        let mut learner = settings.learner(listeners)?;
+        let began = Instant::now();
+        let (settings, mut learner, clock) = match settings.budget_seconds {
+            None => (settings.clone(), settings.learner(listeners)?, None),
+            Some(seconds) => settings.in_time(Budget::new(began, seconds)?, listeners)?,
+        };
         let settings = settings.resolved(&learner);
         std::fs::create_dir_all(&run.folder).map_err(|source| Error::io(&run.folder, source))?;
         learner.observe(EventLog::create(&run.path("events.jsonl"))?);
@@ -113,7 +125,34 @@ impl Run {
             test_metrics: Vec::new(),
         };
         files::write_json(&run.path("run.json"), &record)?;
-        Ok(PreparedRun { run, record, learner })
+        run.write_config(&record.settings)?;
+        Ok(PreparedRun::new(run, record, (learner, clock)))
+    }
+
+    /// Prepares a run that was interrupted to go on where its last checkpoint is, or from its start if there is none.
+    ///
+    /// # Errors
+    /// The run is done, its photos have changed, or something cannot be read.
+    pub fn resume(folder: impl Into<PathBuf>, listeners: Listeners) -> Result<PreparedRun, Error> {
+        let run = Self::open(folder)?;
+        let record = run.record()?;
+        let refuse = |reason: &str| Err(Error::Run { path: run.folder.clone(), reason: reason.to_owned() });
+        if record.settings.budget_seconds.is_some() {
+            return refuse("was to take a given time, so there is nothing to go on with; train again");
+        }
+        if run.model_path().exists() && !record.metrics.is_empty() {
+            return refuse("is done: there is nothing to resume");
+        }
+        let mut learner = record.settings.learner(listeners)?;
+        if DataRecord::of(learner.loaders().dataset()) != record.data {
+            return refuse(
+                "cannot go on: the photos have changed since it began; train anew with `sciurus train`",
+            );
+        }
+        let events = learner.resume_from(&run.folder)?;
+        learner.observe(EventLog::resume(&run.path("events.jsonl"), events)?);
+        learner.observe(HistoryCsv::resume(&run.path("history.csv"))?);
+        Ok(PreparedRun::new(run, record, (learner, None)))
     }
 
     /// Opens the folder of a run.
@@ -165,6 +204,14 @@ impl Run {
         self.path("model.sciurus")
     }
 
+    fn write_config(&self, settings: &TrainSettings) -> Result<(), Error> {
+        let path = self.path("config.toml");
+        let text = settings
+            .to_toml()
+            .map_err(|error| Error::Run { path: path.clone(), reason: error.to_string() })?;
+        files::write(&path, text.as_bytes())
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -174,6 +221,14 @@ impl Run {
 const BURN_VERSION: &str = "0.22.1";
 
 impl PreparedRun {
+    fn new(run: Run, record: RunRecord, (mut learner, clock): (Learner, Option<Timed>)) -> Self {
+        if clock.is_none() {
+            let every = Duration::from_secs_f64(record.settings.checkpoint_seconds);
+            learner.write_checkpoints(&run.folder, every);
+        }
+        Self { run, record, learner, clock }
+    }
+
     /// The run's folder.
     pub fn run(&self) -> &Run {
         &self.run
@@ -199,7 +254,11 @@ impl PreparedRun {
     /// # Errors
     /// Training fails, or a file cannot be written.
     pub fn train(mut self) -> Result<FinishedRun, Error> {
-        self.record.settings.fit(&mut self.learner)?;
+        match self.clock {
+            None => self.record.settings.fit(&mut self.learner)?,
+            Some(clock) => self.record.settings.fit_in_time(&mut self.learner, clock)?,
+        };
+        self.learner.restore_best();
         let predictions = self.learner.last_predictions()?;
         predictions.save(self.run.path("predictions.json"))?;
         self.record.metrics = measured(&predictions);
@@ -213,6 +272,7 @@ impl PreparedRun {
             };
         }
         files::write_json(&self.run.path("run.json"), &self.record)?;
+        Learner::remove_checkpoints(&self.run.folder)?;
         Ok(FinishedRun { run: self.run, record: self.record, predictions, learner: self.learner })
     }
 }

@@ -1,8 +1,10 @@
 //! The verbs: each runs one function of the library and renders what it returns.
 
+mod completions;
 mod demo;
 mod inspect;
 mod interpret;
+mod lr_find;
 mod predict;
 mod train;
 
@@ -15,6 +17,8 @@ use crate::output::Outcome;
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.verb {
         Verb::Train(args) => train::run(&args),
+        Verb::LrFind(args) => lr_find::run(&args),
+        Verb::Completions(args) => completions::run(&args),
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Interpret(args) => interpret::run(&args),
         Verb::Predict(args) => predict::run(&args),

@@ -4,31 +4,62 @@ use std::path::{Path, PathBuf};
 
 use sciurus::data::{Skipped, Split};
 use sciurus::insight::mistake_weight;
-use sciurus::{ClassificationInterpretation, FinishedRun, Listeners, PreparedRun, Run, TrainSettings};
+use sciurus::{
+    ClassificationInterpretation, Error, FinishedRun, Keep, Listeners, PreparedRun, Run, TrainSettings, Tta,
+};
 use serde_json::json;
 
 use crate::args::{Show, TrainArgs};
+use crate::interrupt::Interrupt;
 use crate::output::{Outcome, announce, count, json_line, text};
 use crate::progress;
 
 pub(super) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     super::use_threads(args.threads)?;
-    let folder = args.run.clone().unwrap_or_else(|| default_folder(&args.folder));
-    let finished = train(folder, args.settings(), args.show)?;
+    let mut finished = match &args.resume {
+        Some(run) => train_prepared(args.show, |listeners| Run::resume(run, listeners))?,
+        None => {
+            let settings = args.settings()?;
+            let folder = args.run.clone().unwrap_or_else(|| default_folder(&settings.folder));
+            train(folder, settings, args.show)?
+        }
+    };
+    if let Some(views) = args.tta {
+        measure_views(&mut finished, views, args.show)?;
+    }
     if !args.show.json {
         next_steps(&finished)?;
     }
     Ok(Outcome::Done)
 }
 
+/// Measures the model once more, on several views of each photo.
+fn measure_views(finished: &mut FinishedRun, views: usize, show: Show) -> anyhow::Result<()> {
+    let predictions = finished.learner.tta(Split::Valid, Tta::new(views))?;
+    let metrics = finished.learner.measure(&predictions);
+    if show.json {
+        return json_line(&json!({ "event": "views_measured", "views": views, "metrics": metrics }));
+    }
+    metrics
+        .iter()
+        .try_for_each(|metric| text(format!("with {views} augmented views of each photo: {metric}")))
+}
+
 /// Trains, showing what happens, and tells how good the model is.
 pub(super) fn train(folder: PathBuf, settings: TrainSettings, show: Show) -> anyhow::Result<FinishedRun> {
+    train_prepared(show, |listeners| Run::prepare(folder, settings, listeners))
+}
+
+fn train_prepared(
+    show: Show,
+    prepare: impl FnOnce(Listeners) -> Result<PreparedRun, Error>,
+) -> anyhow::Result<FinishedRun> {
     let bar = progress::bar(show, "reading photos");
     let listeners = Listeners {
         on_scan: Box::new(progress::follow(&bar)),
         on_download: Box::new(progress::download_bar(show)),
     };
-    let mut prepared = Run::prepare(folder, settings, listeners)?;
+    let mut prepared = prepare(listeners)?;
     bar.finish_and_clear();
     match (show.json, show.quiet) {
         (true, _) => {}
@@ -36,6 +67,7 @@ pub(super) fn train(folder: PathBuf, settings: TrainSettings, show: Show) -> any
         (false, false) => introduce(&prepared)?,
     }
     prepared.observe(progress::observer(show, prepared.record().settings.epochs));
+    prepared.observe(Interrupt::listen(show)?);
     let finished = prepared.train()?;
     conclude(&finished, show)?;
     Ok(finished)
@@ -93,8 +125,23 @@ fn conclude(finished: &FinishedRun, show: Show) -> anyhow::Result<()> {
         text(format!("on the test photos: {first}"))?;
         rest.iter().try_for_each(|metric| text(format!("                    {metric}")))?;
     }
+    offer_best(finished)?;
     let interpretation = ClassificationInterpretation::new(finished.predictions.clone());
     text(format!("\n{}", interpretation.confusion_matrix()))
+}
+
+/// Says so where an earlier epoch had a lower validation loss than the model that was saved.
+fn offer_best(finished: &FinishedRun) -> anyhow::Result<()> {
+    let rows = &finished.learner.history().epochs;
+    let best = rows.iter().min_by(|a, b| a.valid_loss.total_cmp(&b.valid_loss));
+    match (best, rows.last(), finished.record.settings.keep) {
+        (Some(best), Some(last), Keep::Last) if best.valid_loss < last.valid_loss => text(format!(
+            "epoch {} had a lower validation loss ({:.4} against {:.4}): --keep best would save that one",
+            best.epoch, best.valid_loss, last.valid_loss
+        )),
+        (Some(best), _, Keep::Best) => text(format!("saved: the model of epoch {}", best.epoch)),
+        _ => Ok(()),
+    }
 }
 
 fn next_steps(finished: &FinishedRun) -> anyhow::Result<()> {

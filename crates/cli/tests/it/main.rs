@@ -5,4 +5,5 @@ mod demo;
 mod errors;
 mod help;
 mod photos;
+mod resume;
 mod support;

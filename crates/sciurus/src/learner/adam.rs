@@ -2,17 +2,17 @@
 //!
 //! In: a model, the gradients of a batch and [`Hyper`]. Out: the model after the step.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use sciurus_kernels::AdamStep;
 
 use super::schedule::Hyper;
 use crate::cpu;
-use crate::model::{ParamGroup, ParameterInfo, Role, VisionModel};
+use crate::model::{ParamGroup, ParameterInfo, Role, StateDict, VisionModel, flat};
 
 /// fastai's decay of the squared gradients; PyTorch's default is 0.999.
 const SQUARED_MOMENTUM: f64 = 0.99;
@@ -72,6 +72,38 @@ impl Adam {
     ) -> VisionModel {
         let rules = model.parameters().iter().map(|info| (info.id, Rule::of(info))).collect();
         model.map(&mut Step { adam: self, gradients, scale, hyper, rules })
+    }
+
+    /// Average, average square and step of each parameter that has been stepped, by name.
+    pub(super) fn export(&self, names: &[(ParamId, String)]) -> [StateDict; 2] {
+        let mut parts = [StateDict::new(), StateDict::new()];
+        for (id, name) in names {
+            let Some(moments) = self.moments.get(id) else { continue };
+            for (part, tensor) in parts.iter_mut().zip([&moments.average, &moments.square]) {
+                part.insert(name.clone(), flat(tensor));
+            }
+        }
+        parts
+    }
+
+    /// How often each parameter has been stepped, by name.
+    pub(super) fn steps(&self, names: &[(ParamId, String)]) -> BTreeMap<String, i32> {
+        let step = |(id, name): &(ParamId, String)| Some((name.clone(), self.moments.get(id)?.step));
+        names.iter().filter_map(step).collect()
+    }
+
+    /// The optimizer that was exported, for parameters with these names.
+    pub(super) fn import(
+        [average, square]: &[StateDict; 2],
+        steps: &BTreeMap<String, i32>,
+        names: &[(ParamId, String)],
+        device: &Device,
+    ) -> Self {
+        let moments = |(id, name): &(ParamId, String)| {
+            let [average, square] = [average.get(name)?, square.get(name)?].map(|part| part.tensor(device));
+            Some((*id, Moments { average, square, step: *steps.get(name)? }))
+        };
+        Self { moments: names.iter().filter_map(moments).collect() }
     }
 
     /// One parameter's step: weights, gradient and result all `[count]`.

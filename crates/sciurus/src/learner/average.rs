@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
-use crate::model::VisionModel;
+use crate::model::{StateDict, VisionModel, flat};
 
 /// Exponential moving average of all weights and running statistics (Polyak & Juditsky 1992):
 /// `average = d * average + (1 - d) * weights` after each step `t` from 1, `d = min(decay, (1 + t) / (10 + t))`, so that the
@@ -28,6 +28,25 @@ impl WeightAverage {
         self.steps += 1;
         let decay = self.decay.min((1 + self.steps) as f64 / (10 + self.steps) as f64);
         model.visit(&mut Add { average: self, decay });
+    }
+
+    /// Steps seen, and the averages by name.
+    pub(super) fn export(&self, names: &[(ParamId, String)]) -> (u64, StateDict) {
+        let value = |(id, name): &(ParamId, String)| Some((name.clone(), flat(self.values.get(id)?)));
+        (self.steps, names.iter().filter_map(value).collect())
+    }
+
+    /// Goes on from averages that were exported.
+    pub(super) fn import(
+        &mut self,
+        steps: u64,
+        values: &StateDict,
+        names: &[(ParamId, String)],
+        device: &Device,
+    ) {
+        let value = |(id, name): &(ParamId, String)| Some((*id, values.get(name)?.tensor(device)));
+        self.steps = steps;
+        self.values = names.iter().filter_map(value).collect();
     }
 
     /// The model with the average in the place of its weights; as it is before any step.

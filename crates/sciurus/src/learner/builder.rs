@@ -3,7 +3,7 @@
 use sciurus_data::Seed;
 use sciurus_insight::{ErrorRate, Metric};
 
-use super::{History, Learner, Objective, Observer, Phase, Trainer};
+use super::{History, Keep, Learner, Objective, Observer, Phase, Trainer};
 use crate::loaders::DataLoaders;
 use crate::model::weights::{DownloadProgress, WeightPlaces, WeightSource, load_body};
 use crate::model::{Arch, VisionModel};
@@ -23,6 +23,7 @@ pub fn vision_learner(loaders: DataLoaders, arch: Arch) -> LearnerBuilder {
         clip_norm: None,
         accumulate: 1,
         average_decay: None,
+        keep: Keep::default(),
         metrics: Vec::new(),
         observers: Vec::new(),
         on_download: None,
@@ -42,6 +43,7 @@ pub fn vision_learner(loaders: DataLoaders, arch: Arch) -> LearnerBuilder {
 /// | `clip_norm` | off | gradients with a larger norm are scaled down to it (above 0) |
 /// | `accumulate` | 1 | batches for each step of the optimizer (at least 1) |
 /// | `average_decay` | off | keeps a moving average of the weights, and measures and exports that (0..1) |
+/// | `keep` | `Last` | whether the model of the best epoch is kept for [`Learner::restore_best`] |
 /// | `metric` | `ErrorRate` | a column of the table; call it again for more |
 /// | `observer` | none | sees every event; call it again for more |
 pub struct LearnerBuilder {
@@ -56,6 +58,7 @@ pub struct LearnerBuilder {
     clip_norm: Option<f64>,
     accumulate: usize,
     average_decay: Option<f64>,
+    keep: Keep,
     metrics: Vec<Box<dyn Metric>>,
     observers: Vec<Box<dyn Observer>>,
     on_download: Option<Box<dyn FnMut(DownloadProgress)>>,
@@ -134,6 +137,13 @@ impl LearnerBuilder {
         self
     }
 
+    /// Whether the model of the best epoch is kept for [`Learner::restore_best`].
+    #[must_use]
+    pub fn keep(mut self, keep: Keep) -> Self {
+        self.keep = keep;
+        self
+    }
+
     /// Adds a column to the table.
     #[must_use]
     pub fn metric(mut self, metric: impl Metric + 'static) -> Self {
@@ -186,6 +196,12 @@ impl LearnerBuilder {
             epochs_done: 0,
             history: History::default(),
             last: None,
+            keep: self.keep,
+            best: None,
+            fits: 0,
+            events: 0,
+            checkpoints: None,
+            resume: None,
         };
         learner.freeze();
         Ok(learner)

@@ -39,6 +39,15 @@ pub enum Event {
         /// Names of the metrics, in the order of the table.
         metrics: Vec<String>,
     },
+    /// The fit that began is one that was interrupted: it goes on from a checkpoint.
+    Resumed {
+        /// Rows of the table so far, those of earlier fits included.
+        rows: Vec<EpochRecord>,
+        /// The epoch it goes on in: as many of the last rows are this fit's.
+        epoch: usize,
+        /// The step it goes on with.
+        step: usize,
+    },
     /// A training batch is done.
     BatchTrained {
         /// Epoch, counted from 0 in each fit.

@@ -3,33 +3,44 @@
 use std::time::{Duration, Instant};
 
 use sciurus_data::{Batch, Loader, Split};
+use sciurus_insight::Predictions;
 
-use super::Learner;
+use super::checkpoint::{Checkpoint, Checkpoints, Facts, Part, Place};
 use super::event::{Control, EpochRecord, Event};
 use super::loss::SmoothLoss;
 use super::lr_find::{LrCurve, LrFind, has_diverged};
 use super::recipe::UNSCHEDULED_MOMENTUM;
 use super::schedule::{Hyper, HyperSchedule, positions};
+use super::{Keep, Learner};
 use crate::Error;
-use crate::model::VisionModel;
+use crate::model::{ParamGroup, VisionModel};
 
 impl Learner {
-    pub(super) fn run(&mut self, epochs: usize, schedule: &HyperSchedule) -> Result<Control, Error> {
+    /// A fit of this many epochs, the last of which may be cut short.
+    pub(super) fn run(&mut self, epochs: f64, schedule: &HyperSchedule) -> Result<Control, Error> {
+        let fit = self.fits;
+        self.fits += 1;
+        let resumed = match &self.resume {
+            Some(checkpoint) if checkpoint.facts.place.fit > fit => return Ok(Control::Continue),
+            Some(_) => self.import()?,
+            None => None,
+        };
         let started = Instant::now();
         let phase = self.phase;
         let mut control = self.emit(&Event::FitStarted {
             phase,
-            epochs,
+            epochs: epochs.ceil() as usize,
             steps: self.loaders.train().steps_per_epoch(),
             valid_steps: self.loaders.measured(Split::Valid)?.steps_per_epoch(),
             metrics: self.metrics.iter().map(|metric| metric.name().to_owned()).collect(),
         })?;
-        let mut smooth = SmoothLoss::default();
-        for epoch in 0..epochs {
-            if control == Control::Stop {
-                break;
-            }
-            control = self.run_epoch(epoch, epochs, schedule, &mut smooth)?;
+        let mut place = resumed.unwrap_or(Place { fit, ..Place::default() });
+        if resumed.is_some() {
+            let (rows, Place { epoch, step, .. }) = (self.history.epochs.clone(), place);
+            control = control.or(self.emit(&Event::Resumed { rows, epoch, step })?);
+        }
+        while (place.epoch as f64) < epochs && control == Control::Continue {
+            control = self.run_epoch(&mut place, epochs, schedule)?;
         }
         let ended = self.emit(&Event::FitEnded { phase, elapsed: started.elapsed() })?;
         Ok(control.or(ended))
@@ -38,46 +49,50 @@ impl Learner {
     /// One epoch and its validation, which also follows a stop in mid-epoch: what was trained is measured.
     fn run_epoch(
         &mut self,
-        epoch: usize,
-        epochs: usize,
+        place: &mut Place,
+        epochs: f64,
         schedule: &HyperSchedule,
-        smooth: &mut SmoothLoss,
     ) -> Result<Control, Error> {
         let started = Instant::now();
-        let trained = self.train_epoch(epoch, epochs, schedule, smooth)?;
+        let first_images = place.images;
+        let trained = self.train_epoch(place, epochs, schedule)?;
         let training = started.elapsed();
         let predictions = self.predictions(Split::Valid)?;
         let record = EpochRecord {
             phase: self.phase,
-            epoch,
-            train_loss: trained.train_loss,
+            epoch: place.epoch,
+            train_loss: place.smooth.value(),
             valid_loss: predictions.valid_loss(),
             metrics: self.measure(&predictions),
             elapsed: started.elapsed(),
             waited: trained.waited,
-            images_per_second: trained.images as f64 / training.as_secs_f64(),
+            images_per_second: (place.images - first_images) as f64 / training.as_secs_f64(),
         };
         self.history.epochs.push(record.clone());
+        self.note_best(&record, &predictions);
         self.last = Some(predictions);
-        Ok(trained.control.or(self.emit(&Event::EpochEnded(record))?))
+        let control = trained.control.or(self.emit(&Event::EpochEnded(record))?);
+        *place = Place { epoch: place.epoch + 1, step: 0, images: 0, ..*place };
+        self.checkpoint(place)?;
+        Ok(control)
     }
 
     fn train_epoch(
         &mut self,
-        epoch: usize,
-        epochs: usize,
+        place: &mut Place,
+        epochs: f64,
         schedule: &HyperSchedule,
-        smooth: &mut SmoothLoss,
     ) -> Result<Trained, Error> {
-        let mut batches = Timed::new(self.loaders.train(), self.epochs_done);
-        self.epochs_done += 1;
-        let mut trained = Trained::default();
+        let mut batches = Timed::new(self.loaders.train(), self.epochs_done, place.step);
+        let mut trained = Trained { waited: Duration::ZERO, control: Control::Continue };
         let mut last = None;
         let steps = self.loaders.train().steps_per_epoch();
-        for (step, progress) in positions(epoch, epochs, steps).enumerate() {
+        let end = ((epochs - place.epoch as f64) * steps as f64).round().clamp(1.0, steps as f64) as usize;
+        for (step, progress) in positions(place.epoch, epochs, steps).enumerate().take(end).skip(place.step) {
             let Some((batch, waited)) = batches.next() else { break };
             let started = Instant::now();
             self.tell_skipped(&batch, Split::Train)?;
+            place.step = step + 1;
             if batch.targets.len() < 2 {
                 // Norm layers need two images; a batch lost to unreadable photos is passed over.
                 continue;
@@ -85,22 +100,22 @@ impl Learner {
             let hyper = schedule.at(progress);
             let loss = self.trainer.step(&batch, &hyper)?.loss;
             if !loss.is_finite() {
-                return Err(Error::Diverged { loss, epoch, step });
+                return Err(Error::Diverged { loss, epoch: place.epoch, step });
             }
-            trained.train_loss = smooth.add(loss);
-            trained.images += batch.targets.len();
+            place.images += batch.targets.len();
             trained.waited += waited;
             trained.control = self.emit(&Event::BatchTrained {
-                epoch,
+                epoch: place.epoch,
                 step,
                 loss,
-                train_loss: trained.train_loss,
+                train_loss: place.smooth.add(loss),
                 learning_rates: hyper.learning_rates.clone(),
                 momentum: hyper.momentum,
                 images: batch.targets.len(),
                 elapsed: waited + started.elapsed(),
                 waited,
             })?;
+            self.checkpoint(place)?;
             last = Some(hyper);
             if trained.control == Control::Stop {
                 break;
@@ -109,9 +124,49 @@ impl Learner {
         if let Some(hyper) = last {
             self.trainer.flush(&hyper);
         }
-        match trained.images {
+        self.epochs_done += 1;
+        match place.images {
             0 => Err(Error::NothingReadable { split: Split::Train }),
             _ => Ok(trained),
+        }
+    }
+
+    /// Writes a checkpoint if one is due and no gradients wait for a step.
+    fn checkpoint(&mut self, place: &Place) -> Result<(), Error> {
+        if self.trainer.waits() || !self.checkpoints.as_ref().is_some_and(Checkpoints::are_due) {
+            return Ok(());
+        }
+        let place = Place { loader_epoch: self.epochs_done, ..*place };
+        let mut checkpoint = Checkpoint::new(Facts::new(place, self.events, self.history.epochs.clone()));
+        self.trainer.export(&mut checkpoint);
+        if let Some(best) = &self.best {
+            checkpoint.facts.best = Some(best.record.clone());
+            checkpoint.put(Part::Best, best.model.state_dict());
+        }
+        self.checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.write(&checkpoint))
+    }
+
+    /// Takes everything over from the checkpoint to resume from.
+    fn import(&mut self) -> Result<Option<Place>, Error> {
+        let Some(mut checkpoint) = self.resume.take() else { return Ok(None) };
+        self.trainer.import(&mut checkpoint)?;
+        let state = checkpoint.take(Part::Best);
+        if let Some(record) = checkpoint.facts.best {
+            let model = self.trainer.model().clone().with_state(&state)?;
+            self.best = Some(Best { record, model, predictions: None });
+        }
+        let place = checkpoint.facts.place;
+        self.history.epochs = checkpoint.facts.history;
+        self.epochs_done = place.loader_epoch;
+        Ok(Some(place))
+    }
+
+    /// Keeps the model if it is the best so far and the best is wanted.
+    fn note_best(&mut self, record: &EpochRecord, predictions: &Predictions) {
+        let is_better = self.best.as_ref().is_none_or(|best| record.valid_loss < best.record.valid_loss);
+        if self.keep == Keep::Best && is_better {
+            let (record, model) = (record.clone(), self.trainer.measured_model());
+            self.best = Some(Best { record, model, predictions: Some(predictions.clone()) });
         }
     }
 
@@ -122,13 +177,47 @@ impl Learner {
         Ok(())
     }
 
+    /// Times training steps of the whole network and a validation batch; the learner stays as it was.
+    pub(crate) fn time_batches(&mut self) -> Result<BatchTimes, Error> {
+        let (state, first) = (self.trainer.state(), self.trainer.first_group());
+        self.trainer.freeze_to(ParamGroup(0));
+        let times = self.timed_batches();
+        self.trainer.freeze_to(first);
+        self.trainer.set_state(state);
+        times
+    }
+
+    fn timed_batches(&mut self) -> Result<BatchTimes, Error> {
+        let readable = self.loaders.train().epoch(self.epochs_done).find(|batch| batch.targets.len() > 1);
+        let batch = readable.ok_or(Error::NothingReadable { split: Split::Train })?;
+        let hyper = Hyper { learning_rates: vec![0.0; VisionModel::GROUPS], momentum: UNSCHEDULED_MOMENTUM };
+        // The first step asks the system for memory; of the others, the middle one counts.
+        let mut steps = [Duration::ZERO; 4];
+        for step in &mut steps {
+            let started = Instant::now();
+            self.trainer.step(&batch, &hyper)?;
+            *step = started.elapsed();
+        }
+        steps[1..].sort();
+        let valid_loader = self.loaders.measured(Split::Valid)?;
+        let started = Instant::now();
+        self.evaluated((&valid_loader, Split::Valid), 0)?;
+        let valid_steps = valid_loader.steps_per_epoch();
+        Ok(BatchTimes {
+            train: steps[2],
+            valid: started.elapsed() / valid_steps.max(1) as u32,
+            steps: self.loaders.train().steps_per_epoch(),
+            valid_steps,
+        })
+    }
+
     /// Steps with each rate in turn until all are tried or the loss has risen too far.
     pub(super) fn try_rates(&mut self, options: LrFind) -> Result<LrCurve, Error> {
         let (mut rates, mut losses) = (Vec::new(), Vec::new());
         let (mut smooth, mut best) = (SmoothLoss::default(), f64::INFINITY);
         while losses.len() < options.steps {
             let before = losses.len();
-            for (batch, _) in Timed::new(self.loaders.train(), self.epochs_done) {
+            for batch in self.loaders.train().epoch(self.epochs_done) {
                 self.tell_skipped(&batch, Split::Train)?;
                 if batch.targets.len() < 2 {
                     continue;
@@ -156,27 +245,53 @@ impl Learner {
     }
 }
 
-/// What an epoch's training left.
+/// How long batches take, and how many there are in an epoch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BatchTimes {
+    /// A training step of the whole network.
+    pub(crate) train: Duration,
+    /// A validation batch, reading included.
+    pub(crate) valid: Duration,
+    /// Training steps in an epoch.
+    pub(crate) steps: usize,
+    /// Validation batches after each.
+    pub(crate) valid_steps: usize,
+}
+
+impl BatchTimes {
+    /// Seconds that an epoch trains.
+    pub(crate) fn train_epoch(&self) -> f64 {
+        self.train.as_secs_f64() * self.steps as f64
+    }
+
+    /// Seconds that its validation takes.
+    pub(crate) fn valid_epoch(&self) -> f64 {
+        self.valid.as_secs_f64() * self.valid_steps as f64
+    }
+}
+
+/// What an epoch's training left besides its place.
 #[derive(Debug)]
 struct Trained {
-    train_loss: f64,
-    images: usize,
     waited: Duration,
     control: Control,
 }
 
-impl Default for Trained {
-    fn default() -> Self {
-        Self { train_loss: f64::NAN, images: 0, waited: Duration::ZERO, control: Control::Continue }
-    }
+/// The best epoch and its model.
+#[derive(Debug)]
+pub(super) struct Best {
+    pub(super) record: EpochRecord,
+    pub(super) model: VisionModel,
+    /// None after a resume: they are computed again when they are asked for.
+    pub(super) predictions: Option<Predictions>,
 }
 
 /// Batches, each with the time it was waited for.
 struct Timed(sciurus_data::Batches);
 
 impl Timed {
-    fn new(loader: &Loader, epoch: u64) -> Self {
-        Self(loader.epoch(epoch))
+    fn new(loader: &Loader, epoch: u64, first_step: usize) -> Self {
+        Self(loader.epoch_from(epoch, first_step))
     }
 }
 

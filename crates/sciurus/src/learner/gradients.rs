@@ -40,6 +40,11 @@ impl Accumulation {
         if self.seen == self.batches { self.take() } else { None }
     }
 
+    /// Whether a sum has begun.
+    pub(super) fn waits(&self) -> bool {
+        self.seen > 0
+    }
+
     /// What has come so far, if anything: the end of an epoch does not wait.
     pub(super) fn take(&mut self) -> Option<(GradientsParams, usize)> {
         let seen = std::mem::take(&mut self.seen);

@@ -189,7 +189,7 @@ fn against(logits: Tensor<2>, shares: Vec<f32>) -> Tensor<1> {
 /// let mut smooth = sciurus::SmoothLoss::default();
 /// assert!((smooth.add(0.7) - 0.7).abs() < 1e-12);
 /// ```
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct SmoothLoss {
     average: f64,
     count: i32,
@@ -202,6 +202,11 @@ impl SmoothLoss {
     pub fn add(&mut self, loss: f64) -> f64 {
         self.average = loss + (self.average - loss) * DECAY;
         self.count += 1;
+        self.value()
+    }
+
+    /// The average so far (nats); no number before the first loss.
+    pub fn value(&self) -> f64 {
         self.average / (1.0 - DECAY.powi(self.count))
     }
 }

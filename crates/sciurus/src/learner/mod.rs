@@ -5,6 +5,7 @@
 mod adam;
 mod average;
 mod builder;
+mod checkpoint;
 mod early_stopping;
 mod event;
 mod fitting;
@@ -16,29 +17,36 @@ mod lr_find;
 mod recipe;
 mod schedule;
 mod trainer;
+mod tta;
 
 pub use adam::Adam;
 pub use builder::{LearnerBuilder, vision_learner};
 pub use early_stopping::EarlyStopping;
 pub use event::{Control, EpochRecord, Event, History, Observer, Phase};
+pub(crate) use fitting::BatchTimes;
 pub use loss::{Loss, Objective, SmoothLoss, cross_entropy};
 pub use lr_find::{LrCurve, LrFind, LrSuggestions};
 pub use recipe::{FineTune, FlatCosine, OneCycle};
 pub use schedule::{CombinedCosine, Cosine, Hyper, HyperSchedule, LearningRates, Schedule};
 pub(crate) use trainer::images;
 pub use trainer::{StepResult, Trainer};
+pub use tta::Tta;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use sciurus_data::{Seed, Split};
+use sciurus_data::{Loader, Seed, Split};
 use sciurus_insight::{Measured, Metric, Predictions};
+use serde::{Deserialize, Serialize};
 
 use crate::bundle::ModelBundle;
 use crate::loaders::DataLoaders;
 use crate::model::weights::WeightsRecord;
 use crate::model::{Arch, ParamGroup, VisionModel};
-use crate::predictor::evaluate;
+use crate::predictor::Evaluation;
 use crate::{Error, Precision};
+use checkpoint::{Checkpoint, Checkpoints};
+use fitting::Best;
 
 /// Trains and measures a [`VisionModel`] on [`DataLoaders`].
 ///
@@ -55,6 +63,24 @@ pub struct Learner {
     epochs_done: u64,
     history: History,
     last: Option<Predictions>,
+    keep: Keep,
+    best: Option<Best>,
+    fits: u64,
+    events: u64,
+    checkpoints: Option<Checkpoints>,
+    resume: Option<Checkpoint>,
+}
+
+/// Which epoch's model is kept at the end of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// The last one's: fastai's default, and an honest error rate.
+    #[default]
+    Last,
+    /// The one with the lowest validation loss: fastai's `SaveModelCallback`. Chosen by the photos that measure it, so its
+    /// error rate flatters it a little.
+    Best,
 }
 
 impl Learner {
@@ -76,7 +102,7 @@ impl Learner {
     /// Options out of range, a loss that is no number, no readable photos, or an observer that fails.
     pub fn fit(&mut self, epochs: usize, rates: impl Into<LearningRates>) -> Result<Control, Error> {
         let schedule = recipe::constant(epochs, rates.into(), VisionModel::GROUPS)?;
-        self.run(epochs, &schedule)
+        self.run(epochs as f64, &schedule)
     }
 
     /// Trains with any schedule: a learning rate for each of the [`VisionModel::GROUPS`] groups, and momentum.
@@ -97,7 +123,7 @@ impl Learner {
     /// As [`fit`](Self::fit).
     pub fn fit_scheduled(&mut self, epochs: usize, schedules: &HyperSchedule) -> Result<Control, Error> {
         recipe::check_epochs(epochs)?;
-        self.run(epochs, schedules)
+        self.run(epochs as f64, schedules)
     }
 
     /// Trains with one cycle: learning rates up and down, momentum down and up.
@@ -106,7 +132,7 @@ impl Learner {
     /// As [`fit`](Self::fit).
     pub fn fit_one_cycle(&mut self, options: impl Into<OneCycle>) -> Result<Control, Error> {
         let options = options.into();
-        self.run(options.epochs, &options.schedule(VisionModel::GROUPS)?)
+        self.run(options.epochs as f64, &options.schedule(VisionModel::GROUPS)?)
     }
 
     /// Trains with constant learning rates that fall along a cosine at the end.
@@ -115,7 +141,7 @@ impl Learner {
     /// As [`fit`](Self::fit).
     pub fn fit_flat_cosine(&mut self, options: impl Into<FlatCosine>) -> Result<Control, Error> {
         let options = options.into();
-        self.run(options.epochs, &options.schedule(VisionModel::GROUPS)?)
+        self.run(options.epochs as f64, &options.schedule(VisionModel::GROUPS)?)
     }
 
     /// Tries growing learning rates on a mock training and tells which of them suit. The model, the optimizer and the
@@ -177,14 +203,40 @@ impl Learner {
     /// The split is empty, or none of its photos could be read.
     pub fn predictions(&mut self, split: Split) -> Result<Predictions, Error> {
         let loader = self.loaders.measured(split)?;
-        let precision = self.trainer.precision();
-        evaluate(
-            &self.trainer.measured_model(),
-            precision,
-            (&loader, split),
-            self.trainer.device(),
-            &mut |event| notify(&mut self.observers, &event).map(|_| ()),
-        )
+        self.evaluated((&loader, split), 0)
+    }
+
+    /// The model's predictions for an epoch of a loader.
+    pub(super) fn evaluated(&mut self, loader: (&Loader, Split), epoch: u64) -> Result<Predictions, Error> {
+        let (model, precision) = (self.trainer.measured_model(), self.trainer.precision());
+        let (observers, events) = (&mut self.observers, &mut self.events);
+        let evaluation = Evaluation { model: &model, precision, device: self.trainer.device() };
+        evaluation.run(loader, epoch, &mut |event| {
+            *events += 1;
+            notify(observers, &event).map(|_| ())
+        })
+    }
+
+    /// Predictions for a split from several augmented views of each photo besides the plain one; fastai's `tta`.
+    ///
+    /// # Errors
+    /// As [`predictions`](Self::predictions), or options out of range.
+    pub fn tta(&mut self, split: Split, options: Tta) -> Result<Predictions, Error> {
+        options.check()?;
+        let plain = self.predictions(split)?;
+        let loader = self.loaders.augmented(split)?;
+        let mut sum = vec![0.0_f64; plain.probabilities.len()];
+        for view in 0..options.views {
+            let views = self.evaluated((&loader, split), view as u64)?;
+            if views.items != plain.items {
+                return Err(Error::PhotosChanged { split });
+            }
+            sum.iter_mut().zip(views.probabilities).for_each(|(sum, p)| *sum += f64::from(p));
+        }
+        let mixed = sum.iter().zip(&plain.probabilities);
+        let mixed = mixed.map(|(sum, plain)| options.mix(sum / options.views as f64, f64::from(*plain)));
+        let Predictions { items, paths, vocab, targets, .. } = plain.clone();
+        Ok(Predictions::from_probabilities(vocab, items, paths, mixed.collect(), targets)?)
     }
 
     /// The validation predictions of the model as it is: those of the last epoch, or new ones before any.
@@ -213,6 +265,45 @@ impl Learner {
         let bundle = ModelBundle::new(self, metrics);
         bundle.save(path.as_ref())?;
         Ok(bundle)
+    }
+
+    /// Writes checkpoints into a folder, at most once in `every`: the newest and the one before it.
+    pub fn write_checkpoints(&mut self, folder: impl Into<PathBuf>, every: Duration) {
+        self.checkpoints = Some(Checkpoints::new(folder.into(), every));
+    }
+
+    /// Goes on from the newest checkpoint of a folder that can be read: call the same verbs as before, and what was done
+    /// already is passed over. Weights come out bit for bit as if nothing had interrupted them, if data, options and
+    /// program are the same. Returns how many events observers had seen; without a checkpoint there is nothing to pass over
+    /// and the number is 0.
+    ///
+    /// # Errors
+    /// There are checkpoints, and none of them can be read.
+    pub fn resume_from(&mut self, folder: impl AsRef<Path>) -> Result<u64, Error> {
+        self.resume = Checkpoint::load(folder.as_ref())?;
+        self.events = self.resume.as_ref().map_or(0, |checkpoint| checkpoint.facts.events);
+        Ok(self.events)
+    }
+
+    /// Removes the checkpoints of a folder whose training is done.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    pub fn remove_checkpoints(folder: impl AsRef<Path>) -> Result<(), Error> {
+        Checkpoints::remove(folder.as_ref())
+    }
+
+    /// The best epoch so far, where [`Keep::Best`] asked for it.
+    pub fn best(&self) -> Option<&EpochRecord> {
+        self.best.as_ref().map(|best| &best.record)
+    }
+
+    /// Makes the model of the best epoch the learner's own, where [`Keep::Best`] asked for it.
+    pub fn restore_best(&mut self) {
+        if let Some(best) = self.best.take() {
+            self.last = best.predictions;
+            self.trainer.set_model(best.model);
+        }
     }
 
     /// Adds an observer.
@@ -256,6 +347,7 @@ impl Learner {
     }
 
     fn emit(&mut self, event: &Event) -> Result<Control, Error> {
+        self.events += 1;
         notify(&mut self.observers, event)
     }
 }

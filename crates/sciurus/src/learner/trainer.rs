@@ -1,12 +1,13 @@
 //! One training step: forward, loss, backward, optimizer.
 
-use burn::module::Module;
+use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use sciurus_data::{Batch, Seed};
 
 use super::adam::Adam;
 use super::average::WeightAverage;
+use super::checkpoint::{Checkpoint, Part};
 use super::gradients::{Accumulation, clipping, norm};
 use super::loss::Objective;
 use super::schedule::Hyper;
@@ -29,6 +30,7 @@ pub struct Trainer {
     largest_norm: Option<f64>,
     accumulation: Accumulation,
     average: Option<WeightAverage>,
+    first: ParamGroup,
 }
 
 /// All that training has changed of a [`Trainer`].
@@ -62,6 +64,7 @@ impl Trainer {
             largest_norm: None,
             accumulation: Accumulation::over(1),
             average: None,
+            first: ParamGroup(0),
         };
         trainer.freeze_to(ParamGroup(0));
         trainer
@@ -105,12 +108,8 @@ impl Trainer {
     /// Groups before `first` keep their convolutions untouched; norm layers train in every group. Clears the
     /// optimizer's state.
     pub fn freeze_to(&mut self, first: ParamGroup) {
-        let model = self.model.clone().with_trained(|info| match info.role {
-            Role::RunningStatistic => false,
-            Role::Norm => true,
-            Role::Weight | Role::Bias => info.group >= first,
-        });
-        self.model = model;
+        self.first = first;
+        self.model = trained_from(self.model.clone(), first);
         self.optimizer.clear_state();
     }
 
@@ -163,6 +162,60 @@ impl Trainer {
         TrainerState { model, optimizer, steps: self.steps, average: self.average.clone() }
     }
 
+    /// Goes on with another model of the same architecture and no average of earlier weights.
+    pub(super) fn set_model(&mut self, model: VisionModel) {
+        self.model = trained_from(model, self.first);
+        self.average = None;
+        self.optimizer.clear_state();
+    }
+
+    /// The first group whose convolutions train.
+    pub(super) fn first_group(&self) -> ParamGroup {
+        self.first
+    }
+
+    /// Whether a step of the optimizer waits for more batches.
+    pub(super) fn waits(&self) -> bool {
+        self.accumulation.waits()
+    }
+
+    /// Writes what training has changed into a checkpoint.
+    pub(super) fn export(&self, checkpoint: &mut Checkpoint) {
+        let names = self.names();
+        let [gradient, square] = self.optimizer.export(&names);
+        checkpoint.put(Part::Model, self.model.state_dict());
+        checkpoint.put(Part::Gradient, gradient);
+        checkpoint.put(Part::Square, square);
+        checkpoint.facts.steps = self.steps;
+        checkpoint.facts.optimizer_steps = self.optimizer.steps(&names);
+        if let Some(average) = &self.average {
+            let (steps, values) = average.export(&names);
+            checkpoint.facts.average_steps = steps;
+            checkpoint.put(Part::Average, values);
+        }
+    }
+
+    /// Goes on from a checkpoint; what trains stays as it is set.
+    pub(super) fn import(&mut self, checkpoint: &mut Checkpoint) -> Result<(), Error> {
+        let names = self.names();
+        let device = self.device.clone().inner();
+        let moments = [Part::Gradient, Part::Square].map(|part| checkpoint.take(part));
+        let model = self.model.clone().with_state(&checkpoint.take(Part::Model))?;
+        self.model = trained_from(model, self.first);
+        self.optimizer = Adam::import(&moments, &checkpoint.facts.optimizer_steps, &names, &device);
+        self.steps = checkpoint.facts.steps;
+        let averages = checkpoint.take(Part::Average);
+        if let Some(average) = &mut self.average {
+            average.import(checkpoint.facts.average_steps, &averages, &names, &device);
+        }
+        self.accumulation.take();
+        Ok(())
+    }
+
+    fn names(&self) -> Vec<(ParamId, String)> {
+        self.model.parameters().into_iter().map(|info| (info.id, info.name)).collect()
+    }
+
     /// Goes on from a state.
     pub(super) fn set_state(&mut self, state: TrainerState) {
         self.accumulation.take();
@@ -201,6 +254,15 @@ impl Trainer {
     pub fn device(&self) -> &Device {
         &self.device
     }
+}
+
+/// The model with gradients for the groups from `first` on, and for norm layers in all of them.
+fn trained_from(model: VisionModel, first: ParamGroup) -> VisionModel {
+    model.with_trained(|info| match info.role {
+        Role::RunningStatistic => false,
+        Role::Norm => true,
+        Role::Weight | Role::Bias => info.group >= first,
+    })
 }
 
 impl Drop for Trainer {

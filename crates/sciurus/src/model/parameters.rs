@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Body, VisionModel};
 use crate::Error;
@@ -47,6 +47,18 @@ pub struct StoredTensor {
     pub shape: Vec<usize>,
     /// Row-major values.
     pub values: Vec<f32>,
+}
+
+impl StoredTensor {
+    /// The values as they lie here, `[count]`.
+    pub(crate) fn tensor(&self, device: &Device) -> Tensor<1> {
+        Tensor::from_data(TensorData::new(self.values.clone(), [self.values.len()]), device)
+    }
+}
+
+/// A flat tensor `[count]` to be stored.
+pub(crate) fn flat(tensor: &Tensor<1>) -> StoredTensor {
+    StoredTensor { shape: tensor.dims().to_vec(), values: floats(tensor.to_data()) }
 }
 
 /// Tensors by name.

@@ -1,7 +1,7 @@
 //! The observers that write a run's files: every event as a line of JSON, every epoch as a line of CSV.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
@@ -21,6 +21,25 @@ impl EventLog {
     /// The file exists or cannot be created.
     pub fn create(path: &Path) -> Result<Self, Error> {
         Ok(Self { path: path.to_owned(), file: create(path)? })
+    }
+
+    /// Goes on with the log of a run that was interrupted, after its first `events` lines: what came later will come again.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn resume(path: &Path, events: u64) -> Result<Self, Error> {
+        let io = |source| Error::io(path, source);
+        let mut file =
+            File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+        let mut kept = 0;
+        let mut reader = BufReader::new(&mut file);
+        let mut line = Vec::new();
+        for _ in 0..events {
+            line.clear();
+            kept += reader.read_until(b'\n', &mut line).map_err(io)? as u64;
+        }
+        file.set_len(kept).and_then(|()| file.seek(SeekFrom::End(0))).map_err(io)?;
+        Ok(Self { path: path.to_owned(), file })
     }
 }
 
@@ -50,6 +69,15 @@ impl HistoryCsv {
         Ok(Self { path: path.to_owned(), file: create(path)?, has_header: false })
     }
 
+    /// Begins the table of a run that was interrupted again; its rows come with [`Event::Resumed`].
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn resume(path: &Path) -> Result<Self, Error> {
+        let file = File::create(path).map_err(|source| Error::io(path, source))?;
+        Ok(Self { path: path.to_owned(), file, has_header: false })
+    }
+
     fn write(&mut self, line: &str) -> Result<(), Error> {
         writeln!(self.file, "{line}").map_err(|source| Error::io(&self.path, source))
     }
@@ -65,6 +93,7 @@ impl Observer for HistoryCsv {
                     metrics.join(",")
                 ))?;
             }
+            Event::Resumed { rows, .. } => rows.iter().try_for_each(|record| self.write(&row(record)))?,
             Event::EpochEnded(record) => self.write(&row(record))?,
             _ => {}
         }

@@ -1,16 +1,19 @@
 //! Everything that a training run is asked for, and the learner that follows from it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sciurus_data::{Augmentation, ResizeMethod, Splitter};
 use sciurus_insight::ErrorRate;
 use serde::{Deserialize, Serialize};
 
 use super::Listeners;
-use crate::learner::{Control, FineTune, Learner, Loss, Objective, OneCycle, vision_learner};
+use super::budget::Budget;
+use crate::learner::{
+    BatchTimes, Control, EarlyStopping, FineTune, Keep, Learner, Loss, Objective, OneCycle, vision_learner,
+};
 use crate::loaders::{DataLoaders, ImageDataLoaders};
-use crate::model::Arch;
 use crate::model::weights::WeightSource;
+use crate::model::{Arch, VisionModel};
 use crate::{Device, Error, Precision};
 
 /// fastai's default rate, for all groups.
@@ -36,11 +39,16 @@ const SCRATCH_LEARNING_RATE: f64 = 1e-3;
 /// | `clip_norm` | off | gradients with a larger norm are scaled down to it | above 0 |
 /// | `accumulate` | 1 | batches for each step of the optimizer | at least 1 |
 /// | `average_decay` | off | a moving average of the weights is measured and exported | 0..1 |
+/// | `budget_seconds` | off | time that the run may take: it chooses epochs and image size | 10 or more |
+/// | `keep` | `last` | whether the last or the best epoch's model is saved | |
+/// | `patience` | off | epochs without a lower validation loss that end a fit | at least 1 |
+/// | `checkpoint_seconds` | 60 | least time between checkpoints (seconds) | 0 or more |
 /// | `device` | `cpu` | where it trains | |
 /// | `precision` | `auto` | what activations are kept in: `f32`, `bf16`, or `auto`: bf16 where the processor is faster with it | |
 /// | `threads` | all cores | threads that decode; computing uses the calling thread's pool | at least 1 |
 /// | `memory_budget` | a quarter of RAM | bytes of decoded pixels kept in memory | |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct TrainSettings {
     /// Photos, in a folder per class.
     pub folder: PathBuf,
@@ -67,21 +75,25 @@ pub struct TrainSettings {
     /// Where the body's weights come from.
     pub weights: WeightSource,
     /// What training makes small.
-    #[serde(default)]
     pub loss: Loss,
     /// Gradients with a larger norm are scaled down to it.
-    #[serde(default)]
     pub clip_norm: Option<f64>,
     /// Batches for each step of the optimizer.
-    #[serde(default = "one")]
     pub accumulate: usize,
     /// Decay of a moving average of the weights, which is then measured and exported.
-    #[serde(default)]
     pub average_decay: Option<f64>,
+    /// Time that the run may take, in seconds. It decides the number of epochs, and the image size where that one would
+    /// leave too few of them or needlessly many.
+    pub budget_seconds: Option<f64>,
+    /// Whether the last or the best epoch's model is saved.
+    pub keep: Keep,
+    /// Epochs without a lower validation loss that end a fit.
+    pub patience: Option<usize>,
+    /// Least time between checkpoints, in seconds.
+    pub checkpoint_seconds: f64,
     /// Where it trains.
     pub device: Device,
     /// What activations are kept in.
-    #[serde(default)]
     pub precision: Precision,
     /// Threads that decode. Computing uses the pool of threads that it is called from.
     pub threads: Option<usize>,
@@ -89,9 +101,14 @@ pub struct TrainSettings {
     pub memory_budget: Option<u64>,
 }
 
-/// What runs had before gradients could be accumulated.
-fn one() -> usize {
-    1
+/// A checkpoint a minute costs a few thousandths of the time, and loses at most a minute of it.
+const CHECKPOINT_SECONDS: f64 = 60.0;
+
+impl Default for TrainSettings {
+    /// The defaults, without photos.
+    fn default() -> Self {
+        Self::new("")
+    }
 }
 
 impl TrainSettings {
@@ -114,6 +131,10 @@ impl TrainSettings {
             clip_norm: None,
             accumulate: 1,
             average_decay: None,
+            budget_seconds: None,
+            keep: Keep::Last,
+            patience: None,
+            checkpoint_seconds: CHECKPOINT_SECONDS,
             device: Device::Cpu,
             precision: Precision::Auto,
             threads: None,
@@ -121,13 +142,40 @@ impl TrainSettings {
         }
     }
 
+    /// Reads settings from a TOML file; what it does not name has its default. Paths are relative to where the program runs.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no TOML, names a setting that does not exist, or names no folder of photos.
+    pub fn from_toml(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
+        let broken = |reason: String| Error::Run { path: path.to_owned(), reason };
+        let settings: Self = toml::from_str(&text).map_err(|error| broken(error.to_string()))?;
+        if settings.folder.as_os_str().is_empty() {
+            return Err(broken("names no photos; add a line such as: folder = \"squirrels\"".to_owned()));
+        }
+        Ok(settings)
+    }
+
+    /// The settings as a TOML file for [`from_toml`](Self::from_toml).
+    pub(super) fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        Ok(format!(
+            "# Settings of a training run: sciurus train --config FILE does the same again.\n\n{}",
+            toml::to_string(self)?
+        ))
+    }
+
     /// Reads the photos and builds the learner, ready for [`fit`](Self::fit).
     ///
     /// # Errors
     /// The photos or weights cannot be read, or an option is out of range.
     pub fn learner(&self, listeners: Listeners) -> Result<Learner, Error> {
+        if !(0.0..1e9).contains(&self.checkpoint_seconds) {
+            let value = self.checkpoint_seconds.to_string();
+            let expected = "choose 0 or more seconds";
+            return Err(Error::BadOption { option: "checkpoint_seconds", value, expected });
+        }
         let loaders = self.loaders(listeners.on_scan)?;
-        vision_learner(loaders, self.arch)
+        let mut learner = vision_learner(loaders, self.arch)
             .weights(self.weights.clone())
             .device(self.device)
             .precision(self.precision)
@@ -136,9 +184,13 @@ impl TrainSettings {
             .clip_norm(self.clip_norm)
             .accumulate(self.accumulate)
             .average_decay(self.average_decay)
+            .keep(self.keep)
             .metric(ErrorRate)
-            .on_download(listeners.on_download)
-            .build()
+            .on_download(listeners.on_download);
+        if let Some(patience) = self.patience {
+            learner = learner.observer(EarlyStopping::new(patience));
+        }
+        learner.build()
     }
 
     /// Trains a learner: fine-tuning pretrained weights, or one cycle from random ones.
@@ -148,14 +200,51 @@ impl TrainSettings {
     pub fn fit(&self, learner: &mut Learner) -> Result<Control, Error> {
         if self.weights == WeightSource::Random {
             learner.unfreeze();
-            let rate = self.learning_rate.unwrap_or(SCRATCH_LEARNING_RATE);
-            return learner.fit_one_cycle(OneCycle::new(self.epochs).learning_rates(rate));
+            return learner.fit_one_cycle(self.one_cycle());
         }
-        let mut options = FineTune::new(self.epochs).freeze_epochs(self.freeze_epochs);
-        if let Some(rate) = self.learning_rate {
-            options = options.base_learning_rate(rate);
+        learner.fine_tune(self.fine_tune())
+    }
+
+    /// The same within a budget of time.
+    pub(super) fn fit_in_time(
+        &self,
+        learner: &mut Learner,
+        (budget, times): (Budget, BatchTimes),
+    ) -> Result<Control, Error> {
+        if self.weights == WeightSource::Random {
+            learner.unfreeze();
+            return budget.fit(learner, self.one_cycle().schedule(VisionModel::GROUPS)?, &times);
         }
-        learner.fine_tune(options)
+        budget.fine_tune(learner, &self.fine_tune(), &times)
+    }
+
+    /// A learner whose image size suits the budget, with what its batches take.
+    pub(super) fn in_time(
+        mut self,
+        budget: Budget,
+        listeners: Listeners,
+    ) -> Result<(Self, Learner, Option<(Budget, BatchTimes)>), Error> {
+        let mut learner = self.learner(listeners)?;
+        let mut times = learner.time_batches()?;
+        let size = budget.image_size(&times, self.image_size);
+        if size != self.image_size {
+            self.image_size = size;
+            learner = self.learner(Listeners::default())?;
+            times = learner.time_batches()?;
+        }
+        Ok((self, learner, Some((budget, times))))
+    }
+
+    fn one_cycle(&self) -> OneCycle {
+        OneCycle::new(self.epochs).learning_rates(self.learning_rate.unwrap_or(SCRATCH_LEARNING_RATE))
+    }
+
+    fn fine_tune(&self) -> FineTune {
+        let options = FineTune::new(self.epochs).freeze_epochs(self.freeze_epochs);
+        match self.learning_rate {
+            Some(rate) => options.base_learning_rate(rate),
+            None => options,
+        }
     }
 
     /// The same settings with every default that depends on data or machine written out.

@@ -8,5 +8,6 @@ mod golden_pretrained;
 mod golden_resnet;
 mod golden_squeezenet;
 mod learner;
+mod resume;
 mod support;
 mod weights;

@@ -1,0 +1,39 @@
+//! Ctrl-C: the first one ends a fit cleanly, the second one ends the program.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sciurus::{Control, Error, Event, Observer};
+
+use crate::args::Show;
+use crate::output::announce;
+
+/// Asks the fit to stop once Ctrl-C was pressed.
+#[derive(Debug)]
+pub(crate) struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Listens from now on.
+    pub(crate) fn listen(show: Show) -> anyhow::Result<Self> {
+        let pressed = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&pressed);
+        ctrlc::set_handler(move || {
+            if flag.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+            if !show.quiet && !show.json {
+                // Nothing is left to do if the terminal has gone.
+                let _ = announce(
+                    "stopping after this batch; what was trained is measured and saved (Ctrl-C again: stop at once)",
+                );
+            }
+        })?;
+        Ok(Self(pressed))
+    }
+}
+
+impl Observer for Interrupt {
+    fn observe(&mut self, _event: &Event) -> Result<Control, Error> {
+        Ok(if self.0.load(Ordering::SeqCst) { Control::Stop } else { Control::Continue })
+    }
+}

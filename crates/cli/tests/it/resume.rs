@@ -1,0 +1,138 @@
+//! Runs that are killed, run out of disk, or are replayed from their settings.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::support::{Ran, sciurus};
+
+/// A run of some seconds on small pictures, with a checkpoint after every step.
+fn train(folder: &Path, run: &str) -> Ran {
+    let options = "--no-pretrained --arch resnet10_narrow --image-size 64 --epochs 4 --batch-size 8 \
+                   --checkpoint-seconds 0 --augment flip --average-decay 0.9 --quiet";
+    let options: Vec<&str> = options.split_whitespace().collect();
+    sciurus(folder, &[&["train", "photos", "--run", run], &options[..]].concat())
+}
+
+fn drawn() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    sciurus::draw_demo(&folder.path().join("photos"), 20, 42).unwrap();
+    folder
+}
+
+fn resume(folder: &Path, run: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sciurus"));
+    command.args(["train", "--quiet", "--resume", run]).current_dir(folder);
+    command.env_remove("SCIURUS_MODELS").stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// The run's folder as it is when its training has only begun: its settings and nothing else.
+fn begun(folder: &Path, whole: &str, run: &str) {
+    std::fs::create_dir(folder.join(run)).unwrap();
+    let text = std::fs::read_to_string(folder.join(whole).join("run.json")).unwrap();
+    let mut record: serde_json::Value = serde_json::from_str(&text).unwrap();
+    record["metrics"] = serde_json::json!([]);
+    std::fs::write(folder.join(run).join("run.json"), record.to_string()).unwrap();
+}
+
+fn model(folder: &Path, run: &str) -> Vec<u8> {
+    std::fs::read(folder.join(run).join("model.sciurus")).unwrap()
+}
+
+/// The columns of history.csv that do not depend on the clock.
+fn table(folder: &Path, run: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(folder.join(run).join("history.csv")).unwrap();
+    text.lines().map(|line| line.split(',').take(4).collect::<Vec<_>>().join(",")).collect()
+}
+
+#[test]
+fn a_run_that_is_killed_twenty_times_gives_the_same_model() {
+    let folder = drawn();
+    let path = folder.path();
+    train(path, "whole").expect(0);
+    begun(path, "whole", "killed");
+    let (mut kills, mut later_kills, mut state) = (0, 0, 12_345_u64);
+    while kills < 20 {
+        let mut running = resume(path, "killed").spawn().unwrap();
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        std::thread::sleep(Duration::from_millis(20 + (state >> 33) % 180));
+        let done = running.try_wait().unwrap().is_some();
+        running.kill().unwrap();
+        running.wait().unwrap();
+        if done {
+            break;
+        }
+        kills += 1;
+        later_kills += usize::from(path.join("killed/checkpoint.safetensors").exists());
+    }
+    assert!(
+        later_kills >= 3,
+        "{kills} kills, {later_kills} of them after a checkpoint: the run is too short"
+    );
+    if path.join("killed/checkpoint.safetensors").exists() {
+        assert!(resume(path, "killed").status().unwrap().success());
+    }
+    assert!(model(path, "killed") == model(path, "whole"), "another model after {kills} kills");
+    assert_eq!(table(path, "killed"), table(path, "whole"));
+    assert!(!path.join("killed/checkpoint.safetensors").exists(), "the checkpoint outlives its run");
+
+    let again = sciurus(path, &["train", "--resume", "killed"]).expect(2);
+    assert!(again.err.contains("nothing to resume"), "{}", again.err);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_is_a_clear_error_and_the_last_checkpoint_still_loads() {
+    let folder = drawn();
+    let path = folder.path();
+    train(path, "whole").expect(0);
+    begun(path, "whole", "full");
+    let mut first = resume(path, "full").spawn().unwrap();
+    while !path.join("full/checkpoint.safetensors").exists() {
+        assert!(first.try_wait().unwrap().is_none(), "the run ended without a checkpoint");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+
+    // Files may not grow beyond a few kilobytes: the next checkpoint fails in the middle, as on a full disk.
+    let limited = "trap '' XFSZ; ulimit -f 64; exec \"$0\" train --quiet --resume full";
+    let output = Command::new("sh")
+        .args(["-c", limited, env!("CARGO_BIN_EXE_sciurus")])
+        .current_dir(path)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("checkpoint") && told.contains("File too large"), "{told}");
+
+    assert!(resume(path, "full").status().unwrap().success());
+    assert!(model(path, "full") == model(path, "whole"), "another model");
+}
+
+#[test]
+fn photos_that_changed_are_not_trained_on_by_a_resumed_run() {
+    let folder = drawn();
+    let path = folder.path();
+    train(path, "whole").expect(0);
+    begun(path, "whole", "changed");
+    std::fs::remove_file(path.join("photos/acorn/acorn-003.png")).unwrap();
+    let ran = sciurus(path, &["train", "--resume", "changed"]).expect(2);
+    assert!(ran.err.contains("photos have changed"), "{}", ran.err);
+}
+
+#[test]
+fn the_settings_that_a_run_wrote_give_the_same_model_again() {
+    let folder = drawn();
+    let path = folder.path();
+    train(path, "first").expect(0);
+    sciurus(path, &["train", "--config", "first/config.toml", "--run", "second", "--quiet"]).expect(0);
+    assert!(model(path, "first") == model(path, "second"), "another model");
+
+    std::fs::write(path.join("short.toml"), "folder = \"photos\"\nepoch = 3\n").unwrap();
+    let ran = sciurus(path, &["train", "--config", "short.toml"]).expect(2);
+    assert!(ran.err.contains("short.toml") && ran.err.contains("unknown field `epoch`"), "{}", ran.err);
+    let ran = sciurus(path, &["train", "photos", "--config", "short.toml"]).expect(2);
+    assert!(ran.err.contains("cannot be used with"), "{}", ran.err);
+}

@@ -1,0 +1,220 @@
+//! Checkpoints: all that a fit needs to go on after its process was killed, as if nothing had happened.
+//!
+//! In: the trainer's state and the [`Place`] in the fits. Out: a safetensors file of f32 tensors with JSON beside them. The
+//! newest file and the one before it are kept; each appears under its name only when complete.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+
+use super::event::EpochRecord;
+use super::loss::SmoothLoss;
+use crate::bundle::stored;
+use crate::model::StateDict;
+use crate::{Error, files};
+
+/// Version of the file that this build writes and reads.
+const FORMAT: u32 = 1;
+/// Key of the JSON in the file's metadata.
+const KEY: &str = "sciurus_checkpoint";
+/// The newest checkpoint of a folder, and the one before it.
+const NAMES: [&str; 2] = ["checkpoint.safetensors", "checkpoint-previous.safetensors"];
+
+/// Where training is: the next thing to do is `step` of `epoch` of `fit`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Place {
+    /// Fit, counted from 0 over the learner's life.
+    pub(super) fit: u64,
+    /// Epoch, counted from 0 in each fit.
+    pub(super) epoch: usize,
+    /// Step, counted from 0 in each epoch.
+    pub(super) step: usize,
+    /// Images trained on in this epoch.
+    pub(super) images: usize,
+    /// The fit's smoothed loss.
+    pub(super) smooth: SmoothLoss,
+    /// The loader's epoch, counted from 0 over the learner's life.
+    pub(super) loader_epoch: u64,
+}
+
+/// All of a learner that training changes, as plain data.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Checkpoint {
+    pub(super) facts: Facts,
+    /// Tensors by `PART/NAME`; see [`Parts`].
+    pub(super) tensors: StateDict,
+}
+
+/// What a checkpoint holds besides tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Facts {
+    format: u32,
+    pub(super) place: Place,
+    /// Events that observers had seen.
+    pub(super) events: u64,
+    /// Training steps, which the seeds of dropout count.
+    pub(super) steps: u64,
+    /// Steps that the average of the weights has seen.
+    pub(super) average_steps: u64,
+    /// Steps of each parameter's optimizer.
+    pub(super) optimizer_steps: BTreeMap<String, i32>,
+    /// Rows of the table.
+    pub(super) history: Vec<EpochRecord>,
+    /// The row of the best epoch, where the best model is kept.
+    pub(super) best: Option<EpochRecord>,
+}
+
+impl Facts {
+    pub(super) fn new(place: Place, events: u64, history: Vec<EpochRecord>) -> Self {
+        Self {
+            format: FORMAT,
+            place,
+            events,
+            steps: 0,
+            average_steps: 0,
+            optimizer_steps: BTreeMap::new(),
+            history,
+            best: None,
+        }
+    }
+}
+
+/// Groups of tensors in a checkpoint.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part {
+    /// The model.
+    Model,
+    /// The moving average of its weights.
+    Average,
+    /// The optimizer's averages of gradients.
+    Gradient,
+    /// The optimizer's averages of squared gradients.
+    Square,
+    /// The best model so far.
+    Best,
+}
+
+impl Part {
+    fn prefix(self) -> &'static str {
+        match self {
+            Part::Model => "model/",
+            Part::Average => "average/",
+            Part::Gradient => "gradient/",
+            Part::Square => "square/",
+            Part::Best => "best/",
+        }
+    }
+}
+
+impl Checkpoint {
+    pub(super) fn new(facts: Facts) -> Self {
+        Self { facts, tensors: StateDict::new() }
+    }
+
+    /// Adds the tensors of a part.
+    pub(super) fn put(&mut self, part: Part, tensors: StateDict) {
+        let named = tensors.into_iter().map(|(name, tensor)| (format!("{}{name}", part.prefix()), tensor));
+        self.tensors.extend(named);
+    }
+
+    /// Takes the tensors of a part out.
+    pub(super) fn take(&mut self, part: Part) -> StateDict {
+        let prefix = part.prefix();
+        let names: Vec<String> =
+            self.tensors.range(prefix.to_owned()..).map(|(name, _)| name.clone()).collect();
+        names
+            .into_iter()
+            .take_while(|name| name.starts_with(prefix))
+            .filter_map(|name| Some((name[prefix.len()..].to_owned(), self.tensors.remove(&name)?)))
+            .collect()
+    }
+
+    /// The newest checkpoint of a folder that can be read; none if there is none.
+    ///
+    /// # Errors
+    /// There are checkpoints, and none of them can be read.
+    pub(super) fn load(folder: &Path) -> Result<Option<Self>, Error> {
+        let paths = NAMES.map(|name| folder.join(name));
+        let mut failed = None;
+        for path in paths.iter().filter(|path| path.exists()) {
+            match Self::read(path) {
+                Ok(checkpoint) => return Ok(Some(checkpoint)),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(None), Err)
+    }
+
+    fn read(path: &Path) -> Result<Self, Error> {
+        let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
+        Self::from_bytes(&bytes).map_err(|reason| Error::Bundle { path: path.to_owned(), reason })
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+        let facts = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
+        let facts = facts.ok_or("it holds no Sciurus checkpoint")?;
+        let facts: Facts = serde_json::from_str(facts).map_err(|error| error.to_string())?;
+        if facts.format != FORMAT {
+            return Err(format!("it has format {}, this version reads {FORMAT}", facts.format));
+        }
+        let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+        let tensors = tensors.iter().map(|(name, tensor)| Ok((name.to_owned(), stored(name, &tensor)?)));
+        Ok(Self { facts, tensors: tensors.collect::<Result<_, String>>()? })
+    }
+}
+
+/// Where checkpoints go, and how often.
+#[derive(Debug)]
+pub(super) struct Checkpoints {
+    folder: PathBuf,
+    every: Duration,
+    written: Instant,
+}
+
+impl Checkpoints {
+    pub(super) fn new(folder: PathBuf, every: Duration) -> Self {
+        Self { folder, every, written: Instant::now() }
+    }
+
+    /// Whether the last one was written long enough ago.
+    pub(super) fn are_due(&self) -> bool {
+        self.written.elapsed() >= self.every
+    }
+
+    /// Writes a checkpoint and keeps the one before it. What is there stays as it is if that fails.
+    pub(super) fn write(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        let [newest, previous] = NAMES.map(|name| self.folder.join(name));
+        let broken = |reason: String| Error::Bundle { path: newest.clone(), reason };
+        let facts = serde_json::to_string(&checkpoint.facts).map_err(|error| broken(error.to_string()))?;
+        let metadata = HashMap::from([(KEY.to_owned(), facts)]);
+        let bytes = safetensors::serialize(&checkpoint.tensors, Some(metadata))
+            .map_err(|error| broken(error.to_string()))?;
+        let next = self.folder.join("checkpoint-next.safetensors");
+        files::write(&next, &bytes)?;
+        let moved =
+            |from: &Path, to: &Path| std::fs::rename(from, to).map_err(|source| Error::io(to, source));
+        if newest.exists() {
+            moved(&newest, &previous)?;
+        }
+        moved(&next, &newest)?;
+        self.written = Instant::now();
+        Ok(())
+    }
+
+    /// Removes the checkpoints of a folder whose training is done.
+    pub(super) fn remove(folder: &Path) -> Result<(), Error> {
+        for path in NAMES.map(|name| folder.join(name)) {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io(&path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,46 @@
+//! Test-time augmentation: how the predictions of several views of a photo become one.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Options of [`Learner::tta`](crate::Learner::tta); fastai's `tta`.
+///
+/// The result is `(1 - beta) * mean of the augmented views + beta * plain view`, in probabilities.
+///
+/// | Name | Default | Meaning | Range |
+/// |---|---|---|---|
+/// | `views` | 4 | augmented views of each photo | at least 1 |
+/// | `beta` | 0.25 | share of the plain view | 0..=1 |
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Tta {
+    /// Augmented views of each photo.
+    pub views: usize,
+    /// Share (0..=1) of the plain view.
+    pub beta: f64,
+}
+
+impl Default for Tta {
+    fn default() -> Self {
+        Self { views: 4, beta: 0.25 }
+    }
+}
+
+impl Tta {
+    /// fastai's share for this many views.
+    pub fn new(views: usize) -> Self {
+        Self { views, ..Self::default() }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        if self.views > 0 && (0.0..=1.0).contains(&self.beta) {
+            return Ok(());
+        }
+        let expected = "choose 1 or more views and a share of 0 to 1";
+        Err(Error::BadOption { option: "tta", value: format!("{self:?}"), expected })
+    }
+
+    pub(super) fn mix(&self, augmented: f64, plain: f64) -> f32 {
+        (augmented + self.beta * (plain - augmented)) as f32
+    }
+}
