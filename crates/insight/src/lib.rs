@@ -5,6 +5,7 @@
 //!
 //! * a [`Metric`] gives one number, exact over the whole split; [`Measured`] adds its 95 % interval;
 //! * a [`ClassificationInterpretation`] gives the [`ConfusionMatrix`], the most confused labels and the top losses;
+//! * a [`Report`] is all of it as one HTML page;
 //! * [`mistake_weight`] tells which differences are too small to mean anything.
 //!
 //! Numbers return as types; `Display` makes text of them, and serde makes JSON. Nothing here prints.
@@ -34,6 +35,7 @@ mod json_file;
 mod measured;
 mod metric;
 mod predictions;
+mod report;
 mod softmax;
 mod table;
 
@@ -44,5 +46,6 @@ pub use interval::{Interval, MistakeWeight, mistake_weight, wilson};
 pub use measured::Measured;
 pub use metric::{Accuracy, ErrorRate, Metric};
 pub use predictions::{Embeddings, Predictions};
+pub use report::{EpochRow, Report, Thumbnail};
 pub use sciurus_data::{ItemId, Vocab};
 pub use softmax::softmax;

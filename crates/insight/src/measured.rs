@@ -41,7 +41,7 @@ impl Measured {
     }
 
     /// `1 of 58 wrong` for the two metrics that count, the number of items for any other.
-    fn basis(&self) -> String {
+    pub(crate) fn basis(&self) -> String {
         let count = (self.value * self.items as f64).round();
         match self.name.as_str() {
             _ if self.items == 0 => "no items".to_string(),

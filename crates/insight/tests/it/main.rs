@@ -4,6 +4,7 @@
 mod files;
 mod golden;
 mod properties;
+mod report;
 mod tables;
 
 use sciurus_insight::{ItemId, Predictions, Vocab};

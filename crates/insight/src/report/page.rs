@@ -1,0 +1,56 @@
+//! The frame of a report: head, title, facts, and the sections one below the other.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::{Report, classes, curves, matrix, measures, photos, reliability};
+use crate::ConfusionMatrix;
+
+/// Nothing is loaded from anywhere, and nothing can be: the browser refuses it.
+const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
+
+/// The whole document.
+pub(super) fn page(report: &Report) -> Markup {
+    let confusion = ConfusionMatrix::new(&report.predictions);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (report.title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    (header(report))
+                    (measures::section(report))
+                    (curves::section(report))
+                    (matrix::section(&confusion))
+                    (photos::section(report))
+                    (classes::section(&confusion))
+                    (reliability::section(&report.predictions))
+                }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    }
+}
+
+fn header(report: &Report) -> Markup {
+    html! {
+        header {
+            h1 { (report.title) }
+            @if !report.facts.is_empty() {
+                dl class="facts" {
+                    @for (name, value) in &report.facts {
+                        div { dt { (name) } dd { (value) } }
+                    }
+                }
+            }
+        }
+    }
+}

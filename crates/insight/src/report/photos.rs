@@ -1,0 +1,169 @@
+//! The photos of a report: those with the largest losses at first, then what a button chooses.
+
+use std::collections::HashMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use maud::{Markup, html};
+use sciurus_data::ItemId;
+
+use super::{Report, Thumbnail};
+use crate::{ConfusionMatrix, Predictions};
+
+/// When a photo is to be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// When the page opens: its loss is among the largest.
+    AtFirst,
+    /// When a button asks for it.
+    WhenChosen,
+}
+
+/// Which photos a button shows; the page's script reads it from the button.
+#[derive(Debug)]
+pub(super) struct Choice {
+    /// `top`, `mistakes`, `all`, or `pair` with the classes.
+    show: &'static str,
+    pair: Option<(usize, usize)>,
+    /// What the reader is told is shown.
+    name: String,
+    /// How many items there are of them, with and without a picture.
+    count: usize,
+}
+
+impl Choice {
+    /// The items of one cell of the confusion matrix.
+    pub(super) fn pair(confusion: &ConfusionMatrix, target: usize, prediction: usize) -> Self {
+        let (given, predicted) = (confusion.vocab.label(target), confusion.vocab.label(prediction));
+        let name = if target == prediction {
+            format!("{given}, predicted right")
+        } else {
+            format!("{given} taken for {predicted}")
+        };
+        Self {
+            show: "pair",
+            pair: Some((target, prediction)),
+            name,
+            count: confusion.count(target, prediction),
+        }
+    }
+
+    fn of(show: &'static str, name: &str, count: usize) -> Self {
+        Self { show, pair: None, name: name.to_string(), count }
+    }
+
+    /// The button that shows them, `style` and content inside.
+    pub(super) fn button(&self, style: Option<&str>, content: &Markup) -> Markup {
+        let Self { show, pair, name, count } = self;
+        let told = format!("{name}: {count}, show photos");
+        html! {
+            button type="button" style=[style] data-show=(show) data-name=(name) data-count=(count)
+                data-target=[pair.map(|pair| pair.0)] data-prediction=[pair.map(|pair| pair.1)]
+                aria-pressed=(show == &"top") aria-label=(told) { (content) }
+        }
+    }
+}
+
+/// The buttons and a card per item that is worth one: that has a picture, is a mistake, or has a large loss.
+pub(super) fn section(report: &Report) -> Markup {
+    let Report { predictions, top, .. } = report;
+    let (thumbnails, overlays) = (by_item(&report.thumbnails), by_item(&report.overlays));
+    let order = by_loss(predictions);
+    let has_card = |place: usize, i: usize| {
+        place < *top || is_wrong(predictions, i) || thumbnails.contains_key(&predictions.items[i])
+    };
+    html! {
+        section aria-labelledby="photos" {
+            h2 id="photos" { "Photos" }
+            (toolbar(report))
+            p id="status" role="status" tabindex="-1" { (largest((*top).min(order.len()))) }
+            div class="cards" {
+                @for (place, &i) in order.iter().enumerate().filter(|&(place, &i)| has_card(place, i)) {
+                    @let item = predictions.items[i];
+                    @let pictures = [thumbnails.get(&item).copied(), overlays.get(&item).copied()];
+                    @let shown = if place < *top { Shown::AtFirst } else { Shown::WhenChosen };
+                    (card(predictions, i, shown, pictures))
+                }
+            }
+        }
+    }
+}
+
+/// The positions of all items, the largest loss first.
+fn by_loss(predictions: &Predictions) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..predictions.len()).collect();
+    order.sort_by(|&a, &b| predictions.losses[b].total_cmp(&predictions.losses[a]));
+    order
+}
+
+fn is_wrong(predictions: &Predictions, i: usize) -> bool {
+    predictions.prediction(i) != predictions.targets[i]
+}
+
+fn by_item(thumbnails: &[Thumbnail]) -> HashMap<ItemId, &Thumbnail> {
+    thumbnails.iter().map(|thumbnail| (thumbnail.item, thumbnail)).collect()
+}
+
+fn largest(top: usize) -> String {
+    if top == 1 { "The largest loss".to_string() } else { format!("The {top} largest losses") }
+}
+
+fn toolbar(report: &Report) -> Markup {
+    let predictions = &report.predictions;
+    let top = report.top.min(predictions.len());
+    html! {
+        div class="toolbar" role="group" aria-label="Which photos" {
+            (Choice::of("top", &largest(top), top).button(None, &html! { "Largest losses" }))
+            (Choice::of("mistakes", "All mistakes", predictions.mistakes()).button(None, &html! { "All mistakes" }))
+            (Choice::of("all", "All photos", predictions.len()).button(None, &html! { "All photos" }))
+            @if !report.overlays.is_empty() {
+                label { input type="checkbox" id="overlays"; " Show where the model looked" }
+            }
+        }
+    }
+}
+
+fn card(predictions: &Predictions, i: usize, shown: Shown, pictures: [Option<&Thumbnail>; 2]) -> Markup {
+    let is_top = shown == Shown::AtFirst;
+    let (target, prediction) = (predictions.targets[i], predictions.prediction(i));
+    let row = predictions.row(i);
+    let path = predictions.paths[i].display().to_string();
+    html! {
+        figure class="card" data-target=(target) data-prediction=(prediction) data-top[is_top] hidden[!is_top] {
+            (picture(&path, pictures))
+            figcaption {
+                p class=(if target == prediction { "right-mark" } else { "wrong-mark" }) {
+                    span class="unseen" { (if target == prediction { "right: " } else { "wrong: " }) }
+                    strong { (predictions.prediction_label(i)) } " " (percent(row[prediction]))
+                }
+                p { "given " strong { (predictions.target_label(i)) } " " (percent(row[target])) }
+                p class="note" { "loss " (format!("{:.3}", predictions.losses[i])) }
+                p class="path note" title=(path) { (path) }
+            }
+        }
+    }
+}
+
+fn picture(path: &str, [photo, overlay]: [Option<&Thumbnail>; 2]) -> Markup {
+    html! {
+        div class="picture" {
+            @match photo {
+                Some(photo) => img src=(data_uri(photo)) alt=(path) loading="lazy" decoding="async";,
+                None => span class="note" { "no picture" }
+            }
+            @if let Some(overlay) = overlay {
+                img class="overlay" src=(data_uri(overlay)) alt=(format!("{path}, where the model looked"))
+                    loading="lazy" decoding="async";
+            }
+        }
+    }
+}
+
+fn data_uri(thumbnail: &Thumbnail) -> String {
+    format!("data:image/jpeg;base64,{}", STANDARD.encode(&thumbnail.jpeg))
+}
+
+/// With a blank at which no line breaks.
+fn percent(probability: f32) -> String {
+    format!("{:.1}\u{a0}%", 100.0 * probability)
+}
