@@ -53,6 +53,22 @@ pub enum InsightError {
         /// The sum of its row, which should be 1.
         sum: f64,
     },
+    /// Two runs that should be compared did not see the same items.
+    #[error(
+        "{path}: {why}; compare runs over the same photos with the same seeds, the same runs on both sides"
+    )]
+    DifferentItems {
+        /// The image, relative to the data root.
+        path: PathBuf,
+        /// How the runs differ about it.
+        why: String,
+    },
+    /// There is nothing on one side of a comparison.
+    #[error("{what} to compare; pass the predictions of at least one item and one run on each side")]
+    NothingToCompare {
+        /// What is missing, as the beginning of a sentence.
+        what: &'static str,
+    },
     /// A file cannot be read.
     #[error("cannot read {path}; check the path and its permissions")]
     Read {

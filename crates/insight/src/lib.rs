@@ -5,6 +5,7 @@
 //!
 //! * a [`Metric`] gives one number, exact over the whole split; [`Measured`] adds its 95 % interval;
 //! * a [`ClassificationInterpretation`] gives the [`ConfusionMatrix`], the most confused labels and the top losses;
+//! * [`compare`] and [`compare_many`] tell whether one model is better than another beyond chance;
 //! * a [`Report`] is all of it as one HTML page;
 //! * [`mistake_weight`] tells which differences are too small to mean anything.
 //!
@@ -27,6 +28,7 @@
 //! # Ok::<(), sciurus_insight::InsightError>(())
 //! ```
 
+mod compare;
 mod confusion;
 mod error;
 mod interpretation;
@@ -39,6 +41,7 @@ mod report;
 mod softmax;
 mod table;
 
+pub use compare::{Comparison, Difference, PairedTest, Side, Verdict, compare, compare_many};
 pub use confusion::{ClassErrors, Confused, ConfusionMatrix};
 pub use error::InsightError;
 pub use interpretation::{ClassificationInterpretation, InterpretationSummary, TopLoss, TopLossTable};
