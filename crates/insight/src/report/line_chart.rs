@@ -55,7 +55,7 @@ impl LineChart {
                 figcaption { (self.title) }
                 svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(self.told()) {
                     (frame.axes(self.across))
-                    @for (x, what) in &self.marks { (frame.mark(*x, what)) }
+                    @for (i, (x, what)) in self.marks.iter().enumerate() { (frame.mark(i, *x, what)) }
                     @for (i, series) in self.series.iter().enumerate() {
                         g class=(format!("line c{}", i % COLOURS)) { (frame.line(series)) }
                     }
@@ -127,12 +127,13 @@ impl Frame {
         }
     }
 
-    fn mark(&self, x: f64, what: &str) -> Markup {
+    /// Neighbours are written on two lines, so that they do not run into each other.
+    fn mark(&self, i: usize, x: f64, what: &str) -> Markup {
         let left = self.left(x).max(LEFT);
         html! {
             g class="mark" aria-hidden="true" {
                 line x1=(format!("{left:.1}")) x2=(format!("{left:.1}")) y1=(TOP) y2=(HEIGHT - BOTTOM) {}
-                text x=(format!("{:.1}", left + 4.0)) y=(TOP + 8.0) { (what) }
+                text x=(format!("{:.1}", left + 4.0)) y=(TOP + 8.0 + 12.0 * (i % 2) as f64) { (what) }
             }
         }
     }
