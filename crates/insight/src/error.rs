@@ -53,6 +53,14 @@ pub enum InsightError {
         /// The sum of its row, which should be 1.
         sum: f64,
     },
+    /// There is no metric of this name.
+    #[error("there is no metric {name:?}; choose from: {known}")]
+    UnknownMetric {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: &'static str,
+    },
     /// A file cannot be read.
     #[error("cannot read {path}; check the path and its permissions")]
     Read {

@@ -3,6 +3,7 @@
 
 mod files;
 mod golden;
+mod golden_metrics;
 mod properties;
 mod tables;
 
