@@ -43,6 +43,7 @@ fn narrow(value: f32) -> u16 {
 
 impl Simd for Portable {
     const LANES: usize = 4;
+    const REGISTERS: usize = 16;
     type V = V;
 
     #[inline(always)]
