@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+use crate::element::Element;
 #[cfg(target_arch = "aarch64")]
 use crate::simd::Neon;
 #[cfg(target_arch = "x86_64")]
@@ -107,11 +108,12 @@ impl Isa {
         }
     }
 
-    /// Vectors in a full panel of weights.
-    pub(crate) fn panel_vectors(self) -> usize {
+    /// Vectors in a full panel of weights. Where bf16 is widened, both halves of each take a register.
+    pub(crate) fn panel_vectors<E: Element>(self) -> usize {
         match self {
-            Isa::Avx512Bf16 | Isa::Avx512 | Isa::Neon => 4,
-            Isa::Avx2 | Isa::Portable => 2,
+            Isa::Avx512Bf16 | Isa::Avx512 => 4,
+            Isa::Neon if E::PER_WORD == 1 => 4,
+            Isa::Neon | Isa::Avx2 | Isa::Portable => 2,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Plain Rust over arrays, which the compiler turns into SSE2 or NEON. Also what Miri runs.
+//! Plain Rust over arrays, which the compiler turns into SSE2, for example. Also what Miri runs.
 #![allow(unsafe_op_in_unsafe_fn, reason = "the trait states what each function needs, once for all of them")]
 
 use super::Simd;
