@@ -1,18 +1,20 @@
-//! A data set: which images there are, what they show, and which of them the model learns from. In: a folder. Out:
-//! [`ImageDataset`], plain data in an order that depends on nothing but the paths.
+//! A data set: which images there are, what they show, and which of them the model learns from. In: a folder or a table.
+//! Out: [`ImageDataset`], plain data in an order that depends on nothing but the paths.
 
+use crate::csv_labels::CsvLabels;
 use crate::decode::DecodeLimits;
 use crate::error::DataError;
 use crate::item::{ContentHash, ImageItem, ItemId, Split, Vocab};
-use crate::layout::{self, Layout};
-use crate::scan::{self, Found, Progress, portable};
+use crate::labeler::{Labeler, Listing};
+use crate::pattern::Pattern;
+use crate::scan::{self, Found, Progress, Tag, portable};
 use crate::seed::Seed;
 use crate::skip::Skipped;
-use crate::splitter::Splitter;
+use crate::splitter::{Division, Splitter};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Images on disk, labelled and split.
 ///
@@ -44,6 +46,15 @@ pub struct ImageDataset {
     /// What a single file may cost; decoding uses the same limits as the scan did.
     #[serde(default)]
     pub limits: DecodeLimits,
+    /// Where the labels came from.
+    #[serde(default)]
+    pub labeler: Labeler,
+    /// Share of the images that were drawn for the test split, if it was drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_fraction: Option<f64>,
+    /// The pattern that groups were read from, if they came from paths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_pattern: Option<String>,
 }
 
 impl ImageDataset {
@@ -51,13 +62,41 @@ impl ImageDataset {
     /// `validation`), and perhaps `test`, folders that each hold one folder per class. Nested folders belong to the class above them. Names that
     /// begin with `_` or `.` are left out.
     pub fn from_folder(root: impl Into<PathBuf>) -> ImageDatasetBuilder {
-        ImageDatasetBuilder {
-            root: root.into(),
-            splitter: None,
-            seed: Seed(42),
-            limits: DecodeLimits::default(),
-            progress: Box::new(|_| {}),
-        }
+        ImageDatasetBuilder::new(root.into(), Labeler::Folder)
+    }
+
+    /// Starts a data set from a CSV file with a path and a label in each line, and perhaps a split (train, valid or test)
+    /// and a group. Paths are relative to the CSV file's folder; [`ImageDatasetBuilder::root`] names another. Images that
+    /// are not there are skipped.
+    ///
+    /// ```no_run
+    /// use sciurus_data::{CsvLabels, ImageDataset};
+    ///
+    /// let dataset = ImageDataset::from_csv("squirrels/labels.csv").test_fraction(0.1).build()?;
+    ///
+    /// let labels = CsvLabels::new("tables/squirrels.csv").path_column("file").label_column(3);
+    /// let dataset = ImageDataset::from_csv(labels).root("photos").build()?;
+    /// # Ok::<(), sciurus_data::DataError>(())
+    /// ```
+    pub fn from_csv(labels: impl Into<CsvLabels>) -> ImageDatasetBuilder {
+        let labels = labels.into();
+        let folder = labels.path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        ImageDatasetBuilder::new(folder.to_owned(), Labeler::Csv(labels))
+    }
+
+    /// Starts a data set from the names of all files below a folder: a regular expression whose part called `label`, or
+    /// whose first part in parentheses, is the label; fastai's `from_name_re`. It is searched for anywhere in the name,
+    /// without the folders; files that it does not fit are skipped. Names that begin with `_` or `.` are left out.
+    ///
+    /// ```no_run
+    /// use sciurus_data::ImageDataset;
+    ///
+    /// // great_pyrenees_173.jpg is a great_pyrenees.
+    /// let pets = ImageDataset::from_name_pattern("pets/images", r"^(.+)_\d+\.jpg$").build()?;
+    /// # Ok::<(), sciurus_data::DataError>(())
+    /// ```
+    pub fn from_name_pattern(root: impl Into<PathBuf>, pattern: impl Into<String>) -> ImageDatasetBuilder {
+        ImageDatasetBuilder::new(root.into(), Labeler::NamePattern { pattern: pattern.into() })
     }
 
     /// The items of a split, in order.
@@ -108,17 +147,24 @@ impl ImageDataset {
     }
 }
 
-/// Options of a data set; see [`ImageDataset::from_folder`].
+/// Options of a data set; see [`ImageDataset::from_folder`], [`ImageDataset::from_csv`] and
+/// [`ImageDataset::from_name_pattern`].
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
-/// | `split_by` | by folder if the folder has `train` and `valid`, else [`Splitter::Stratified`] 0.2 | how items are split | |
+/// | `split_by` | as the data say if they have train and valid, else [`Splitter::Stratified`] 0.2 | how items are split | |
+/// | `test_fraction` | no test split, unless the data have one | share of all images that is kept for the last measurement | above 0, with the valid images below 1 |
+/// | `group_by` | the CSV file's `group` column, else none | which images stay on one side of a split | |
+/// | `root` | the folder; for CSV: the file's folder | what paths are relative to | |
 /// | `seed` | 42 | seed of the split | any |
 /// | `limits` | [`DecodeLimits::default`] | what a file may cost | |
 /// | `on_progress` | nothing | called after each file, from many threads | |
 pub struct ImageDatasetBuilder {
     root: PathBuf,
+    labeler: Labeler,
     splitter: Option<Splitter>,
+    test_fraction: Option<f64>,
+    group_pattern: Option<String>,
     seed: Seed,
     limits: DecodeLimits,
     progress: Box<dyn Fn(Progress) + Send + Sync>,
@@ -126,16 +172,66 @@ pub struct ImageDatasetBuilder {
 
 impl fmt::Debug for ImageDatasetBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ImageDatasetBuilder").field("root", &self.root).finish_non_exhaustive()
+        f.debug_struct("ImageDatasetBuilder")
+            .field("root", &self.root)
+            .field("labeler", &self.labeler)
+            .finish_non_exhaustive()
     }
 }
 
 impl ImageDatasetBuilder {
-    /// How items are divided into train and valid. A folder with its own `train` and `valid` folders allows only
-    /// [`Splitter::Folder`]; `build` refuses to pass over what those folders say.
+    fn new(root: PathBuf, labeler: Labeler) -> Self {
+        Self {
+            root,
+            labeler,
+            splitter: None,
+            test_fraction: None,
+            group_pattern: None,
+            seed: Seed(42),
+            limits: DecodeLimits::default(),
+            progress: Box::new(|_| {}),
+        }
+    }
+
+    /// Where labels come from, in place of what the data set was started with. For a CSV file, paths are relative to the
+    /// root.
+    #[must_use]
+    pub fn label_by(mut self, labeler: Labeler) -> Self {
+        self.labeler = labeler;
+        self
+    }
+
+    /// The folder that paths are relative to.
+    #[must_use]
+    pub fn root(mut self, root: impl Into<PathBuf>) -> Self {
+        self.root = root.into();
+        self
+    }
+
+    /// How items are divided into train and valid. Data with their own train and valid images (folders, or the split
+    /// column of a CSV file) allow only [`Splitter::Folder`] or [`Splitter::Column`]; `build` refuses to pass over what
+    /// the data say.
     #[must_use]
     pub fn split_by(mut self, splitter: Splitter) -> Self {
         self.splitter = Some(splitter);
+        self
+    }
+
+    /// Share of all images, above 0, that is kept for a measurement at the very end. Drawn before train and valid are
+    /// divided, each class by itself; the same images for any `split_by`.
+    #[must_use]
+    pub fn test_fraction(mut self, test_fraction: f64) -> Self {
+        self.test_fraction = Some(test_fraction);
+        self
+    }
+
+    /// A regular expression that finds the group of an image in its path (relative to the root, with `/`): its part called
+    /// `group`, or the first in parentheses. Images of one group, such as photos of one animal or of one burst, are never
+    /// on two sides of a split, as a model would be measured on what it has learned by heart. An image whose path does not
+    /// fit is a group by itself. Takes the place of a CSV file's group column.
+    #[must_use]
+    pub fn group_by(mut self, pattern: impl Into<String>) -> Self {
+        self.group_pattern = Some(pattern.into());
         self
     }
 
@@ -164,88 +260,63 @@ impl ImageDatasetBuilder {
     ///
     /// # Errors
     ///
-    /// When the folder as a whole is no data set: it is missing, has no class folders or only one, a class has too few
-    /// images, a split is empty, train and valid hold different classes, or `split_by` asks for another split than the
-    /// folder's own. Single bad files are skipped instead.
+    /// When the whole is no data set: the folder or table is missing, has no or only one class, a line of the table makes
+    /// no sense, a class has too few images, a split is empty, train and valid hold different classes, a group is on two
+    /// sides, or `split_by` asks for another split than the data's own. Single bad files are skipped instead.
     pub fn build(self) -> Result<ImageDataset, DataError> {
-        let path = self.root.clone();
-        if !path.exists() {
-            return Err(DataError::FolderMissing { path });
+        let groups =
+            self.group_pattern.as_deref().map(|pattern| Pattern::new(pattern, "group")).transpose()?;
+        let mut listing = self.labeler.list(&self.root)?;
+        let splitter = self.choose_splitter(&listing)?;
+        let vocab = self.labeler.vocab(&listing, &self.root)?;
+        if let Some(pattern) = groups {
+            for file in &mut listing.files {
+                file.tag.group = pattern.find(&portable(&file.path)).map(str::to_owned);
+            }
         }
-        if !path.is_dir() {
-            return Err(DataError::NotAFolder { path });
-        }
-        let layout = layout::find(&self.root)?;
-        let splitter = self.choose_splitter(&layout)?;
-        let vocab = self.vocab(&layout)?;
-
-        let (found, mut skipped) = self.scan(&layout)?;
-        skipped.extend(layout.loose.iter().cloned());
+        let (found, mut skipped) = self.scan(&mut listing, &vocab)?;
+        skipped.append(&mut listing.skipped);
         skipped.sort_by_cached_key(|skipped| portable(&skipped.path));
-        let items = self.items(found, &layout, &vocab, splitter)?;
+        let splits = self.splits(&found, &vocab, splitter)?;
         let dataset = ImageDataset {
+            items: items(found, &vocab, &splits),
             root: self.root,
             vocab,
-            items,
             skipped,
-            left_out_folders: layout.left_out,
+            left_out_folders: listing.left_out,
             splitter,
             seed: self.seed,
             limits: self.limits,
+            labeler: self.labeler,
+            test_fraction: self.test_fraction,
+            group_pattern: self.group_pattern,
         };
         check_splits(&dataset)?;
+        check_groups(&dataset)?;
         Ok(dataset)
     }
 
-    /// Folders that say which split they are leave no other choice.
-    fn choose_splitter(&self, layout: &Layout) -> Result<Splitter, DataError> {
-        let path = || self.root.clone();
-        match (self.splitter, layout.has(Split::Valid)) {
-            (None | Some(Splitter::Folder), true) => Ok(Splitter::Folder),
-            (Some(_), true) => Err(DataError::OwnSplitFolders { path: path() }),
-            (Some(Splitter::Folder), false) => Err(DataError::NoSplitFolders { path: path() }),
+    /// Data that say themselves which split an image belongs to leave no other choice.
+    fn choose_splitter(&self, listing: &Listing) -> Result<Splitter, DataError> {
+        let by_csv = matches!(self.labeler, Labeler::Csv(_));
+        let own = if by_csv { Splitter::Column } else { Splitter::Folder };
+        let path = self.labeler.source(&self.root).to_owned();
+        if self.test_fraction.is_some() && Split::ALL.iter().any(|&split| listing.has(split)) {
+            return Err(DataError::OwnTestSplit { path });
+        }
+        match (self.splitter, listing.has(Split::Valid)) {
+            (None, true) => Ok(own),
+            (Some(splitter), true) if splitter == own => Ok(own),
+            (Some(_), true) if by_csv => Err(DataError::OwnSplitColumn { path }),
+            (Some(_), true) => Err(DataError::OwnSplitFolders { path }),
+            (Some(Splitter::Folder), false) => Err(DataError::NoSplitFolders { path: self.root.clone() }),
+            (Some(Splitter::Column), false) => Err(DataError::NoSplitColumn { path }),
             (chosen, false) => Ok(chosen.unwrap_or_default()),
         }
     }
 
-    fn vocab(&self, layout: &Layout) -> Result<Vocab, DataError> {
-        let labels = |split: Option<Split>| -> BTreeSet<String> {
-            let classes = layout.classes.iter().filter(|class| class.split == split);
-            classes.map(|class| class.label.clone()).collect()
-        };
-        let train = labels(layout.has(Split::Train).then_some(Split::Train));
-        let (valid, test) = (labels(Some(Split::Valid)), labels(Some(Split::Test)));
-        if !valid.is_empty() && valid != train {
-            return Err(self.differ(layout, Split::Valid, train.symmetric_difference(&valid)));
-        }
-        if !test.is_subset(&train) {
-            return Err(self.differ(layout, Split::Test, test.difference(&train)));
-        }
-        let vocab = Vocab::new(train);
-        match vocab.len() {
-            1 => Err(DataError::OnlyOneClass { path: self.root.clone(), label: vocab.label(0).to_owned() }),
-            _ => Ok(vocab),
-        }
-    }
-
-    fn differ<'a>(
-        &self,
-        layout: &Layout,
-        split: Split,
-        labels: impl Iterator<Item = &'a String>,
-    ) -> DataError {
-        let folder = |split: Split| {
-            let class = layout.classes.iter().find(|class| class.split == Some(split));
-            class.and_then(|class| class.path.parent()).unwrap_or(&self.root).to_owned()
-        };
-        let labels = labels.map(|label| format!("`{label}`")).collect();
-        DataError::ClassesDiffer { train: folder(Split::Train), other: folder(split), labels }
-    }
-
-    fn scan(&self, layout: &Layout) -> Result<(Vec<Found>, Vec<Skipped>), DataError> {
-        let classes = layout.classes.iter().enumerate();
-        let mut files: Vec<_> = classes.flat_map(|(i, class)| scan::list(&self.root, i, class)).collect();
-        files.sort_by_cached_key(|file| portable(&file.path));
+    fn scan(&self, listing: &mut Listing, vocab: &Vocab) -> Result<(Vec<Found>, Vec<Skipped>), DataError> {
+        let files = std::mem::take(&mut listing.files);
         let (mut found, mut skipped) = (Vec::new(), Vec::new());
         for result in scan::examine(&self.root, files, &self.limits, &self.progress) {
             match result {
@@ -253,59 +324,118 @@ impl ImageDatasetBuilder {
                 Err(skip) => skipped.push(skip),
             }
         }
-        for (folder, class) in layout.classes.iter().enumerate() {
-            if !found.iter().any(|image| image.folder == folder) {
-                let mut bad = skipped.iter().filter(|(place, _)| *place == folder).map(|(_, skip)| skip);
-                let reason = bad.clone().next().map(|skip| skip.reason.to_string());
-                let path = class.path.clone();
-                return Err(DataError::EmptyClass { path, skipped: bad.by_ref().count(), reason });
+        let there: HashSet<(&str, Option<Split>)> = found.iter().map(|image| key(&image.tag)).collect();
+        for folder in &listing.folders {
+            if !there.contains(&(folder.label.as_str(), folder.split)) {
+                let of_folder = |tag: &Tag| key(tag) == (folder.label.as_str(), folder.split);
+                let (skipped, reason) = first_skipped(&skipped, of_folder);
+                return Err(DataError::EmptyClass { path: folder.path.clone(), skipped, reason });
+            }
+        }
+        for label in vocab.labels() {
+            if !there.contains(&(label, None)) && !there.contains(&(label, Some(Split::Train))) {
+                let of_label = |tag: &Tag| tag.label == *label;
+                let (skipped, reason) = first_skipped(&skipped, of_label);
+                let (path, label) = (self.labeler.source(&self.root).to_owned(), label.clone());
+                return Err(DataError::EmptyLabel { path, label, skipped, reason });
             }
         }
         Ok((found, skipped.into_iter().map(|(_, skip)| skip).collect()))
     }
 
-    fn items(
-        &self,
-        found: Vec<Found>,
-        layout: &Layout,
-        vocab: &Vocab,
-        splitter: Splitter,
-    ) -> Result<Vec<ImageItem>, DataError> {
-        let class = |image: &Found| vocab.class(&layout.classes[image.folder].label).unwrap_or_default();
-        let fixed = |image: &Found| layout.classes[image.folder].split;
-        // What the folders do not decide, the splitter does: everything, or train when there is only a test folder.
-        let open: Vec<usize> = (0..found.len())
-            .filter(|&i| splitter != Splitter::Folder && fixed(&found[i]) != Some(Split::Test))
-            .collect();
-        let classes: Vec<usize> = open.iter().map(|&i| class(&found[i])).collect();
-        let drawn = splitter.assign(&classes, self.seed)?;
-        let mut splits: Vec<Split> = found.iter().map(|image| fixed(image).unwrap_or(Split::Train)).collect();
-        open.into_iter().zip(drawn).for_each(|(i, split)| splits[i] = split);
-
-        let item = |(i, image): (usize, Found)| ImageItem {
-            id: ItemId(i as u32),
-            class: class(&image),
-            split: splits[i],
-            content: image.content,
-            bytes: image.bytes,
-            width: image.size.0,
-            height: image.size.1,
-            path: image.path,
+    /// The split of each image. What the data do not decide, the splitter does: everything, or what is not test.
+    fn splits(&self, found: &[Found], vocab: &Vocab, splitter: Splitter) -> Result<Vec<Split>, DataError> {
+        let fixed = |image: &Found| image.tag.split;
+        let open: Vec<&Found> = found.iter().filter(|image| fixed(image) != Some(Split::Test)).collect();
+        let classes: Vec<usize> = open.iter().map(|image| class(vocab, &image.tag)).collect();
+        let groups = group_numbers(&open);
+        let division = Division { test_fraction: self.test_fraction, ..Division::new(splitter, self.seed) };
+        let mut drawn = division.assign(&classes, groups.as_deref())?.into_iter();
+        let split = |image: &Found| match fixed(image) {
+            Some(Split::Test) => Split::Test,
+            said => {
+                let drawn = drawn.next().unwrap_or(Split::Train);
+                if splitter.is_given() { said.unwrap_or(drawn) } else { drawn }
+            }
         };
-        Ok(found.into_iter().enumerate().map(item).collect())
+        Ok(found.iter().map(split).collect())
     }
 }
 
+fn key(tag: &Tag) -> (&str, Option<Split>) {
+    (&tag.label, tag.split)
+}
+
+fn class(vocab: &Vocab, tag: &Tag) -> usize {
+    vocab.class(&tag.label).unwrap_or_default()
+}
+
+/// How many files with such a tag were skipped, and why the first was.
+fn first_skipped(skipped: &[(Tag, Skipped)], such: impl Fn(&Tag) -> bool) -> (usize, Option<String>) {
+    let mut such = skipped.iter().filter(|(tag, _)| such(tag)).map(|(_, skip)| skip.reason.to_string());
+    let first = such.next();
+    (such.count() + usize::from(first.is_some()), first)
+}
+
+/// The number of each image's group, or `None` if there are no groups. An image without one is alone in its group.
+fn group_numbers(images: &[&Found]) -> Option<Vec<usize>> {
+    images.iter().any(|image| image.tag.group.is_some()).then(|| {
+        let (mut numbers, mut next) = (HashMap::new(), 0);
+        let mut new = || {
+            next += 1;
+            next - 1
+        };
+        let number = |image: &&Found| match &image.tag.group {
+            Some(group) => *numbers.entry(group.clone()).or_insert_with(&mut new),
+            None => new(),
+        };
+        images.iter().map(number).collect()
+    })
+}
+
+fn items(found: Vec<Found>, vocab: &Vocab, splits: &[Split]) -> Vec<ImageItem> {
+    let item = |(i, (image, &split)): (usize, (Found, &Split))| ImageItem {
+        id: ItemId(i as u32),
+        class: class(vocab, &image.tag),
+        split,
+        group: image.tag.group,
+        content: image.content,
+        bytes: image.bytes,
+        width: image.size.0,
+        height: image.size.1,
+        path: image.path,
+    };
+    found.into_iter().zip(splits).enumerate().map(item).collect()
+}
+
 fn check_splits(dataset: &ImageDataset) -> Result<(), DataError> {
-    let path = || dataset.root.clone();
+    let path = || dataset.labeler.source(&dataset.root).to_owned();
     let (train, valid) = (dataset.class_counts(Split::Train), dataset.class_counts(Split::Valid));
-    let needs_two = |class: &usize| dataset.splitter != Splitter::Folder && train[*class] + valid[*class] < 2;
+    let needs_two = |class: &usize| !dataset.splitter.is_given() && train[*class] + valid[*class] < 2;
     if let Some(class) = (0..dataset.vocab.len()).find(needs_two) {
         return Err(DataError::TooFewImages { path: path(), label: dataset.vocab.label(class).to_owned() });
     }
     for (split, counts) in [(Split::Train, train), (Split::Valid, valid)] {
         if counts.iter().sum::<usize>() == 0 {
             return Err(DataError::EmptySplit { path: path(), split });
+        }
+    }
+    Ok(())
+}
+
+/// Splits that the data give may contradict their groups.
+fn check_groups(dataset: &ImageDataset) -> Result<(), DataError> {
+    let mut sides = BTreeMap::new();
+    for item in &dataset.items {
+        let Some(group) = &item.group else { continue };
+        let first = *sides.entry(group).or_insert(item.split);
+        if first != item.split {
+            let path = dataset.labeler.source(&dataset.root).to_owned();
+            return Err(DataError::GroupOnTwoSides {
+                path,
+                group: group.clone(),
+                splits: [first, item.split],
+            });
         }
     }
     Ok(())
