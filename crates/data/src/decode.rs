@@ -118,7 +118,7 @@ fn open<'a>(
 ) -> Result<(Box<dyn ImageDecoder + 'a>, Header), SkipReason> {
     let format = recognise(bytes)?;
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(memory_limits(limits));
+    reader.limits(header_limits(limits));
     let mut decoder = reader.into_decoder().map_err(|error| reason(&error, limits))?;
     let (width, height) = decoder.dimensions();
     let limit = limits.max_pixels;
@@ -131,7 +131,7 @@ fn open<'a>(
     if needed(&decoder) > limits.max_memory_bytes {
         return Err(SkipReason::TooMuchMemory { limit: limits.max_memory_bytes });
     }
-    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
+    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes, (width, height)) {
         return Err(SkipReason::Truncated);
     }
     // A TIFF file is itself laid out as an EXIF block. A broken EXIF block must not cost the photo.
@@ -165,6 +165,14 @@ fn memory_limits(limits: &DecodeLimits) -> Limits {
     let mut memory = Limits::no_limits();
     memory.max_alloc = Some(limits.max_memory_bytes);
     memory
+}
+
+/// What the header and what stands beside the pixels may take. A PNG of a few megabytes may have a colour profile, which
+/// nobody here looks at, that unpacks to gigabytes.
+fn header_limits(limits: &DecodeLimits) -> Limits {
+    let mut header = Limits::no_limits();
+    header.max_alloc = Some(limits.max_memory_bytes.min(64 << 20));
+    header
 }
 
 /// Runs a decoder such that its panic becomes a reason to skip the file.
@@ -215,8 +223,13 @@ fn over_white(image: DynamicImage) -> RgbImage {
     let mut values = image.into_raw();
     let pixels = values.len() / 4;
     for pixel in 0..pixels {
-        let [red, green, blue, alpha] = [0, 1, 2, 3].map(|channel| values[4 * pixel + channel]);
-        let blended = [red, green, blue].map(|colour| blend(colour, alpha));
+        let from = 4 * pixel;
+        let (colours, alpha) = ([values[from], values[from + 1], values[from + 2]], values[from + 3]);
+        let blended = match alpha {
+            255 => colours,
+            0 => [255; 3],
+            _ => colours.map(|colour| blend(colour, alpha)),
+        };
         values[3 * pixel..3 * pixel + 3].copy_from_slice(&blended);
     }
     values.truncate(3 * pixels);
