@@ -8,21 +8,21 @@
 //! (`[batch, height, width, channel]`), in f32 or bf16; parameters, their gradients and all sums are f32.
 
 mod adam;
-mod basic_block;
 mod fire;
 mod inference;
 mod layer;
 mod pool;
 mod precision;
 mod record;
+mod residual;
 mod stem;
 mod tensor;
 
 pub(crate) use adam::adam_step;
-pub(crate) use basic_block::{BlockLayers, basic_block};
 pub(crate) use fire::{FireLayers, fire};
 pub use inference::FoldedLayers;
 pub(crate) use layer::ConvNorm;
 pub(crate) use pool::{concat_pool, max_pool, pool_shape};
 pub use precision::Precision;
+pub(crate) use residual::{BlockLayers, residual_block};
 pub(crate) use stem::{norm_stem, relu_stem};

@@ -101,11 +101,12 @@ impl TrainSettings {
     /// # Errors
     /// The photos or weights cannot be read, or an option is out of range.
     pub fn learner(&self, listeners: Listeners) -> Result<Learner, Error> {
+        let precision = self.arch.precision(self.precision)?;
         let loaders = self.loaders(listeners.on_scan)?;
         vision_learner(loaders, self.arch)
             .weights(self.weights.clone())
             .device(self.device)
-            .precision(self.precision)
+            .precision(precision)
             .seed(self.seed)
             .metric(ErrorRate)
             .on_download(listeners.on_download)
@@ -146,6 +147,7 @@ impl TrainSettings {
         let mut loaders = ImageDataLoaders::from_folder(&self.folder)
             .image_size(self.image_size)
             .resize_method(self.resize_method)
+            .normalize(self.arch.normalize())
             .augmentation(self.augmentation)
             .batch_size(self.batch_size)
             .seed(self.seed)
