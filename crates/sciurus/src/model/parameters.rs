@@ -132,7 +132,7 @@ impl ModulePath {
 
     /// Burn keeps a linear weight as `[in, out]`, files keep PyTorch's `[out, in]`.
     fn is_transposed(&self) -> bool {
-        self.inside("Struct:Linear")
+        self.inside("Struct:Linear") && self.parts.last().is_some_and(|field| field == "weight")
     }
 
     fn inside(&self, container: &str) -> bool {

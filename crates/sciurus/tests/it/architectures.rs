@@ -1,12 +1,14 @@
-//! What must hold of every architecture: it counts its parameters right, trains from random weights, and drops paths only
-//! in training.
+//! What must hold of every architecture: it counts its parameters right, trains from random weights, drops paths only in
+//! training, and is exported with the preprocessing and precision that it has.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use sciurus::data::Seed;
+use sciurus::data::{Normalize, Seed};
 use sciurus::model::{Body, EfficientNetConfig, HeadConfig, ParamGroup, Pass, Role, VisionModel};
-use sciurus::{Arch, Hyper, Trainer};
+use sciurus::{
+    Arch, Hyper, Listeners, ModelBundle, Precision, TrainSettings, Trainer, WeightSource, draw_demo,
+};
 
-use crate::support::values;
+use crate::support::{chain, values};
 
 const TARGETS: [usize; 8] = [0, 1, 0, 1, 0, 1, 0, 1];
 
@@ -147,4 +149,34 @@ fn paths_are_dropped_in_training_only_and_by_the_seed_of_the_pass() {
     assert_eq!(logits(&dropping, train(1)), logits(&dropping, train(1)));
     assert_ne!(logits(&dropping, train(1)), logits(&dropping, train(2)));
     assert_eq!(logits(&whole, train(1)), logits(&whole, train(2)));
+}
+
+#[test]
+fn a_run_normalises_and_computes_as_the_architecture_needs_and_its_bundle_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("photos");
+    draw_demo(&photos, 5, 1).unwrap();
+    for (arch, normalize) in [
+        (Arch::ViTSmall16, Normalize { mean: [0.5; 3], std: [0.5; 3] }),
+        (Arch::MobileNetV2, Normalize::imagenet()),
+    ] {
+        let mut settings = TrainSettings::new(&photos);
+        (settings.arch, settings.weights) = (arch, WeightSource::Random);
+        (settings.image_size, settings.batch_size) = (32, 2);
+        let learner = settings.learner(Listeners::default()).unwrap();
+        assert_eq!(learner.precision(), Precision::F32, "{arch}");
+        let path = folder.path().join("model.sciurus");
+        ModelBundle::new(&learner, Vec::new()).save(&path).unwrap();
+        let bundle = ModelBundle::load(&path).unwrap();
+        assert_eq!(bundle.manifest.arch, arch);
+        assert_eq!(bundle.manifest.preprocessing.normalize, normalize, "{arch}");
+        let model = bundle.model(&Device::flex()).unwrap();
+        assert!(model.state_dict() == learner.model().state_dict(), "{arch}");
+        settings.precision = Precision::Bf16;
+        let error = chain(&settings.learner(Listeners::default()).unwrap_err());
+        assert!(
+            error.contains(&format!("bf16 with {arch}")) && error.contains("choose f32 or auto"),
+            "{error}"
+        );
+    }
 }
