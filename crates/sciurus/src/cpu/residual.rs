@@ -145,26 +145,50 @@ impl<E: Number, const N: usize> Backward<Flex, N> for ResidualBlock<E> {
     type State = Arc<State<E>>;
 
     fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let isa = Isa::current();
-        let State { input, main, inner, shortcut, output } = &*ops.state;
+        let state = &*ops.state;
         let mut receive = Receive::new(&ops, gradients);
         let mut upstream = pixels::<E>(receive.upstream());
         let gradient: &mut [E] = upstream.storage_mut();
-        let output = pixels::<E>(output.clone());
+        let behind = state.main_gradients(gradient, &mut receive);
+        let first = &state.main[0];
+        let Some(shortcut) = &state.shortcut else {
+            first.input_gradient(&behind, gradient, Existing::Add);
+            receive.give(INPUT, || upstream.permute(&[0, 3, 1, 2]));
+            return;
+        };
+        state.shortcut_gradients(shortcut, gradient, &mut receive);
+        receive.give(INPUT, || {
+            let [batch, height, width, channels] = sizes(&state.input);
+            let mut both = Buffer::stale(first.shape.input_len());
+            first.input_gradient(&behind, &mut both, Existing::Replace);
+            shortcut.input_gradient(gradient, &mut both, Existing::Add);
+            features(both, [batch, channels, height, width])
+        });
+    }
+}
 
-        // The last layer. What passed the last ReLU stays in `gradient`: the shortcut's gradient.
-        let last = main.len() - 1;
-        let layer = &main[last];
-        let sums =
-            gradient_sums(isa, layer.shape.channels[1], gradient, Some(values(&output)), layer.centre());
+impl<E: Number> State<E> {
+    /// Gradients of the layers on the main way. Of `gradient`, that of the output, what passed the last ReLU stays: the
+    /// shortcut's. Returned is the gradient of the first convolution's output.
+    fn main_gradients<const N: usize>(
+        &self,
+        gradient: &mut [E],
+        receive: &mut Receive<'_, Arc<Self>, N>,
+    ) -> Buffer<E> {
+        let isa = Isa::current();
+        let output = pixels::<E>(self.output.clone());
+        let output: &[E] = values(&output);
+        let last = self.main.len() - 1;
+        let layer = &self.main[last];
+        let sums = gradient_sums(isa, layer.shape.channels[1], gradient, Some(output), layer.centre());
         let (norm, factors) = layer.norm_gradients(&sums);
         receive.give_norm(weight_of(last), norm);
         let mut behind = Buffer::<E>::stale(gradient.len());
-        norm_gradient(isa, &factors, (&layer.convolved, Some(values(&output))), gradient, Some(&mut behind));
+        norm_gradient(isa, &factors, (&layer.convolved, Some(output)), gradient, Some(&mut behind));
 
         // Back through the layers before it; `behind` is the gradient of the convolution after `inner`.
-        for (index, inner) in inner.iter().enumerate().rev() {
-            let (layer, next) = (&main[index], &main[index + 1]);
+        for (index, inner) in self.inner.iter().enumerate().rev() {
+            let (layer, next) = (&self.main[index], &self.main[index + 1]);
             receive.give(weight_of(index + 1), || next.weight_gradient(inner, &behind));
             let mut between = Buffer::<E>::stale(inner.len());
             next.input_gradient(&behind, &mut between, Existing::Replace);
@@ -175,27 +199,24 @@ impl<E: Number, const N: usize> Backward<Flex, N> for ResidualBlock<E> {
             norm_gradient(isa, &factors, (&layer.convolved, Some(inner)), &mut between, None);
             behind = between;
         }
-        let first = &main[0];
-        receive.give(weight_of(0), || first.weight_gradient(values(input), &behind));
+        receive.give(weight_of(0), || self.main[0].weight_gradient(values(&self.input), &behind));
+        behind
+    }
 
-        // The input, which both ways lead to.
-        let Some(shortcut) = shortcut else {
-            first.input_gradient(&behind, gradient, Existing::Add);
-            receive.give(INPUT, || upstream.permute(&[0, 3, 1, 2]));
-            return;
-        };
+    /// Gradients of the shortcut's layer; `gradient` becomes that of its convolution's output.
+    fn shortcut_gradients<const N: usize>(
+        &self,
+        shortcut: &Kept<E>,
+        gradient: &mut [E],
+        receive: &mut Receive<'_, Arc<Self>, N>,
+    ) {
+        let isa = Isa::current();
+        let parent = weight_of(self.main.len());
         let sums = gradient_sums(isa, shortcut.shape.channels[1], gradient, None, shortcut.centre());
         let (norm, factors) = shortcut.norm_gradients(&sums);
-        receive.give_norm(weight_of(last + 1), norm);
+        receive.give_norm(parent, norm);
         norm_gradient(isa, &factors, (&shortcut.convolved, None), gradient, None);
-        receive.give(weight_of(last + 1), || shortcut.weight_gradient(values(input), gradient));
-        receive.give(INPUT, || {
-            let [batch, height, width, channels] = sizes(input);
-            let mut both = Buffer::stale(first.shape.input_len());
-            first.input_gradient(&behind, &mut both, Existing::Replace);
-            shortcut.input_gradient(gradient, &mut both, Existing::Add);
-            features(both, [batch, channels, height, width])
-        });
+        receive.give(parent, || shortcut.weight_gradient(values(&self.input), gradient));
     }
 }
 
