@@ -261,7 +261,6 @@ fn detail(error: &csv::Error) -> String {
             format!("it has {len} fields where the lines before it have {expected_len}")
         }
         csv::ErrorKind::Utf8 { .. } => "it is not UTF-8 text".to_owned(),
-        csv::ErrorKind::Io(error) => error.to_string(),
         _ => error.to_string(),
     }
 }

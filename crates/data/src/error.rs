@@ -149,7 +149,15 @@ pub enum DataError {
         /// The names of the folders beside `train`.
         neighbours: Vec<String>,
     },
-    /// Labels, none of whose images can be read.
+    /// All images have one label.
+    #[error("only one label, `{label}`, in {}; add images of at least one more class", path.display())]
+    OnlyOneLabel {
+        /// The CSV file or the folder.
+        path: PathBuf,
+        /// The only label.
+        label: String,
+    },
+    /// A label, none of whose images can be read.
     #[error(
         "no readable image of `{label}` to learn from in {} ({skipped} files skipped{}); add images or remove the label",
         path.display(), first_reason(reason)

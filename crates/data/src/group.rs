@@ -4,6 +4,7 @@
 use crate::seed::{Seed, purpose};
 use crate::stratify::Part;
 use rand::seq::SliceRandom;
+use std::cmp::Ordering::Equal;
 
 /// How often a part is drawn; the draw in which classes are nearest to their share is taken.
 const ATTEMPTS: u64 = 16;
@@ -90,8 +91,6 @@ pub(crate) fn hold_back(groups: &Groups, fraction: f64, part: Part, seed: Seed) 
     best.map(|draw| groups.items((0..groups.members.len()).filter(|&group| draw.held[group])))
         .unwrap_or_default()
 }
-
-use std::cmp::Ordering::Equal;
 
 /// One draw of groups to hold back.
 #[derive(Debug)]

@@ -96,7 +96,10 @@ impl Labeler {
         let vocab = Vocab::new(train);
         if vocab.len() == 1 {
             let (path, label) = (self.source(root).to_owned(), vocab.label(0).to_owned());
-            return Err(DataError::OnlyOneClass { path, label });
+            return Err(match self {
+                Self::Folder => DataError::OnlyOneClass { path, label },
+                _ => DataError::OnlyOneLabel { path, label },
+            });
         }
         Ok(vocab)
     }

@@ -138,8 +138,8 @@ impl Division {
     ///
     /// # Errors
     ///
-    /// When a fraction is not above 0 and below 1, both leave nothing to learn from, there is no such fold, or there are
-    /// not as many groups as classes.
+    /// When a fraction is not above 0 and below 1, both leave nothing to learn from, there is no such fold, or `groups`
+    /// is not as long as `classes`.
     pub fn assign(&self, classes: &[usize], groups: Option<&[usize]>) -> Result<Vec<Split>, DataError> {
         self.check(classes, groups)?;
         let mut splits = vec![Split::Train; classes.len()];

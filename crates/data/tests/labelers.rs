@@ -119,7 +119,7 @@ fn lines_that_make_no_sense_are_named() {
         ),
         (
             "path,label\nphotos/1.png,red\nphotos/2.png,red\n",
-            "only one class, `red`, in CSV; add a folder of images for at least one more class",
+            "only one label, `red`, in CSV; add images of at least one more class",
         ),
     ];
     for (table, want) in cases {
