@@ -47,6 +47,8 @@ pub(crate) enum Verb {
     Interpret(InterpretArgs),
     /// Classify photos with a trained model
     Predict(PredictArgs),
+    /// List the networks that can be trained: size, features, pretrained weights and their licence
+    Archs(ArchsArgs),
     /// Write a completion script for a shell, or the manual pages
     Completions(CompletionsArgs),
     /// Draw some pictures, train a small network on them and show it all, with no network and no download
@@ -138,7 +140,7 @@ pub(crate) struct TrainArgs {
     /// All settings from a TOML file, such as the config.toml of another run
     #[arg(long, value_name = "FILE", conflicts_with_all = SETTINGS)]
     config: Option<PathBuf>,
-    /// Network: resnet18, resnet34, squeezenet1_1, resnet10_narrow
+    /// Network; `sciurus archs` lists them
     #[arg(long, default_value_t = Arch::ResNet18)]
     arch: Arch,
     /// Epochs with the whole network training
@@ -275,7 +277,7 @@ valley: sciurus train squirrels --lr RATE.";
 pub(crate) struct LrFindArgs {
     /// Photos, in a folder per class
     pub(crate) folder: PathBuf,
-    /// Network: resnet18, resnet34, squeezenet1_1, resnet10_narrow
+    /// Network; `sciurus archs` lists them
     #[arg(long, default_value_t = Arch::ResNet18)]
     pub(crate) arch: Arch,
     /// Images in a batch
@@ -431,6 +433,24 @@ pub(crate) struct PredictArgs {
     pub(crate) threads: Option<usize>,
     #[command(flatten)]
     pub(crate) show: Show,
+}
+
+const ARCHS_EXAMPLES: &str = "\
+Examples:
+  sciurus archs
+  sciurus train squirrels --arch resnet50
+  sciurus archs --json | jq -r '.[].weights.url'
+
+More parameters take more memory and time. Weights are downloaded once, when a network is first
+used, and only taken if their SHA-256 is right; or put the files into a folder and set
+SCIURUS_MODELS. Networks without weights start from random ones (--no-pretrained).";
+
+#[derive(Debug, Args)]
+#[command(after_help = ARCHS_EXAMPLES)]
+pub(crate) struct ArchsArgs {
+    /// JSON for programs, on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

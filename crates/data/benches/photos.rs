@@ -10,8 +10,8 @@
 )]
 
 use sciurus_data::{
-    AugTransforms, Augmentation, DecodeLimits, ImageDataset, Normalize, Pipeline, Preprocessing, Rng, Seed,
-    Transform, decode,
+    AugTransforms, Augmentation, DecodeLimits, ImageDataset, Normalize, Pipeline, Preprocessing, RandAugment,
+    RandomErasing, Rng, Seed, Transform, TrivialAugment, decode,
 };
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -48,6 +48,13 @@ fn main() {
     time("augment 460 to 224 (aug_transforms)", &presized, |photo, rng| standard.apply(photo.clone(), rng));
     time("augment 224 to 224 (aug_transforms)", &kept, |photo, rng| standard.apply(photo.clone(), rng));
     let squares = time("random crop and flip", &kept, |photo, rng| flip.finish(photo.clone(), rng));
+    time("trivial augment at 224", &squares, |photo, rng| TrivialAugment.apply(photo.clone(), rng));
+    time("rand augment at 224 (2 operations)", &squares, |photo, rng| {
+        RandAugment::default().apply(photo.clone(), rng)
+    });
+    time("random erasing at 224 (half of the photos)", &squares, |photo, rng| {
+        RandomErasing::default().apply(photo.clone(), rng)
+    });
     let mut values = vec![0.0; 3 * 224 * 224];
     time("normalise to planar f32", &squares, |square, _| {
         Normalize::imagenet().write(square, &mut values);

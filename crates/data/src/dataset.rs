@@ -1,18 +1,17 @@
-//! A data set: which images there are, what they show, and which of them the model learns from. In: a folder. Out:
-//! [`ImageDataset`], plain data in an order that depends on nothing but the paths.
+//! A data set: which images there are, what they show, and which of them the model learns from. In: a folder or a table.
+//! Out: [`ImageDataset`], plain data in an order that depends on nothing but the paths.
 
+use crate::builder::ImageDatasetBuilder;
+use crate::csv_labels::CsvLabels;
 use crate::decode::DecodeLimits;
-use crate::error::DataError;
 use crate::item::{ContentHash, ImageItem, ItemId, Split, Vocab};
-use crate::layout::{self, Layout};
-use crate::scan::{self, Found, Progress, portable};
+use crate::labeler::Labeler;
+use crate::scan::portable;
 use crate::seed::Seed;
 use crate::skip::Skipped;
 use crate::splitter::Splitter;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
-use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Images on disk, labelled and split.
 ///
@@ -44,6 +43,15 @@ pub struct ImageDataset {
     /// What a single file may cost; decoding uses the same limits as the scan did.
     #[serde(default)]
     pub limits: DecodeLimits,
+    /// Where the labels came from.
+    #[serde(default)]
+    pub labeler: Labeler,
+    /// Share of the images that were drawn for the test split, if it was drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_fraction: Option<f64>,
+    /// The pattern that groups were read from, if they came from paths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_pattern: Option<String>,
 }
 
 impl ImageDataset {
@@ -51,13 +59,41 @@ impl ImageDataset {
     /// `validation`), and perhaps `test`, folders that each hold one folder per class. Nested folders belong to the class above them. Names that
     /// begin with `_` or `.` are left out.
     pub fn from_folder(root: impl Into<PathBuf>) -> ImageDatasetBuilder {
-        ImageDatasetBuilder {
-            root: root.into(),
-            splitter: None,
-            seed: Seed(42),
-            limits: DecodeLimits::default(),
-            progress: Box::new(|_| {}),
-        }
+        ImageDatasetBuilder::new(root.into(), Labeler::Folder)
+    }
+
+    /// Starts a data set from a CSV file with a path and a label in each line, and perhaps a split (train, valid or test)
+    /// and a group. Paths are relative to the CSV file's folder; [`ImageDatasetBuilder::root`] names another. Images that
+    /// are not there are skipped.
+    ///
+    /// ```no_run
+    /// use sciurus_data::{CsvLabels, ImageDataset};
+    ///
+    /// let dataset = ImageDataset::from_csv("squirrels/labels.csv").test_fraction(0.1).build()?;
+    ///
+    /// let labels = CsvLabels::new("tables/squirrels.csv").path_column("file").label_column(3);
+    /// let dataset = ImageDataset::from_csv(labels).root("photos").build()?;
+    /// # Ok::<(), sciurus_data::DataError>(())
+    /// ```
+    pub fn from_csv(labels: impl Into<CsvLabels>) -> ImageDatasetBuilder {
+        let labels = labels.into();
+        let folder = labels.path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        ImageDatasetBuilder::new(folder.to_owned(), Labeler::Csv(labels))
+    }
+
+    /// Starts a data set from the names of all files below a folder: a regular expression whose part called `label`, or
+    /// whose first part in parentheses, is the label; fastai's `from_name_re`. It is searched for anywhere in the name,
+    /// without the folders; files that it does not fit are skipped. Names that begin with `_` or `.` are left out.
+    ///
+    /// ```no_run
+    /// use sciurus_data::ImageDataset;
+    ///
+    /// // great_pyrenees_173.jpg is a great_pyrenees.
+    /// let pets = ImageDataset::from_name_pattern("pets/images", r"^(.+)_\d+\.jpg$").build()?;
+    /// # Ok::<(), sciurus_data::DataError>(())
+    /// ```
+    pub fn from_name_pattern(root: impl Into<PathBuf>, pattern: impl Into<String>) -> ImageDatasetBuilder {
+        ImageDatasetBuilder::new(root.into(), Labeler::NamePattern { pattern: pattern.into() })
     }
 
     /// The items of a split, in order.
@@ -106,207 +142,4 @@ impl ImageDataset {
         }
         ContentHash::from_blake3(&hasher.finalize()).to_string()
     }
-}
-
-/// Options of a data set; see [`ImageDataset::from_folder`].
-///
-/// | Name | Default | Meaning | Range |
-/// |---|---|---|---|
-/// | `split_by` | by folder if the folder has `train` and `valid`, else [`Splitter::Stratified`] 0.2 | how items are split | |
-/// | `seed` | 42 | seed of the split | any |
-/// | `limits` | [`DecodeLimits::default`] | what a file may cost | |
-/// | `on_progress` | nothing | called after each file, from many threads | |
-pub struct ImageDatasetBuilder {
-    root: PathBuf,
-    splitter: Option<Splitter>,
-    seed: Seed,
-    limits: DecodeLimits,
-    progress: Box<dyn Fn(Progress) + Send + Sync>,
-}
-
-impl fmt::Debug for ImageDatasetBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ImageDatasetBuilder").field("root", &self.root).finish_non_exhaustive()
-    }
-}
-
-impl ImageDatasetBuilder {
-    /// How items are divided into train and valid. A folder with its own `train` and `valid` folders allows only
-    /// [`Splitter::Folder`]; `build` refuses to pass over what those folders say.
-    #[must_use]
-    pub fn split_by(mut self, splitter: Splitter) -> Self {
-        self.splitter = Some(splitter);
-        self
-    }
-
-    /// Seed of the split.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Seed(seed);
-        self
-    }
-
-    /// What a single file may cost.
-    #[must_use]
-    pub fn limits(mut self, limits: DecodeLimits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// Called after each file, from many threads at once.
-    #[must_use]
-    pub fn on_progress(mut self, progress: impl Fn(Progress) + Send + Sync + 'static) -> Self {
-        self.progress = Box::new(progress);
-        self
-    }
-
-    /// Reads every file once and builds the data set.
-    ///
-    /// # Errors
-    ///
-    /// When the folder as a whole is no data set: it is missing, has no class folders or only one, a class has too few
-    /// images, a split is empty, train and valid hold different classes, or `split_by` asks for another split than the
-    /// folder's own. Single bad files are skipped instead.
-    pub fn build(self) -> Result<ImageDataset, DataError> {
-        let path = self.root.clone();
-        if !path.exists() {
-            return Err(DataError::FolderMissing { path });
-        }
-        if !path.is_dir() {
-            return Err(DataError::NotAFolder { path });
-        }
-        let layout = layout::find(&self.root)?;
-        let splitter = self.choose_splitter(&layout)?;
-        let vocab = self.vocab(&layout)?;
-
-        let (found, mut skipped) = self.scan(&layout)?;
-        skipped.extend(layout.loose.iter().cloned());
-        skipped.sort_by_cached_key(|skipped| portable(&skipped.path));
-        let items = self.items(found, &layout, &vocab, splitter)?;
-        let dataset = ImageDataset {
-            root: self.root,
-            vocab,
-            items,
-            skipped,
-            left_out_folders: layout.left_out,
-            splitter,
-            seed: self.seed,
-            limits: self.limits,
-        };
-        check_splits(&dataset)?;
-        Ok(dataset)
-    }
-
-    /// Folders that say which split they are leave no other choice.
-    fn choose_splitter(&self, layout: &Layout) -> Result<Splitter, DataError> {
-        let path = || self.root.clone();
-        match (self.splitter, layout.has(Split::Valid)) {
-            (None | Some(Splitter::Folder), true) => Ok(Splitter::Folder),
-            (Some(_), true) => Err(DataError::OwnSplitFolders { path: path() }),
-            (Some(Splitter::Folder), false) => Err(DataError::NoSplitFolders { path: path() }),
-            (chosen, false) => Ok(chosen.unwrap_or_default()),
-        }
-    }
-
-    fn vocab(&self, layout: &Layout) -> Result<Vocab, DataError> {
-        let labels = |split: Option<Split>| -> BTreeSet<String> {
-            let classes = layout.classes.iter().filter(|class| class.split == split);
-            classes.map(|class| class.label.clone()).collect()
-        };
-        let train = labels(layout.has(Split::Train).then_some(Split::Train));
-        let (valid, test) = (labels(Some(Split::Valid)), labels(Some(Split::Test)));
-        if !valid.is_empty() && valid != train {
-            return Err(self.differ(layout, Split::Valid, train.symmetric_difference(&valid)));
-        }
-        if !test.is_subset(&train) {
-            return Err(self.differ(layout, Split::Test, test.difference(&train)));
-        }
-        let vocab = Vocab::new(train);
-        match vocab.len() {
-            1 => Err(DataError::OnlyOneClass { path: self.root.clone(), label: vocab.label(0).to_owned() }),
-            _ => Ok(vocab),
-        }
-    }
-
-    fn differ<'a>(
-        &self,
-        layout: &Layout,
-        split: Split,
-        labels: impl Iterator<Item = &'a String>,
-    ) -> DataError {
-        let folder = |split: Split| {
-            let class = layout.classes.iter().find(|class| class.split == Some(split));
-            class.and_then(|class| class.path.parent()).unwrap_or(&self.root).to_owned()
-        };
-        let labels = labels.map(|label| format!("`{label}`")).collect();
-        DataError::ClassesDiffer { train: folder(Split::Train), other: folder(split), labels }
-    }
-
-    fn scan(&self, layout: &Layout) -> Result<(Vec<Found>, Vec<Skipped>), DataError> {
-        let classes = layout.classes.iter().enumerate();
-        let mut files: Vec<_> = classes.flat_map(|(i, class)| scan::list(&self.root, i, class)).collect();
-        files.sort_by_cached_key(|file| portable(&file.path));
-        let (mut found, mut skipped) = (Vec::new(), Vec::new());
-        for result in scan::examine(&self.root, files, &self.limits, &self.progress) {
-            match result {
-                Ok(image) => found.push(image),
-                Err(skip) => skipped.push(skip),
-            }
-        }
-        for (folder, class) in layout.classes.iter().enumerate() {
-            if !found.iter().any(|image| image.folder == folder) {
-                let mut bad = skipped.iter().filter(|(place, _)| *place == folder).map(|(_, skip)| skip);
-                let reason = bad.clone().next().map(|skip| skip.reason.to_string());
-                let path = class.path.clone();
-                return Err(DataError::EmptyClass { path, skipped: bad.by_ref().count(), reason });
-            }
-        }
-        Ok((found, skipped.into_iter().map(|(_, skip)| skip).collect()))
-    }
-
-    fn items(
-        &self,
-        found: Vec<Found>,
-        layout: &Layout,
-        vocab: &Vocab,
-        splitter: Splitter,
-    ) -> Result<Vec<ImageItem>, DataError> {
-        let class = |image: &Found| vocab.class(&layout.classes[image.folder].label).unwrap_or_default();
-        let fixed = |image: &Found| layout.classes[image.folder].split;
-        // What the folders do not decide, the splitter does: everything, or train when there is only a test folder.
-        let open: Vec<usize> = (0..found.len())
-            .filter(|&i| splitter != Splitter::Folder && fixed(&found[i]) != Some(Split::Test))
-            .collect();
-        let classes: Vec<usize> = open.iter().map(|&i| class(&found[i])).collect();
-        let drawn = splitter.assign(&classes, self.seed)?;
-        let mut splits: Vec<Split> = found.iter().map(|image| fixed(image).unwrap_or(Split::Train)).collect();
-        open.into_iter().zip(drawn).for_each(|(i, split)| splits[i] = split);
-
-        let item = |(i, image): (usize, Found)| ImageItem {
-            id: ItemId(i as u32),
-            class: class(&image),
-            split: splits[i],
-            content: image.content,
-            bytes: image.bytes,
-            width: image.size.0,
-            height: image.size.1,
-            path: image.path,
-        };
-        Ok(found.into_iter().enumerate().map(item).collect())
-    }
-}
-
-fn check_splits(dataset: &ImageDataset) -> Result<(), DataError> {
-    let path = || dataset.root.clone();
-    let (train, valid) = (dataset.class_counts(Split::Train), dataset.class_counts(Split::Valid));
-    let needs_two = |class: &usize| dataset.splitter != Splitter::Folder && train[*class] + valid[*class] < 2;
-    if let Some(class) = (0..dataset.vocab.len()).find(needs_two) {
-        return Err(DataError::TooFewImages { path: path(), label: dataset.vocab.label(class).to_owned() });
-    }
-    for (split, counts) in [(Split::Train, train), (Split::Valid, valid)] {
-        if counts.iter().sum::<usize>() == 0 {
-            return Err(DataError::EmptySplit { path: path(), split });
-        }
-    }
-    Ok(())
 }

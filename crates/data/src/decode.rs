@@ -4,7 +4,7 @@
 use crate::format::{jpeg_is_complete, recognise};
 use crate::skip::SkipReason;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::fs::File;
@@ -20,7 +20,7 @@ pub use image::RgbImage;
 /// |---|---|---|
 /// | `max_pixels` | 100,000,000 | width × height that the header may claim |
 /// | `max_file_bytes` | 256 MiB | size of the file |
-/// | `max_memory_bytes` | 1 GiB | what the decoder may allocate for the pixels and its own buffers |
+/// | `max_memory_bytes` | 1 GiB | what the pixels may need while they are decoded, turned into 8-bit RGB and laid upright; the decoder's own buffers have the same limit |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DecodeLimits {
@@ -28,7 +28,7 @@ pub struct DecodeLimits {
     pub max_pixels: u64,
     /// Largest file, in bytes.
     pub max_file_bytes: u64,
-    /// Most memory that the decoder may allocate, in bytes.
+    /// Most memory that decoding may need, in bytes.
     pub max_memory_bytes: u64,
 }
 
@@ -62,9 +62,11 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, SkipReaso
     guarded(|| {
         let (mut decoder, header) = open(bytes, limits)?;
         decoder.set_limits(memory_limits(limits)).map_err(|error| reason(&error, limits))?;
-        let mut image = DynamicImage::from_decoder(decoder).map_err(|error| reason(&error, limits))?;
+        let image = DynamicImage::from_decoder(decoder).map_err(|error| reason(&error, limits))?;
+        // Turned last, when a pixel has the fewest bytes.
+        let mut image = DynamicImage::ImageRgb8(over_white(image));
         image.apply_orientation(header.orientation);
-        Ok(over_white(image))
+        Ok(image.into_rgb8())
     })
 }
 
@@ -116,7 +118,7 @@ fn open<'a>(
 ) -> Result<(Box<dyn ImageDecoder + 'a>, Header), SkipReason> {
     let format = recognise(bytes)?;
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(memory_limits(limits));
+    reader.limits(header_limits(limits));
     let mut decoder = reader.into_decoder().map_err(|error| reason(&error, limits))?;
     let (width, height) = decoder.dimensions();
     let limit = limits.max_pixels;
@@ -126,10 +128,10 @@ fn open<'a>(
     if width == 0 || height == 0 {
         return Err(SkipReason::Corrupt { detail: format!("it claims to be {width} x {height} pixels") });
     }
-    if decoder.total_bytes() > limits.max_memory_bytes {
+    if needed(&decoder) > limits.max_memory_bytes {
         return Err(SkipReason::TooMuchMemory { limit: limits.max_memory_bytes });
     }
-    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
+    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes, (width, height)) {
         return Err(SkipReason::Truncated);
     }
     // A TIFF file is itself laid out as an EXIF block. A broken EXIF block must not cost the photo.
@@ -142,6 +144,18 @@ fn open<'a>(
     Ok((Box::new(decoder), Header { size, orientation }))
 }
 
+/// Bytes that the pixels need at most: as they are in the file, beside their 8-bit copy; or as RGB, beside the turned copy.
+fn needed(decoder: &impl ImageDecoder) -> u64 {
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    let copy = match decoder.color_type() {
+        ColorType::Rgb8 | ColorType::Rgba8 => 0,
+        color if color.has_alpha() => 4,
+        _ => 3,
+    };
+    decoder.total_bytes().saturating_add(copy * pixels).max(6 * pixels)
+}
+
 fn swaps_sides(orientation: Orientation) -> bool {
     use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
     matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
@@ -151,6 +165,14 @@ fn memory_limits(limits: &DecodeLimits) -> Limits {
     let mut memory = Limits::no_limits();
     memory.max_alloc = Some(limits.max_memory_bytes);
     memory
+}
+
+/// What the header and what stands beside the pixels may take. A PNG of a few megabytes may have a colour profile, which
+/// nobody here looks at, that unpacks to gigabytes.
+fn header_limits(limits: &DecodeLimits) -> Limits {
+    let mut header = Limits::no_limits();
+    header.max_alloc = Some(limits.max_memory_bytes.min(64 << 20));
+    header
 }
 
 /// Runs a decoder such that its panic becomes a reason to skip the file.
@@ -197,9 +219,20 @@ fn over_white(image: DynamicImage) -> RgbImage {
         let (colour, alpha) = (u32::from(colour), u32::from(alpha));
         ((colour * alpha + 255 * (255 - alpha) + 127) / 255) as u8
     };
-    let pixels = image.pixels().flat_map(|pixel| {
-        let [red, green, blue, alpha] = pixel.0;
-        [blend(red, alpha), blend(green, alpha), blend(blue, alpha)]
-    });
-    RgbImage::from_raw(width, height, pixels.collect()).unwrap_or_default()
+    // Blended pixels are shorter, so they fit in front of those still to come, and no second image is needed.
+    let mut values = image.into_raw();
+    let pixels = values.len() / 4;
+    for pixel in 0..pixels {
+        let from = 4 * pixel;
+        let (colours, alpha) = ([values[from], values[from + 1], values[from + 2]], values[from + 3]);
+        let blended = match alpha {
+            255 => colours,
+            0 => [255; 3],
+            _ => colours.map(|colour| blend(colour, alpha)),
+        };
+        values[3 * pixel..3 * pixel + 3].copy_from_slice(&blended);
+    }
+    values.truncate(3 * pixels);
+    values.shrink_to_fit();
+    RgbImage::from_raw(width, height, values).unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! What can go wrong with a whole data set (a single bad file is a [`Skipped`](crate::Skipped) instead).
 //! Each message names the path and says what to do.
 
+use crate::csv_labels::CsvProblem;
 use crate::item::Split;
 use std::io;
 use std::path::PathBuf;
@@ -147,6 +148,120 @@ pub enum DataError {
         path: PathBuf,
         /// The names of the folders beside `train`.
         neighbours: Vec<String>,
+    },
+    /// All images have one label.
+    #[error("only one label, `{label}`, in {}; add images of at least one more class", path.display())]
+    OnlyOneLabel {
+        /// The CSV file or the folder.
+        path: PathBuf,
+        /// The only label.
+        label: String,
+    },
+    /// A label, none of whose images can be read.
+    #[error(
+        "no readable image of `{label}` to learn from in {} ({skipped} files skipped{}); add images or remove the label",
+        path.display(), first_reason(reason)
+    )]
+    EmptyLabel {
+        /// The CSV file or the folder.
+        path: PathBuf,
+        /// The label.
+        label: String,
+        /// How many files of it were skipped.
+        skipped: usize,
+        /// Why the first of them was skipped.
+        reason: Option<String>,
+    },
+    /// Valid or test images of classes that are not learned.
+    #[error(
+        "in {} there are no train images of {}, only valid or test images; add some, or take the label out",
+        path.display(), labels.join(", ")
+    )]
+    LabelsNotInTrain {
+        /// The CSV file.
+        path: PathBuf,
+        /// The labels.
+        labels: Vec<String>,
+    },
+    /// A CSV file that cannot be opened.
+    #[error("cannot read {}; check the spelling, and that your user may read it", path.display())]
+    CsvUnreadable {
+        /// The CSV file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A line of a CSV file makes no sense.
+    #[error("{}, line {line}: {problem}", path.display())]
+    Csv {
+        /// The CSV file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+        /// What is wrong with it, and what to do.
+        problem: CsvProblem,
+    },
+    /// A regular expression that is none.
+    #[error("`{pattern}` is not a regular expression; see the syntax at https://docs.rs/regex ({source})")]
+    BadPattern {
+        /// What was given.
+        pattern: String,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A regular expression that picks nothing out of a name.
+    #[error("`{pattern}` has no group; put the part of the name that is the {part} in parentheses")]
+    PatternWithoutPart {
+        /// What was given.
+        pattern: String,
+        /// `label` or `group`.
+        part: &'static str,
+    },
+    /// No file's name fits the pattern.
+    #[error(
+        "`{pattern}` fits none of the {files} files in {}{}; change the pattern",
+        path.display(), example.as_ref().map(|path| format!(", such as {}", path.display())).unwrap_or_default()
+    )]
+    NothingFits {
+        /// The folder.
+        path: PathBuf,
+        /// The pattern.
+        pattern: String,
+        /// How many files there are.
+        files: usize,
+        /// One of them.
+        example: Option<PathBuf>,
+    },
+    /// `Splitter::Column` without valid images in a split column.
+    #[error("{} has no column of splits with valid images; write one, or split by a fraction instead", path.display())]
+    NoSplitColumn {
+        /// The CSV file.
+        path: PathBuf,
+    },
+    /// Another splitter than `Splitter::Column` for a table with its own splits.
+    #[error("{} says which images are valid; leave --split and --valid-fraction out", path.display())]
+    OwnSplitColumn {
+        /// The CSV file.
+        path: PathBuf,
+    },
+    /// A test split is to be drawn from data that have splits of their own.
+    #[error("{} has its own splits; leave test_fraction out, or mark the test images there", path.display())]
+    OwnTestSplit {
+        /// The CSV file or the folder.
+        path: PathBuf,
+    },
+    /// The data's splits tear a group apart.
+    #[error(
+        "group `{group}` in {} has {} and {} images; put all of them into one split", path.display(), splits[0], splits[1]
+    )]
+    GroupOnTwoSides {
+        /// The CSV file or the folder.
+        path: PathBuf,
+        /// The group.
+        group: String,
+        /// Two of its splits.
+        splits: [Split; 2],
     },
     /// An option with a value that makes no sense.
     #[error("{option} is {value}; {advice}")]

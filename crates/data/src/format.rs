@@ -69,8 +69,15 @@ fn readable(bytes: &[u8]) -> Option<&str> {
 /// Whether a JPEG has its end-of-image marker after its last scan. Decoders fill what is missing with grey, so a photo
 /// cut short would otherwise be learned from. Anything after the marker is harmless.
 ///
-/// Source: ITU-T T.81, annex B.
-pub(crate) fn jpeg_is_complete(bytes: &[u8]) -> bool {
+/// A file may also have its marker and yet far too few bytes for the size that it claims: of the components, the one with
+/// the most columns has a block for every 8 × 32 pixels or fewer (sampling factors are 4 at most), and each block takes a
+/// bit at the very least. That is a byte for 2048 pixels; even a white page has six.
+///
+/// Source: ITU-T T.81, annexes A.1.1, B and F.1.2.
+pub(crate) fn jpeg_is_complete(bytes: &[u8], (width, height): (u32, u32)) -> bool {
+    if (bytes.len() as u64) < u64::from(width) * u64::from(height) / 2048 {
+        return false;
+    }
     let mut at = 2; // After the start-of-image marker.
     loop {
         let Some(marker) = next_marker(bytes, at) else { return false };
@@ -127,10 +134,12 @@ mod tests {
     #[test]
     fn a_jpeg_needs_its_end_marker() {
         let whole = [0xff, 0xd8, 0xff, 0xda, 0, 2, 1, 0xff, 0, 2, 0xff, 0xd0, 3, 0xff, 0xff, 0xd9];
-        assert!(jpeg_is_complete(&whole));
-        assert!(jpeg_is_complete(&[&whole[..], b"junk"].concat()));
+        assert!(jpeg_is_complete(&whole, (64, 64)));
+        assert!(jpeg_is_complete(&[&whole[..], b"junk"].concat(), (64, 64)));
         for cut in 0..whole.len() {
-            assert!(!jpeg_is_complete(&whole[..cut]), "{cut}");
+            assert!(!jpeg_is_complete(&whole[..cut], (64, 64)), "{cut}");
         }
+        assert!(jpeg_is_complete(&whole, (2048, whole.len() as u32)));
+        assert!(!jpeg_is_complete(&whole, (2048, whole.len() as u32 + 1)));
     }
 }

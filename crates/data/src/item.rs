@@ -135,6 +135,10 @@ pub struct ImageItem {
     pub class: usize,
     /// The part of the data it belongs to.
     pub split: Split,
+    /// The group it belongs to, such as the animal or the camera: a group is never on two sides of a split. An item
+    /// without one stands for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Fingerprint of the file's bytes.
     pub content: ContentHash,
     /// Size of the file in bytes.
@@ -223,6 +227,7 @@ mod tests {
             path: "red/a.jpg".into(),
             class: 1,
             split: Split::Valid,
+            group: None,
             content: ContentHash::of(b"a"),
             bytes: 1,
             width: 20,

@@ -6,11 +6,19 @@
 use crate::error::DataError;
 use crate::format::recognise;
 use crate::item::Split;
-use crate::scan::{ClassFolder, left_out, relative};
+use crate::scan::{left_out, relative};
 use crate::skip::{SkipReason, Skipped};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+
+/// A folder whose images share a label, and its split if a folder above says so.
+#[derive(Debug, Clone)]
+pub(crate) struct ClassFolder {
+    pub(crate) path: PathBuf,
+    pub(crate) label: String,
+    pub(crate) split: Option<Split>,
+}
 
 /// What lies in the root folder.
 #[derive(Debug, Default)]
@@ -20,13 +28,6 @@ pub(crate) struct Layout {
     pub(crate) left_out: Vec<PathBuf>,
     /// Images that lie beside class folders.
     pub(crate) loose: Vec<Skipped>,
-}
-
-impl Layout {
-    /// Whether some folders say which split they are.
-    pub(crate) fn has(&self, split: Split) -> bool {
-        self.classes.iter().any(|class| class.split == Some(split))
-    }
 }
 
 /// Finds the class folders of a root.

@@ -1,6 +1,6 @@
 //! Images on disk: listed, labelled, split, decoded, transformed and batched. No tensors, no network, no printing.
 //!
-//! In: a folder with a folder of photos for each class. Out: batches of normalised numbers, and for every file that
+//! In: a folder of photos for each class, a table of paths and labels, or names that hold the label. Out: batches of normalised numbers, and for every file that
 //! could not be used the reason why.
 //!
 //! ```no_run
@@ -35,44 +35,65 @@
 //! Three promises hold everywhere: a bad file becomes a [`Skipped`] and never ends a run; the same files, seed and
 //! options give the same bytes for any number of threads; and no file of the user is ever changed.
 
+mod affine;
 mod augment;
+mod balance;
+mod builder;
 mod crop;
+mod csv_labels;
 mod dataset;
 mod decode;
+mod erase;
 mod error;
 mod format;
 mod geometry;
+mod group;
 mod item;
+mod labeler;
 mod layout;
 mod lighting;
 mod loader;
 mod memory;
+mod mix;
 mod normalize;
+mod pattern;
 mod pipeline;
+mod policy;
 mod resample;
 mod resize;
 mod scan;
 mod seed;
+mod sheet;
 mod skip;
 mod splitter;
 mod store;
+mod stratify;
 mod summary;
+mod tone;
 mod transform;
 
 pub use augment::AugTransforms;
+pub use balance::class_weights;
+pub use builder::ImageDatasetBuilder;
 pub use crop::{CenterCrop, Flip, RandomCrop, RandomResizedCrop};
-pub use dataset::{ImageDataset, ImageDatasetBuilder};
+pub use csv_labels::{Column, CsvHeader, CsvLabels, CsvProblem};
+pub use dataset::ImageDataset;
 pub use decode::{DecodeLimits, RgbImage, decode, decode_file};
+pub use erase::RandomErasing;
 pub use error::DataError;
 pub use item::{ContentHash, ImageItem, ItemId, NotAContentHash, NotAVocab, Split, Vocab};
+pub use labeler::Labeler;
 pub use loader::{Batch, Batches, LastBatch, Loader, LoaderOptions, Order};
+pub use mix::{Mix, Mixed};
 pub use normalize::Normalize;
 pub use pipeline::{Augmentation, Pipeline, Preprocessing, Step};
+pub use policy::{RandAugment, TrivialAugment};
 pub use resize::{Resize, ResizeMethod, ResizeShorter, resized};
 pub use scan::Progress;
 pub use seed::{Rng, Seed};
+pub use sheet::sheet;
 pub use skip::{SkipReason, Skipped};
-pub use splitter::Splitter;
+pub use splitter::{Division, Splitter};
 pub use store::{PhotoStore, PhotoStoreOptions};
 pub use summary::{ClassSummary, DatasetSummary, Range, verify};
 pub use transform::Transform;

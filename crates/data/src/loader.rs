@@ -1,12 +1,14 @@
 //! Batches for training and measuring. In: a data set, a split and a pipeline. Out: batches in a fixed order, made by
 //! threads ahead of their use; which threads made them, and how many, changes nothing.
 
+use crate::balance::{Draw, balanced};
 use crate::dataset::ImageDataset;
 use crate::error::DataError;
 use crate::item::{ImageItem, ItemId, Split};
 use crate::memory;
+use crate::mix::{Mix, Mixed};
 use crate::pipeline::Pipeline;
-use crate::seed::{Seed, purpose};
+use crate::seed::{Rng, Seed, purpose};
 use crate::skip::{SkipReason, Skipped};
 use crate::store::PhotoStore;
 use rand::seq::SliceRandom;
@@ -23,6 +25,10 @@ use std::thread::JoinHandle;
 pub enum Order {
     /// Another order in every epoch, for training.
     Shuffled,
+    /// As many items as there are, drawn such that every class is equally likely, for training on classes of different
+    /// sizes: items of a rare class come several times in an epoch, each time with another augmentation, and not all items
+    /// of a frequent one. Within a class, items come equally often, give or take one.
+    Balanced,
     /// The order of the data set, for measuring.
     Sequential,
 }
@@ -43,6 +49,7 @@ pub enum LastBatch {
 /// |---|---|---|---|
 /// | `batch_size` | 64 | items per batch | ≥ 1 |
 /// | `order` | shuffled | order of the items | |
+/// | `mix` | none | whether images are mixed with one another | |
 /// | `last_batch` | drop | items that do not fill a batch | |
 /// | `threads` | 0 | threads that decode and transform; 0: one per core | |
 /// | `queue` | 2 | batches made ahead of their use | ≥ 1 |
@@ -54,6 +61,8 @@ pub struct LoaderOptions {
     pub batch_size: usize,
     /// Order of the items.
     pub order: Order,
+    /// How images are mixed with one another, for training.
+    pub mix: Option<Mix>,
     /// What becomes of items that do not fill a batch.
     pub last_batch: LastBatch,
     /// Threads that decode and transform; 0: one per core.
@@ -72,6 +81,7 @@ impl Default for LoaderOptions {
         Self {
             batch_size: 64,
             order: Order::Shuffled,
+            mix: None,
             last_batch: LastBatch::Drop,
             threads: 0,
             queue: 2,
@@ -99,6 +109,13 @@ impl LoaderOptions {
     #[must_use]
     pub fn order(mut self, order: Order) -> Self {
         self.order = order;
+        self
+    }
+
+    /// How images are mixed with one another.
+    #[must_use]
+    pub fn mix(mut self, mix: Mix) -> Self {
+        self.mix = Some(mix);
         self
     }
 
@@ -139,7 +156,7 @@ impl LoaderOptions {
 }
 
 /// Some items, ready for a model.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
     /// Normalised values, `[batch, 3, size, size]`.
     pub pixels: Vec<f32>,
@@ -151,6 +168,9 @@ pub struct Batch {
     pub items: Vec<ItemId>,
     /// Items that should be here and could not be decoded. Each is named once in the life of a loader.
     pub skipped: Vec<Skipped>,
+    /// Of which two items each image is, if images are mixed with one another. `targets` and `items` stay those of the
+    /// first.
+    pub mixed: Option<Mixed>,
 }
 
 impl Batch {
@@ -215,7 +235,8 @@ impl Loader {
             .build()
             .map_err(|source| DataError::Threads { threads, source: source.into() })?;
         let (store, seed) = (Arc::clone(&options.store), options.seed);
-        let maker = Maker { dataset, pipeline, store, seed, pool, named: Mutex::default() };
+        let mix = options.mix;
+        let maker = Maker { dataset, pipeline, store, seed, mix, pool, named: Mutex::default() };
         Ok(Self { maker: Arc::new(maker), items, options })
     }
 
@@ -263,8 +284,9 @@ impl Loader {
         let (maker, stop) = (Arc::clone(&self.maker), Arc::new(AtomicBool::new(false)));
         let stopped = Arc::clone(&stop);
         let work = move || {
-            for items in order.chunks(batch_size).take(steps).skip(first_step) {
-                if !send(&sender, maker.batch(items, epoch, &stopped)) {
+            for (step, draws) in order.chunks(batch_size).take(steps).enumerate().skip(first_step) {
+                let place = Place { epoch, step: step as u64 };
+                if !send(&sender, maker.batch(draws, place, &stopped)) {
                     return;
                 }
             }
@@ -272,10 +294,17 @@ impl Loader {
         Batches { receiver: Some(receiver), stop, worker: Some(std::thread::spawn(work)) }
     }
 
-    fn order(&self, epoch: u64) -> Vec<ItemId> {
-        let mut order = self.items.clone();
-        if self.options.order == Order::Shuffled {
-            order.shuffle(&mut self.options.seed.rng(&[purpose::SHUFFLE, epoch]));
+    fn order(&self, epoch: u64) -> Vec<Draw> {
+        let once = |&item: &ItemId| Draw { item, repeat: 0 };
+        let mut order: Vec<Draw> = self.items.iter().map(once).collect();
+        let rng = &mut self.options.seed.rng(&[purpose::SHUFFLE, epoch]);
+        match self.options.order {
+            Order::Shuffled => order.shuffle(rng),
+            Order::Balanced => {
+                let class = |item| self.maker.dataset.item(item).map_or(0, |item| item.class);
+                order = balanced(&self.items, class, rng);
+            }
+            Order::Sequential => {}
         }
         order
     }
@@ -292,8 +321,9 @@ fn check(options: &LoaderOptions, pipeline: &Pipeline) -> Result<(), DataError> 
             return Err(DataError::Option { option, value: value.to_string(), advice: "choose at least 1" });
         }
     }
-    // One batch is being made and one is being used, beside those in the queue.
-    let batches = options.queue as u64 + 2;
+    options.mix.map_or(Ok(()), |mix| mix.check())?;
+    // One batch is being made and one is being used, beside those in the queue; mixing needs one more.
+    let batches = options.queue as u64 + 2 + u64::from(options.mix.is_some());
     let needed = batches * options.batch_size as u64 * pipeline.values() as u64 * size_of::<f32>() as u64;
     let available = memory::total_bytes();
     if needed > available { Err(DataError::BatchesTooLarge { needed, available }) } else { Ok(()) }
@@ -306,19 +336,38 @@ struct Maker {
     pipeline: Pipeline,
     store: Arc<PhotoStore>,
     seed: Seed,
+    mix: Option<Mix>,
     pool: ThreadPool,
     /// Items already named in some batch's `skipped`.
     named: Mutex<HashSet<ItemId>>,
 }
 
+/// Which batch of a run this is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    epoch: u64,
+    step: u64,
+}
+
+/// The random numbers of an item in an epoch, whichever batch and thread it comes to. An item that comes again in an epoch
+/// has others.
+pub(crate) fn augment_rng(seed: Seed, epoch: u64, item: ItemId, repeat: u64) -> Rng {
+    let stream = [purpose::AUGMENT, epoch, u64::from(item.0), repeat];
+    seed.rng(if repeat == 0 { &stream[..3] } else { &stream })
+}
+
 impl Maker {
     /// Makes one batch, or `None` if nobody wants it any more.
-    fn batch(&self, items: &[ItemId], epoch: u64, stop: &AtomicBool) -> Option<Batch> {
+    fn batch(&self, draws: &[Draw], place: Place, stop: &AtomicBool) -> Option<Batch> {
         let (size, values) = (self.pipeline.image_size(), self.pipeline.values());
-        let mut pixels = vec![0.0; items.len() * values];
-        let items: Vec<&ImageItem> = items.iter().filter_map(|&id| self.dataset.item(id)).collect();
-        let make = |(item, pixels): (&&ImageItem, &mut [f32])| {
-            if stop.load(Ordering::Relaxed) { Ok(()) } else { self.write(item, epoch, pixels) }
+        let mut pixels = vec![0.0; draws.len() * values];
+        let item = |draw: &Draw| Some((self.dataset.item(draw.item)?, draw.repeat));
+        let items: Vec<(&ImageItem, u64)> = draws.iter().filter_map(item).collect();
+        let make = |(&(item, repeat), pixels): (&(&ImageItem, u64), &mut [f32])| {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            self.write(item, &mut augment_rng(self.seed, place.epoch, item.id, repeat), pixels)
         };
         let jobs = || items.par_iter().zip(pixels.par_chunks_mut(values)).map(make).collect();
         let results: Vec<Result<(), SkipReason>> = self.pool.install(jobs);
@@ -326,8 +375,8 @@ impl Maker {
             return None;
         }
 
-        let mut batch = Batch { pixels, size, targets: vec![], items: vec![], skipped: vec![] };
-        for (place, (item, result)) in items.into_iter().zip(results).enumerate() {
+        let mut batch = Batch { pixels, size, ..Batch::default() };
+        for (place, ((item, _), result)) in items.into_iter().zip(results).enumerate() {
             match result {
                 Ok(()) => {
                     // Items that are missing leave no gap.
@@ -340,13 +389,16 @@ impl Maker {
             }
         }
         batch.pixels.truncate(batch.len() * values);
+        if let Some(mix) = self.mix {
+            // The settings were checked when the loader was made.
+            let _ = mix.apply(&mut batch, &mut self.seed.rng(&[purpose::MIX, place.epoch, place.step]));
+        }
         Some(batch)
     }
 
-    fn write(&self, item: &ImageItem, epoch: u64, pixels: &mut [f32]) -> Result<(), SkipReason> {
+    fn write(&self, item: &ImageItem, rng: &mut Rng, pixels: &mut [f32]) -> Result<(), SkipReason> {
         let photo = self.store.photo(&self.dataset, item, &self.pipeline)?;
         let photo = Arc::try_unwrap(photo).unwrap_or_else(|shared| (*shared).clone());
-        let rng = &mut self.seed.rng(&[purpose::AUGMENT, epoch, u64::from(item.id.0)]);
         self.pipeline.normalize().write(&self.pipeline.finish(photo, rng), pixels);
         Ok(())
     }

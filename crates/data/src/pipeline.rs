@@ -4,9 +4,11 @@
 use crate::augment::AugTransforms;
 use crate::crop::{Flip, RandomCrop, RandomResizedCrop};
 use crate::decode::RgbImage;
+use crate::erase::RandomErasing;
 use crate::error::DataError;
 use crate::item::ContentHash;
 use crate::normalize::Normalize;
+use crate::policy::{RandAugment, TrivialAugment};
 use crate::resize::{Resize, ResizeMethod, ResizeShorter};
 use crate::seed::{Rng, Seed, purpose};
 use crate::transform::Transform;
@@ -70,8 +72,8 @@ impl Preprocessing {
     }
 }
 
-/// How photos are varied in training. In JSON: `"none"`, `"flip"`, `{"random_resized_crop": {"min_scale": 0.35}}` or
-/// `{"standard": {"max_rotate": 20.0}}`.
+/// How photos are varied in training. In JSON: `"none"`, `"flip"`, `{"random_resized_crop": {"min_scale": 0.35}}`,
+/// `{"standard": {"max_rotate": 20.0}}` or `{"trivial_augment": {}}`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Augmentation {
@@ -87,6 +89,107 @@ pub enum Augmentation {
     },
     /// fastai's `aug_transforms`. The pipeline sets its `size`.
     Standard(AugTransforms),
+    /// [`RandomResizedCrop`], mirrored half of the time, then [`RandomErasing`].
+    RandomErasing {
+        /// Smallest area that is taken, as for `RandomResizedCrop`.
+        #[serde(default = "usual_scale")]
+        min_scale: f64,
+        /// What is erased.
+        #[serde(default)]
+        erasing: RandomErasing,
+    },
+    /// [`RandomResizedCrop`], mirrored half of the time, then [`TrivialAugment`], then [`RandomErasing`]: torchvision's
+    /// recipe of 2021.
+    TrivialAugment {
+        /// Smallest area that is taken, as for `RandomResizedCrop`.
+        #[serde(default = "usual_scale")]
+        min_scale: f64,
+        /// How often a part is erased (0..=1).
+        #[serde(default = "seldom")]
+        erase: f64,
+    },
+    /// [`RandomResizedCrop`], mirrored half of the time, then [`RandAugment`], then [`RandomErasing`].
+    RandAugment {
+        /// Smallest area that is taken, as for `RandomResizedCrop`.
+        #[serde(default = "usual_scale")]
+        min_scale: f64,
+        /// How many operations, and how strong.
+        #[serde(default)]
+        policy: RandAugment,
+        /// How often a part is erased (0..=1).
+        #[serde(default = "seldom")]
+        erase: f64,
+    },
+}
+
+/// fastai's course takes at least 35 % of a photo.
+fn usual_scale() -> f64 {
+    0.35
+}
+
+/// torchvision's recipe erases from one photo in ten.
+fn seldom() -> f64 {
+    0.1
+}
+
+impl Augmentation {
+    /// The names of [`named`](Self::named), from gentle to strong.
+    pub const NAMES: [&str; 7] = [
+        "none",
+        "flip",
+        "standard",
+        "random_resized_crop",
+        "random_erasing",
+        "rand_augment",
+        "trivial_augment",
+    ];
+
+    /// An augmentation with its usual settings, by its name (`-` may stand for `_`). `standard` takes at least three
+    /// quarters of a photo, all after it at least 35 %.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such name.
+    ///
+    /// ```
+    /// use sciurus_data::Augmentation;
+    ///
+    /// assert_eq!(Augmentation::named("flip")?, Augmentation::Flip);
+    /// let error = Augmentation::named("flop").unwrap_err().to_string();
+    /// assert!(error.starts_with("augmentation is flop; choose none, flip, standard, random_resized_crop"));
+    /// # Ok::<(), sciurus_data::DataError>(())
+    /// ```
+    pub fn named(name: &str) -> Result<Self, DataError> {
+        let (min_scale, erase) = (usual_scale(), seldom());
+        Ok(match name.replace('-', "_").as_str() {
+            "none" => Self::None,
+            "flip" => Self::Flip,
+            "standard" => Self::Standard(AugTransforms::default().min_scale(0.75)),
+            "random_resized_crop" => Self::RandomResizedCrop { min_scale },
+            "random_erasing" => Self::RandomErasing { min_scale, erasing: RandomErasing::default() },
+            "rand_augment" => Self::RandAugment { min_scale, policy: RandAugment::default(), erase },
+            "trivial_augment" => Self::TrivialAugment { min_scale, erase },
+            _ => {
+                return Err(DataError::Option {
+                    option: "augmentation",
+                    value: name.to_owned(),
+                    advice: "choose none, flip, standard, random_resized_crop, random_erasing, rand_augment or \
+                             trivial_augment",
+                });
+            }
+        })
+    }
+
+    /// Smallest area of the kept photo that an epoch takes, if it takes a random part.
+    fn min_scale(&self) -> Option<f64> {
+        match *self {
+            Self::None | Self::Flip | Self::Standard(_) => None,
+            Self::RandomResizedCrop { min_scale }
+            | Self::RandomErasing { min_scale, .. }
+            | Self::TrivialAugment { min_scale, .. }
+            | Self::RandAugment { min_scale, .. } => Some(min_scale),
+        }
+    }
 }
 
 /// Transforms that are done once per photo and kept, transforms that are done anew in every epoch, and the
@@ -121,15 +224,15 @@ impl Pipeline {
 
     /// The pipeline for training.
     ///
-    /// For `Crop`, the photo is kept with its shorter side at the image size (with [`Augmentation::Standard`] and
-    /// [`Augmentation::RandomResizedCrop`] at 460 for an image size of 224, but never enlarged), and every epoch takes
+    /// For `Crop`, the photo is kept with its shorter side at the image size (with [`Augmentation::Standard`] and those that
+    /// take a random part at 460 for an image size of 224, but never enlarged), and every epoch takes
     /// another part of it. For `Squish` and `Pad` the square is kept.
     #[must_use]
     pub fn train(preprocessing: &Preprocessing, augmentation: &Augmentation) -> Self {
         let Preprocessing { image_size: size, resize_method: method, normalize } = *preprocessing;
         let pipeline = Self::new(size, normalize);
-        let from_larger =
-            matches!(augmentation, Augmentation::Standard(_) | Augmentation::RandomResizedCrop { .. });
+        let min_scale = augmentation.min_scale();
+        let from_larger = min_scale.is_some() || matches!(augmentation, Augmentation::Standard(_));
         let pipeline = match method {
             ResizeMethod::Crop if from_larger => {
                 let presized = (size as f64 * 460.0 / 224.0).round() as usize;
@@ -140,14 +243,24 @@ impl Pipeline {
             }
             ResizeMethod::Squish | ResizeMethod::Pad => pipeline.once(Resize { size, method }),
         };
-        match augmentation {
-            Augmentation::None => pipeline,
+        let pipeline = match min_scale {
+            Some(min_scale) => pipeline
+                .each_epoch(RandomResizedCrop { min_scale, ..RandomResizedCrop::new(size) })
+                .each_epoch(Flip::default()),
+            None => pipeline,
+        };
+        let erasing = |probability| RandomErasing { probability, ..RandomErasing::default() };
+        match *augmentation {
+            Augmentation::None | Augmentation::RandomResizedCrop { .. } => pipeline,
             Augmentation::Flip => pipeline.each_epoch(Flip::default()),
-            Augmentation::RandomResizedCrop { min_scale } => {
-                let crop = RandomResizedCrop { min_scale: *min_scale, ..RandomResizedCrop::new(size) };
-                pipeline.each_epoch(crop).each_epoch(Flip::default())
-            }
             Augmentation::Standard(transforms) => pipeline.each_epoch(transforms.size(size)),
+            Augmentation::RandomErasing { erasing, .. } => pipeline.each_epoch(erasing),
+            Augmentation::TrivialAugment { erase, .. } => {
+                pipeline.each_epoch(TrivialAugment).each_epoch(erasing(erase))
+            }
+            Augmentation::RandAugment { policy, erase, .. } => {
+                pipeline.each_epoch(policy).each_epoch(erasing(erase))
+            }
         }
     }
 
@@ -264,6 +377,16 @@ mod tests {
         assert_eq!(serde_json::from_str::<Augmentation>(&json(&crop)).unwrap(), crop);
         let standard: Augmentation = serde_json::from_str(r#"{"standard": {"max_rotate": 20.0}}"#).unwrap();
         assert_eq!(standard, Augmentation::Standard(AugTransforms::default().max_rotate(20.0)));
+        for name in Augmentation::NAMES {
+            let augmentation = Augmentation::named(name).unwrap();
+            assert_eq!(Augmentation::named(&name.replace('_', "-")).unwrap(), augmentation);
+            assert!(json(&augmentation).contains(&format!("\"{name}\"")), "{name}: {}", json(&augmentation));
+            assert_eq!(serde_json::from_str::<Augmentation>(&json(&augmentation)).unwrap(), augmentation);
+        }
+        for name in ["random_erasing", "rand_augment", "trivial_augment"] {
+            let usual: Augmentation = serde_json::from_str(&format!(r#"{{"{name}":{{}}}}"#)).unwrap();
+            assert_eq!(usual, Augmentation::named(name).unwrap());
+        }
     }
 
     #[test]
@@ -271,10 +394,8 @@ mod tests {
         let photo = RgbImage::from_fn(100, 70, |x, y| [2 * x as u8, 3 * y as u8, 0].into());
         for resize_method in [ResizeMethod::Crop, ResizeMethod::Squish, ResizeMethod::Pad] {
             let preprocessing = Preprocessing { image_size: 48, resize_method, ..Preprocessing::default() };
-            let standard = Augmentation::Standard(AugTransforms::default());
-            let crop = Augmentation::RandomResizedCrop { min_scale: 0.35 };
-            let train = [Augmentation::None, Augmentation::Flip, crop, standard];
-            let train = train.map(|augmentation| Pipeline::train(&preprocessing, &augmentation));
+            let named = |name: &str| Pipeline::train(&preprocessing, &Augmentation::named(name).unwrap());
+            let train = Augmentation::NAMES.map(named);
             for pipeline in train.iter().chain([&preprocessing.pipeline()]) {
                 let steps = pipeline.walk(photo.clone(), &mut Seed(1).rng(&[]));
                 let last = steps.last().unwrap();

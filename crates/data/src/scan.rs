@@ -1,5 +1,5 @@
-//! Looks at every file once, in parallel. In: a root and the folders of its classes. Out: for every file, in the order
-//! of their paths, a [`Found`] image or the reason to skip it.
+//! Looks at every file once, in parallel. In: a root and its labelled files. Out: for every file, in the order of their
+//! paths, a [`Found`] image or the reason to skip it.
 
 use crate::decode::{DecodeLimits, read_file, read_header};
 use crate::item::{ContentHash, Split};
@@ -19,27 +19,28 @@ pub struct Progress {
     pub total: usize,
 }
 
-/// A folder whose images share a label, and its split if a folder above says so.
-#[derive(Debug, Clone)]
-pub(crate) struct ClassFolder {
-    pub(crate) path: PathBuf,
+/// What a labeler says about a file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Tag {
     pub(crate) label: String,
     pub(crate) split: Option<Split>,
+    /// Files of one group stay on one side of every split.
+    pub(crate) group: Option<String>,
 }
 
-/// A file below a class folder (`folder` is the index of that folder), not yet looked at.
+/// A file with its label, not yet looked at.
 #[derive(Debug)]
 pub(crate) struct Listed {
     pub(crate) path: PathBuf,
-    pub(crate) folder: usize,
-    problem: Option<SkipReason>,
+    pub(crate) tag: Tag,
+    pub(crate) problem: Option<SkipReason>,
 }
 
 /// A usable image.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) path: PathBuf,
-    pub(crate) folder: usize,
+    pub(crate) tag: Tag,
     pub(crate) content: ContentHash,
     pub(crate) bytes: u64,
     pub(crate) size: (u32, u32),
@@ -50,25 +51,23 @@ pub(crate) fn left_out(name: &OsStr) -> bool {
     matches!(name.as_encoded_bytes().first(), Some(b'_' | b'.'))
 }
 
-/// Lists every file below a class folder; symbolic links are followed, loops of them are reported.
-pub(crate) fn list(root: &Path, folder: usize, class: &ClassFolder) -> Vec<Listed> {
-    let walk = WalkDir::new(&class.path).follow_links(true).min_depth(1);
+/// Lists every file below a folder, relative to the root and with the reason if it cannot be used; symbolic links are
+/// followed, loops of them are reported.
+pub(crate) fn walk(root: &Path, folder: &Path) -> Vec<(PathBuf, Option<SkipReason>)> {
+    let walk = WalkDir::new(folder).follow_links(true).min_depth(1);
     let walk = walk.into_iter().filter_entry(|entry| !left_out(entry.file_name()));
     walk.filter_map(|entry| match entry {
         Ok(entry) if entry.file_type().is_dir() => None,
         Ok(entry) => {
             let path = relative(root, entry.path());
             Some(match path.to_str() {
-                Some(_) => Listed { path, folder, problem: None },
+                Some(_) => (path, None),
                 // Reports hold text, so the path is shown as well as text can.
-                None => {
-                    let path = path.to_string_lossy().into_owned().into();
-                    Listed { path, folder, problem: Some(SkipReason::NameNotText) }
-                }
+                None => (path.to_string_lossy().into_owned().into(), Some(SkipReason::NameNotText)),
             })
         }
         Err(error) => {
-            let path = relative(root, error.path().unwrap_or(&class.path));
+            let path = relative(root, error.path().unwrap_or(folder));
             if path.file_name().is_some_and(left_out) {
                 return None;
             }
@@ -76,7 +75,7 @@ pub(crate) fn list(root: &Path, folder: usize, class: &ClassFolder) -> Vec<Liste
                 Some(io) => SkipReason::from(io),
                 None => SkipReason::Unreadable { detail: "its links lead in a circle".to_owned() },
             };
-            Some(Listed { path, folder, problem: Some(problem) })
+            Some((path, Some(problem)))
         }
     })
     .collect()
@@ -99,27 +98,26 @@ pub(crate) fn examine(
     files: Vec<Listed>,
     limits: &DecodeLimits,
     progress: &(dyn Fn(Progress) + Send + Sync),
-) -> Vec<Result<Found, (usize, Skipped)>> {
+) -> Vec<Result<Found, (Tag, Skipped)>> {
     let (done, total) = (AtomicUsize::new(0), files.len());
     let examine = |file: Listed| {
-        let result = look(root, &file, limits);
+        let result = look(root, file, limits);
         progress(Progress { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
-        result.map_err(|reason| (file.folder, Skipped { path: file.path, reason }))
+        result
     };
     files.into_par_iter().map(examine).collect()
 }
 
-fn look(root: &Path, file: &Listed, limits: &DecodeLimits) -> Result<Found, SkipReason> {
-    if let Some(problem) = &file.problem {
-        return Err(problem.clone());
+fn look(root: &Path, file: Listed, limits: &DecodeLimits) -> Result<Found, (Tag, Skipped)> {
+    let Listed { path, tag, problem } = file;
+    let read = || {
+        problem.map_or(Ok(()), Err)?;
+        let bytes = read_file(&root.join(&path), limits)?;
+        let header = read_header(&bytes, limits)?;
+        Ok((ContentHash::of(&bytes), bytes.len() as u64, header.size))
+    };
+    match read() {
+        Ok((content, bytes, size)) => Ok(Found { path, tag, content, bytes, size }),
+        Err(reason) => Err((tag, Skipped { path, reason })),
     }
-    let bytes = read_file(&root.join(&file.path), limits)?;
-    let header = read_header(&bytes, limits)?;
-    Ok(Found {
-        path: file.path.clone(),
-        folder: file.folder,
-        content: ContentHash::of(&bytes),
-        bytes: bytes.len() as u64,
-        size: header.size,
-    })
 }

@@ -13,6 +13,9 @@ pub(crate) mod purpose {
     pub(crate) const SHUFFLE: u64 = 2;
     pub(crate) const AUGMENT: u64 = 3;
     pub(crate) const ONCE: u64 = 4;
+    pub(crate) const TEST: u64 = 5;
+    pub(crate) const FOLD: u64 = 6;
+    pub(crate) const MIX: u64 = 7;
 }
 
 /// A seed, recorded with every run: the same seed, data and binary give the same result.

@@ -115,6 +115,9 @@ pub enum SkipReason {
     /// An image beside the class folders, so without a label.
     #[error("the image lies in no class folder, so it has no label; move it into one")]
     OutsideClassFolder,
+    /// The name does not fit the pattern that labels are read from.
+    #[error("the file's name does not fit the pattern of labels; rename it or change the pattern")]
+    NameWithoutLabel,
     /// The content is not what was listed when the data set was built.
     #[error("the file was changed after the data set was listed; start again to use it")]
     Changed,

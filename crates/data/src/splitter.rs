@@ -1,10 +1,11 @@
-//! Which items the model learns from and which it is measured on. In: the class of every item and a seed. Out: a
-//! [`Split`] for every item.
+//! Which items the model learns from and which it is measured on. In: the class of every item, perhaps its group, and a
+//! seed. Out: a [`Split`] for every item.
 
 use crate::error::DataError;
+use crate::group::{self, Groups};
 use crate::item::Split;
-use crate::seed::{Seed, purpose};
-use rand::seq::SliceRandom;
+use crate::seed::Seed;
+use crate::stratify;
 use rand_mt::Mt;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -39,8 +40,19 @@ pub enum Splitter {
         /// Share of the images that are held back, above 0 and below 1.
         valid_fraction: f64,
     },
+    /// Cross-validation: every image is valid in exactly one of the folds and in train in all others. Each fold has its
+    /// share of each class; folds, and a class's part of them, differ by at most one image (with groups: as near as
+    /// those allow).
+    KFold {
+        /// How many parts there are, 2 or more.
+        folds: usize,
+        /// Which part is valid this time: 0..folds.
+        fold: usize,
+    },
     /// By the folders `train`, `valid` (or `val` or `validation`) and `test`.
     Folder,
+    /// By the split column of a CSV file.
+    Column,
 }
 
 impl fmt::Display for Splitter {
@@ -50,7 +62,11 @@ impl fmt::Display for Splitter {
                 write!(f, "stratified, {valid_fraction} of each class is valid")
             }
             Self::Random { valid_fraction } => write!(f, "random, {valid_fraction} of all is valid"),
+            Self::KFold { folds, fold } => {
+                write!(f, "fold {fold} of 0 to {} is valid", folds.saturating_sub(1))
+            }
             Self::Folder => f.write_str("as the folders say"),
+            Self::Column => f.write_str("as the split column says"),
         }
     }
 }
@@ -62,33 +78,162 @@ impl Default for Splitter {
 }
 
 impl Splitter {
-    /// Divides items, given the class of each. `Folder` has nothing to divide: its items all stay in train.
+    /// Divides items, given the class of each. `Folder` and `Column` have nothing to divide: their items all stay in
+    /// train. See [`Division`] for a test split and for groups.
     ///
     /// # Errors
     ///
-    /// When `valid_fraction` is not above 0 and below 1.
+    /// When `valid_fraction` is not above 0 and below 1, or there is no such fold.
     pub fn assign(&self, classes: &[usize], seed: Seed) -> Result<Vec<Split>, DataError> {
-        let valid = match *self {
-            Self::Stratified { valid_fraction } => stratified(classes, checked(valid_fraction)?, seed),
-            Self::Random { valid_fraction } => random(classes.len(), checked(valid_fraction)?, seed),
-            Self::Folder => Vec::new(),
-        };
-        let mut splits = vec![Split::Train; classes.len()];
-        for item in valid {
-            splits[item] = Split::Valid;
-        }
-        Ok(splits)
+        Division::new(*self, seed).assign(classes, None)
+    }
+
+    /// Whether the data say themselves which split an item belongs to.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        matches!(self, Self::Folder | Self::Column)
     }
 }
 
-fn checked(valid_fraction: f64) -> Result<f64, DataError> {
-    let sensible = valid_fraction > 0.0 && valid_fraction < 1.0;
-    if sensible { Ok(valid_fraction) } else { Err(DataError::ValidFraction { valid_fraction }) }
+/// How items are divided into train, valid and test.
+///
+/// The test split is drawn first, stratified, from a stream of random numbers of its own: it is the same for every
+/// `valid_fraction` and for every fold.
+///
+/// ```
+/// use sciurus_data::{Division, Seed, Split, Splitter};
+///
+/// // Ten photos of five animals, two of each: an animal is never both learned from and measured on.
+/// let (classes, animals) = ([0, 0, 0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]);
+/// let splits = Division::new(Splitter::default(), Seed(42)).assign(&classes, Some(&animals))?;
+/// assert!(splits.chunks(2).all(|animal| animal[0] == animal[1]));
+/// # Ok::<(), sciurus_data::DataError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Division {
+    /// How valid is told from train.
+    pub splitter: Splitter,
+    /// Share of all images that are kept for the last measurement, above 0 and below 1; `None`: no test split.
+    pub test_fraction: Option<f64>,
+    /// Seed of all draws.
+    pub seed: Seed,
 }
 
-fn random(items: usize, valid_fraction: f64, seed: Seed) -> Vec<usize> {
+impl Division {
+    /// A division into train and valid.
+    #[must_use]
+    pub fn new(splitter: Splitter, seed: Seed) -> Self {
+        Self { splitter, test_fraction: None, seed }
+    }
+
+    /// Share of all images that are kept for the last measurement, above 0 and below 1.
+    #[must_use]
+    pub fn test_fraction(mut self, test_fraction: f64) -> Self {
+        self.test_fraction = Some(test_fraction);
+        self
+    }
+
+    /// Divides items, given the class of each, and the group of each if groups must stay together. Both are `[item]`,
+    /// numbers from 0.
+    ///
+    /// # Errors
+    ///
+    /// When a fraction is not above 0 and below 1, both leave nothing to learn from, there is no such fold, or `groups`
+    /// is not as long as `classes`.
+    pub fn assign(&self, classes: &[usize], groups: Option<&[usize]>) -> Result<Vec<Split>, DataError> {
+        self.check(classes, groups)?;
+        let mut splits = vec![Split::Train; classes.len()];
+        if self.splitter.is_given() {
+            return Ok(splits);
+        }
+        let mut open: Vec<usize> = (0..classes.len()).collect();
+        if let Some(fraction) = self.test_fraction {
+            let test = match groups {
+                None => stratify::hold_back(classes, fraction, stratify::Part::Test, self.seed),
+                Some(groups) => {
+                    group::hold_back(&Groups::new(classes, groups), fraction, stratify::Part::Test, self.seed)
+                }
+            };
+            test.into_iter().for_each(|item| splits[item] = Split::Test);
+            open.retain(|&item| splits[item] != Split::Test);
+        }
+        let of_open = |all: &[usize]| -> Vec<usize> { open.iter().map(|&item| all[item]).collect() };
+        let valid = self.valid(&of_open(classes), groups.map(of_open).as_deref(), classes.len());
+        valid.into_iter().for_each(|place| splits[open[place]] = Split::Valid);
+        Ok(splits)
+    }
+
+    /// Which of the items that are not in test are valid. `all` counts those too.
+    fn valid(&self, classes: &[usize], groups: Option<&[usize]>, all: usize) -> Vec<usize> {
+        let (seed, part) = (self.seed, stratify::Part::Valid);
+        let groups = groups.map(|groups| Groups::new(classes, groups));
+        match (self.splitter, groups) {
+            (Splitter::Stratified { valid_fraction }, groups) => {
+                // Without a test split the fraction is kept to the last bit, so that old runs can be repeated.
+                let rest = classes.len();
+                let share =
+                    if rest == all { valid_fraction } else { valid_fraction * all as f64 / rest as f64 };
+                match groups {
+                    None => stratify::hold_back(classes, share, part, seed),
+                    Some(groups) => group::hold_back(&groups, share, part, seed),
+                }
+            }
+            (Splitter::Random { valid_fraction }, groups) => {
+                let count = (valid_fraction * all as f64) as usize;
+                match groups {
+                    None => random(classes.len(), count, seed),
+                    Some(groups) => group::random(&groups, count, seed),
+                }
+            }
+            (Splitter::KFold { folds, fold }, None) => stratify::fold(classes, folds, fold, seed),
+            (Splitter::KFold { folds, fold }, Some(groups)) => group::fold(&groups, folds, fold, seed),
+            (Splitter::Folder | Splitter::Column, _) => Vec::new(),
+        }
+    }
+
+    fn check(&self, classes: &[usize], groups: Option<&[usize]>) -> Result<(), DataError> {
+        let wrong = |option, value: String, advice| Err(DataError::Option { option, value, advice });
+        let test = self.test_fraction.unwrap_or(0.0);
+        if self.test_fraction.is_some() && !(test > 0.0 && test < 1.0) {
+            return wrong(
+                "test_fraction",
+                test.to_string(),
+                "choose a number above 0 and below 1, such as 0.2",
+            );
+        }
+        match self.splitter {
+            Splitter::Stratified { valid_fraction } | Splitter::Random { valid_fraction } => {
+                if !(valid_fraction > 0.0 && valid_fraction < 1.0) {
+                    return Err(DataError::ValidFraction { valid_fraction });
+                }
+                if valid_fraction + test >= 1.0 {
+                    let advice =
+                        "valid and test together leave nothing to learn from; choose smaller fractions";
+                    return wrong(
+                        "valid_fraction + test_fraction",
+                        (valid_fraction + test).to_string(),
+                        advice,
+                    );
+                }
+            }
+            Splitter::KFold { folds, fold } if folds < 2 || fold >= folds => {
+                let advice = "choose 2 or more folds, and a fold from 0 to one less than folds";
+                return wrong("fold", format!("{fold} of {folds}"), advice);
+            }
+            Splitter::KFold { .. } | Splitter::Folder | Splitter::Column => {}
+        }
+        match groups {
+            Some(groups) if groups.len() != classes.len() => {
+                wrong("groups", groups.len().to_string(), "give one for each item")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn random(items: usize, count: usize, seed: Seed) -> Vec<usize> {
     let mut order = torch_randperm(items, seed);
-    order.truncate((valid_fraction * items as f64) as usize);
+    order.truncate(count);
     order
 }
 
@@ -104,63 +249,11 @@ fn torch_randperm(items: usize, seed: Seed) -> Vec<usize> {
     order
 }
 
-fn stratified(classes: &[usize], valid_fraction: f64, seed: Seed) -> Vec<usize> {
-    let mut members: Vec<Vec<usize>> = vec![Vec::new(); classes.iter().max().map_or(0, |most| most + 1)];
-    for (item, &class) in classes.iter().enumerate() {
-        members[class].push(item);
-    }
-    let sizes: Vec<usize> = members.iter().map(Vec::len).collect();
-    let shares = shares(&sizes, valid_fraction);
-    for (class, items) in members.iter_mut().enumerate() {
-        items.shuffle(&mut seed.rng(&[purpose::SPLIT, class as u64]));
-        items.truncate(shares[class]);
-    }
-    members.concat()
-}
-
-/// How many of each class are held back: at least one and not all of a class with two or more, none of a class with
-/// one; the total as near as can be to the fraction of all; and each class as near as can be to its own share.
-fn shares(sizes: &[usize], valid_fraction: f64) -> Vec<usize> {
-    let ideal = |class: usize| sizes[class] as f64 * valid_fraction;
-    let most = |class: usize| sizes[class].saturating_sub(1);
-    let least = |class: usize| most(class).min(1);
-    let mut shares: Vec<usize> =
-        (0..sizes.len()).map(|class| (ideal(class) as usize).clamp(least(class), most(class))).collect();
-
-    let target = (sizes.iter().sum::<usize>() as f64 * valid_fraction).round() as usize;
-    let lack = |class: usize, share: usize| ideal(class) - share as f64;
-    while shares.iter().sum::<usize>() < target {
-        let open = (0..sizes.len()).filter(|&class| shares[class] < most(class));
-        // Ties go to the first class, as `max_by` would give them to the last.
-        let Some(class) = open.rev().max_by(|&a, &b| lack(a, shares[a]).total_cmp(&lack(b, shares[b])))
-        else {
-            break;
-        };
-        shares[class] += 1;
-    }
-    while shares.iter().sum::<usize>() > target {
-        let open = (0..sizes.len()).filter(|&class| shares[class] > least(class));
-        let Some(class) = open.min_by(|&a, &b| lack(a, shares[a]).total_cmp(&lack(b, shares[b]))) else {
-            break;
-        };
-        shares[class] -= 1;
-    }
-    shares
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn shares_are_fair() {
-        assert_eq!(shares(&[172, 158], 0.2), [34, 32]);
-        assert_eq!(shares(&[2, 2, 2], 0.2), [1, 1, 1]);
-        assert_eq!(shares(&[10, 10, 10], 0.25), [3, 3, 2]);
-        assert_eq!(shares(&[2, 100], 0.9), [1, 91]);
-        assert_eq!(shares(&[1, 0, 9], 0.2), [0, 0, 2]);
-    }
+    use std::collections::BTreeSet;
 
     #[test]
     fn fractions_outside_0_to_1_are_refused() {
@@ -169,6 +262,23 @@ mod tests {
                 assert!(splitter.assign(&[0, 1, 0, 1], Seed(1)).is_err(), "{splitter:?}");
             }
         }
+    }
+
+    #[test]
+    fn divisions_that_make_no_sense_are_refused() {
+        let said = |splitter, test: f64, groups: Option<&[usize]>| {
+            let division = Division::new(splitter, Seed(1)).test_fraction(test);
+            division.assign(&[0, 1, 0, 1], groups).unwrap_err().to_string()
+        };
+        let fifth = Splitter::default();
+        assert!(said(fifth, 1.0, None).starts_with("test_fraction is 1; choose"));
+        assert!(said(fifth, f64::NAN, None).starts_with("test_fraction is NaN; choose"));
+        assert!(said(fifth, 0.8, None).starts_with("valid_fraction + test_fraction is 1; valid and test"));
+        for (folds, fold) in [(1, 0), (0, 0), (5, 5)] {
+            let said = said(Splitter::KFold { folds, fold }, 0.2, None);
+            assert!(said.starts_with(&format!("fold is {fold} of {folds}; choose 2 or more")), "{said}");
+        }
+        assert_eq!(said(fifth, 0.2, Some(&[0])), "groups is 1; give one for each item");
     }
 
     #[test]
@@ -181,7 +291,10 @@ mod tests {
             let (items, seed) = (case["n"].as_u64().unwrap() as usize, Seed(case["seed"].as_u64().unwrap()));
             let order: Vec<usize> = serde_json::from_value(case["randperm"].clone()).unwrap();
             assert_eq!(torch_randperm(items, seed), order);
-            assert_eq!(random(items, 0.2, seed), order[..case["n_valid"].as_u64().unwrap() as usize]);
+            let valid = case["n_valid"].as_u64().unwrap() as usize;
+            let splits = Splitter::Random { valid_fraction: 0.2 }.assign(&vec![0; items], seed).unwrap();
+            let held: BTreeSet<usize> = (0..items).filter(|&item| splits[item] == Split::Valid).collect();
+            assert_eq!(held, order[..valid].iter().copied().collect());
         }
     }
 
@@ -217,6 +330,63 @@ mod tests {
             prop_assert_eq!(&splits, &splitter.assign(&vec![0; items], Seed(seed)).unwrap());
             let valid = splits.iter().filter(|split| **split == Split::Valid).count();
             prop_assert_eq!(valid, (valid_fraction * items as f64) as usize);
+        }
+
+        #[test]
+        fn a_test_split_is_the_same_whatever_is_valid(
+            classes in proptest::collection::vec(0_usize..4, 0..150),
+            (valid, test) in (0.05_f64..0.45, 0.05_f64..0.45),
+            seed: u64,
+        ) {
+            let tested = |splitter| {
+                let splits = Division::new(splitter, Seed(seed)).test_fraction(test).assign(&classes, None).unwrap();
+                splits.into_iter().map(|split| split == Split::Test).collect::<Vec<_>>()
+            };
+            let first = tested(Splitter::Stratified { valid_fraction: valid });
+            prop_assert_eq!(&first, &tested(Splitter::Random { valid_fraction: valid }));
+            prop_assert_eq!(&first, &tested(Splitter::KFold { folds: 3, fold: 1 }));
+            let splits = Division::new(Splitter::Stratified { valid_fraction: valid }, Seed(seed))
+                .test_fraction(test).assign(&classes, None).unwrap();
+            for class in 0..4 {
+                let count = |wanted| (0..classes.len()).filter(|&i| classes[i] == class && splits[i] == wanted).count();
+                let counts = Split::ALL.map(count);
+                // Three images of a class are enough for all three splits; two go to train and valid.
+                match counts.iter().sum() {
+                    0 => {}
+                    1 => prop_assert_eq!(counts, [1, 0, 0]),
+                    2 => prop_assert_eq!(counts, [1, 1, 0]),
+                    _ => prop_assert!(counts.iter().all(|&count| count > 0), "{counts:?}"),
+                }
+            }
+        }
+
+        #[test]
+        fn every_item_is_valid_in_exactly_one_fold_and_folds_are_even(
+            classes in proptest::collection::vec(0_usize..4, 0..150),
+            folds in 2_usize..7,
+            test in proptest::option::of(0.05_f64..0.5),
+            seed: u64,
+        ) {
+            let mut times = vec![0; classes.len()];
+            let (mut sizes, mut tested) = (BTreeSet::new(), None);
+            let mut of_class = vec![BTreeSet::new(); 4];
+            for fold in 0..folds {
+                let division = Division { test_fraction: test, ..Division::new(Splitter::KFold { folds, fold }, Seed(seed)) };
+                let splits = division.assign(&classes, None).unwrap();
+                let valid: Vec<usize> = (0..classes.len()).filter(|&i| splits[i] == Split::Valid).collect();
+                valid.iter().for_each(|&i| times[i] += 1);
+                sizes.insert(valid.len());
+                for (class, counts) in of_class.iter_mut().enumerate() {
+                    counts.insert(valid.iter().filter(|&&i| classes[i] == class).count());
+                }
+                let held: Vec<bool> = splits.iter().map(|split| *split == Split::Test).collect();
+                prop_assert_eq!(tested.get_or_insert(held.clone()), &held);
+            }
+            let tested = tested.unwrap();
+            prop_assert!((0..classes.len()).all(|i| times[i] == usize::from(!tested[i])));
+            for counts in of_class.iter().chain([&sizes]) {
+                prop_assert!(counts.last().unwrap() - counts.first().unwrap() <= 1, "{counts:?}");
+            }
         }
     }
 }

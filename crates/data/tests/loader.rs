@@ -6,8 +6,9 @@ mod support;
 
 use image::ImageFormat;
 use sciurus_data::{
-    AugTransforms, Augmentation, Batch, ImageDataset, LastBatch, Loader, LoaderOptions, Order, PhotoStore,
-    PhotoStoreOptions, Pipeline, Preprocessing, RgbImage, Rng, Seed, SkipReason, Split, Splitter, Transform,
+    AugTransforms, Augmentation, Batch, DecodeLimits, ImageDataset, ItemId, LastBatch, Loader, LoaderOptions,
+    Mix, Mixed, Order, PhotoStore, PhotoStoreOptions, Pipeline, Preprocessing, RgbImage, Rng, Seed,
+    SkipReason, Split, Splitter, Transform, decode_file,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -172,6 +173,106 @@ fn measuring_goes_through_the_split_in_order() {
     let items: Vec<_> = epochs(&loader, 1).into_iter().flat_map(|batch| batch.items).collect();
     assert_eq!(items, loader.items());
     assert!(epochs(&loader, 1) == loader.epoch(9).collect::<Vec<_>>(), "every epoch is the same");
+}
+
+/// 13 red squirrels and 39 grey ones, all to learn from.
+fn uneven() -> (TempDir, Arc<ImageDataset>) {
+    let root = tempfile::tempdir().unwrap();
+    class_folders(root.path(), &["red"], 13);
+    class_folders(root.path(), &["grey"], 39);
+    let mut dataset = ImageDataset::from_folder(root.path()).build().unwrap();
+    dataset.items.iter_mut().for_each(|item| item.split = Split::Train);
+    (root, Arc::new(dataset))
+}
+
+#[test]
+fn balanced_epochs_have_as_many_of_each_class_for_any_number_of_threads() {
+    let (_root, dataset) = uneven();
+    let options = |threads| {
+        options(&store(1 << 30, None)).order(Order::Balanced).last_batch(LastBatch::Keep).threads(threads)
+    };
+    let batches = epochs(&loader(&dataset, options(1)), 8);
+    assert!(batches == epochs(&loader(&dataset, options(3)), 8));
+    let targets: Vec<usize> = batches.iter().flat_map(|batch| batch.targets.clone()).collect();
+    let red = targets.iter().filter(|&&target| dataset.vocab.label(target) == "red").count();
+    assert_eq!(targets.len(), 8 * 52);
+    assert!((168..=248).contains(&red), "{red} of 416; a quarter would be 104");
+
+    // What comes twice in an epoch is augmented anew.
+    let first: Vec<(u32, &[f32])> = batches[..13]
+        .iter()
+        .flat_map(|batch| batch.items.iter().map(|item| item.0).zip(batch.pixels.chunks(3 * 32 * 32)))
+        .collect();
+    let mut again = 0;
+    for (place, (item, pixels)) in first.iter().enumerate() {
+        for (_, before) in first[..place].iter().filter(|(before, _)| before == item) {
+            assert!(before != pixels, "item {item}");
+            again += 1;
+        }
+    }
+    assert!(again > 5, "{again}");
+}
+
+#[test]
+fn mixed_batches_tell_their_partners_for_any_number_of_threads() {
+    let (_root, dataset) = dataset();
+    let plain = epochs(&loader(&dataset, options(&store(1 << 30, None))), 2);
+    for mix in [Mix::mix_up(), Mix::cut_mix()] {
+        let options = |threads| options(&store(1 << 30, None)).mix(mix).threads(threads);
+        let mixed = epochs(&loader(&dataset, options(1)), 2);
+        assert!(mixed == epochs(&loader(&dataset, options(4)), 2));
+        for (mixed, plain) in mixed.iter().zip(&plain) {
+            assert_eq!((&mixed.items, &mixed.targets, &plain.mixed), (&plain.items, &plain.targets, &None));
+            let Mixed { partner, share } = mixed.mixed.as_ref().unwrap();
+            let mean = |batch: &Batch, image: usize| {
+                let pixels = &batch.pixels[image * 3 * 32 * 32..(image + 1) * 3 * 32 * 32];
+                pixels.iter().sum::<f32>() / pixels.len() as f32
+            };
+            for (image, (&partner, &share)) in partner.iter().zip(share).enumerate() {
+                let want = share * mean(plain, image) + (1.0 - share) * mean(plain, partner);
+                let got = mean(mixed, image);
+                // The mean of a rectangle is not that of its image, so only MixUp can be told from the means.
+                assert!(mix == Mix::cut_mix() || (got - want).abs() < 1e-4, "{got}, not {want}");
+            }
+        }
+        assert!(mixed.iter().zip(&plain).all(|(mixed, plain)| mixed.pixels != plain.pixels));
+    }
+    let wrong = options(&store(1 << 30, None)).mix(Mix::MixUp { alpha: 0.0 });
+    let error = Loader::new(dataset, Split::Train, train_pipeline(), wrong).unwrap_err().to_string();
+    assert!(error.starts_with("alpha is 0; choose a number above 0"), "{error}");
+}
+
+#[test]
+fn a_sheet_shows_what_the_loader_makes() {
+    let (_root, dataset) = dataset();
+    let pipeline = Pipeline::train(
+        &Preprocessing { image_size: 32, ..Preprocessing::default() },
+        &Augmentation::named("trivial_augment").unwrap(),
+    );
+    let options = options(&store(1 << 30, None)).order(Order::Sequential).last_batch(LastBatch::Keep);
+    let loader = Loader::new(Arc::clone(&dataset), Split::Train, pipeline.clone(), options).unwrap();
+    let photo = |&id: &ItemId| {
+        let path = dataset.path(dataset.item(id).unwrap());
+        (id, decode_file(path, &DecodeLimits::default()).unwrap())
+    };
+    let photos: Vec<_> = loader.items().iter().take(4).map(photo).collect();
+    let sheet = sciurus_data::sheet(&photos, &pipeline, 3, Seed(7)).unwrap();
+    assert_eq!(sheet.dimensions(), (3 * 36 + 4, 4 * 36 + 4));
+    assert_eq!(sheet.get_pixel(2, 2).0, [255; 3]);
+    for epoch in 0..3 {
+        let batch = loader.epoch(epoch).next().unwrap();
+        for image in 0..4 {
+            let (left, top) = (4 + 36 * epoch as u32, 4 + 36 * image as u32);
+            let cell = image::imageops::crop_imm(&sheet, left, top, 32, 32).to_image();
+            let mut pixels = vec![0.0; 3 * 32 * 32];
+            pipeline.normalize().write(&cell, &mut pixels);
+            assert!(pixels == batch.pixels[image * pixels.len()..(image + 1) * pixels.len()]);
+        }
+    }
+    for (photos, draws) in [(&photos[..0], 3), (&photos[..], 0), (&photos[..], 1000)] {
+        let error = sciurus_data::sheet(photos, &pipeline, draws, Seed(7)).unwrap_err().to_string();
+        assert!(error.starts_with("sheet is ") && error.contains("choose"), "{error}");
+    }
 }
 
 #[test]

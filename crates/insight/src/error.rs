@@ -69,6 +69,14 @@ pub enum InsightError {
         /// What is missing, as the beginning of a sentence.
         what: &'static str,
     },
+    /// There is no metric of this name.
+    #[error("there is no metric {name:?}; choose from: {known}")]
+    UnknownMetric {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: &'static str,
+    },
     /// A file cannot be read.
     #[error("cannot read {path}; check the path and its permissions")]
     Read {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The 97.5 % quantile of the normal distribution: two-sided 95 %.
 const Z_95: f64 = 1.959_963_984_540_054;
 
-/// A 95 % interval of a proportion: `0 <= low <= high <= 1`.
+/// A 95 % interval of a metric: `low <= high`, in the metric's range.
 ///
 /// ```
 /// use sciurus_insight::Interval;
@@ -16,9 +16,9 @@ const Z_95: f64 = 1.959_963_984_540_054;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
-    /// The lower end, 0..1.
+    /// The lower end.
     pub low: f64,
-    /// The upper end, 0..1.
+    /// The upper end.
     pub high: f64,
 }
 

@@ -35,7 +35,7 @@ mod interpretation;
 mod interval;
 mod json_file;
 mod measured;
-mod metric;
+mod metrics;
 mod predictions;
 mod report;
 mod softmax;
@@ -47,7 +47,11 @@ pub use error::InsightError;
 pub use interpretation::{ClassificationInterpretation, InterpretationSummary, TopLoss, TopLossTable};
 pub use interval::{Interval, MistakeWeight, mistake_weight, wilson};
 pub use measured::Measured;
-pub use metric::{Accuracy, ErrorRate, Metric};
+pub use metrics::{
+    Accuracy, Average, AveragePrecision, BalancedAccuracy, Brier, ByClass, CalibrationError, CohenKappa,
+    ErrorRate, METRIC_NAMES, Matthews, Metric, ReliabilityBin, RocAuc, Temperature, TopK, metric_named,
+    reliability, roc_auc_by_class,
+};
 pub use predictions::{Embeddings, Predictions};
 pub use report::{EpochRow, Report, Thumbnail};
 pub use sciurus_data::{ItemId, Vocab};

@@ -5,6 +5,9 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+use crate::element::Element;
+#[cfg(target_arch = "aarch64")]
+use crate::simd::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Avx512Bf16};
 use crate::simd::{Job, Portable};
@@ -19,13 +22,15 @@ pub enum Isa {
     Avx512,
     /// AVX2 and FMA.
     Avx2,
-    /// Whatever the compiler makes of plain Rust: SSE2 on x86-64, NEON on 64-bit ARM.
+    /// NEON (every 64-bit ARM processor); bf16 is widened to f32 before it is multiplied.
+    Neon,
+    /// Whatever the compiler makes of plain Rust: SSE2 on x86-64, for example.
     Portable,
 }
 
 impl Isa {
     /// Every set, the most capable first.
-    pub const ALL: [Isa; 4] = [Isa::Avx512Bf16, Isa::Avx512, Isa::Avx2, Isa::Portable];
+    pub const ALL: [Isa; 5] = [Isa::Avx512Bf16, Isa::Avx512, Isa::Avx2, Isa::Neon, Isa::Portable];
 
     /// The set in use: the one that `SCIURUS_CPU` names if the processor has it, else the most capable one.
     ///
@@ -59,6 +64,7 @@ impl Isa {
             Isa::Avx512Bf16 => "avx512bf16",
             Isa::Avx512 => "avx512",
             Isa::Avx2 => "avx2",
+            Isa::Neon => "neon",
             Isa::Portable => "portable",
         }
     }
@@ -80,6 +86,10 @@ impl Isa {
             Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(not(target_arch = "x86_64"))]
             Isa::Avx512Bf16 | Isa::Avx512 | Isa::Avx2 => false,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
+            #[cfg(not(target_arch = "aarch64"))]
+            Isa::Neon => false,
             Isa::Portable => true,
         }
     }
@@ -94,15 +104,16 @@ impl Isa {
         match self {
             Isa::Avx512Bf16 | Isa::Avx512 => 16,
             Isa::Avx2 => 8,
-            Isa::Portable => 4,
+            Isa::Neon | Isa::Portable => 4,
         }
     }
 
-    /// Vectors in a full panel of weights.
-    pub(crate) fn panel_vectors(self) -> usize {
+    /// Vectors in a full panel of weights. Where bf16 is widened, both halves of each take a register.
+    pub(crate) fn panel_vectors<E: Element>(self) -> usize {
         match self {
             Isa::Avx512Bf16 | Isa::Avx512 => 4,
-            Isa::Avx2 | Isa::Portable => 2,
+            Isa::Neon if E::PER_WORD == 1 => 4,
+            Isa::Neon | Isa::Avx2 | Isa::Portable => 2,
         }
     }
 
@@ -123,6 +134,9 @@ impl Isa {
             // SAFETY: the processor has the features, which was asked just above.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe { Avx2::call(job) },
+            // SAFETY: the processor has the features, which was asked just above.
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => unsafe { Neon::call(job) },
             // SAFETY: plain Rust runs on every processor.
             _ => unsafe { job.run::<Portable>() },
         }

@@ -99,7 +99,7 @@ impl Reader<'_> {
 
     fn phase<E: Element>(&self, isa: Isa, plan: &Plan, phase: &Phase) -> PackedPhase {
         let words = phase.words();
-        let panels = panels(isa, words, plan.channels);
+        let panels = panels::<E>(isa, words, plan.channels);
         let total = panels.last().map_or(0, |panel| panel.offset + words * panel.vectors * isa.lanes());
         let mut packed = Buffer::<u32>::zeroed(total);
         let mut rest = &mut packed[..];
@@ -164,9 +164,9 @@ fn bits<E: Element>(value: f32) -> u32 {
 const PANEL_WORDS: usize = 160 * 1024;
 
 /// Splits channels into panels. Long ones are narrower, so that they stay in the cache.
-fn panels(isa: Isa, words: usize, channels: usize) -> Vec<Panel> {
+fn panels<E: Element>(isa: Isa, words: usize, channels: usize) -> Vec<Panel> {
     let lanes = isa.lanes();
-    let full = isa.panel_vectors();
+    let full = isa.panel_vectors::<E>();
     let most = if full == 4 && words * full * lanes > PANEL_WORDS { 2 } else { full };
     let mut panels = Vec::new();
     let (mut channel, mut offset) = (0, 0);

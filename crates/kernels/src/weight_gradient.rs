@@ -108,7 +108,7 @@ impl Layout {
         let [out_height, out_width] = shape.out_size();
         let run = shape.kernel[1] * shape.channels[0];
         let block = BLOCK.min(run.next_multiple_of(ROWS));
-        let vectors = panel_vectors(isa, shape.channels[1]);
+        let vectors = panel_vectors::<E>(isa, shape.channels[1]);
         let width = isa.lanes() * vectors;
         let columns = shape.channels[1].next_multiple_of(width);
         let steps = (out_height * out_width).div_ceil(E::PER_WORD);
@@ -158,9 +158,9 @@ impl Layout {
 }
 
 /// Vectors of a panel: as many as fill columns up least, and of those the most.
-fn panel_vectors(isa: Isa, channels: usize) -> usize {
+fn panel_vectors<E: Element>(isa: Isa, channels: usize) -> usize {
     let filled = |vectors: usize| channels.next_multiple_of(vectors * isa.lanes());
-    (1..=isa.panel_vectors()).rev().min_by_key(|&vectors| filled(vectors)).unwrap_or(1)
+    (1..=isa.panel_vectors::<E>()).rev().min_by_key(|&vectors| filled(vectors)).unwrap_or(1)
 }
 
 /// Lays out the output gradient of one image: for each panel, for each step, its columns.

@@ -42,8 +42,8 @@ pub use learner::{
     vision_learner,
 };
 pub use loaders::{DataLoaders, DataLoadersBuilder, ImageDataLoaders};
-pub use model::Arch;
 pub use model::weights::{DownloadProgress, WeightPlaces, WeightSource, WeightsRecord};
+pub use model::{Arch, ArchInfo};
 pub use predictor::{Answer, Prediction, Predictor, find_files};
 pub use run::{EventLog, FinishedRun, HistoryCsv, Listeners, PreparedRun, Run, RunRecord, TrainSettings};
 pub use sciurus_data as data;

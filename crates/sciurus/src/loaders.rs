@@ -43,6 +43,7 @@ impl ImageDataLoaders {
 /// |---|---|---|---|
 /// | `image_size` | 224 | side of the square the model sees (pixels) | 32 to 4096 |
 /// | `resize_method` | `Crop` | how a photo becomes a square | |
+/// | `normalize` | ImageNet's | statistics that pixels are normalised by; `vit_small_patch16_224` needs its own | |
 /// | `augmentation` | `None` | how training photos vary from epoch to epoch | |
 /// | `batch_size` | 64 | images in a batch | at least 2 |
 /// | `split_by` | by folder where there are split folders, else stratified, 0.2 | which photos measure | |
@@ -80,6 +81,13 @@ impl DataLoadersBuilder {
     #[must_use]
     pub fn resize_method(mut self, method: ResizeMethod) -> Self {
         self.preprocessing.resize_method = method;
+        self
+    }
+
+    /// How pixels become numbers: the statistics of the photos that the weights were trained on, `Arch::normalize`.
+    #[must_use]
+    pub fn normalize(mut self, normalize: Normalize) -> Self {
+        self.preprocessing.normalize = normalize;
         self
     }
 

@@ -1,6 +1,7 @@
 //! The command seen from outside: help, the demo, the whole road, errors, exit codes.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::unwrap_used)]
 
+mod archs;
 mod demo;
 mod errors;
 mod help;

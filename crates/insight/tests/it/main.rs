@@ -4,6 +4,7 @@
 mod comparison;
 mod files;
 mod golden;
+mod golden_metrics;
 mod properties;
 mod report;
 mod tables;

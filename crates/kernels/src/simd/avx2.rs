@@ -22,6 +22,7 @@ impl Avx2 {
 
 impl Simd for Avx2 {
     const LANES: usize = 8;
+    const REGISTERS: usize = 16;
     type V = __m256;
 
     #[inline(always)]
@@ -103,7 +104,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn where_bytes_are(bytes: *const u8, wanted: u8, lanes: usize, value: __m256) -> __m256 {
-        let mut whole = [0_u8; 8];
+        let mut whole = [!wanted; 8];
         std::ptr::copy_nonoverlapping(bytes, whole.as_mut_ptr(), lanes);
         let wide = _mm256_cvtepu8_epi32(_mm_loadl_epi64(whole.as_ptr().cast()));
         let same = _mm256_cmpeq_epi32(wide, _mm256_set1_epi32(i32::from(wanted)));

@@ -40,6 +40,7 @@ impl Avx512Bf16 {
 macro_rules! shared {
     () => {
         const LANES: usize = 16;
+        const REGISTERS: usize = 32;
         type V = __m512;
 
         #[inline(always)]

@@ -1,4 +1,4 @@
-//! Plain Rust over arrays, which the compiler turns into SSE2 or NEON. Also what Miri runs.
+//! Plain Rust over arrays, which the compiler turns into SSE2, for example. Also what Miri runs.
 #![allow(unsafe_op_in_unsafe_fn, reason = "the trait states what each function needs, once for all of them")]
 
 use super::Simd;
@@ -43,6 +43,7 @@ fn narrow(value: f32) -> u16 {
 
 impl Simd for Portable {
     const LANES: usize = 4;
+    const REGISTERS: usize = 16;
     type V = V;
 
     #[inline(always)]

@@ -14,8 +14,8 @@ use sciurus_kernels::{
     Activation, Buffer, ConvShape, Isa, Moments, PackedWeights, View, ViewMut, conv_forward_activated,
 };
 
-use super::basic_block::BlockLayers;
 use super::layer::{ConvNorm, affine, shape};
+use super::residual::BlockLayers;
 use super::tensor::{Number, features, parameter, pixels, plain, sizes, values};
 use crate::model::Pass;
 
@@ -122,29 +122,36 @@ impl<E: Number> Folded<E> {
     }
 }
 
-/// A basic block in evaluation.
+/// A residual block in evaluation.
 pub(super) fn evaluate_block<E: Number>(
     layers: &BlockLayers<'_>,
     input: FlexTensor,
     pass: &Pass,
 ) -> Option<Tensor<4>> {
     let [batch, _, height, width] = sizes(&input);
-    let first_shape = shape(layers.first.conv, batch, [height, width])?;
-    let second_shape = shape(layers.second.conv, batch, first_shape.out_size())?;
-    let first = Folded::<E>::norm(&layers.first, &first_shape, pass)?;
-    let second = Folded::<E>::norm(&layers.second, &second_shape, pass)?;
+    let mut size = [height, width];
+    let mut main: Vec<(ConvShape, Folded<E>)> = Vec::with_capacity(layers.main.len());
+    for layer in &layers.main {
+        let shape = shape(layer.conv, batch, size)?;
+        size = shape.out_size();
+        main.push((shape, Folded::norm(layer, &shape, pass)?));
+    }
     let input = pixels::<E>(input);
-    let inner = first.forward(&first_shape, values(&input), (None, true));
-    let output = match &layers.shortcut {
-        None => second.forward(&second_shape, &inner, (Some(values(&input)), true)),
+    let beside = match &layers.shortcut {
+        None => None,
         Some(layer) => {
             let shape = shape(layer.conv, batch, [height, width])?;
-            let beside =
-                Folded::<E>::norm(layer, &shape, pass)?.forward(&shape, values(&input), (None, false));
-            second.forward(&second_shape, &inner, (Some(&beside), true))
+            Some(Folded::<E>::norm(layer, &shape, pass)?.forward(&shape, values(&input), (None, false)))
         }
     };
-    let [out_height, out_width] = second_shape.out_size();
-    let sizes = [batch, second_shape.channels[1], out_height, out_width];
-    Some(Tensor::from_primitive::<Flex>(features(output, sizes)))
+    let residual: &[E] = beside.as_deref().unwrap_or_else(|| values(&input));
+    let ((last_shape, last), before) = main.split_last()?;
+    let mut inner: Option<Buffer<E>> = None;
+    for (shape, folded) in before {
+        let from = inner.as_deref().unwrap_or_else(|| values(&input));
+        inner = Some(folded.forward(shape, from, (None, true)));
+    }
+    let from = inner.as_deref().unwrap_or_else(|| values(&input));
+    let output = last.forward(last_shape, from, (Some(residual), true));
+    Some(Tensor::from_primitive::<Flex>(features(output, [batch, last_shape.channels[1], size[0], size[1]])))
 }

@@ -8,7 +8,6 @@
 //! (`[batch, height, width, channel]`), in f32 or bf16; parameters, their gradients and all sums are f32.
 
 mod adam;
-mod basic_block;
 mod cross_entropy;
 mod fire;
 mod inference;
@@ -17,11 +16,11 @@ mod linear;
 mod pool;
 mod precision;
 mod record;
+mod residual;
 mod stem;
 mod tensor;
 
 pub(crate) use adam::adam_step;
-pub(crate) use basic_block::{BlockLayers, basic_block};
 pub(crate) use cross_entropy::cross_entropy;
 pub(crate) use fire::{FireLayers, fire};
 pub use inference::FoldedLayers;
@@ -29,4 +28,5 @@ pub(crate) use layer::ConvNorm;
 pub(crate) use linear::linear;
 pub(crate) use pool::{concat_pool, max_pool, pool_shape};
 pub use precision::Precision;
+pub(crate) use residual::{BlockLayers, residual_block};
 pub(crate) use stem::{norm_stem, relu_stem};

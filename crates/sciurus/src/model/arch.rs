@@ -4,10 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use burn::tensor::Device;
+use sciurus_data::Normalize;
 use serde::{Deserialize, Serialize};
 
-use super::{Body, ResNetConfig, SqueezeNet};
-use crate::Error;
+use super::published::{self, PublishedWeights};
+use super::{
+    Body, ConvNeXt, ConvNeXtConfig, EfficientNet, EfficientNetConfig, MobileNetV2, Pooling, ResNetConfig,
+    SqueezeNet, VisionTransformer,
+};
+use crate::{Error, Precision};
 
 /// A network architecture.
 ///
@@ -19,42 +24,101 @@ use crate::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Arch {
-    /// ResNet-18, 11.2 million body parameters: the default choice.
+    /// ResNet-18: the default choice.
     #[serde(rename = "resnet18")]
     ResNet18,
-    /// ResNet-34, 21.3 million body parameters: slower, a little more accurate.
+    /// ResNet-34: slower, a little more accurate.
     #[serde(rename = "resnet34")]
     ResNet34,
-    /// SqueezeNet 1.1, 0.7 million body parameters: small and fast.
+    /// ResNet-50: bottleneck blocks, 2048 channels.
+    #[serde(rename = "resnet50")]
+    ResNet50,
+    /// ResNet-101: as ResNet-50, twice as deep.
+    #[serde(rename = "resnet101")]
+    ResNet101,
+    /// SqueezeNet 1.1: small and fast.
     #[serde(rename = "squeezenet1_1")]
     SqueezeNet1_1,
-    /// A ResNet of one block a stage and width 16, 0.3 million body parameters, to train from scratch on small pictures.
+    /// MobileNetV2: few parameters and little to compute.
+    #[serde(rename = "mobilenet_v2")]
+    MobileNetV2,
+    /// EfficientNet-B0: accurate for its few parameters.
+    #[serde(rename = "efficientnet_b0")]
+    EfficientNetB0,
+    /// ConvNeXt-Tiny: the most accurate convolutional network here, and slow.
+    #[serde(rename = "convnext_tiny")]
+    ConvNeXtTiny,
+    /// ViT-S/16: a vision transformer, pretrained on ImageNet-21k.
+    #[serde(rename = "vit_small_patch16_224")]
+    ViTSmall16,
+    /// A ResNet of one block a stage and width 16, to train from scratch on small pictures.
     #[serde(rename = "resnet10_narrow")]
     ResNet10Narrow,
 }
 
-/// Where the published weights of an architecture lie, and what they must hash to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PublishedWeights {
-    /// Name of the file, as torchvision and its cache know it.
-    pub file: &'static str,
-    /// Download address.
-    pub url: &'static str,
-    /// SHA-256 of the file, lower-case hex.
-    pub sha256: &'static str,
+/// What there is to know of an architecture before choosing it.
+///
+/// ```
+/// use sciurus::Arch;
+/// let smallest = Arch::ALL.map(Arch::info).into_iter().min_by_key(|info| info.parameters).unwrap();
+/// assert_eq!(smallest.name, "resnet10_narrow");
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ArchInfo {
+    /// The name used on the command line and in bundles.
+    pub name: &'static str,
+    /// Parameters of the body that train.
+    pub parameters: usize,
+    /// Channels of its features, which is also the width of an embedding.
+    pub channels: usize,
+    /// Side of the images that its weights were trained on (pixels). Other sizes from 32 on work too.
+    pub image_size: usize,
+    /// How it expects its images normalised.
+    pub normalize: Normalize,
+    /// Its published weights, if there are any.
+    pub weights: Option<PublishedWeights>,
 }
 
 impl Arch {
-    /// Every architecture, smallest last.
-    pub const ALL: [Arch; 4] = [Arch::ResNet18, Arch::ResNet34, Arch::SqueezeNet1_1, Arch::ResNet10Narrow];
+    /// Every architecture, those that train from scratch last.
+    pub const ALL: [Arch; 10] = [
+        Arch::ResNet18,
+        Arch::ResNet34,
+        Arch::ResNet50,
+        Arch::ResNet101,
+        Arch::SqueezeNet1_1,
+        Arch::MobileNetV2,
+        Arch::EfficientNetB0,
+        Arch::ConvNeXtTiny,
+        Arch::ViTSmall16,
+        Arch::ResNet10Narrow,
+    ];
 
-    /// The name used on the command line and in bundles.
+    /// The name used on the command line and in bundles: torchvision's, or timm's.
     pub fn name(self) -> &'static str {
         match self {
             Arch::ResNet18 => "resnet18",
             Arch::ResNet34 => "resnet34",
+            Arch::ResNet50 => "resnet50",
+            Arch::ResNet101 => "resnet101",
             Arch::SqueezeNet1_1 => "squeezenet1_1",
+            Arch::MobileNetV2 => "mobilenet_v2",
+            Arch::EfficientNetB0 => "efficientnet_b0",
+            Arch::ConvNeXtTiny => "convnext_tiny",
+            Arch::ViTSmall16 => "vit_small_patch16_224",
             Arch::ResNet10Narrow => "resnet10_narrow",
+        }
+    }
+
+    /// All there is to know of it.
+    pub fn info(self) -> ArchInfo {
+        ArchInfo {
+            name: self.name(),
+            parameters: self.parameters(),
+            channels: self.channels(),
+            image_size: self.image_size(),
+            normalize: self.normalize(),
+            weights: self.published_weights(),
         }
     }
 
@@ -62,45 +126,101 @@ impl Arch {
     pub fn channels(self) -> usize {
         match self {
             Arch::SqueezeNet1_1 => SqueezeNet::OUT_CHANNELS,
+            Arch::MobileNetV2 => MobileNetV2::OUT_CHANNELS,
+            Arch::EfficientNetB0 => EfficientNet::OUT_CHANNELS,
+            Arch::ConvNeXtTiny => ConvNeXt::OUT_CHANNELS,
+            Arch::ViTSmall16 => VisionTransformer::OUT_CHANNELS,
             Arch::ResNet10Narrow => NARROW.out_channels(),
             Arch::ResNet18 | Arch::ResNet34 => 512,
+            Arch::ResNet50 | Arch::ResNet101 => 2048,
         }
     }
 
-    /// torchvision's weights (`IMAGENET1K_V1`); none for architectures that train from scratch.
-    pub fn published_weights(self) -> Option<PublishedWeights> {
+    /// Parameters of the body that train; running statistics are not counted.
+    pub fn parameters(self) -> usize {
         match self {
-            Arch::ResNet18 => Some(PublishedWeights {
-                file: "resnet18-f37072fd.pth",
-                url: "https://download.pytorch.org/models/resnet18-f37072fd.pth",
-                sha256: "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
-            }),
-            Arch::ResNet34 => Some(PublishedWeights {
-                file: "resnet34-b627a593.pth",
-                url: "https://download.pytorch.org/models/resnet34-b627a593.pth",
-                sha256: "b627a593bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f",
-            }),
-            Arch::SqueezeNet1_1 => Some(PublishedWeights {
-                file: "squeezenet1_1-b8a52dc0.pth",
-                url: "https://download.pytorch.org/models/squeezenet1_1-b8a52dc0.pth",
-                sha256: "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b",
-            }),
-            Arch::ResNet10Narrow => None,
+            Arch::ResNet18 => 11_176_512,
+            Arch::ResNet34 => 21_284_672,
+            Arch::ResNet50 => 23_508_032,
+            Arch::ResNet101 => 42_500_160,
+            Arch::SqueezeNet1_1 => 722_496,
+            Arch::MobileNetV2 => 2_223_872,
+            Arch::EfficientNetB0 => 4_007_548,
+            Arch::ConvNeXtTiny => 27_818_592,
+            Arch::ViTSmall16 => 21_665_664,
+            Arch::ResNet10Narrow => 309_456,
         }
+    }
+
+    /// Side of the images that its published weights were trained on (pixels), or that it is meant for.
+    pub fn image_size(self) -> usize {
+        match self {
+            Arch::ResNet10Narrow => 64,
+            _ => 224,
+        }
+    }
+
+    /// How it expects its images normalised: by ImageNet's statistics, or for the transformer to -1..1, as timm does.
+    pub fn normalize(self) -> Normalize {
+        match self {
+            Arch::ViTSmall16 => Normalize { mean: [0.5; 3], std: [0.5; 3] },
+            _ => Normalize::imagenet(),
+        }
+    }
+
+    /// What its activations are kept in, of what was asked for. Architectures without blocks of their own in
+    /// `sciurus-kernels` run layer by layer with Burn's operations, in f32.
+    ///
+    /// # Errors
+    /// bf16 was asked for and it has no such blocks.
+    pub fn precision(self, asked: Precision) -> Result<Precision, Error> {
+        match (self.has_kernels(), asked) {
+            (true, asked) => Ok(asked),
+            (false, Precision::Auto | Precision::F32) => Ok(Precision::F32),
+            (false, Precision::Bf16) => Err(Error::BadOption {
+                option: "precision",
+                value: format!("bf16 with {self}"),
+                expected: "bf16 works with ResNets and SqueezeNet only so far; choose f32 or auto",
+            }),
+        }
+    }
+
+    /// Whether its blocks are single operations over `sciurus-kernels` on the processor.
+    fn has_kernels(self) -> bool {
+        !matches!(self, Arch::MobileNetV2 | Arch::EfficientNetB0 | Arch::ConvNeXtTiny | Arch::ViTSmall16)
+    }
+
+    /// How fastai's head pools its features.
+    pub fn pooling(self) -> Pooling {
+        match self {
+            Arch::ViTSmall16 => Pooling::Nothing,
+            _ => Pooling::Concat,
+        }
+    }
+
+    /// torchvision's weights (timm's for the transformer); none for architectures that train from scratch.
+    pub fn published_weights(self) -> Option<PublishedWeights> {
+        published::published(self)
     }
 
     /// Builds the body, its convolutions zero until weights are set.
     pub fn body(self, device: &Device) -> Body {
         match self {
-            Arch::ResNet18 => Body::ResNet(ResNetConfig { blocks: [2, 2, 2, 2], width: 64 }.init(device)),
-            Arch::ResNet34 => Body::ResNet(ResNetConfig { blocks: [3, 4, 6, 3], width: 64 }.init(device)),
+            Arch::ResNet18 => Body::ResNet(ResNetConfig::basic([2, 2, 2, 2], 64).init(device)),
+            Arch::ResNet34 => Body::ResNet(ResNetConfig::basic([3, 4, 6, 3], 64).init(device)),
+            Arch::ResNet50 => Body::ResNet(ResNetConfig::bottleneck([3, 4, 6, 3], 64).init(device)),
+            Arch::ResNet101 => Body::ResNet(ResNetConfig::bottleneck([3, 4, 23, 3], 64).init(device)),
             Arch::ResNet10Narrow => Body::ResNet(NARROW.init(device)),
             Arch::SqueezeNet1_1 => Body::SqueezeNet(SqueezeNet::new(device)),
+            Arch::MobileNetV2 => Body::MobileNetV2(MobileNetV2::new(device)),
+            Arch::EfficientNetB0 => Body::EfficientNet(EfficientNetConfig::default().init(device)),
+            Arch::ConvNeXtTiny => Body::ConvNeXt(ConvNeXtConfig::default().init(device)),
+            Arch::ViTSmall16 => Body::VisionTransformer(VisionTransformer::new(device)),
         }
     }
 }
 
-const NARROW: ResNetConfig = ResNetConfig { blocks: [1, 1, 1, 1], width: 16 };
+const NARROW: ResNetConfig = ResNetConfig::basic([1, 1, 1, 1], 16);
 
 impl fmt::Display for Arch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

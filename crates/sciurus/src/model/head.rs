@@ -11,6 +11,15 @@ use crate::cpu;
 /// Features of the hidden layer.
 const HIDDEN: usize = 512;
 
+/// How a head makes one row of numbers of a feature map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// Maximum and mean of each channel: fastai's `AdaptiveConcatPool2d`.
+    Concat,
+    /// None: there is one pixel, such as the class token of a transformer. fastai: `pool=False`.
+    Nothing,
+}
+
 /// Shape of a [`Head`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeadConfig {
@@ -20,12 +29,26 @@ pub struct HeadConfig {
     pub classes: usize,
     /// Dropout probabilities (0..1) before the two linear layers; fastai: `[0.25, 0.5]`.
     pub dropout: [f64; 2],
+    /// How features become a row of numbers.
+    pub pooling: Pooling,
 }
 
 impl HeadConfig {
-    /// fastai's dropout of 0.25 and 0.5.
+    /// fastai's dropout of 0.25 and 0.5, over maximum and mean.
     pub fn new(channels: usize, classes: usize) -> Self {
-        Self { channels, classes, dropout: [0.25, 0.5] }
+        Self { channels, classes, dropout: [0.25, 0.5], pooling: Pooling::Concat }
+    }
+
+    /// Other dropout probabilities (0..1).
+    #[must_use]
+    pub fn dropout(self, dropout: [f64; 2]) -> Self {
+        Self { dropout, ..self }
+    }
+
+    /// Another pooling.
+    #[must_use]
+    pub fn pooling(self, pooling: Pooling) -> Self {
+        Self { pooling, ..self }
     }
 
     /// Builds the head, its linear layers zero until weights are set.
@@ -33,20 +56,24 @@ impl HeadConfig {
         let linear = |d_in, d_out| {
             LinearConfig::new(d_in, d_out).with_bias(false).with_initializer(Initializer::Zeros).init(device)
         };
-        let pooled = self.channels * 2;
+        let pooled = match self.pooling {
+            Pooling::Concat => self.channels * 2,
+            Pooling::Nothing => self.channels,
+        };
         Head {
             norm_1: BatchNorm::new(pooled, device),
             linear_1: linear(pooled, HIDDEN),
             norm_2: BatchNorm::new(HIDDEN, device),
             linear_2: linear(HIDDEN, self.classes),
             dropout: self.dropout,
+            pooling: self.pooling,
         }
     }
 }
 
 /// Concatenated max and average pooling, then norm, dropout, linear (512), ReLU, norm, dropout, linear (classes).
 ///
-/// Neither linear layer has a bias. Source: fastai `create_head` and `LinBnDrop`.
+/// Without pooling the first step is left out. Neither linear layer has a bias. Source: fastai `create_head` and `LinBnDrop`.
 #[derive(Module, Debug)]
 pub struct Head {
     norm_1: BatchNorm,
@@ -55,12 +82,17 @@ pub struct Head {
     linear_2: Linear,
     #[module(skip)]
     dropout: [f64; 2],
+    #[module(skip)]
+    pooling: Pooling,
 }
 
 impl Head {
-    /// Features `[batch, channel, height, width]` to logits `[batch, class]`.
+    /// Features `[batch, channel, height, width]` to logits `[batch, class]`. Without pooling, height and width are 1.
     pub fn forward(&self, features: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        let pooled = cpu::concat_pool(&features, pass).unwrap_or_else(|| concat_pool(features));
+        let pooled = match self.pooling {
+            Pooling::Concat => cpu::concat_pool(&features, pass).unwrap_or_else(|| concat_pool(features)),
+            Pooling::Nothing => only_pixel(features),
+        };
         let pooled = self.norm_1.forward(pooled, pass);
         let hidden = relu(linear(&self.linear_1, dropped(pooled, self.dropout[0], pass), pass));
         let hidden = self.norm_2.forward(hidden, pass);
@@ -79,6 +111,13 @@ pub fn concat_pool(features: Tensor<4>) -> Tensor<2> {
 
 fn linear(layer: &Linear, input: Tensor<2>, pass: &Pass) -> Tensor<2> {
     cpu::linear(layer, &input, pass).unwrap_or_else(|| layer.forward(input))
+}
+
+/// A map of one pixel, as it is: `[batch, channel, 1, 1]` to `[batch, channel]`.
+fn only_pixel(features: Tensor<4>) -> Tensor<2> {
+    assert_shape!(features, [_, _, 1, 1]);
+    let [batch, channels, ..] = features.dims();
+    features.reshape([batch, channels])
 }
 
 fn dropped(input: Tensor<2>, probability: f64, pass: &mut Pass) -> Tensor<2> {

@@ -1,23 +1,44 @@
-//! Random weights: torchvision's for the body, fastai's for the head.
+//! Random weights: torchvision's (timm's) for the body, fastai's for the head.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
 use rand_distr::{Distribution, Normal, Uniform};
 use sciurus_data::{Rng, Seed};
 
-use super::VisionModel;
 use super::parameters::{ModulePath, Role};
+use super::{VisionModel, VisionTransformer};
 
 /// fastai's bias for the norm layers of a head.
 const HEAD_NORM_BIAS: f32 = 1e-3;
 
 /// Fills every weight from the seed. Each tensor has a stream of its own, numbered in the order of the network.
 pub(super) fn initialised(model: VisionModel, seed: Seed) -> VisionModel {
-    model.map(&mut Initialise { path: ModulePath::default(), seed, index: 0 })
+    let start = model.body().start();
+    model.map(&mut Initialise { path: ModulePath::default(), start, seed, index: 0 })
 }
+
+/// How the weights of a body start. Biases start at 0 and norm layers as the identity, unless it says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// Kaiming normal by the values that go out: torchvision's ResNet, MobileNetV2 and EfficientNet.
+    KaimingNormal,
+    /// Kaiming uniform by the values that come in: torchvision's SqueezeNet.
+    KaimingUniform,
+    /// Normal, with a deviation of 0.02: torchvision's ConvNeXt.
+    Narrow,
+    /// timm's vision transformer: linear layers and position embeddings as in `Narrow`, a class token near 0, and PyTorch's
+    /// own start for the convolution.
+    Transformer,
+}
+
+/// Deviation of `Narrow`. torchvision and timm cut the normal distribution off at 2, which is 100 deviations.
+const NARROW: f64 = 0.02;
+/// Deviation of a class token.
+const CLASS_TOKEN: f64 = 1e-6;
 
 struct Initialise {
     path: ModulePath,
+    start: Start,
     seed: Seed,
     /// How many tensors came before.
     index: u64,
@@ -39,42 +60,66 @@ impl ModuleMapper for Initialise {
         let shape = param.lazy_shape();
         let mut rng = self.seed.rng(&[WEIGHTS_STREAM, self.index]);
         self.index += 1;
-        let Some(values) = values(&self.path, shape.as_slice(), &mut rng) else { return param };
+        let Some(values) = values(&self.path, self.start, shape.as_slice(), &mut rng) else { return param };
         let value = Tensor::<D>::from_data(TensorData::new(values, shape), &param.lazy_device());
         Param::initialized(param.id, value).set_require_grad(true)
     }
 }
 
 /// The initial values of a tensor of this shape, or none where the layer's own start is right.
-fn values(path: &ModulePath, shape: &[usize], rng: &mut Rng) -> Option<Vec<f32>> {
+fn values(path: &ModulePath, start: Start, shape: &[usize], rng: &mut Rng) -> Option<Vec<f32>> {
+    match path.name().strip_prefix("body.") {
+        Some(name) => body_values(name, path.role(), start, shape, rng),
+        None => head_values(path, shape, rng),
+    }
+}
+
+/// fastai's `apply_init`: kaiming normal by the values that come in (Burn's linear weights are `[in, out]`).
+fn head_values(path: &ModulePath, shape: &[usize], rng: &mut Rng) -> Option<Vec<f32>> {
     let count = shape.iter().product();
-    let name = path.name();
     match (path.role(), shape) {
-        // Linear, Burn's [in, out]: kaiming normal, fan in, gain sqrt(2) (fastai `apply_init`).
-        (Role::Weight, &[d_in, _]) => Some(normal(count, d_in, rng)),
-        // SqueezeNet: kaiming uniform, fan in, which is a bound of sqrt(6 / fan in) (torchvision).
-        (Role::Weight, &[_, channels_in, height, width]) if name.starts_with("body.features") => {
-            Some(uniform(count, channels_in * height * width, rng))
-        }
-        // ResNet: kaiming normal, fan out (torchvision).
-        (Role::Weight, &[channels_out, _, height, width]) => {
-            Some(normal(count, channels_out * height * width, rng))
-        }
-        (Role::Norm, _) if name.starts_with("head.") && name.ends_with(".bias") => {
-            Some(vec![HEAD_NORM_BIAS; count])
-        }
+        (Role::Weight, &[d_in, _]) => Some(normal(count, kaiming(d_in), rng)),
+        (Role::Norm, _) if path.name().ends_with(".bias") => Some(vec![HEAD_NORM_BIAS; count]),
         _ => None,
     }
 }
 
-fn normal(count: usize, fan: usize, rng: &mut Rng) -> Vec<f32> {
-    let deviation = (2.0 / fan as f64).sqrt();
+fn body_values(name: &str, role: Role, start: Start, shape: &[usize], rng: &mut Rng) -> Option<Vec<f32>> {
+    let count: usize = shape.iter().product();
+    let fan_in: usize = shape.iter().skip(1).product();
+    let deviation = match (start, role, shape) {
+        // torchvision counts the values that go out without regard to groups.
+        (Start::KaimingNormal, Role::Weight, &[out, _, height, width]) => kaiming(out * height * width),
+        (Start::KaimingUniform, Role::Weight, &[_, _, _, _]) => {
+            return Some(uniform(count, (6.0 / fan_in as f64).sqrt(), rng));
+        }
+        (Start::Narrow, Role::Weight, &[_, _, _, _] | &[_, _]) => NARROW,
+        (Start::Transformer, _, _) if name.starts_with("patch_embed.") => {
+            return Some(uniform(count, patch_bound(), rng));
+        }
+        (Start::Transformer, Role::Weight, _) if name == "cls_token" => CLASS_TOKEN,
+        (Start::Transformer, Role::Weight, _) => NARROW,
+        _ => return None,
+    };
+    Some(normal(count, deviation, rng))
+}
+
+/// The deviation that keeps the size of values through a layer with ReLU (He et al. 2015): gain sqrt(2).
+fn kaiming(fan: usize) -> f64 {
+    (2.0 / fan as f64).sqrt()
+}
+
+/// PyTorch's bound of a convolution's weight and bias: `1 / sqrt(fan in)`, here of patches of 16 x 16 x 3 values.
+fn patch_bound() -> f64 {
+    ((3 * VisionTransformer::PATCH * VisionTransformer::PATCH) as f64).sqrt().recip()
+}
+
+fn normal(count: usize, deviation: f64, rng: &mut Rng) -> Vec<f32> {
     Normal::new(0.0, deviation)
         .map_or_else(|_| vec![0.0; count], |distribution| draw(&distribution, count, rng))
 }
 
-fn uniform(count: usize, fan: usize, rng: &mut Rng) -> Vec<f32> {
-    let bound = (6.0 / fan as f64).sqrt();
+fn uniform(count: usize, bound: f64, rng: &mut Rng) -> Vec<f32> {
     Uniform::new_inclusive(-bound, bound)
         .map_or_else(|_| vec![0.0; count], |distribution| draw(&distribution, count, rng))
 }

@@ -3,39 +3,61 @@
 //! In: image tensors `[batch, 3, height, width]`. Out: logits `[batch, class]` or embeddings `[batch, feature]`.
 
 mod arch;
+mod conv;
+mod convnext;
+mod efficientnet;
 mod head;
 mod initialise;
+mod layer_norm;
+mod mobilenet;
 mod norm;
 mod parameters;
 mod pass;
+mod published;
 mod resnet;
 mod squeezenet;
+mod vit;
 pub mod weights;
 
 pub use crate::cpu::FoldedLayers;
-pub use arch::{Arch, PublishedWeights};
-pub use head::{Head, HeadConfig, concat_pool};
+pub use arch::{Arch, ArchInfo};
+pub use convnext::{ConvNeXt, ConvNeXtConfig};
+pub use efficientnet::{EfficientNet, EfficientNetConfig};
+pub use head::{Head, HeadConfig, Pooling, concat_pool};
+pub use layer_norm::LayerNorm;
+pub use mobilenet::MobileNetV2;
 pub use norm::BatchNorm;
 pub use parameters::{ParamGroup, ParameterInfo, Role, StateDict, StoredTensor};
 pub(crate) use parameters::{flat, floats};
 pub use pass::Pass;
-pub use resnet::{ResNet, ResNetConfig};
+pub use published::PublishedWeights;
+pub use resnet::{ResNet, ResNetBlock, ResNetConfig};
 pub use squeezenet::SqueezeNet;
+pub use vit::VisionTransformer;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use crate::cpu;
 use crate::{Error, Seed};
+use initialise::Start;
 
 /// The pretrained part of a model: images in, a feature map out.
 #[derive(Module, Debug)]
 #[allow(clippy::large_enum_variant, reason = "a model has one")]
 pub enum Body {
-    /// A ResNet with basic blocks.
+    /// A ResNet.
     ResNet(ResNet),
     /// SqueezeNet 1.1.
     SqueezeNet(SqueezeNet),
+    /// MobileNetV2.
+    MobileNetV2(MobileNetV2),
+    /// EfficientNet-B0.
+    EfficientNet(EfficientNet),
+    /// ConvNeXt-Tiny.
+    ConvNeXt(ConvNeXt),
+    /// ViT-S/16, whose feature map is one pixel: the class token.
+    VisionTransformer(VisionTransformer),
 }
 
 impl Body {
@@ -44,12 +66,17 @@ impl Body {
         match self {
             Body::ResNet(body) => body.forward(images, pass),
             Body::SqueezeNet(body) => body.forward(images, pass),
+            Body::MobileNetV2(body) => body.forward(images, pass),
+            Body::EfficientNet(body) => body.forward(images, pass),
+            Body::ConvNeXt(body) => body.forward(images, pass),
+            Body::VisionTransformer(body) => body.forward(images),
         }
     }
 
     /// fastai's parameter group of a body parameter, by its torchvision name: 0 (early) or 1 (late).
     ///
-    /// ResNets are cut before `layer3`, SqueezeNet before `features.5`.
+    /// ResNets are cut before `layer3`, SqueezeNet before `features.5` (fastai's `model_meta`). All other bodies are one
+    /// group (fastai's `default_split`), group 0: what the rates of group 1 would be then makes no difference.
     fn group(&self, name: &str) -> ParamGroup {
         let mut parts = name.split('.');
         let late = match self {
@@ -57,8 +84,19 @@ impl Body {
             Body::SqueezeNet(_) => {
                 parts.nth(1).and_then(|index| index.parse::<usize>().ok()).is_some_and(|index| index >= 5)
             }
+            _ => false,
         };
         ParamGroup(usize::from(late))
+    }
+
+    /// How its weights start.
+    fn start(&self) -> Start {
+        match self {
+            Body::ResNet(_) | Body::MobileNetV2(_) | Body::EfficientNet(_) => Start::KaimingNormal,
+            Body::SqueezeNet(_) => Start::KaimingUniform,
+            Body::ConvNeXt(_) => Start::Narrow,
+            Body::VisionTransformer(_) => Start::Transformer,
+        }
     }
 }
 
@@ -89,7 +127,7 @@ impl VisionModel {
         if classes < 2 {
             return Err(Error::TooFewClasses { classes });
         }
-        let head = HeadConfig::new(arch.channels(), classes).init(device);
+        let head = HeadConfig::new(arch.channels(), classes).pooling(arch.pooling()).init(device);
         Ok(Self::from_parts(arch.body(device), head))
     }
 

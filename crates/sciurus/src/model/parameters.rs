@@ -15,7 +15,7 @@ pub struct ParamGroup(pub usize);
 /// What a parameter is for, which decides how it is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Weight of a convolution or a linear layer: decays.
+    /// Weight of a convolution or a linear layer, a token, an embedding, a layer scale: decays.
     Weight,
     /// Bias of a convolution or a linear layer: does not decay.
     Bias,
@@ -133,7 +133,8 @@ impl ModulePath {
 
     pub(super) fn role(&self) -> Role {
         let field = self.parts.last().map(String::as_str).unwrap_or_default();
-        match (self.inside("Struct:BatchNorm"), field) {
+        let norm = self.inside("Struct:BatchNorm") || self.inside("Struct:LayerNorm");
+        match (norm, field) {
             (_, "running_mean" | "running_var") => Role::RunningStatistic,
             (true, _) => Role::Norm,
             (false, "bias") => Role::Bias,
@@ -143,7 +144,7 @@ impl ModulePath {
 
     /// Burn keeps a linear weight as `[in, out]`, files keep PyTorch's `[out, in]`.
     fn is_transposed(&self) -> bool {
-        self.inside("Struct:Linear")
+        self.inside("Struct:Linear") && self.parts.last().is_some_and(|field| field == "weight")
     }
 
     fn inside(&self, container: &str) -> bool {

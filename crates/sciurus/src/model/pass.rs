@@ -101,6 +101,20 @@ impl Pass {
         }
     }
 
+    /// Stochastic depth: in training, each image's branch `[batch, …]` is dropped with `probability` (0..1), and the others
+    /// are divided by `1 - probability`. Source: Huang et al. 2016; torchvision's `StochasticDepth` in mode `row`.
+    pub(crate) fn drop_path<const D: usize>(&mut self, branch: Tensor<D>, probability: f64) -> Tensor<D> {
+        let batch = branch.dims()[0];
+        match self.dropout_mask([batch, 1], probability, &branch.device()) {
+            None => branch,
+            Some(mask) => {
+                let mut shape = [1; D];
+                shape[0] = batch;
+                branch * mask.reshape(shape)
+            }
+        }
+    }
+
     /// A dropout mask `[rows, columns]`: 0 with `probability`, else `1 / (1 - probability)`. None when nothing is dropped.
     ///
     /// The mask comes from the pass's own seed rather than from the device's generator, so that a run is the same on

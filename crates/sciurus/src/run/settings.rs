@@ -174,11 +174,12 @@ impl TrainSettings {
             let expected = "choose 0 or more seconds";
             return Err(Error::BadOption { option: "checkpoint_seconds", value, expected });
         }
+        let precision = self.arch.precision(self.precision)?;
         let loaders = self.loaders(listeners.on_scan)?;
         let mut learner = vision_learner(loaders, self.arch)
             .weights(self.weights.clone())
             .device(self.device)
-            .precision(self.precision)
+            .precision(precision)
             .seed(self.seed)
             .objective(Objective { loss: self.loss, class_weights: Vec::new() })
             .clip_norm(self.clip_norm)
@@ -264,6 +265,7 @@ impl TrainSettings {
         let mut loaders = ImageDataLoaders::from_folder(&self.folder)
             .image_size(self.image_size)
             .resize_method(self.resize_method)
+            .normalize(self.arch.normalize())
             .augmentation(self.augmentation)
             .batch_size(self.batch_size)
             .seed(self.seed)

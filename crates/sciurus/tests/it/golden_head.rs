@@ -34,8 +34,8 @@ fn weights(file: &StateDict, classes: usize) -> StateDict {
 
 /// A model whose head is the golden one; its body plays no part.
 fn model(file: &StateDict, classes: usize, device: &Device) -> VisionModel {
-    let body = Body::ResNet(ResNetConfig { blocks: [1; 4], width: 2 }.init(device));
-    let head = HeadConfig { channels: 512, classes, dropout: [0.0; 2] }.init(device);
+    let body = Body::ResNet(ResNetConfig::basic([1; 4], 2).init(device));
+    let head = HeadConfig::new(512, classes).dropout([0.0; 2]).init(device);
     VisionModel::from_parts(body, head).with_state(&weights(file, classes)).unwrap().train()
 }
 

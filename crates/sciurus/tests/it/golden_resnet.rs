@@ -19,8 +19,8 @@ fn golden() -> Option<StateDict> {
 
 fn trainer(file: &StateDict, phase: Phase) -> Trainer {
     let device = Device::flex();
-    let body = Body::ResNet(ResNetConfig { blocks: [2; 4], width: 16 }.init(&device));
-    let head = HeadConfig { channels: 128, classes: 3, dropout: [0.0; 2] }.init(&device);
+    let body = Body::ResNet(ResNetConfig::basic([2; 4], 16).init(&device));
+    let head = HeadConfig::new(128, 3).dropout([0.0; 2]).init(&device);
     let model = VisionModel::from_parts(body, head).with_state(&below(file, "init/")).unwrap();
     let mut trainer = Trainer::new(model, &device, Seed(0));
     trainer.freeze_to(ParamGroup(if phase == Phase::Frozen { VisionModel::GROUPS - 1 } else { 0 }));

@@ -46,7 +46,7 @@ fn model() -> Option<VisionModel> {
             StoredTensor { shape: vec![width], values: vec![1e-3; width] },
         );
     }
-    let head = HeadConfig { channels: 512, classes: 3, dropout: [0.0; 2] }.init(&device);
+    let head = HeadConfig::new(512, 3).dropout([0.0; 2]).init(&device);
     let model = VisionModel::from_parts(Body::SqueezeNet(SqueezeNet::new(&device)), head);
     Some(model.with_state(&state).unwrap())
 }

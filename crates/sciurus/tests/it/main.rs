@@ -1,7 +1,9 @@
 //! The library seen from outside: golden numbers, properties, files, faults.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::unwrap_used)]
 
+mod architectures;
 mod fused;
+mod golden_archs;
 mod golden_head;
 mod golden_losses;
 mod golden_pretrained;

@@ -244,3 +244,15 @@ fn failed_downloads_say_what_to_do_and_leave_nothing() {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }
+
+#[test]
+fn timms_file_is_found_by_its_name_and_its_classifier_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let published = Arch::ViTSmall16.published_weights().unwrap();
+    let mut state = body(&VisionModel::new(Arch::ViTSmall16, 2, Seed(3), &Device::flex()).unwrap());
+    let expected = state.clone();
+    state.insert("head.bias".into(), StoredTensor { shape: vec![1000], values: vec![0.5; 1000] });
+    save(&folder.path().join(published.file), &state);
+    let loaded = load(Arch::ViTSmall16, &WeightSource::Pretrained, &places(Some(folder.path()))).unwrap();
+    assert!(body(&loaded) == expected);
+}

@@ -1,5 +1,20 @@
 //! Metrics: predictions in, one number out, exact over the whole split, with an interval where one is known.
 
+mod agreement;
+mod by_class;
+mod calibration;
+mod named;
+mod ranking;
+mod resampled;
+mod top_k;
+
+pub use agreement::{BalancedAccuracy, CohenKappa, Matthews};
+pub use by_class::{Average, ByClass};
+pub use calibration::{Brier, CalibrationError, ReliabilityBin, Temperature, reliability};
+pub use named::{METRIC_NAMES, metric_named};
+pub use ranking::{AveragePrecision, RocAuc, roc_auc_by_class};
+pub use top_k::TopK;
+
 use std::fmt;
 
 use crate::{Interval, Predictions, wilson};

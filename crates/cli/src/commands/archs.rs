@@ -1,0 +1,33 @@
+//! `sciurus archs`: the networks that can be trained.
+
+use sciurus::{Arch, ArchInfo};
+
+use crate::args::ArchsArgs;
+use crate::output::{Outcome, json_line, text};
+
+pub(super) fn run(args: &ArchsArgs) -> anyhow::Result<Outcome> {
+    let infos = Arch::ALL.map(Arch::info);
+    if args.json {
+        json_line(&infos)?;
+    } else {
+        text(format!(
+            "{:<22} {:>12} {:>9} {:>7}  pretrained weights",
+            "network", "parameters", "features", "pixels"
+        ))?;
+        infos.iter().try_for_each(|info| text(row(info)))?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn row(info: &ArchInfo) -> String {
+    let weights = info
+        .weights
+        .map_or_else(|| "none".to_owned(), |weights| format!("{} ({})", weights.file, weights.licence));
+    format!(
+        "{:<22} {:>10.1} M {:>9} {:>7}  {weights}",
+        info.name,
+        info.parameters as f64 / 1e6,
+        info.channels,
+        info.image_size
+    )
+}

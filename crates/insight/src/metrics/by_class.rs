@@ -1,0 +1,142 @@
+//! Precision, recall and F-beta, averaged over classes; and the weighted confusion counts that they and others need.
+
+use super::resampled::{Statistic, resampled_metric};
+use crate::Predictions;
+
+/// How the numbers of classes become one; scikit-learn's `average`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Average {
+    /// The mean over all classes of the vocabulary, each counting the same.
+    Macro,
+    /// One number from the counts of all classes together. With one label per item that is the accuracy.
+    Micro,
+    /// The mean over classes, each counting as often as it is a target.
+    Weighted,
+}
+
+impl Average {
+    /// What a metric's name ends with; nothing for `Macro`.
+    pub(super) fn suffix(self) -> &'static str {
+        match self {
+            Average::Macro => "",
+            Average::Micro => "_micro",
+            Average::Weighted => "_weighted",
+        }
+    }
+}
+
+/// Precision, recall or F-beta over the classes, 0..1.
+///
+/// Per class, with `tp` items rightly predicted as it, `p` predicted as it and `t` that are it: precision `tp / p`, recall
+/// `tp / t`, F-beta `(1 + b²) tp / (p + b² t)`. What would be divided by zero is 0, scikit-learn's `zero_division=0`.
+/// Source: scikit-learn `precision_score`, `recall_score`, `fbeta_score`.
+///
+/// ```
+/// use sciurus_insight::{Average, ByClass, Metric};
+/// assert_eq!(ByClass::f_beta(1.0, Average::Macro).name(), "f1");
+/// assert_eq!(ByClass::recall(Average::Weighted).name(), "recall_weighted");
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct ByClass {
+    score: Score,
+    average: Average,
+    name: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Score {
+    Precision,
+    Recall,
+    FBeta(f64),
+}
+
+impl ByClass {
+    /// The share of items predicted as a class that are it.
+    #[must_use]
+    pub fn precision(average: Average) -> Self {
+        Self { score: Score::Precision, average, name: format!("precision{}", average.suffix()) }
+    }
+
+    /// The share of items of a class that are predicted as it.
+    #[must_use]
+    pub fn recall(average: Average) -> Self {
+        Self { score: Score::Recall, average, name: format!("recall{}", average.suffix()) }
+    }
+
+    /// The harmonic mean of both, in which recall counts `beta` (above 0) times as much.
+    #[must_use]
+    pub fn f_beta(beta: f64, average: Average) -> Self {
+        Self { score: Score::FBeta(beta), average, name: format!("f{beta}{}", average.suffix()) }
+    }
+}
+
+impl Score {
+    fn of(self, right: f64, predicted: f64, targets: f64) -> f64 {
+        let (above, below) = match self {
+            Score::Precision => (right, predicted),
+            Score::Recall => (right, targets),
+            Score::FBeta(beta) => {
+                let square = beta * beta;
+                ((1.0 + square) * right, predicted + square * targets)
+            }
+        };
+        if below == 0.0 { 0.0 } else { above / below }
+    }
+}
+
+impl Statistic for ByClass {
+    fn prepare<'a>(&'a self, predictions: &'a Predictions) -> Box<dyn Fn(&[f64]) -> f64 + 'a> {
+        let pairs = Pairs::new(predictions);
+        Box::new(move |weights| {
+            let Counts { right, predicted, targets } = pairs.counts(weights);
+            let classes = 0..right.len();
+            let score = |class: usize| self.score.of(right[class], predicted[class], targets[class]);
+            let total: f64 = targets.iter().sum();
+            match self.average {
+                Average::Macro => classes.map(score).sum::<f64>() / right.len() as f64,
+                Average::Micro => self.score.of(right.iter().sum(), predicted.iter().sum(), total),
+                Average::Weighted => classes.map(|class| score(class) * targets[class]).sum::<f64>() / total,
+            }
+        })
+    }
+}
+
+resampled_metric!(ByClass, |this| &this.name);
+
+/// Target and prediction of every item.
+#[derive(Debug)]
+pub(super) struct Pairs<'a> {
+    pub(super) targets: &'a [usize],
+    pub(super) predicted: Vec<usize>,
+    pub(super) classes: usize,
+}
+
+/// Weights of items by class.
+#[derive(Debug)]
+pub(super) struct Counts {
+    /// Of items rightly predicted as the class.
+    pub(super) right: Vec<f64>,
+    /// Of items predicted as the class.
+    pub(super) predicted: Vec<f64>,
+    /// Of items that are of the class.
+    pub(super) targets: Vec<f64>,
+}
+
+impl<'a> Pairs<'a> {
+    pub(super) fn new(predictions: &'a Predictions) -> Self {
+        let predicted = (0..predictions.len()).map(|i| predictions.prediction(i)).collect();
+        Self { targets: &predictions.targets, predicted, classes: predictions.vocab.len() }
+    }
+
+    pub(super) fn counts(&self, weights: &[f64]) -> Counts {
+        let [mut right, mut predicted, mut targets] = [0; 3].map(|_| vec![0.0; self.classes]);
+        for ((&target, &prediction), weight) in self.targets.iter().zip(&self.predicted).zip(weights) {
+            targets[target] += weight;
+            predicted[prediction] += weight;
+            if target == prediction {
+                right[target] += weight;
+            }
+        }
+        Counts { right, predicted, targets }
+    }
+}

@@ -1,0 +1,205 @@
+//! Whether probabilities mean what they say: Brier score, expected calibration error, reliability, temperature.
+
+use serde::{Deserialize, Serialize};
+
+use super::resampled::{Statistic, resampled_metric};
+use crate::Predictions;
+
+/// Bins of [`CalibrationError`] and of the reliability diagram; the usual number.
+const BINS: usize = 15;
+
+/// The mean over items of the sum over classes of `(probability - truth)²`, 0 (certain and right) to 2 (certain and
+/// wrong). Source: Brier 1950; scikit-learn's `brier_score_loss` for two classes is half of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Brier;
+
+impl Statistic for Brier {
+    fn prepare<'a>(&'a self, predictions: &'a Predictions) -> Box<dyn Fn(&[f64]) -> f64 + 'a> {
+        let rows = (0..predictions.len())
+            .map(|i| brier(predictions.row(i).iter().copied().map(f64::from), predictions.targets[i]));
+        let scores: Vec<f64> = rows.collect();
+        Box::new(move |weights| {
+            scores.iter().zip(weights).map(|(score, weight)| score * weight).sum::<f64>()
+                / weights.iter().sum::<f64>()
+        })
+    }
+}
+
+resampled_metric!(Brier, |_this| "brier");
+
+fn brier(row: impl Iterator<Item = f64>, target: usize) -> f64 {
+    row.enumerate().map(|(class, p)| (p - f64::from(class == target)).powi(2)).sum()
+}
+
+/// Expected calibration error, 0..1: the mean over 15 bins of equal width of the difference between the mean probability
+/// of the predicted class and the share that is right, each bin counting by its items. Source: Guo et al. 2017, "On
+/// Calibration of Modern Neural Networks".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CalibrationError;
+
+impl Statistic for CalibrationError {
+    fn prepare<'a>(&'a self, predictions: &'a Predictions) -> Box<dyn Fn(&[f64]) -> f64 + 'a> {
+        let answers = answers(predictions);
+        Box::new(move |weights| {
+            let bins = binned(&answers, weights, BINS);
+            let total: f64 = weights.iter().sum();
+            let distance = |bin: &ReliabilityBin| bin.items * (bin.accuracy - bin.confidence).abs();
+            bins.iter().filter(|bin| bin.items > 0.0).map(distance).sum::<f64>() / total
+        })
+    }
+}
+
+resampled_metric!(CalibrationError, |_this| "calibration_error");
+
+/// Items whose predicted class has a probability in one range.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ReliabilityBin {
+    /// How many there are.
+    pub items: f64,
+    /// The share of them that is right (0..1); NaN without items.
+    pub accuracy: f64,
+    /// The mean probability of their predicted class (0..1); NaN without items.
+    pub confidence: f64,
+}
+
+/// The reliability diagram: `bins` ranges of equal width of the predicted class's probability, low to high; each holds its
+/// upper end.
+#[must_use]
+pub fn reliability(predictions: &Predictions, bins: usize) -> Vec<ReliabilityBin> {
+    binned(&answers(predictions), &vec![1.0; predictions.len()], bins.max(1))
+}
+
+/// Probability of each item's predicted class, and whether it is right.
+fn answers(predictions: &Predictions) -> Vec<(f64, bool)> {
+    let answer = |i: usize| {
+        let class = predictions.prediction(i);
+        (f64::from(predictions.row(i)[class]), class == predictions.targets[i])
+    };
+    (0..predictions.len()).map(answer).collect()
+}
+
+fn binned(answers: &[(f64, bool)], weights: &[f64], bins: usize) -> Vec<ReliabilityBin> {
+    let mut sums = vec![[0.0; 3]; bins];
+    for ((confidence, is_right), weight) in answers.iter().zip(weights) {
+        let bin = ((confidence * bins as f64).ceil() as usize).clamp(1, bins) - 1;
+        sums[bin][0] += weight;
+        sums[bin][1] += weight * f64::from(*is_right);
+        sums[bin][2] += weight * confidence;
+    }
+    let bin = |[items, right, sum]: [f64; 3]| ReliabilityBin {
+        items,
+        accuracy: right / items,
+        confidence: sum / items,
+    };
+    sums.into_iter().map(bin).collect()
+}
+
+/// A temperature that calibrates probabilities: `softmax(logits / temperature)` changes no prediction, only how sure it is.
+///
+/// ```
+/// use sciurus_insight::{ItemId, Predictions, Temperature, Vocab};
+///
+/// // Three of four answers are right, but each claims 99 %: the model is too sure.
+/// let vocab = Vocab::new(["grey", "red"].map(String::from));
+/// let probabilities = [0.99, 0.01].repeat(4);
+/// let items = (0..4).map(ItemId).collect();
+/// let paths = (0..4).map(|i| format!("{i}.jpg").into()).collect();
+/// let predictions = Predictions::from_probabilities(vocab, items, paths, probabilities, vec![0, 0, 0, 1])?;
+/// let temperature = Temperature::fit(&predictions);
+/// assert!(temperature.0 > 1.0);
+/// assert!((temperature.applied_to(predictions.row(0))[0] - 0.75).abs() < 1e-3);
+/// # Ok::<(), sciurus_insight::InsightError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Temperature(pub f64);
+
+/// Temperatures are looked for between these.
+const TEMPERATURES: [f64; 2] = [0.05, 20.0];
+
+impl Temperature {
+    /// The temperature with the lowest cross entropy on these predictions; fit it on items that were not trained on.
+    /// Source: Guo et al. 2017. Between 0.05 and 20; 1 without items.
+    #[must_use]
+    pub fn fit(predictions: &Predictions) -> Self {
+        if predictions.is_empty() {
+            return Self(1.0);
+        }
+        let rows: Vec<Vec<f64>> = (0..predictions.len()).map(|i| logarithms(predictions.row(i))).collect();
+        // Cross entropy is convex in the inverse of the temperature, so its slope changes sign once.
+        let slope = |inverse: f64| -> f64 {
+            let of_row = |(row, &target): (&Vec<f64>, &usize)| {
+                let shares = tempered(row, inverse);
+                shares.iter().zip(row).map(|(share, value)| share * value).sum::<f64>() - row[target]
+            };
+            rows.iter().zip(&predictions.targets).map(of_row).sum()
+        };
+        let [mut low, mut high] = [TEMPERATURES[1].recip(), TEMPERATURES[0].recip()];
+        for _ in 0..60 {
+            let middle = (low * high).sqrt();
+            if slope(middle) < 0.0 { low = middle } else { high = middle }
+        }
+        Self((low * high).sqrt().recip())
+    }
+
+    /// The probabilities of one item at this temperature, given those at temperature 1: `[class]`, with sum 1.
+    #[must_use]
+    pub fn applied_to(self, probabilities: &[f32]) -> Vec<f32> {
+        tempered(&logarithms(probabilities), self.0.recip()).into_iter().map(|p| p as f32).collect()
+    }
+}
+
+/// Logits, up to a constant that changes nothing. A probability too small for f32 counts as the smallest one.
+fn logarithms(probabilities: &[f32]) -> Vec<f64> {
+    probabilities.iter().map(|p| f64::from(p.max(f32::MIN_POSITIVE)).ln()).collect()
+}
+
+fn tempered(row: &[f64], inverse: f64) -> Vec<f64> {
+    let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let shares: Vec<f64> = row.iter().map(|value| ((value - largest) * inverse).exp()).collect();
+    let sum: f64 = shares.iter().sum();
+    shares.into_iter().map(|share| share / sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::softmax;
+
+    /// The f32 of [`Predictions`] costs seven digits, so the full precision is checked here.
+    #[test]
+    fn golden_calibration_in_double_precision() {
+        let golden: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/golden/metrics.json")).unwrap();
+        for case in ["main", "absent_class"] {
+            let case = &golden[case];
+            let logits: Vec<Vec<f32>> = serde_json::from_value(case["logits"].clone()).unwrap();
+            let targets: Vec<usize> = serde_json::from_value(case["targets"].clone()).unwrap();
+            let rows: Vec<Vec<f64>> = logits.iter().map(|row| softmax(row).collect()).collect();
+            let near = |ours: f64, name: &str| {
+                let theirs = case["calibration"][name].as_f64().unwrap();
+                assert!((ours - theirs).abs() < 1e-12, "{name}: {ours} against {theirs}");
+            };
+            let scores = rows.iter().zip(&targets).map(|(row, target)| brier(row.iter().copied(), *target));
+            near(scores.sum::<f64>() / targets.len() as f64, "brier");
+
+            let answers: Vec<(f64, bool)> = rows
+                .iter()
+                .zip(&targets)
+                .map(|(row, &target)| {
+                    let sure = row.iter().copied().fold(0.0, f64::max);
+                    (sure, row[target] == sure)
+                })
+                .collect();
+            let bins = binned(&answers, &vec![1.0; answers.len()], 15);
+            let expected: Vec<(f64, Option<f64>, Option<f64>)> =
+                serde_json::from_value(case["calibration"]["bins_count_acc_conf"].clone()).unwrap();
+            for (bin, (items, accuracy, confidence)) in bins.iter().zip(expected) {
+                assert_eq!(bin.items, items);
+                for (ours, theirs) in [(bin.accuracy, accuracy), (bin.confidence, confidence)] {
+                    assert!(theirs.map_or(ours.is_nan(), |theirs| (ours - theirs).abs() < 1e-12));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Metrics that are no plain proportion: a number from weighted items, and its interval by resampling them.
+
+use rand::RngExt;
+use sciurus_data::Seed;
+
+use crate::{Interval, Predictions};
+
+/// How often items are drawn again for an interval.
+const RESAMPLES: usize = 1000;
+/// Fewer resamples with a value than this give no interval.
+const FEWEST: usize = RESAMPLES / 2;
+
+/// A number computed from items that each count as often as their weight says.
+///
+/// One preparation, such as sorting, serves all resamples.
+pub(super) trait Statistic {
+    /// Prepares the computation; what comes back takes the weight of each item.
+    fn prepare<'a>(&'a self, predictions: &'a Predictions) -> Box<dyn Fn(&[f64]) -> f64 + 'a>;
+}
+
+/// The number over all items; NaN without any.
+pub(super) fn value(statistic: &dyn Statistic, predictions: &Predictions) -> f64 {
+    if predictions.is_empty() {
+        return f64::NAN;
+    }
+    statistic.prepare(predictions)(&vec![1.0; predictions.len()])
+}
+
+/// The 95 % percentile interval of a seeded bootstrap over items (Efron 1979): items drawn with replacement, as many as
+/// there are, a thousand times. None where too few of those have a value, such as an AUC without one of its classes.
+pub(super) fn interval(statistic: &dyn Statistic, predictions: &Predictions) -> Option<Interval> {
+    let items = predictions.len();
+    if items == 0 {
+        return None;
+    }
+    let compute = statistic.prepare(predictions);
+    let mut rng = Seed(0).rng(&[items as u64]);
+    let mut weights = vec![0.0; items];
+    let mut values = Vec::with_capacity(RESAMPLES);
+    for _ in 0..RESAMPLES {
+        weights.fill(0.0);
+        (0..items).for_each(|_| weights[rng.random_range(0..items)] += 1.0);
+        values.push(compute(&weights));
+    }
+    values.retain(|value| value.is_finite());
+    values.sort_by(f64::total_cmp);
+    let at = |share: f64| values[(share * (values.len() - 1) as f64).round() as usize];
+    (values.len() >= FEWEST).then(|| Interval { low: at(0.025), high: at(0.975) })
+}
+
+/// Makes a [`Statistic`] a [`Metric`](super::Metric) whose name is the given expression.
+macro_rules! resampled_metric {
+    ($metric:ty, |$this:ident| $name:expr) => {
+        impl $crate::Metric for $metric {
+            fn value(&self, predictions: &$crate::Predictions) -> f64 {
+                $crate::metrics::resampled::value(self, predictions)
+            }
+
+            fn name(&self) -> &str {
+                let $this = self;
+                $name
+            }
+
+            fn interval(&self, predictions: &$crate::Predictions) -> Option<$crate::Interval> {
+                $crate::metrics::resampled::interval(self, predictions)
+            }
+        }
+    };
+}
+
+pub(super) use resampled_metric;

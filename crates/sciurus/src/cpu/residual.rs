@@ -1,0 +1,228 @@
+//! ResNet's blocks as one operation: two (basic) or three (bottleneck) convolutions with their norm layers and ReLU, and
+//! the shortcut around them.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops};
+use burn::backend::{Autodiff, Flex};
+use burn::tensor::{DType, Tensor};
+use burn_flex::FlexTensor;
+use half::bf16;
+use sciurus_kernels::{Buffer, Existing, Isa, gradient_sums, norm_gradient, normalize};
+
+use super::inference::evaluate_block;
+use super::layer::{ConvNorm, Kept, Ready};
+use super::record::{Receive, record};
+use super::tensor::{Number, Tracked, features, pixels, plain, sizes, tracked, values};
+use crate::model::Pass;
+
+/// The layers of a residual block.
+#[derive(Debug, Clone)]
+pub(crate) struct BlockLayers<'a> {
+    /// Two or three, each over the one before.
+    pub(crate) main: Vec<ConvNorm<'a>>,
+    pub(crate) shortcut: Option<ConvNorm<'a>>,
+}
+
+/// `relu(main(x) + shortcut(x))`, with norm layers after all convolutions and ReLU between those of `main`:
+/// `[batch, in, h, w]` to `[batch, out, h / stride, w / stride]`.
+pub(crate) fn residual_block(
+    layers: &BlockLayers<'_>,
+    input: &Tensor<4>,
+    pass: &mut Pass,
+) -> Option<Tensor<4>> {
+    if !pass.is_fused() {
+        return None;
+    }
+    if !pass.is_training() {
+        let input = plain(input)?;
+        return match input.dtype() {
+            DType::BF16 => evaluate_block::<bf16>(layers, input, pass),
+            _ => evaluate_block::<f32>(layers, input, pass),
+        };
+    }
+    let input = tracked(input)?;
+    match input.primitive().dtype() {
+        DType::BF16 => train::<bf16>(layers, input, pass),
+        _ => train::<f32>(layers, input, pass),
+    }
+}
+
+fn train<E: Number>(layers: &BlockLayers<'_>, input: Tracked, pass: &mut Pass) -> Option<Tensor<4>> {
+    let [batch, _, height, width] = sizes(input.primitive());
+    let mut size = [height, width];
+    let mut main: Vec<Ready> = Vec::with_capacity(layers.main.len());
+    for layer in &layers.main {
+        let ready = layer.ready(batch, size)?;
+        size = ready.shape.out_size();
+        main.push(ready);
+    }
+    let shortcut = match &layers.shortcut {
+        Some(shortcut) => Some(shortcut.ready(batch, [height, width])?),
+        None => None,
+    };
+
+    let nodes: Vec<NodeGuard> = std::iter::once(input.node())
+        .chain(main.iter().chain(&shortcut).flat_map(|layer| layer.parameters.nodes()))
+        .collect();
+    let state = State::<E>::forward(pixels::<E>(input.into_primitive()), &main, shortcut.as_ref());
+    for (layer, kept) in
+        layers.main.iter().zip(&state.main).chain(layers.shortcut.as_ref().zip(state.shortcut.as_ref()))
+    {
+        layer.note(&kept.moments, kept.convolved.len() / kept.moments.mean.len(), pass);
+    }
+    recorded(nodes, state).map(Tensor::from_primitive::<Autodiff<Flex>>)
+}
+
+/// Records the block with as many parents as its layers have parameters.
+fn recorded<E: Number>(nodes: Vec<NodeGuard>, state: State<E>) -> Option<Tracked> {
+    match nodes.len() {
+        7 => recorded_of::<E, 7>(nodes, state),
+        10 => recorded_of::<E, 10>(nodes, state),
+        13 => recorded_of::<E, 13>(nodes, state),
+        _ => None,
+    }
+}
+
+fn recorded_of<E: Number, const N: usize>(nodes: Vec<NodeGuard>, state: State<E>) -> Option<Tracked> {
+    let output = state.output.clone();
+    Some(record(ResidualBlock(PhantomData), <[_; N]>::try_from(nodes).ok()?, Arc::new(state), output))
+}
+
+/// What the forward pass leaves for the backward pass.
+#[derive(Debug)]
+struct State<E: Number> {
+    /// Pixels `[batch, height, width, in]`.
+    input: FlexTensor,
+    main: Vec<Kept<E>>,
+    /// What lies between the convolutions, one less than there are.
+    inner: Vec<Buffer<E>>,
+    shortcut: Option<Kept<E>>,
+    /// Features, whose sign says what the last ReLU let pass.
+    output: FlexTensor,
+}
+
+impl<E: Number> State<E> {
+    /// The forward pass over pixels.
+    fn forward(input: FlexTensor, layers: &[Ready], shortcut: Option<&Ready>) -> Self {
+        let isa = Isa::current();
+        let mut main: Vec<Kept<E>> = Vec::with_capacity(layers.len());
+        let mut inner: Vec<Buffer<E>> = Vec::with_capacity(layers.len());
+        for layer in layers {
+            if let Some(kept) = main.last() {
+                let mut between = Buffer::stale(kept.convolved.len());
+                normalize(isa, &kept.convolved, kept.affine(), (None, true), &mut between);
+                inner.push(between);
+            }
+            let from = inner.last().map_or_else(|| values(&input), |between| &**between);
+            main.push(Kept::forward(layer.shape, from, &layer.parameters));
+        }
+        let shortcut =
+            shortcut.map(|layer| Kept::<E>::forward(layer.shape, values(&input), &layer.parameters));
+        let beside = shortcut.as_ref().map(|kept| {
+            let mut beside = Buffer::stale(kept.convolved.len());
+            normalize(isa, &kept.convolved, kept.affine(), (None, false), &mut beside);
+            beside
+        });
+        let residual: &[E] = beside.as_deref().unwrap_or_else(|| values(&input));
+        let last = &main[main.len() - 1];
+        let mut output = Buffer::stale(last.convolved.len());
+        normalize(isa, &last.convolved, last.affine(), (Some(residual), true), &mut output);
+        let [height, width] = last.shape.out_size();
+        let output = features(output, [last.shape.batch, last.shape.channels[1], height, width]);
+        Self { input, main, inner, shortcut, output }
+    }
+}
+
+/// The operation; its parents are the input, then weight, norm weight and norm bias of each layer, the shortcut's last.
+#[derive(Debug)]
+struct ResidualBlock<E>(PhantomData<E>);
+
+impl<E: Number, const N: usize> Backward<Flex, N> for ResidualBlock<E> {
+    type State = Arc<State<E>>;
+
+    fn backward(self, ops: Ops<Self::State, N>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let state = &*ops.state;
+        let mut receive = Receive::new(&ops, gradients);
+        let mut upstream = pixels::<E>(receive.upstream());
+        let gradient: &mut [E] = upstream.storage_mut();
+        let behind = state.main_gradients(gradient, &mut receive);
+        let first = &state.main[0];
+        let Some(shortcut) = &state.shortcut else {
+            first.input_gradient(&behind, gradient, Existing::Add);
+            receive.give(INPUT, || upstream.permute(&[0, 3, 1, 2]));
+            return;
+        };
+        state.shortcut_gradients(shortcut, gradient, &mut receive);
+        receive.give(INPUT, || {
+            let [batch, height, width, channels] = sizes(&state.input);
+            let mut both = Buffer::stale(first.shape.input_len());
+            first.input_gradient(&behind, &mut both, Existing::Replace);
+            shortcut.input_gradient(gradient, &mut both, Existing::Add);
+            features(both, [batch, channels, height, width])
+        });
+    }
+}
+
+impl<E: Number> State<E> {
+    /// Gradients of the layers on the main way. Of `gradient`, that of the output, what passed the last ReLU stays: the
+    /// shortcut's. Returned is the gradient of the first convolution's output.
+    fn main_gradients<const N: usize>(
+        &self,
+        gradient: &mut [E],
+        receive: &mut Receive<'_, Arc<Self>, N>,
+    ) -> Buffer<E> {
+        let isa = Isa::current();
+        let output = pixels::<E>(self.output.clone());
+        let output: &[E] = values(&output);
+        let last = self.main.len() - 1;
+        let layer = &self.main[last];
+        let sums = gradient_sums(isa, layer.shape.channels[1], gradient, Some(output), layer.centre());
+        let (norm, factors) = layer.norm_gradients(&sums);
+        receive.give_norm(weight_of(last), norm);
+        let mut behind = Buffer::<E>::stale(gradient.len());
+        norm_gradient(isa, &factors, (&layer.convolved, Some(output)), gradient, Some(&mut behind));
+
+        // Back through the layers before it; `behind` is the gradient of the convolution after `inner`.
+        for (index, inner) in self.inner.iter().enumerate().rev() {
+            let (layer, next) = (&self.main[index], &self.main[index + 1]);
+            receive.give(weight_of(index + 1), || next.weight_gradient(inner, &behind));
+            let mut between = Buffer::<E>::stale(inner.len());
+            next.input_gradient(&behind, &mut between, Existing::Replace);
+            drop(behind);
+            let sums = gradient_sums(isa, layer.shape.channels[1], &between, Some(inner), layer.centre());
+            let (norm, factors) = layer.norm_gradients(&sums);
+            receive.give_norm(weight_of(index), norm);
+            norm_gradient(isa, &factors, (&layer.convolved, Some(inner)), &mut between, None);
+            behind = between;
+        }
+        receive.give(weight_of(0), || self.main[0].weight_gradient(values(&self.input), &behind));
+        behind
+    }
+
+    /// Gradients of the shortcut's layer; `gradient` becomes that of its convolution's output.
+    fn shortcut_gradients<const N: usize>(
+        &self,
+        shortcut: &Kept<E>,
+        gradient: &mut [E],
+        receive: &mut Receive<'_, Arc<Self>, N>,
+    ) {
+        let isa = Isa::current();
+        let parent = weight_of(self.main.len());
+        let sums = gradient_sums(isa, shortcut.shape.channels[1], gradient, None, shortcut.centre());
+        let (norm, factors) = shortcut.norm_gradients(&sums);
+        receive.give_norm(parent, norm);
+        norm_gradient(isa, &factors, (&shortcut.convolved, None), gradient, None);
+        receive.give(parent, || shortcut.weight_gradient(values(&self.input), gradient));
+    }
+}
+
+const INPUT: usize = 0;
+
+/// The parent that is the weight of a layer; the shortcut comes after those of the main way.
+fn weight_of(layer: usize) -> usize {
+    1 + 3 * layer
+}

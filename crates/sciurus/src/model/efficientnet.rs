@@ -1,0 +1,188 @@
+//! EfficientNet-B0 (Tan & Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks").
+//!
+//! The features of torchvision's `efficientnet_b0`, under its names: `features.1.0.block.0.0.weight`,
+//! `features.1.0.block.1.fc1.weight`, … The classifier and its pooling are cut off, as fastai does.
+
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::tensor::activation::{sigmoid, silu};
+use burn::tensor::{Device, Tensor, assert_shape};
+
+use super::Pass;
+use super::conv::{NormedConv, forward_normed, normed, square};
+
+/// A stage of blocks.
+struct Stage {
+    expansion: usize,
+    kernel: usize,
+    /// Of the first block.
+    stride: usize,
+    channels: usize,
+    blocks: usize,
+}
+
+const fn stage([expansion, kernel, stride, channels, blocks]: [usize; 5]) -> Stage {
+    Stage { expansion, kernel, stride, channels, blocks }
+}
+
+/// Table 1 of the paper.
+const STAGES: [Stage; 7] = [
+    stage([1, 3, 1, 16, 1]),
+    stage([6, 3, 2, 24, 2]),
+    stage([6, 5, 2, 40, 2]),
+    stage([6, 3, 2, 80, 3]),
+    stage([6, 5, 1, 112, 3]),
+    stage([6, 5, 2, 192, 4]),
+    stage([6, 3, 1, 320, 1]),
+];
+
+/// Channels of the stem.
+const STEM: usize = 32;
+
+/// Options of an [`EfficientNet`].
+///
+/// | Name | Default | Meaning | Range |
+/// |---|---|---|---|
+/// | `drop_path` | 0.2 | how often the last block is passed by in training; others less, in proportion to their depth | 0..1 |
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EfficientNetConfig {
+    /// Probability (0..1) that an image passes the last block by.
+    pub drop_path: f64,
+}
+
+impl Default for EfficientNetConfig {
+    fn default() -> Self {
+        Self { drop_path: 0.2 }
+    }
+}
+
+impl EfficientNetConfig {
+    /// Builds the body, its convolutions zero until weights are set.
+    pub fn init(&self, device: &Device) -> EfficientNet {
+        let total: usize = STAGES.iter().map(|stage| stage.blocks).sum();
+        let stem = normed(&square([3, STEM], 3).with_stride([2, 2]), device);
+        let mut features = vec![Entry::Conv(stem)];
+        let (mut channels_in, mut done) = (STEM, 0);
+        for stage in &STAGES {
+            let blocks = (0..stage.blocks).map(|block| {
+                let (stride, channels) = match block {
+                    0 => (stage.stride, [channels_in, stage.channels]),
+                    _ => (1, [stage.channels; 2]),
+                };
+                let drop_path = self.drop_path * (done + block) as f64 / total as f64;
+                Block { drop_path, ..Block::new(channels, stride, stage, device) }
+            });
+            features.push(Entry::Stage(blocks.collect()));
+            (channels_in, done) = (stage.channels, done + stage.blocks);
+        }
+        let last = normed(&square([channels_in, EfficientNet::OUT_CHANNELS], 1), device);
+        features.push(Entry::Conv(last));
+        EfficientNet { features }
+    }
+}
+
+/// The body of EfficientNet-B0.
+#[derive(Module, Debug)]
+pub struct EfficientNet {
+    features: Vec<Entry>,
+}
+
+/// One numbered entry of `features`.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a list of nine")]
+pub(super) enum Entry {
+    /// The stem or the last convolution, followed by SiLU.
+    Conv(NormedConv),
+    /// Blocks of the same channels.
+    Stage(Vec<Block>),
+}
+
+impl EfficientNet {
+    /// Channels of the last feature map.
+    pub const OUT_CHANNELS: usize = 1280;
+
+    /// Images `[batch, 3, height, width]` to features `[batch, 1280, height / 32, width / 32]` (rounded up).
+    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        assert_shape!(images, [_, 3, _, _]);
+        self.features.iter().fold(images, |features, entry| match entry {
+            Entry::Conv(layer) => silu(forward_normed(layer, features, pass)),
+            Entry::Stage(blocks) => {
+                blocks.iter().fold(features, |features, block| block.forward(features, pass))
+            }
+        })
+    }
+}
+
+/// An inverted residual whose channels are weighed by what is in the picture: MBConv.
+#[derive(Module, Debug)]
+pub(super) struct Block {
+    block: Vec<Step>,
+    #[module(skip)]
+    has_shortcut: bool,
+    #[module(skip)]
+    drop_path: f64,
+}
+
+/// One numbered entry of a block.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a list of four")]
+pub(super) enum Step {
+    /// Expansion or depthwise convolution, followed by SiLU.
+    Conv(NormedConv),
+    /// Squeeze and excitation.
+    Excite(SqueezeExcitation),
+    /// The projection, followed by nothing.
+    Project(NormedConv),
+}
+
+impl Block {
+    fn new([channels_in, channels_out]: [usize; 2], stride: usize, stage: &Stage, device: &Device) -> Self {
+        let within = channels_in * stage.expansion;
+        let depthwise =
+            square([within, within], stage.kernel).with_stride([stride, stride]).with_groups(within);
+        let expand =
+            (within != channels_in).then(|| Step::Conv(normed(&square([channels_in, within], 1), device)));
+        let steps = [
+            Step::Conv(normed(&depthwise, device)),
+            Step::Excite(SqueezeExcitation::new(within, channels_in / 4, device)),
+            Step::Project(normed(&square([within, channels_out], 1), device)),
+        ];
+        Self {
+            block: expand.into_iter().chain(steps).collect(),
+            has_shortcut: stride == 1 && channels_in == channels_out,
+            drop_path: 0.0,
+        }
+    }
+
+    /// `[batch, in, h, w]` to `[batch, out, h / stride, w / stride]` (rounded up).
+    fn forward(&self, input: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        let output = self.block.iter().fold(input.clone(), |features, step| match step {
+            Step::Conv(layer) => silu(forward_normed(layer, features, pass)),
+            Step::Excite(excite) => excite.forward(features),
+            Step::Project(layer) => forward_normed(layer, features, pass),
+        });
+        if self.has_shortcut { input + pass.drop_path(output, self.drop_path) } else { output }
+    }
+}
+
+/// A weight (0..1) for each channel, from the means of all (Hu et al. 2018, "Squeeze-and-Excitation Networks").
+#[derive(Module, Debug)]
+pub(super) struct SqueezeExcitation {
+    fc1: Conv2d,
+    fc2: Conv2d,
+}
+
+impl SqueezeExcitation {
+    fn new(channels: usize, squeezed: usize, device: &Device) -> Self {
+        Self {
+            fc1: square([channels, squeezed], 1).init(device),
+            fc2: square([squeezed, channels], 1).init(device),
+        }
+    }
+
+    /// `x * sigmoid(fc2(silu(fc1(mean(x)))))`: `[batch, channel, h, w]`, same shape out.
+    fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let means = input.clone().mean_dims(&[2, 3]);
+        input * sigmoid(self.fc2.forward(silu(self.fc1.forward(means))))
+    }
+}

@@ -1,0 +1,122 @@
+//! MobileNetV2 (Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks").
+//!
+//! The features of torchvision's `mobilenet_v2`, under its names: `features.0.0.weight`, `features.1.conv.1.weight`, …
+//! The classifier is cut off. fastai knows no cut for it (its search for a pooling layer finds none); this is `cut=-1`.
+
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::tensor::activation::relu6;
+use burn::tensor::{Device, Tensor, assert_shape};
+
+use super::conv::{NormedConv, forward_normed, normed, square};
+use super::{BatchNorm, Pass};
+
+/// The stages: expansion, channels, blocks, stride of the first (table 2 of the paper).
+const STAGES: [[usize; 4]; 7] = [
+    [1, 16, 1, 1],
+    [6, 24, 2, 2],
+    [6, 32, 3, 2],
+    [6, 64, 4, 2],
+    [6, 96, 3, 1],
+    [6, 160, 3, 2],
+    [6, 320, 1, 1],
+];
+
+/// Channels of the stem.
+const STEM: usize = 32;
+
+/// The body of MobileNetV2.
+#[derive(Module, Debug)]
+pub struct MobileNetV2 {
+    features: Vec<Entry>,
+}
+
+/// One numbered entry of `features`.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a list of 19")]
+pub(super) enum Entry {
+    /// The stem or the last convolution, followed by ReLU6.
+    Conv(NormedConv),
+    /// An inverted residual.
+    Residual(InvertedResidual),
+}
+
+impl MobileNetV2 {
+    /// Channels of the last feature map.
+    pub const OUT_CHANNELS: usize = 1280;
+
+    /// Builds the body, its convolutions zero until weights are set.
+    pub fn new(device: &Device) -> Self {
+        let stem = normed(&square([3, STEM], 3).with_stride([2, 2]), device);
+        let mut features = vec![Entry::Conv(stem)];
+        let mut channels_in = STEM;
+        for [expansion, channels_out, blocks, stride] in STAGES {
+            for block in 0..blocks {
+                let stride = if block == 0 { stride } else { 1 };
+                let channels = [channels_in, channels_in * expansion, channels_out];
+                features.push(Entry::Residual(InvertedResidual::new(channels, stride, device)));
+                channels_in = channels_out;
+            }
+        }
+        features.push(Entry::Conv(normed(&square([channels_in, Self::OUT_CHANNELS], 1), device)));
+        Self { features }
+    }
+
+    /// Images `[batch, 3, height, width]` to features `[batch, 1280, height / 32, width / 32]` (rounded up).
+    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        assert_shape!(images, [_, 3, _, _]);
+        self.features.iter().fold(images, |features, entry| match entry {
+            Entry::Conv(layer) => relu6(forward_normed(layer, features, pass)),
+            Entry::Residual(block) => block.forward(features, pass),
+        })
+    }
+}
+
+/// Expansion to many channels, a convolution of each by itself, and a linear projection back to few.
+#[derive(Module, Debug)]
+pub(super) struct InvertedResidual {
+    conv: Vec<Step>,
+    #[module(skip)]
+    has_shortcut: bool,
+}
+
+/// One numbered entry of an inverted residual.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a list of four")]
+pub(super) enum Step {
+    /// Expansion or depthwise convolution, followed by ReLU6.
+    Conv(NormedConv),
+    /// The projection.
+    Project(Conv2d),
+    /// Its norm layer.
+    Norm(BatchNorm),
+}
+
+impl InvertedResidual {
+    /// `channels`: in, within, out. Without expansion the first two are alike.
+    fn new([channels_in, within, channels_out]: [usize; 3], stride: usize, device: &Device) -> Self {
+        let depthwise = square([within, within], 3).with_stride([stride, stride]).with_groups(within);
+        let project = square([within, channels_out], 1).with_bias(false);
+        let expand =
+            (within != channels_in).then(|| Step::Conv(normed(&square([channels_in, within], 1), device)));
+        let steps = [
+            Step::Conv(normed(&depthwise, device)),
+            Step::Project(project.init(device)),
+            Step::Norm(BatchNorm::new(channels_out, device)),
+        ];
+        Self {
+            conv: expand.into_iter().chain(steps).collect(),
+            has_shortcut: stride == 1 && channels_in == channels_out,
+        }
+    }
+
+    /// `[batch, in, h, w]` to `[batch, out, h / stride, w / stride]` (rounded up).
+    fn forward(&self, input: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        let output = self.conv.iter().fold(input.clone(), |features, step| match step {
+            Step::Conv(layer) => relu6(forward_normed(layer, features, pass)),
+            Step::Project(conv) => conv.forward(features),
+            Step::Norm(norm) => norm.forward(features, pass),
+        });
+        if self.has_shortcut { input + output } else { output }
+    }
+}
