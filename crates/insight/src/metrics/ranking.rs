@@ -1,6 +1,6 @@
 //! How well probabilities rank items: area under the ROC curve, and average precision.
 
-use super::resampled::{Statistic, resampled_metric};
+use super::resampled::{FromWeights, Statistic, resampled_metric};
 use crate::Predictions;
 
 /// Area under the ROC curve, 0..1: the chance that an item of a class gets a higher probability for it than an item of
@@ -15,7 +15,7 @@ pub struct RocAuc;
 pub struct AveragePrecision;
 
 impl Statistic for RocAuc {
-    fn prepare<'a>(&'a self, predictions: &'a Predictions) -> Box<dyn Fn(&[f64]) -> f64 + 'a> {
+    fn prepare<'a>(&'a self, predictions: &'a Predictions) -> FromWeights<'a> {
         over_classes(predictions, Ranking::roc_auc)
     }
 }
@@ -23,7 +23,7 @@ impl Statistic for RocAuc {
 resampled_metric!(RocAuc, |_this| "roc_auc");
 
 impl Statistic for AveragePrecision {
-    fn prepare<'a>(&'a self, predictions: &'a Predictions) -> Box<dyn Fn(&[f64]) -> f64 + 'a> {
+    fn prepare<'a>(&'a self, predictions: &'a Predictions) -> FromWeights<'a> {
         over_classes(predictions, Ranking::average_precision)
     }
 }
@@ -38,10 +38,7 @@ pub fn roc_auc_by_class(predictions: &Predictions) -> Vec<f64> {
 }
 
 /// The mean over classes of a number of their rankings; only the second class of two.
-fn over_classes<'a>(
-    predictions: &'a Predictions,
-    score: fn(&Ranking, &[f64]) -> f64,
-) -> Box<dyn Fn(&[f64]) -> f64 + 'a> {
+fn over_classes<'a>(predictions: &'a Predictions, score: fn(&Ranking, &[f64]) -> f64) -> FromWeights<'a> {
     let classes = if predictions.vocab.len() == 2 { 1..2 } else { 0..predictions.vocab.len() };
     let rankings: Vec<Ranking> = classes.map(|class| Ranking::new(predictions, class)).collect();
     Box::new(move |weights| {

@@ -10,12 +10,15 @@ const RESAMPLES: usize = 1000;
 /// Fewer resamples with a value than this give no interval.
 const FEWEST: usize = RESAMPLES / 2;
 
+/// Takes the weight of each item, gives the number.
+pub(super) type FromWeights<'a> = Box<dyn Fn(&[f64]) -> f64 + 'a>;
+
 /// A number computed from items that each count as often as their weight says.
 ///
 /// One preparation, such as sorting, serves all resamples.
 pub(super) trait Statistic {
     /// Prepares the computation; what comes back takes the weight of each item.
-    fn prepare<'a>(&'a self, predictions: &'a Predictions) -> Box<dyn Fn(&[f64]) -> f64 + 'a>;
+    fn prepare<'a>(&'a self, predictions: &'a Predictions) -> FromWeights<'a>;
 }
 
 /// The number over all items; NaN without any.
