@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sciurus::data::{AugTransforms, Augmentation, ResizeMethod, Splitter};
-use sciurus::{Arch, Device, Keep, Loss, Precision, TrainSettings, WeightSource};
+use sciurus::data::{Augmentation, CsvLabels, Labeler, Mix, ResizeMethod, Splitter};
+use sciurus::{Arch, Balance, Device, Keep, Loss, Precision, TrainSettings, WeightSource};
 
 const ABOUT: &str = "\
 Sciurus turns a folder of photos into a trained, measured image classifier.
@@ -66,6 +66,8 @@ Examples:
       Pretrained weights from a folder, on a machine without a network.
   sciurus train squirrels --in 2m
       As much training as two minutes allow on this machine.
+  sciurus train photos --csv labels.csv --test-fraction 0.1 --metrics error_rate,f1,roc_auc
+      Labels from a table, a test split that is measured once, and more columns.
   sciurus train --resume runs/squirrels-20261124-101500
       Go on with a run that was killed, as if nothing had happened.
   sciurus train --config runs/squirrels-20261124-101500/config.toml
@@ -99,6 +101,42 @@ fn seconds(text: &str) -> Result<f64, String> {
         .map_err(|_| "give a time such as 60s, 2m or 1h".to_owned())
 }
 
+/// The splitter of a fold such as `2/5`.
+fn fold(text: &str) -> Result<Splitter, String> {
+    let numbers =
+        text.split_once('/').and_then(|(fold, folds)| Some((fold.parse().ok()?, folds.parse().ok()?)));
+    match numbers {
+        Some((fold, folds)) if (1..=folds).contains(&fold) && folds >= 2 => {
+            Ok(Splitter::KFold { folds, fold: fold - 1 })
+        }
+        _ => Err("give a fold such as 1/5, the first of five".to_owned()),
+    }
+}
+
+/// Where labels come from, if not from folders.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LabelArgs {
+    /// Labels from a table with the columns path and label, and perhaps split and group; paths are relative to the folder
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Labels from the names of the files: a regular expression with the label in parentheses
+    #[arg(long, value_name = "REGEX", conflicts_with = "csv")]
+    name_pattern: Option<String>,
+    /// Photos of a group stay on one side of the split: a regular expression on their paths, the group in parentheses
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) group: Option<String>,
+}
+
+impl LabelArgs {
+    pub(crate) fn labels(&self) -> Labeler {
+        match (&self.csv, &self.name_pattern) {
+            (Some(file), _) => Labeler::Csv(CsvLabels::new(file)),
+            (None, Some(pattern)) => Labeler::NamePattern { pattern: pattern.clone() },
+            (None, None) => Labeler::Folder,
+        }
+    }
+}
+
 /// Options that a file of settings has too.
 const SETTINGS: &[&str] = &[
     "folder",
@@ -126,6 +164,14 @@ const SETTINGS: &[&str] = &[
     "device",
     "precision",
     "memory_budget",
+    "mix",
+    "balance",
+    "fold",
+    "test_fraction",
+    "csv",
+    "name_pattern",
+    "group",
+    "metrics",
 ];
 
 #[derive(Debug, Args)]
@@ -164,9 +210,16 @@ pub(crate) struct TrainArgs {
     /// How a photo becomes a square: cut (crop), distorted (squish) or with mirrored borders (pad)
     #[arg(long, value_enum, default_value_t = Resize::Crop)]
     resize: Resize,
-    /// How training photos vary: not at all, mirrored, fastai's aug_transforms, or a random part, resized
-    #[arg(long, value_enum, default_value_t = Augment::None)]
-    augment: Augment,
+    /// How training photos vary: none, flip, standard (fastai's aug_transforms), random_resized_crop, random_erasing,
+    /// rand_augment or trivial_augment
+    #[arg(long, value_parser = augmentation, default_value = "none", value_name = "NAME")]
+    augment: Augmentation,
+    /// Mix the training photos of a batch with one another
+    #[arg(long, value_enum)]
+    mix: Option<MixImages>,
+    /// Make rare classes count: in each batch, or in the loss
+    #[arg(long, value_enum, default_value_t = BalanceClasses::None)]
+    balance: BalanceClasses,
     /// Which photos measure the model: the same share of every class (stratified), any (random, as fastai does), or
     /// those in valid/ [default: folder if there are train/valid folders, else stratified]
     #[arg(long, value_enum)]
@@ -174,6 +227,18 @@ pub(crate) struct TrainArgs {
     /// Share of the photos that measures the model (0 to 1) [default: 0.2]
     #[arg(long, value_name = "SHARE")]
     valid_fraction: Option<f64>,
+    /// Train for one of several folds: K/N measures on the K-th of N parts, counted from 1
+    #[arg(long, value_name = "K/N", value_parser = fold, conflicts_with_all = ["split", "valid_fraction"])]
+    fold: Option<Splitter>,
+    /// Share of all photos that is measured once, at the very end (0 to 1)
+    #[arg(long, value_name = "SHARE")]
+    test_fraction: Option<f64>,
+    #[command(flatten)]
+    data: LabelArgs,
+    /// Columns of the table: error_rate, accuracy, balanced_accuracy, top_K, precision, recall, f1 (also _micro, _weighted),
+    /// roc_auc, average_precision, cohen_kappa, matthews, brier, calibration_error
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', default_value = "error_rate")]
+    metrics: Vec<String>,
     /// Seed of everything random: the same seed, photos and program give the same model
     #[arg(long, default_value_t = 42)]
     seed: u64,
@@ -241,8 +306,14 @@ impl TrainArgs {
         settings.batch_size = self.batch_size;
         settings.image_size = self.image_size;
         settings.resize_method = self.resize.into();
-        settings.augmentation = self.augment.into();
-        settings.splitter = crate::commands::splitter(self.split, self.valid_fraction);
+        settings.augmentation = self.augment;
+        settings.mix = self.mix.map(Into::into);
+        settings.balance = self.balance.into();
+        settings.labels = self.data.labels();
+        settings.test_fraction = self.test_fraction;
+        settings.group_pattern = self.data.group.clone();
+        settings.metrics.clone_from(&self.metrics);
+        settings.splitter = self.fold.or_else(|| crate::commands::splitter(self.split, self.valid_fraction));
         settings.seed = self.seed;
         settings.weights = match &self.weights {
             Some(file) => WeightSource::File(file.clone()),
@@ -344,6 +415,8 @@ pub(crate) struct Show {
 const INSPECT_EXAMPLES: &str = "\
 Examples:
   sciurus inspect squirrels
+  sciurus inspect squirrels --augment trivial_augment --sheet sheet.png
+      A picture of what the network will see: a row for each of six photos, six times each.
   sciurus inspect squirrels --json | jq .skipped
 
 Every photo is decoded, so that damaged ones are found before training. Exit code 1 says that
@@ -360,9 +433,13 @@ pub(crate) struct InspectArgs {
     /// How a photo becomes a square
     #[arg(long, value_enum, default_value_t = Resize::Crop)]
     pub(crate) resize: Resize,
-    /// How training photos vary
-    #[arg(long, value_enum, default_value_t = Augment::None)]
-    pub(crate) augment: Augment,
+    /// How training photos vary: none, flip, standard (fastai's aug_transforms), random_resized_crop, random_erasing,
+    /// rand_augment or trivial_augment
+    #[arg(long, value_parser = augmentation, default_value = "none", value_name = "NAME")]
+    pub(crate) augment: Augmentation,
+    /// Write a picture of what the network will see of some photos, each several times, to this file (.png or .jpg)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sheet: Option<PathBuf>,
     /// Which photos measure the model: the same share of every class (stratified), any (random, as fastai does), or
     /// those in valid/ [default: folder if there are train/valid folders, else stratified]
     #[arg(long, value_enum)]
@@ -370,6 +447,8 @@ pub(crate) struct InspectArgs {
     /// Share of the photos that measures the model (0 to 1) [default: 0.2]
     #[arg(long, value_name = "SHARE")]
     pub(crate) valid_fraction: Option<f64>,
+    #[command(flatten)]
+    pub(crate) data: LabelArgs,
     /// Seed of the split
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
@@ -493,22 +572,39 @@ impl From<Resize> for ResizeMethod {
     }
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Augment {
-    None,
-    Flip,
-    Standard,
-    RandomResizedCrop,
+/// An augmentation by its name.
+fn augmentation(name: &str) -> Result<Augmentation, String> {
+    Augmentation::named(name).map_err(|error| error.to_string())
 }
 
-impl From<Augment> for Augmentation {
-    fn from(augment: Augment) -> Self {
-        match augment {
-            Augment::None => Augmentation::None,
-            Augment::Flip => Augmentation::Flip,
-            // The course's presizing: a crop of at least three quarters of the presized photo.
-            Augment::Standard => Augmentation::Standard(AugTransforms::default().min_scale(0.75)),
-            Augment::RandomResizedCrop => Augmentation::RandomResizedCrop { min_scale: 0.35 },
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum MixImages {
+    MixUp,
+    CutMix,
+}
+
+impl From<MixImages> for Mix {
+    fn from(mix: MixImages) -> Self {
+        match mix {
+            MixImages::MixUp => Mix::mix_up(),
+            MixImages::CutMix => Mix::cut_mix(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum BalanceClasses {
+    None,
+    Batches,
+    Loss,
+}
+
+impl From<BalanceClasses> for Balance {
+    fn from(balance: BalanceClasses) -> Self {
+        match balance {
+            BalanceClasses::None => Balance::None,
+            BalanceClasses::Batches => Balance::Batches,
+            BalanceClasses::Loss => Balance::Loss,
         }
     }
 }

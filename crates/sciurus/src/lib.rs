@@ -45,7 +45,9 @@ pub use loaders::{DataLoaders, DataLoadersBuilder, ImageDataLoaders};
 pub use model::weights::{DownloadProgress, WeightPlaces, WeightSource, WeightsRecord};
 pub use model::{Arch, ArchInfo};
 pub use predictor::{Answer, Prediction, Predictor, find_files};
-pub use run::{EventLog, FinishedRun, HistoryCsv, Listeners, PreparedRun, Run, RunRecord, TrainSettings};
+pub use run::{
+    Balance, EventLog, FinishedRun, HistoryCsv, Listeners, PreparedRun, Run, RunRecord, TrainSettings,
+};
 pub use sciurus_data as data;
 pub use sciurus_data::{ImageDataset, Seed, Split, Splitter, Vocab};
 pub use sciurus_insight as insight;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sciurus_data::{
-    Augmentation, ImageDataset, LastBatch, Loader, LoaderOptions, Normalize, Order, PhotoStore,
-    PhotoStoreOptions, Pipeline, Preprocessing, Progress, ResizeMethod, Seed, Split, Splitter,
+    Augmentation, CsvLabels, ImageDataset, ImageDatasetBuilder, LastBatch, Loader, LoaderOptions, Mix,
+    Normalize, Order, PhotoStore, PhotoStoreOptions, Pipeline, Preprocessing, Progress, ResizeMethod, Seed,
+    Split, Splitter,
 };
 
 use crate::Error;
@@ -19,21 +20,22 @@ pub struct ImageDataLoaders;
 impl ImageDataLoaders {
     /// Photos in a folder per class, or in `train` and `valid` folders with a folder per class each.
     pub fn from_folder(folder: impl AsRef<Path>) -> DataLoadersBuilder {
-        DataLoadersBuilder {
-            folder: folder.as_ref().to_owned(),
-            splitter: None,
-            seed: Seed(42),
-            batch_size: 64,
-            preprocessing: Preprocessing {
-                image_size: 224,
-                resize_method: ResizeMethod::Crop,
-                normalize: Normalize::imagenet(),
-            },
-            augmentation: Augmentation::None,
-            threads: None,
-            store: PhotoStoreOptions::default(),
-            on_progress: None,
-        }
+        DataLoadersBuilder::new(ImageDataset::from_folder(folder.as_ref()))
+    }
+
+    /// Photos and labels from a CSV file; see [`ImageDataset::from_csv`].
+    pub fn from_csv(labels: impl Into<CsvLabels>) -> DataLoadersBuilder {
+        DataLoadersBuilder::new(ImageDataset::from_csv(labels))
+    }
+
+    /// Photos whose names hold their labels; see [`ImageDataset::from_name_pattern`].
+    pub fn from_name_pattern(folder: impl AsRef<Path>, pattern: impl Into<String>) -> DataLoadersBuilder {
+        DataLoadersBuilder::new(ImageDataset::from_name_pattern(folder.as_ref(), pattern))
+    }
+
+    /// Photos of any data set that is still to be built.
+    pub fn from_dataset(dataset: ImageDatasetBuilder) -> DataLoadersBuilder {
+        DataLoadersBuilder::new(dataset)
     }
 }
 
@@ -46,30 +48,52 @@ impl ImageDataLoaders {
 /// | `normalize` | ImageNet's | statistics that pixels are normalised by; `vit_small_patch16_224` needs its own | |
 /// | `augmentation` | `None` | how training photos vary from epoch to epoch | |
 /// | `batch_size` | 64 | images in a batch | at least 2 |
+/// | `test_fraction` | none, unless the data have test photos | share kept for the last measurement | 0..1 |
+/// | `group_by` | a CSV file's group column, else none | photos of a group stay on one side of a split | |
+/// | `order` | `Shuffled` | order of training photos; `Balanced` makes all classes equally likely | |
+/// | `mix` | none | MixUp or CutMix | |
 /// | `split_by` | by folder where there are split folders, else stratified, 0.2 | which photos measure | |
 /// | `seed` | 42 | split, order and augmentation | |
 /// | `threads` | all cores | threads that decode | at least 1 |
 /// | `memory_budget` | a quarter of RAM | bytes of decoded pixels kept in memory | |
 /// | `cache_folder` | the user's cache folder | where pixels beyond the budget go | |
 pub struct DataLoadersBuilder {
-    folder: PathBuf,
-    splitter: Option<Splitter>,
+    dataset: ImageDatasetBuilder,
+    order: Order,
+    mix: Option<Mix>,
     seed: Seed,
     batch_size: usize,
     preprocessing: Preprocessing,
     augmentation: Augmentation,
     threads: Option<usize>,
     store: PhotoStoreOptions,
-    on_progress: Option<Box<dyn Fn(Progress) + Send + Sync>>,
 }
 
 impl std::fmt::Debug for DataLoadersBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DataLoadersBuilder").field("folder", &self.folder).finish_non_exhaustive()
+        f.debug_struct("DataLoadersBuilder").field("dataset", &self.dataset).finish_non_exhaustive()
     }
 }
 
 impl DataLoadersBuilder {
+    fn new(dataset: ImageDatasetBuilder) -> Self {
+        Self {
+            dataset,
+            order: Order::Shuffled,
+            mix: None,
+            seed: Seed(42),
+            batch_size: 64,
+            preprocessing: Preprocessing {
+                image_size: 224,
+                resize_method: ResizeMethod::Crop,
+                normalize: Normalize::imagenet(),
+            },
+            augmentation: Augmentation::None,
+            threads: None,
+            store: PhotoStoreOptions::default(),
+        }
+    }
+
     /// Side of the square the model sees, in pixels.
     #[must_use]
     pub fn image_size(mut self, pixels: usize) -> Self {
@@ -108,7 +132,35 @@ impl DataLoadersBuilder {
     /// Which photos measure the model.
     #[must_use]
     pub fn split_by(mut self, splitter: Splitter) -> Self {
-        self.splitter = Some(splitter);
+        self.dataset = self.dataset.split_by(splitter);
+        self
+    }
+
+    /// Share of all photos (0..1) that is kept for a measurement at the very end.
+    #[must_use]
+    pub fn test_fraction(mut self, share: f64) -> Self {
+        self.dataset = self.dataset.test_fraction(share);
+        self
+    }
+
+    /// A regular expression that finds the group of a photo in its path: photos of a group stay on one side of a split.
+    #[must_use]
+    pub fn group_by(mut self, pattern: impl Into<String>) -> Self {
+        self.dataset = self.dataset.group_by(pattern);
+        self
+    }
+
+    /// The order of training photos: shuffled, or balanced, so that all classes are equally likely.
+    #[must_use]
+    pub fn order(mut self, order: Order) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// How the training photos of a batch are mixed with one another.
+    #[must_use]
+    pub fn mix(mut self, mix: impl Into<Option<Mix>>) -> Self {
+        self.mix = mix.into();
         self
     }
 
@@ -143,7 +195,7 @@ impl DataLoadersBuilder {
     /// Called as the folder is read.
     #[must_use]
     pub fn on_progress(mut self, callback: impl Fn(Progress) + Send + Sync + 'static) -> Self {
-        self.on_progress = Some(Box::new(callback));
+        self.dataset = self.dataset.on_progress(callback);
         self
     }
 
@@ -157,20 +209,17 @@ impl DataLoadersBuilder {
             let (value, expected) = (self.batch_size.to_string(), "choose 2 to 65536 images");
             return Err(Error::BadOption { option: "batch_size", value, expected });
         }
-        let mut dataset = ImageDataset::from_folder(&self.folder).seed(self.seed.0);
-        if let Some(splitter) = self.splitter {
-            dataset = dataset.split_by(splitter);
+        if let Some(mix) = &self.mix {
+            mix.check()?;
         }
-        if let Some(callback) = self.on_progress {
-            dataset = dataset.on_progress(callback);
-        }
-        let dataset = Arc::new(dataset.build()?);
+        let dataset = Arc::new(self.dataset.seed(self.seed.0).build()?);
         let training = LoaderOptions::default()
             .batch_size(self.batch_size)
             .seed(self.seed)
             .threads(self.threads.unwrap_or_default())
             .store(Arc::new(PhotoStore::new(self.store)));
         let measuring = training.clone().order(Order::Sequential).last_batch(LastBatch::Keep);
+        let training = LoaderOptions { mix: self.mix, ..training.order(self.order) };
         let pipeline = Pipeline::train(&self.preprocessing, &self.augmentation);
         let valid =
             Loader::new(dataset.clone(), Split::Valid, self.preprocessing.pipeline(), measuring.clone())?;

@@ -8,7 +8,7 @@ mod log;
 mod settings;
 
 pub use log::{EventLog, HistoryCsv};
-pub use settings::TrainSettings;
+pub use settings::{Balance, TrainSettings};
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

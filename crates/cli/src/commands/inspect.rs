@@ -1,9 +1,11 @@
 //! `sciurus inspect`: the five questions of a data block, answered for a folder, and one photo's way to the network.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use sciurus::data::{
-    DatasetSummary, ImageDataset, Pipeline, Preprocessing, Skipped, Split, Step, decode_file, verify,
+    DatasetSummary, ImageDataset, Labeler, Pipeline, Preprocessing, Skipped, Split, Step, decode_file, sheet,
+    verify,
 };
 use serde_json::json;
 
@@ -19,8 +21,13 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
     };
     preprocessing.check()?;
     let bar = progress::bar(args.show, "reading photos");
-    let mut builder =
-        ImageDataset::from_folder(&args.folder).seed(args.seed).on_progress(progress::follow(&bar));
+    let mut builder = ImageDataset::from_folder(&args.folder)
+        .label_by(args.data.labels())
+        .seed(args.seed)
+        .on_progress(progress::follow(&bar));
+    if let Some(pattern) = &args.data.group {
+        builder = builder.group_by(pattern);
+    }
     if let Some(splitter) = super::splitter(args.split, args.valid_fraction) {
         builder = builder.split_by(splitter);
     }
@@ -30,7 +37,11 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
     bar.finish_and_clear();
     let mut summary = dataset.summary();
     summary.skipped.extend(damaged.iter().cloned());
-    let walk = walk(&dataset, &damaged, &Pipeline::train(&preprocessing, &args.augment.into()));
+    let pipeline = Pipeline::train(&preprocessing, &args.augment);
+    let walk = walk(&dataset, &damaged, &pipeline);
+    if let Some(path) = &args.sheet {
+        write_sheet(path, &dataset, &damaged, &pipeline)?;
+    }
     if args.show.json {
         json_line(
             &json!({"summary": summary, "walk": walk.as_ref().map(|(path, steps)| json!({"path": path.display().to_string(), "steps": steps}))}),
@@ -52,6 +63,32 @@ fn walk(dataset: &ImageDataset, damaged: &[Skipped], pipeline: &Pipeline) -> Opt
     Some((item.path.clone(), pipeline.walk(image, &mut dataset.seed.rng(&[]))))
 }
 
+/// Photos on a sheet, and how often each is drawn.
+const SHEET: [usize; 2] = [6, 6];
+
+/// Writes what the network will see of some training photos, one row for each.
+fn write_sheet(
+    path: &Path,
+    dataset: &ImageDataset,
+    damaged: &[Skipped],
+    pipeline: &Pipeline,
+) -> anyhow::Result<()> {
+    let [photos, draws] = SHEET;
+    let items: Vec<_> = dataset
+        .split(Split::Train)
+        .filter(|item| damaged.iter().all(|skipped| skipped.path != item.path))
+        .collect();
+    let every = (items.len() / photos).max(1);
+    let decoded = items.iter().step_by(every).take(photos);
+    let decoded: Vec<_> = decoded
+        .filter_map(|item| Some((item.id, decode_file(dataset.path(item), &dataset.limits).ok()?)))
+        .collect();
+    let image = sheet(&decoded, pipeline, draws as u32, dataset.seed)?;
+    image.save(path).with_context(|| {
+        format!("{}: cannot write the sheet; end its name with .png or .jpg", path.display())
+    })
+}
+
 fn render(summary: &DatasetSummary, dataset: &ImageDataset) -> anyhow::Result<()> {
     text(summary.root.display())?;
     text(format!("\nwhat are the items?   {}, {}", count(summary.items, "photo"), bytes(summary.bytes)))?;
@@ -64,8 +101,13 @@ fn render(summary: &DatasetSummary, dataset: &ImageDataset) -> anyhow::Result<()
         summary.height.max,
         summary.height.median
     ))?;
+    let source = match dataset.labeler {
+        Labeler::Folder => "named by their folders",
+        Labeler::Csv(_) => "from the table",
+        Labeler::NamePattern { .. } => "from the names of the files",
+    };
     text(format!(
-        "what are the labels?  {} classes, named by their folders; the largest has {:.2} times the photos of the smallest",
+        "what are the labels?  {} classes, {source}; the largest has {:.2} times the photos of the smallest",
         summary.classes.len(),
         summary.imbalance
     ))?;

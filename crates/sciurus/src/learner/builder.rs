@@ -146,8 +146,14 @@ impl LearnerBuilder {
 
     /// Adds a column to the table.
     #[must_use]
-    pub fn metric(mut self, metric: impl Metric + 'static) -> Self {
-        self.metrics.push(Box::new(metric));
+    pub fn metric(self, metric: impl Metric + 'static) -> Self {
+        self.boxed_metric(Box::new(metric))
+    }
+
+    /// Adds a column to the table that is known by its name only, as from [`metric_named`](sciurus_insight::metric_named).
+    #[must_use]
+    pub fn boxed_metric(mut self, metric: Box<dyn Metric>) -> Self {
+        self.metrics.push(metric);
         self
     }
 

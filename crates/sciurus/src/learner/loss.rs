@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor, TensorData};
+use sciurus_data::Mixed;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, cpu};
@@ -133,11 +134,18 @@ impl Objective {
 
     /// The loss `[1]` of logits `[batch, class]` whose classes are `targets` `[batch]`.
     pub fn forward(&self, logits: Tensor<2>, targets: &[usize]) -> Tensor<1> {
+        self.forward_mixed(logits, targets, None)
+    }
+
+    /// The loss `[1]` of a batch whose images may each be made of two: it is made of the losses against both targets, in
+    /// the same shares. fastai's `MixUp.lf`.
+    pub fn forward_mixed(&self, logits: Tensor<2>, targets: &[usize], mixed: Option<&Mixed>) -> Tensor<1> {
         let [_, classes] = logits.dims();
+        let parts = Parts { targets, mixed };
         match self.loss {
-            Loss::CrossEntropy => against(logits, self.shares(targets, classes, 0.0)),
-            Loss::LabelSmoothing { amount } => against(logits, self.shares(targets, classes, amount)),
-            Loss::Focal { gamma } => self.focal(logits, targets, gamma),
+            Loss::CrossEntropy => against(logits, self.shares(&parts, classes, 0.0)),
+            Loss::LabelSmoothing { amount } => against(logits, self.shares(&parts, classes, amount)),
+            Loss::Focal { gamma } => self.focal(logits, &parts, gamma),
         }
     }
 
@@ -146,27 +154,62 @@ impl Objective {
     }
 
     /// What each logarithm of a probability `[batch, class]` counts, so that cross entropy is their sum.
-    fn shares(&self, targets: &[usize], classes: usize, smoothing: f64) -> Vec<f32> {
-        let total: f64 = targets.iter().map(|target| self.weight(*target)).sum();
-        let spread = smoothing / (classes * targets.len()) as f64;
-        let mut shares = vec![spread as f32; targets.len() * classes];
-        for (row, &target) in shares.chunks_exact_mut(classes).zip(targets) {
-            row[target] = (spread + (1.0 - smoothing) * self.weight(target) / total) as f32;
+    fn shares(&self, parts: &Parts<'_>, classes: usize, smoothing: f64) -> Vec<f32> {
+        let batch = parts.targets.len();
+        let weighted = |(class, share): (usize, f64)| share * self.weight(class);
+        let total: f64 = (0..batch).flat_map(|image| parts.of(image).map(weighted)).sum();
+        let spread = smoothing / (classes * batch) as f64;
+        let mut shares = vec![0.0; batch * classes];
+        for (image, row) in shares.chunks_exact_mut(classes).enumerate() {
+            let mut wide = vec![spread; classes];
+            for (class, share) in parts.of(image) {
+                wide[class] += (1.0 - smoothing) * share * self.weight(class) / total;
+            }
+            row.iter_mut().zip(wide).for_each(|(narrow, wide)| *narrow = wide as f32);
         }
         shares
     }
 
-    fn focal(&self, logits: Tensor<2>, targets: &[usize], gamma: f64) -> Tensor<1> {
-        let device = logits.device();
-        let batch = targets.len();
-        let classes: Vec<i32> = targets.iter().map(|target| *target as i32).collect();
-        let classes = Tensor::<2, Int>::from_data(TensorData::new(classes, [batch, 1]), &device);
-        let weights: Vec<f32> = targets.iter().map(|target| self.weight(*target) as f32).collect();
-        let weights = Tensor::<2>::from_data(TensorData::new(weights, [batch, 1]), &device);
-        let entropy = log_softmax(logits, 1).gather(1, classes).neg() * weights;
-        // A share of exactly zero would have no slope for exponents below 1.
-        let unsure = entropy.clone().neg().exp().neg().add_scalar(1.0).clamp_min(1e-12);
-        (unsure.powf_scalar(gamma as f32) * entropy).mean()
+    fn focal(&self, logits: Tensor<2>, parts: &Parts<'_>, gamma: f64) -> Tensor<1> {
+        let batch = parts.targets.len();
+        let logarithms = log_softmax(logits, 1);
+        let against_part = |part: usize| {
+            let device = logarithms.device();
+            let column = |value: &dyn Fn((usize, f64)) -> f32| {
+                let values: Vec<f32> = (0..batch).map(|image| value(parts.of(image)[part])).collect();
+                Tensor::<2>::from_data(TensorData::new(values, [batch, 1]), &device)
+            };
+            let classes: Vec<i32> = (0..batch).map(|image| parts.of(image)[part].0 as i32).collect();
+            let classes = Tensor::<2, Int>::from_data(TensorData::new(classes, [batch, 1]), &device);
+            let weights = column(&|(class, _)| self.weight(class) as f32);
+            let entropy = logarithms.clone().gather(1, classes).neg() * weights;
+            // A share of exactly zero would have no slope for exponents below 1.
+            let unsure = entropy.clone().neg().exp().neg().add_scalar(1.0).clamp_min(1e-12);
+            unsure.powf_scalar(gamma as f32) * entropy * column(&|(_, share)| share as f32)
+        };
+        match parts.mixed {
+            None => against_part(0).mean(),
+            Some(_) => (against_part(0) + against_part(1)).mean(),
+        }
+    }
+}
+
+/// The classes of a batch's images, each with its share of them.
+struct Parts<'a> {
+    targets: &'a [usize],
+    mixed: Option<&'a Mixed>,
+}
+
+impl Parts<'_> {
+    /// The image's own class and its partner's, with shares that add up to 1.
+    fn of(&self, image: usize) -> [(usize, f64); 2] {
+        match self.mixed {
+            None => [(self.targets[image], 1.0), (self.targets[image], 0.0)],
+            Some(Mixed { partner, share }) => {
+                let share = f64::from(share[image]);
+                [(self.targets[image], share), (self.targets[partner[image]], 1.0 - share)]
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
-use sciurus_data::{Batch, Seed};
+use sciurus_data::{Batch, Mixed, Seed};
 
 use super::adam::Adam;
 use super::average::WeightAverage;
@@ -119,16 +119,25 @@ impl Trainer {
     /// The batch's pixels do not have the size it states.
     pub fn step(&mut self, batch: &Batch, hyper: &Hyper) -> Result<StepResult, Error> {
         let images = images(batch, &self.device)?;
-        Ok(self.step_on(images, &batch.targets, hyper))
+        Ok(self.step_mixed(images, (&batch.targets, batch.mixed.as_ref()), hyper))
     }
 
     /// Steps on images `[batch, 3, height, width]` with one class each.
     pub fn step_on(&mut self, images: Tensor<4>, targets: &[usize], hyper: &Hyper) -> StepResult {
+        self.step_mixed(images, (targets, None), hyper)
+    }
+
+    fn step_mixed(
+        &mut self,
+        images: Tensor<4>,
+        (targets, mixed): (&[usize], Option<&Mixed>),
+        hyper: &Hyper,
+    ) -> StepResult {
         let rng = self.seed.rng(&[DROPOUT_STREAM, self.steps]);
         let mut pass = Pass::train(rng).with_precision(self.precision);
         self.steps += 1;
         let logits = self.model.forward(images, &mut pass);
-        let loss = self.objective.forward(logits, targets);
+        let loss = self.objective.forward_mixed(logits, targets, mixed);
         let value = loss.clone().into_data().iter::<f64>().next().unwrap_or(f64::NAN);
         let gradients = loss.backward();
         self.model = self.model.clone().with_statistics(pass.into_statistics());

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use sciurus_data::{Augmentation, ResizeMethod, Splitter};
-use sciurus_insight::ErrorRate;
+use sciurus_data::{
+    Augmentation, ImageDataset, Labeler, Mix, Order, ResizeMethod, Split, Splitter, class_weights,
+};
+use sciurus_insight::metric_named;
 use serde::{Deserialize, Serialize};
 
 use super::Listeners;
@@ -24,6 +26,12 @@ const SCRATCH_LEARNING_RATE: f64 = 1e-3;
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
 /// | `folder` | required | photos, in a folder per class | |
+/// | `labels` | a folder per class | where labels come from: folders, a CSV file, or names | |
+/// | `test_fraction` | none, unless the data have test photos | share kept for the last measurement | 0..1 |
+/// | `group_pattern` | none | regular expression for the group of a photo, which stays on one side of the split | |
+/// | `balance` | none | how rare classes are made to count | |
+/// | `mix` | none | MixUp or CutMix | |
+/// | `metrics` | error rate | columns of the table, by name | |
 /// | `arch` | `resnet18` | the architecture | |
 /// | `epochs` | 4 | epochs with the whole model training | at least 1 |
 /// | `freeze_epochs` | 1 | epochs with a frozen body before them; none for random weights | |
@@ -52,6 +60,18 @@ const SCRATCH_LEARNING_RATE: f64 = 1e-3;
 pub struct TrainSettings {
     /// Photos, in a folder per class.
     pub folder: PathBuf,
+    /// Where labels come from.
+    pub labels: Labeler,
+    /// Share of all photos that is kept for a measurement at the very end.
+    pub test_fraction: Option<f64>,
+    /// A regular expression that finds the group of a photo in its path.
+    pub group_pattern: Option<String>,
+    /// How rare classes are made to count.
+    pub balance: Balance,
+    /// How the training photos of a batch are mixed with one another.
+    pub mix: Option<Mix>,
+    /// Columns of the table, by their names.
+    pub metrics: Vec<String>,
     /// The architecture.
     pub arch: Arch,
     /// Epochs with the whole model training.
@@ -101,6 +121,19 @@ pub struct TrainSettings {
     pub memory_budget: Option<u64>,
 }
 
+/// How classes with few photos are made to count as much as others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    /// They are not.
+    #[default]
+    None,
+    /// Each batch holds all classes equally often: photos of rare ones come more than once in an epoch.
+    Batches,
+    /// The loss weighs each class by the inverse of its number of training photos.
+    Loss,
+}
+
 /// A checkpoint a minute costs a few thousandths of the time, and loses at most a minute of it.
 const CHECKPOINT_SECONDS: f64 = 60.0;
 
@@ -116,6 +149,12 @@ impl TrainSettings {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
+            labels: Labeler::Folder,
+            test_fraction: None,
+            group_pattern: None,
+            balance: Balance::None,
+            mix: None,
+            metrics: vec!["error_rate".to_owned()],
             arch: Arch::ResNet18,
             epochs: 4,
             freeze_epochs: 1,
@@ -176,18 +215,27 @@ impl TrainSettings {
         }
         let precision = self.arch.precision(self.precision)?;
         let loaders = self.loaders(listeners.on_scan)?;
+        let class_weights = match self.balance {
+            Balance::Loss => class_weights(&loaders.dataset().class_counts(Split::Train))
+                .into_iter()
+                .map(f64::from)
+                .collect(),
+            Balance::None | Balance::Batches => Vec::new(),
+        };
         let mut learner = vision_learner(loaders, self.arch)
             .weights(self.weights.clone())
             .device(self.device)
             .precision(precision)
             .seed(self.seed)
-            .objective(Objective { loss: self.loss, class_weights: Vec::new() })
+            .objective(Objective { loss: self.loss, class_weights })
             .clip_norm(self.clip_norm)
             .accumulate(self.accumulate)
             .average_decay(self.average_decay)
             .keep(self.keep)
-            .metric(ErrorRate)
             .on_download(listeners.on_download);
+        for name in &self.metrics {
+            learner = learner.boxed_metric(metric_named(name)?);
+        }
         if let Some(patience) = self.patience {
             learner = learner.observer(EarlyStopping::new(patience));
         }
@@ -262,7 +310,17 @@ impl TrainSettings {
         &self,
         on_scan: Box<dyn Fn(sciurus_data::Progress) + Send + Sync>,
     ) -> Result<DataLoaders, Error> {
-        let mut loaders = ImageDataLoaders::from_folder(&self.folder)
+        let mut dataset = ImageDataset::from_folder(&self.folder).label_by(self.labels.clone());
+        if let Some(share) = self.test_fraction {
+            dataset = dataset.test_fraction(share);
+        }
+        if let Some(pattern) = &self.group_pattern {
+            dataset = dataset.group_by(pattern);
+        }
+        let order = if self.balance == Balance::Batches { Order::Balanced } else { Order::Shuffled };
+        let mut loaders = ImageDataLoaders::from_dataset(dataset)
+            .order(order)
+            .mix(self.mix)
             .image_size(self.image_size)
             .resize_method(self.resize_method)
             .normalize(self.arch.normalize())
