@@ -45,6 +45,8 @@ pub(crate) enum Verb {
     Inspect(InspectArgs),
     /// Show where a trained model is wrong: confusion matrix, most confused classes, top losses
     Interpret(InterpretArgs),
+    /// Tell whether one run, or one recipe over several seeds, is better than another beyond chance
+    Compare(CompareArgs),
     /// Classify photos with a trained model
     Predict(PredictArgs),
     /// List the networks that can be trained: size, features, pretrained weights and their licence
@@ -460,6 +462,7 @@ const INTERPRET_EXAMPLES: &str = "\
 Examples:
   sciurus interpret runs/squirrels-20261124-101500
   sciurus interpret runs/squirrels-20261124-101500 --top 20
+  sciurus interpret runs/squirrels-20261124-101500 --html report.html
 
 A top loss is a photo that the model found hardest: often a wrong label, or a photo of something else.";
 
@@ -471,9 +474,38 @@ pub(crate) struct InterpretArgs {
     /// How many top losses to show
     #[arg(long, default_value_t = 9, value_name = "PHOTOS")]
     pub(crate) top: usize,
+    /// Also write it all as one self-contained HTML page, with curves, photos and heat maps, to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// Least number of photos for a pair of classes to count as confused
     #[arg(long, default_value_t = 1, value_name = "PHOTOS")]
     pub(crate) min_confused: usize,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  sciurus compare runs/a runs/b
+      Is model b better than model a, on the photos that measured both?
+  sciurus compare --a runs/a-1 --a runs/a-2 --a runs/a-3 --b runs/b-1 --b runs/b-2 --b runs/b-3
+      Is recipe b better than recipe a? The same seeds on both sides, in the same order.
+
+A difference counts when chance alone would show one as large in less than 5 % of cases. Two runs tell
+about two models, not about the recipes that made them: another seed may order them the other way.";
+
+#[derive(Debug, Args)]
+#[command(after_help = COMPARE_EXAMPLES)]
+pub(crate) struct CompareArgs {
+    /// Two run folders: A and B
+    #[arg(value_name = "RUN", num_args = 2, required_unless_present_all = ["a", "b"], conflicts_with_all = ["a", "b"])]
+    pub(crate) runs: Vec<PathBuf>,
+    /// A run of A; once for each seed
+    #[arg(long, value_name = "RUN", requires = "b")]
+    pub(crate) a: Vec<PathBuf>,
+    /// A run of B; once for each seed
+    #[arg(long, value_name = "RUN", requires = "a")]
+    pub(crate) b: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) show: Show,
 }

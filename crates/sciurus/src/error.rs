@@ -47,7 +47,7 @@ pub enum Error {
     },
     /// `SCIURUS_CPU` names instructions that the processor does not have.
     #[error(
-        "SCIURUS_CPU is `{name}`, which this processor does not have: choose portable, avx2, avx512 or avx512bf16, or unset it"
+        "SCIURUS_CPU is `{name}`, which this processor does not have: choose portable, avx2, avx512, avx512bf16 or neon, or unset it"
     )]
     UnknownInstructions {
         /// What it names.

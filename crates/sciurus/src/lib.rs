@@ -24,6 +24,7 @@ mod demo;
 mod device;
 mod error;
 mod files;
+mod grad_cam;
 mod learner;
 mod loaders;
 pub mod model;
@@ -35,6 +36,7 @@ pub use cpu::Precision;
 pub use demo::draw_demo;
 pub use device::Device;
 pub use error::Error;
+pub use grad_cam::HeatMap;
 pub use learner::{
     Adam, CombinedCosine, Control, Cosine, EarlyStopping, EpochRecord, Event, FineTune, FlatCosine, History,
     Hyper, HyperSchedule, Keep, Learner, LearnerBuilder, LearningRates, Loss, LrCurve, LrFind, LrSuggestions,

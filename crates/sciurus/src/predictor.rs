@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
 use rayon::prelude::*;
-use sciurus_data::{DecodeLimits, Loader, Pipeline, RgbImage, SkipReason, Skipped, Split, decode_file};
+use sciurus_data::{DecodeLimits, Loader, Pipeline, RgbImage, Seed, SkipReason, Skipped, Split, decode_file};
 use sciurus_insight::{Predictions, softmax};
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::{Manifest, ModelBundle};
+use crate::grad_cam::HeatMap;
 use crate::learner::Event;
 use crate::model::{FoldedLayers, Pass, VisionModel, floats};
 use crate::{Device, Error, Precision};
@@ -127,6 +128,15 @@ impl Predictor {
         floats(
             self.model.embed(self.tensor(self.pipeline.tensor(image.clone())), &mut self.pass()).into_data(),
         )
+    }
+
+    /// What the model sees of a picture, and which part of that speaks for a class (below the number of labels).
+    pub fn grad_cam(&self, image: &RgbImage, class: usize) -> (RgbImage, HeatMap) {
+        // A predictor's pipeline has nothing random.
+        let square = self.pipeline.finish(self.pipeline.prepare(image.clone()), &mut Seed(0).rng(&[]));
+        let pixels = self.tensor(self.pipeline.tensor(image.clone()));
+        let map = HeatMap::new(&self.model, pixels, class, &mut self.pass());
+        (square, map)
     }
 
     /// Only the pixels that the model sees are kept of each photo, so that a batch of large ones fits into memory.

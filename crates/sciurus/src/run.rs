@@ -5,6 +5,7 @@
 
 mod budget;
 mod log;
+mod report;
 mod settings;
 
 pub use log::{EventLog, HistoryCsv};

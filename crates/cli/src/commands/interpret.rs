@@ -1,11 +1,15 @@
 //! `sciurus interpret`: where a trained model is wrong.
 
+use std::path::Path;
+
+use anyhow::Context;
 use sciurus::insight::TopLossTable;
 use sciurus::{ClassificationInterpretation, Run};
 use serde_json::json;
 
-use crate::args::InterpretArgs;
+use crate::args::{InterpretArgs, Show};
 use crate::output::{Outcome, count, json_line, text};
+use crate::progress;
 
 pub(super) fn run(args: &InterpretArgs) -> anyhow::Result<Outcome> {
     let run = Run::open(&args.run)?;
@@ -13,6 +17,9 @@ pub(super) fn run(args: &InterpretArgs) -> anyhow::Result<Outcome> {
     let interpretation = ClassificationInterpretation::new(run.predictions()?);
     let confused = interpretation.most_confused(args.min_confused);
     let losses = interpretation.top_losses(args.top);
+    if let Some(path) = &args.html {
+        write_page(path, &run, args.show)?;
+    }
     if args.show.json {
         json_line(&json!({
             "metrics": record.metrics,
@@ -34,4 +41,12 @@ pub(super) fn run(args: &InterpretArgs) -> anyhow::Result<Outcome> {
     text(format!("top losses (photos in {}):", record.settings.folder.display()))?;
     text(TopLossTable(&losses))?;
     Ok(Outcome::Done)
+}
+
+/// Writes the report as an HTML page.
+fn write_page(path: &Path, run: &Run, show: Show) -> anyhow::Result<()> {
+    let bar = progress::bar(show, "drawing photos");
+    let page = run.report(&progress::follow(&bar))?.render();
+    bar.finish_and_clear();
+    std::fs::write(path, page).with_context(|| format!("{}: cannot write the page", path.display()))
 }

@@ -1,6 +1,7 @@
 //! The verbs: each runs one function of the library and renders what it returns.
 
 mod archs;
+mod compare;
 mod completions;
 mod demo;
 mod inspect;
@@ -22,6 +23,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Verb::Completions(args) => completions::run(&args),
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Interpret(args) => interpret::run(&args),
+        Verb::Compare(args) => compare::run(&args),
         Verb::Predict(args) => predict::run(&args),
         Verb::Archs(args) => archs::run(&args),
         Verb::Demo(args) => demo::run(&args),

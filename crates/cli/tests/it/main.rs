@@ -8,3 +8,4 @@ mod help;
 mod photos;
 mod resume;
 mod support;
+mod toolbox;

@@ -213,7 +213,6 @@ impl TrainSettings {
             let expected = "choose 0 or more seconds";
             return Err(Error::BadOption { option: "checkpoint_seconds", value, expected });
         }
-        let precision = self.arch.precision(self.precision)?;
         let loaders = self.loaders(listeners.on_scan)?;
         let class_weights = match self.balance {
             Balance::Loss => class_weights(&loaders.dataset().class_counts(Split::Train))
@@ -225,7 +224,7 @@ impl TrainSettings {
         let mut learner = vision_learner(loaders, self.arch)
             .weights(self.weights.clone())
             .device(self.device)
-            .precision(precision)
+            .precision(self.precision)
             .seed(self.seed)
             .objective(Objective { loss: self.loss, class_weights })
             .clip_norm(self.clip_norm)

@@ -9,6 +9,7 @@ mod golden_losses;
 mod golden_pretrained;
 mod golden_resnet;
 mod golden_squeezenet;
+mod grad_cam;
 mod learner;
 mod resume;
 mod support;

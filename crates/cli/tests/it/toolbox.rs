@@ -1,0 +1,179 @@
+//! What a practitioner reaches for next: tables of labels, metrics, mixing, comparing, reports, rates, completions.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::support::{Ran, sciurus};
+
+fn drawn() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    sciurus::draw_demo(&folder.path().join("photos"), 15, 42).unwrap();
+    folder
+}
+
+/// A run of a second on small pictures.
+fn train(folder: &Path, run: &str, more: &str) -> Ran {
+    let options = "--no-pretrained --arch resnet10_narrow --image-size 64 --epochs 2 --batch-size 8";
+    let options: Vec<&str> = options.split_whitespace().chain(more.split_whitespace()).collect();
+    sciurus(folder, &[&["train", "photos", "--run", run], &options[..]].concat())
+}
+
+fn header(folder: &Path, run: &str) -> String {
+    let table = std::fs::read_to_string(folder.join(run).join("history.csv")).unwrap();
+    table.lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn a_table_of_labels_with_a_test_split_and_more_metrics() {
+    let folder = drawn();
+    let path = folder.path();
+    let mut table = String::from("path,label\n");
+    for kind in ["acorn", "leaf"] {
+        for n in 0..15 {
+            // The table, not the folder, says what a picture shows.
+            writeln!(table, "{kind}/{kind}-{n:03}.png,a {kind}").unwrap();
+        }
+    }
+    std::fs::write(path.join("labels.csv"), table).unwrap();
+    let more = "--csv labels.csv --test-fraction 0.2 --metrics error_rate,f1,roc_auc --balance loss --mix mix-up \
+                --loss label_smoothing --clip-norm 1 --accumulate 2";
+    let ran = train(path, "run", more).expect(0);
+    assert_eq!(
+        header(path, "run").split(',').skip(3).take(3).collect::<Vec<_>>(),
+        ["error_rate", "f1", "roc_auc"]
+    );
+    assert!(ran.out.contains("a acorn, a leaf") && ran.out.contains("on the test photos"), "{}", ran.out);
+}
+
+#[test]
+fn names_hold_labels_and_folds_part_the_photos() {
+    let folder = drawn();
+    let path = folder.path();
+    let ran = sciurus(
+        path,
+        &[
+            "train",
+            "photos",
+            "--run",
+            "named",
+            "--name-pattern",
+            r"^([a-z]+)-\d+\.png$",
+            "--fold",
+            "2/5",
+            "--balance",
+            "batches",
+            "--mix",
+            "cut-mix",
+            "--no-pretrained",
+            "--arch",
+            "resnet10_narrow",
+            "--image-size",
+            "64",
+            "--epochs",
+            "1",
+            "--batch-size",
+            "8",
+            "--augment",
+            "trivial-augment",
+        ],
+    );
+    let ran = ran.expect(0);
+    assert!(ran.out.contains("24 to train, 6 to measure"), "{}", ran.out);
+    let ran = sciurus(path, &["train", "photos", "--fold", "6/5"]).expect(2);
+    assert!(ran.err.contains("1/5"), "{}", ran.err);
+    let ran = sciurus(path, &["train", "photos", "--metrics", "luck", "--no-pretrained"]).expect(2);
+    assert!(ran.err.contains("luck") && ran.err.contains("roc_auc"), "{}", ran.err);
+}
+
+#[test]
+fn two_runs_are_compared_and_one_is_no_better_than_itself() {
+    let folder = drawn();
+    let path = folder.path();
+    train(path, "a", "--quiet").expect(0);
+    train(path, "b", "--quiet --augment flip").expect(0);
+    let ran = sciurus(path, &["compare", "a", "a"]).expect(0);
+    assert!(ran.out.contains("no difference"), "{}", ran.out);
+    let ran = sciurus(path, &["compare", "--a", "a", "--a", "b", "--b", "b", "--b", "a", "--json"]).expect(0);
+    let told: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(told["verdict"], "no_difference", "{told}");
+    let ran = sciurus(path, &["compare", "a", "nowhere"]).expect(2);
+    assert!(ran.err.contains("nowhere"), "{}", ran.err);
+    sciurus(path, &["compare", "a"]).expect(2);
+}
+
+#[test]
+fn a_report_is_one_page_with_photos_and_heat_maps() {
+    let folder = drawn();
+    let path = folder.path();
+    train(path, "run", "--quiet").expect(0);
+    sciurus(path, &["interpret", "run", "--html", "report.html"]).expect(0);
+    let page = std::fs::read_to_string(path.join("report.html")).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("resnet10_narrow on photos"));
+    // Six photos measure the model; each has its picture and its heat map.
+    assert_eq!(page.matches("data:image/jpeg;base64,").count(), 12);
+    for outside in ["http://", "https://", "src=\"/"] {
+        let links = page.matches(outside).count()
+            - page.matches("http://www.w3.org").count() * usize::from(outside == "http://");
+        assert_eq!(links, 0, "the page asks for something from {outside}");
+    }
+}
+
+#[test]
+fn rates_are_found_and_nothing_is_left_behind() {
+    let folder = drawn();
+    let path = folder.path();
+    let arguments =
+        "lr-find photos --no-pretrained --arch resnet10_narrow --image-size 64 --batch-size 8 --steps 30";
+    let arguments: Vec<&str> = arguments.split_whitespace().collect();
+    let ran = sciurus(path, &[&arguments[..], &["--json"]].concat()).expect(0);
+    let curve: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let rates = curve["learning_rates"].as_array().unwrap();
+    assert!((15..=30).contains(&rates.len()), "{} rates", rates.len());
+    let valley = curve["suggestions"]["valley"].as_f64().unwrap();
+    assert!((1e-7..10.0).contains(&valley), "{valley}");
+    let ran = sciurus(path, &arguments).expect(0);
+    assert!(ran.out.contains("smoothed loss by learning rate") && ran.out.contains("valley"), "{}", ran.out);
+    assert!(!path.join("runs").exists());
+}
+
+#[test]
+fn several_views_are_measured_besides() {
+    let folder = drawn();
+    let ran = train(folder.path(), "run", "--augment flip --tta 2 --keep best --patience 1").expect(0);
+    assert!(ran.out.contains("with 2 augmented views of each photo: error_rate"), "{}", ran.out);
+    assert!(ran.out.contains("saved: the model of epoch"), "{}", ran.out);
+}
+
+#[test]
+fn a_budget_of_time_is_kept() {
+    let folder = drawn();
+    let path = folder.path();
+    let ran = sciurus(path, &["train", "photos", "--in", "5s"]).expect(2);
+    assert!(ran.err.contains("10 seconds or more"), "{}", ran.err);
+    let ran = sciurus(path, &["train", "photos", "--in", "soon"]).expect(2);
+    assert!(ran.err.contains("60s, 2m or 1h"), "{}", ran.err);
+}
+
+#[test]
+fn sheets_completions_and_manual_pages_are_written() {
+    let folder = drawn();
+    let path = folder.path();
+    let arguments = "inspect photos --image-size 64 --augment rand_augment --sheet sheet.png --quiet";
+    sciurus(path, &arguments.split_whitespace().collect::<Vec<_>>()).expect(0);
+    let size = image_size(&path.join("sheet.png"));
+    assert_eq!(size, [6 * 68 + 4, 6 * 68 + 4]);
+
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = sciurus(path, &["completions", shell]).expect(0).out;
+        assert!(script.contains("lr-find") && script.contains("--precision"), "{shell}");
+    }
+    sciurus(path, &["completions", "man", "--into", "man"]).expect(0);
+    let page = std::fs::read_to_string(path.join("man/sciurus-train.1")).unwrap();
+    assert!(page.contains("Photos, in a folder per class"), "{page}");
+}
+
+/// Width and height of a PNG file, from its header.
+fn image_size(path: &Path) -> [u32; 2] {
+    let bytes = std::fs::read(path).unwrap();
+    [16, 20].map(|at| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()))
+}

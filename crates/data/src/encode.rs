@@ -1,0 +1,22 @@
+//! Pictures as files again: small copies for pages and reports.
+
+use image::codecs::jpeg::JpegEncoder;
+
+use crate::RgbImage;
+
+/// An image as a JPEG file of this quality (1..=100), or `None` if it has no pixels or more than 65,535 along a side.
+///
+/// ```
+/// use sciurus_data::{RgbImage, jpeg};
+///
+/// let file = jpeg(&RgbImage::new(20, 10), 80).unwrap_or_default();
+/// assert!(file.starts_with(&[0xff, 0xd8]));
+/// assert!(jpeg(&RgbImage::new(0, 10), 80).is_none());
+/// ```
+#[must_use]
+pub fn jpeg(image: &RgbImage, quality: u8) -> Option<Vec<u8>> {
+    let mut file = Vec::new();
+    let has_pixels = image.width() > 0 && image.height() > 0;
+    let encoder = JpegEncoder::new_with_quality(&mut file, quality.clamp(1, 100));
+    (has_pixels && image.write_with_encoder(encoder).is_ok()).then_some(file)
+}
