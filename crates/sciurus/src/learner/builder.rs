@@ -189,7 +189,8 @@ impl LearnerBuilder {
             .with_objective(self.objective)
             .with_clipped_gradients(self.clip_norm)
             .with_accumulation(self.accumulate)
-            .with_average(self.average_decay);
+            .with_average(self.average_decay)
+            .with_new_head();
         let metrics = if self.metrics.is_empty() { vec![Box::new(ErrorRate) as _] } else { self.metrics };
         let mut learner = Learner {
             loaders: self.loaders,

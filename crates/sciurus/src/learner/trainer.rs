@@ -31,6 +31,7 @@ pub struct Trainer {
     accumulation: Accumulation,
     average: Option<WeightAverage>,
     first: ParamGroup,
+    new_head: bool,
 }
 
 /// All that training has changed of a [`Trainer`].
@@ -65,6 +66,7 @@ impl Trainer {
             accumulation: Accumulation::over(1),
             average: None,
             first: ParamGroup(0),
+            new_head: false,
         };
         trainer.freeze_to(ParamGroup(0));
         trainer
@@ -95,6 +97,14 @@ impl Trainer {
     #[must_use]
     pub fn with_accumulation(mut self, batches: usize) -> Self {
         self.accumulation = Accumulation::over(batches.max(1));
+        self
+    }
+
+    /// Tells that the head begins new: its norm layers then measure from their first batch on; see
+    /// [`Pass::with_new_head`].
+    #[must_use]
+    pub fn with_new_head(mut self) -> Self {
+        self.new_head = true;
         self
     }
 
@@ -135,6 +145,9 @@ impl Trainer {
     ) -> StepResult {
         let rng = self.seed.rng(&[DROPOUT_STREAM, self.steps]);
         let mut pass = Pass::train(rng).with_precision(self.precision);
+        if self.new_head {
+            pass = pass.with_new_head(self.steps);
+        }
         self.steps += 1;
         let logits = self.model.forward(images, &mut pass);
         let loss = self.objective.forward_mixed(logits, targets, mixed);

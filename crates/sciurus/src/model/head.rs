@@ -93,9 +93,10 @@ impl Head {
             Pooling::Concat => cpu::concat_pool(&features, pass).unwrap_or_else(|| concat_pool(features)),
             Pooling::Nothing => only_pixel(features),
         };
-        let pooled = self.norm_1.forward(pooled, pass);
+        let momentum = pass.head_momentum();
+        let pooled = self.norm_1.forward_moving(pooled, pass, momentum);
         let hidden = relu(linear(&self.linear_1, dropped(pooled, self.dropout[0], pass), pass));
-        let hidden = self.norm_2.forward(hidden, pass);
+        let hidden = self.norm_2.forward_moving(hidden, pass, momentum);
         linear(&self.linear_2, dropped(hidden, self.dropout[1], pass), pass)
     }
 }

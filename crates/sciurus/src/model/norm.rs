@@ -25,7 +25,8 @@ pub struct BatchNorm {
     pub running_var: Param<Tensor<1>>,
 }
 
-const MOMENTUM: f64 = 0.1;
+/// PyTorch's share of a batch in the running statistics.
+pub(super) const MOMENTUM: f64 = 0.1;
 
 impl BatchNorm {
     /// Added to the variance before its root is taken.
@@ -45,6 +46,16 @@ impl BatchNorm {
 
     /// Normalises `[batch, channel, …]`; same shape out.
     pub fn forward<const D: usize>(&self, input: Tensor<D>, pass: &mut Pass) -> Tensor<D> {
+        self.forward_moving(input, pass, MOMENTUM)
+    }
+
+    /// The same for a layer whose running statistics move by `momentum` (0..=1) of the way to those of the batch.
+    pub(super) fn forward_moving<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        pass: &mut Pass,
+        momentum: f64,
+    ) -> Tensor<D> {
         let [channels] = self.weight.lazy_shape().dims();
         assert_shape!(input, [_, channels, ..]);
         let (weight, bias) = (self.weight.val(), self.bias.val());
@@ -54,21 +65,30 @@ impl BatchNorm {
         }
         let per_channel = input.shape().num_elements() / channels;
         let result = batch_norm_train(input, weight, bias, Self::EPSILON);
-        self.note_moments([result.mean.inner(), result.variance.inner()], per_channel, pass);
+        self.note_moving([result.mean.inner(), result.variance.inner()], per_channel, (pass, momentum));
         result.output
     }
 
     /// Notes the running statistics after a training pass that saw this mean and biased variance `[channel]` over `count`
     /// values of each channel.
-    pub(crate) fn note_moments(&self, [mean, variance]: [Tensor<1>; 2], count: usize, pass: &mut Pass) {
+    pub(crate) fn note_moments(&self, moments: [Tensor<1>; 2], count: usize, pass: &mut Pass) {
+        self.note_moving(moments, count, (pass, MOMENTUM));
+    }
+
+    fn note_moving(
+        &self,
+        [mean, variance]: [Tensor<1>; 2],
+        count: usize,
+        (pass, momentum): (&mut Pass, f64),
+    ) {
         // With one value per channel the unbiased variance does not exist; torch refuses, we keep the biased one.
         let unbiased = count as f64 / (count.max(2) - 1) as f64;
-        pass.note(self.running_mean.id, moved(&self.running_mean, mean, 1.0));
-        pass.note(self.running_var.id, moved(&self.running_var, variance, unbiased));
+        pass.note(self.running_mean.id, moved(&self.running_mean, mean, [momentum, 1.0]));
+        pass.note(self.running_var.id, moved(&self.running_var, variance, [momentum, unbiased]));
     }
 }
 
-/// The running statistic moved towards `scale * batch`, outside of autodiff.
-fn moved(running: &Param<Tensor<1>>, batch: Tensor<1>, scale: f64) -> Tensor<1> {
-    running.val().inner().mul_scalar(1.0 - MOMENTUM) + batch.mul_scalar(MOMENTUM * scale)
+/// The running statistic moved by `momentum` of the way to `scale * batch`, outside of autodiff.
+fn moved(running: &Param<Tensor<1>>, batch: Tensor<1>, [momentum, scale]: [f64; 2]) -> Tensor<1> {
+    running.val().inner().mul_scalar(1.0 - momentum) + batch.mul_scalar(momentum * scale)
 }

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 use sciurus_data::Rng;
 
+use super::norm::MOMENTUM;
 use crate::cpu::{FoldedLayers, Precision};
 
 /// What a forward pass is for, and what it leaves behind.
@@ -29,6 +30,7 @@ pub struct Pass {
 struct Training {
     rng: Rng,
     statistics: Vec<(ParamId, Tensor<1>)>,
+    head_momentum: f64,
 }
 
 impl Pass {
@@ -39,7 +41,7 @@ impl Pass {
 
     /// A pass that uses the statistics of the batch and drops features at random.
     pub fn train(rng: Rng) -> Self {
-        let training = Training { rng, statistics: Vec::new() };
+        let training = Training { rng, statistics: Vec::new(), head_momentum: MOMENTUM };
         Self::new(Some(training))
     }
 
@@ -65,6 +67,22 @@ impl Pass {
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
         self
+    }
+
+    /// Tells that this is training step `step`, counted from 0, of a head that began new. Its norm layers' running
+    /// statistics are then the mean over all batches so far until that is a tenth each, instead of a mean with their
+    /// arbitrary start: PyTorch's cumulative average, then its moving one.
+    #[must_use]
+    pub fn with_new_head(mut self, step: u64) -> Self {
+        if let Some(training) = &mut self.training {
+            training.head_momentum = MOMENTUM.max(1.0 / (step + 1) as f64);
+        }
+        self
+    }
+
+    /// How far the running statistics of the head's norm layers move in this pass (0..=1).
+    pub(super) fn head_momentum(&self) -> f64 {
+        self.training.as_ref().map_or(MOMENTUM, |training| training.head_momentum)
     }
 
     /// Keeps folded weights here from pass to pass. They must be those of one model that does not change.

@@ -127,3 +127,31 @@ fn golden_fresh_head_has_fastais_shapes_and_initial_values() {
         assert_eq!(head as u64, info["total"].as_u64().unwrap());
     }
 }
+
+/// The running statistics of a new head are the plain mean over its first batches; PyTorch's keep a share of their start.
+#[test]
+fn a_new_head_measures_from_its_first_batch_on() {
+    let device = Device::flex().autodiff();
+    let head = HeadConfig::new(4, 2).init(&device);
+    let batch = |shift: f32| {
+        let values: Vec<f32> = (0..8 * 4).map(|i| shift + (i % 7) as f32).collect();
+        Tensor::<4>::from_data(burn::tensor::TensorData::new(values, [8, 4, 1, 1]), &device)
+    };
+    let statistics = |shift: f32, pass: Pass| {
+        let mut pass = pass;
+        head.forward(batch(shift), &mut pass);
+        pass.into_statistics().into_iter().map(|(_, value)| values(value)).collect::<Vec<_>>()
+    };
+    let pass = || Pass::train(Seed(0).rng(&[]));
+    let (plain, first) = (statistics(5.0, pass()), statistics(5.0, pass().with_new_head(0)));
+    for (plain, first) in plain[0].iter().zip(&first[0]) {
+        assert!((plain - first * 0.1).abs() < 1e-5, "a mean that starts at 0: {plain} of {first}");
+    }
+    let second = statistics(5.0, pass().with_new_head(1));
+    let late = statistics(5.0, pass().with_new_head(1000));
+    for ((first, second), (plain, late)) in first[0].iter().zip(&second[0]).zip(plain[0].iter().zip(&late[0]))
+    {
+        assert!((second - first / 2.0).abs() < 1e-5, "half of the second batch: {second} of {first}");
+        assert_eq!(plain, late, "from the tenth batch on as PyTorch");
+    }
+}
