@@ -19,10 +19,10 @@ use sciurus_insight::{Accuracy, ErrorRate, Measured, Predictions};
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::{DataRecord, ModelBundle};
-use crate::learner::{BatchTimes, Learner, Observer};
+use crate::learner::{Learner, Observer};
 use crate::model::weights::{DownloadProgress, WeightsRecord};
 use crate::{Error, files};
-use budget::Budget;
+use budget::{Budget, Timed};
 
 /// What `run.json` holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,9 +84,6 @@ pub struct PreparedRun {
     clock: Option<Timed>,
 }
 
-/// A run's budget of time, and what batches take.
-type Timed = (Budget, BatchTimes);
-
 impl Run {
     /// Reads the photos, builds the learner, makes the folder and writes `run.json`.
     ///
@@ -108,7 +105,10 @@ impl Run {
         let began = Instant::now();
         let (settings, mut learner, clock) = match settings.budget_seconds {
             None => (settings.clone(), settings.learner(listeners)?, None),
-            Some(seconds) => settings.in_time(Budget::new(began, seconds)?, listeners)?,
+            Some(seconds) => {
+                let (settings, learner, timed) = settings.in_time(Budget::new(began, seconds)?, listeners)?;
+                (settings, learner, Some(timed))
+            }
         };
         let settings = settings.resolved(&learner);
         std::fs::create_dir_all(&run.folder).map_err(|source| Error::io(&run.folder, source))?;

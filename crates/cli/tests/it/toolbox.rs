@@ -165,7 +165,7 @@ fn sheets_completions_and_manual_pages_are_written() {
 
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = sciurus(path, &["completions", shell]).expect(0).out;
-        assert!(script.contains("lr-find") && script.contains("--precision"), "{shell}");
+        assert!(script.contains("lr-find") && script.contains("precision"), "{shell}");
     }
     sciurus(path, &["completions", "man", "--into", "man"]).expect(0);
     let page = std::fs::read_to_string(path.join("man/sciurus-train.1")).unwrap();

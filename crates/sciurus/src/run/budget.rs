@@ -3,7 +3,7 @@
 //! In: a learner, the time a run may take and when it began. Out: a trained learner, on time. What is trained depends on
 //! the machine and on what else it does, so the same seed does not give the same weights here.
 
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::Error;
@@ -26,6 +26,9 @@ const RESERVE: f64 = 0.02;
 pub(super) struct Budget {
     end: Instant,
 }
+
+/// A budget, and what batches take.
+pub(super) type Timed = (Budget, BatchTimes);
 
 impl Budget {
     /// A budget of some seconds.
@@ -56,13 +59,13 @@ impl Budget {
             return smaller
                 .clone()
                 .find(|&side| epochs(side) >= FEWEST_EPOCHS)
-                .or(smaller.last())
+                .or(smaller.min())
                 .unwrap_or(size);
         }
         if here > PLENTY_OF_EPOCHS {
             let larger =
                 SIZES.into_iter().filter(|&side| side > size && epochs(side) >= PLENTY_OF_EPOCHS / 2.0);
-            return larger.last().unwrap_or(size);
+            return larger.max().unwrap_or(size);
         }
         size
     }
@@ -123,13 +126,13 @@ impl Clock {
 
     /// The schedule, at the clock's progress whatever the step is.
     fn drives(self, schedule: HyperSchedule) -> HyperSchedule {
-        let schedule = Arc::new(schedule);
+        let schedule = Rc::new(schedule);
         let rate = |group: usize| {
-            let schedule = Arc::clone(&schedule);
+            let schedule = Rc::clone(&schedule);
             move |_: f64| schedule.at(self.progress()).learning_rates[group]
         };
         let rates: Vec<_> = (0..VisionModel::GROUPS).map(rate).collect();
-        let momentum = Arc::clone(&schedule);
+        let momentum = Rc::clone(&schedule);
         HyperSchedule::new(rates, move |_: f64| momentum.at(self.progress()).momentum)
     }
 }

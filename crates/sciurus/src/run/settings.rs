@@ -9,9 +9,9 @@ use sciurus_insight::metric_named;
 use serde::{Deserialize, Serialize};
 
 use super::Listeners;
-use super::budget::Budget;
+use super::budget::{Budget, Timed};
 use crate::learner::{
-    BatchTimes, Control, EarlyStopping, FineTune, Keep, Learner, Loss, Objective, OneCycle, vision_learner,
+    Control, EarlyStopping, FineTune, Keep, Learner, Loss, Objective, OneCycle, vision_learner,
 };
 use crate::loaders::{DataLoaders, ImageDataLoaders};
 use crate::model::weights::WeightSource;
@@ -257,7 +257,7 @@ impl TrainSettings {
     pub(super) fn fit_in_time(
         &self,
         learner: &mut Learner,
-        (budget, times): (Budget, BatchTimes),
+        (budget, times): Timed,
     ) -> Result<Control, Error> {
         if self.weights == WeightSource::Random {
             learner.unfreeze();
@@ -271,7 +271,7 @@ impl TrainSettings {
         mut self,
         budget: Budget,
         listeners: Listeners,
-    ) -> Result<(Self, Learner, Option<(Budget, BatchTimes)>), Error> {
+    ) -> Result<(Self, Learner, Timed), Error> {
         let mut learner = self.learner(listeners)?;
         let mut times = learner.time_batches()?;
         let size = budget.image_size(&times, self.image_size);
@@ -280,7 +280,7 @@ impl TrainSettings {
             learner = self.learner(Listeners::default())?;
             times = learner.time_batches()?;
         }
-        Ok((self, learner, Some((budget, times))))
+        Ok((self, learner, (budget, times)))
     }
 
     fn one_cycle(&self) -> OneCycle {

@@ -1,0 +1,312 @@
+//! What can be typed after `sciurus train`, and the settings that follow from it.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use sciurus::data::{Augmentation, Mix, Splitter};
+use sciurus::{Arch, Balance, Device, Keep, Loss, Precision, TrainSettings, WeightSource};
+
+use super::{LabelArgs, Resize, Show, Split, augmentation};
+
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  sciurus train squirrels
+      ResNet-18: one epoch with a frozen body, then 4 with the whole network; a fifth of the
+      photos measures it.
+  sciurus train squirrels --arch squeezenet1_1 --epochs 8 --augment standard
+      A small, fast network, longer, with photos that vary from epoch to epoch.
+  SCIURUS_MODELS=/mnt/weights sciurus train squirrels
+      Pretrained weights from a folder, on a machine without a network.
+  sciurus train squirrels --in 2m
+      As much training as two minutes allow on this machine.
+  sciurus train photos --csv labels.csv --test-fraction 0.1 --metrics error_rate,f1,roc_auc
+      Labels from a table, a test split that is measured once, and more columns.
+  sciurus train --resume runs/squirrels-20261124-101500
+      Go on with a run that was killed, as if nothing had happened.
+  sciurus train --config runs/squirrels-20261124-101500/config.toml
+      The same again.
+  sciurus train pictures --no-pretrained --arch resnet10_narrow --image-size 64 --epochs 20
+      From random weights, on small pictures.
+
+Photos lie in a folder per class, or in train/ and valid/ (or val/) with a folder per class in
+each; a test/ folder is measured at the end. Folders that begin with _ or . are left out. Files
+that are no readable photos are named and left out; nothing is ever deleted.
+
+Ctrl-C ends a run after its present batch; what was trained is measured and saved. A run that was
+killed goes on with --resume.
+
+The run folder holds run.json (all settings), config.toml (the same, for --config), history.csv (the table), events.jsonl (everything
+that happened), predictions.json (the validation photos, with losses) and model.sciurus (the
+model, for `sciurus predict`).";
+
+/// Seconds of a time such as `90`, `60s`, `2m` or `1.5h`.
+fn seconds(text: &str) -> Result<f64, String> {
+    let (number, unit) = match text.char_indices().last() {
+        Some((at, 's')) => (&text[..at], 1.0),
+        Some((at, 'm')) => (&text[..at], 60.0),
+        Some((at, 'h')) => (&text[..at], 3600.0),
+        _ => (text, 1.0),
+    };
+    number
+        .trim()
+        .parse::<f64>()
+        .map(|number| number * unit)
+        .map_err(|_| "give a time such as 60s, 2m or 1h".to_owned())
+}
+
+/// The splitter of a fold such as `2/5`.
+fn fold(text: &str) -> Result<Splitter, String> {
+    let numbers =
+        text.split_once('/').and_then(|(fold, folds)| Some((fold.parse().ok()?, folds.parse().ok()?)));
+    match numbers {
+        Some((fold, folds)) if (1..=folds).contains(&fold) && folds >= 2 => {
+            Ok(Splitter::KFold { folds, fold: fold - 1 })
+        }
+        _ => Err("give a fold such as 1/5, the first of five".to_owned()),
+    }
+}
+
+/// Options that a file of settings has too.
+const SETTINGS: &[&str] = &[
+    "folder",
+    "arch",
+    "epochs",
+    "budget_seconds",
+    "freeze_epochs",
+    "learning_rate",
+    "batch_size",
+    "image_size",
+    "resize",
+    "augment",
+    "split",
+    "valid_fraction",
+    "seed",
+    "weights",
+    "no_pretrained",
+    "loss",
+    "clip_norm",
+    "accumulate",
+    "average_decay",
+    "keep",
+    "patience",
+    "checkpoint_seconds",
+    "device",
+    "precision",
+    "memory_budget",
+    "mix",
+    "balance",
+    "fold",
+    "test_fraction",
+    "csv",
+    "name_pattern",
+    "group",
+    "metrics",
+];
+
+#[derive(Debug, Args)]
+#[command(after_help = TRAIN_EXAMPLES)]
+pub(crate) struct TrainArgs {
+    /// Photos, in a folder per class
+    #[arg(required_unless_present_any = ["resume", "config"])]
+    folder: Option<PathBuf>,
+    /// Go on with a run that was interrupted, from its last checkpoint, with its own settings
+    #[arg(long, value_name = "RUN", conflicts_with_all = SETTINGS, conflicts_with_all = ["config", "run"])]
+    pub(crate) resume: Option<PathBuf>,
+    /// All settings from a TOML file, such as the config.toml of another run
+    #[arg(long, value_name = "FILE", conflicts_with_all = SETTINGS)]
+    config: Option<PathBuf>,
+    /// Network; `sciurus archs` lists them
+    #[arg(long, default_value_t = Arch::ResNet18)]
+    arch: Arch,
+    /// Epochs with the whole network training
+    #[arg(long, default_value_t = 4)]
+    epochs: usize,
+    /// Time that the run may take, such as 60s, 2m or 1h: it measures the machine and chooses epochs and image size
+    #[arg(long = "in", value_name = "TIME", value_parser = seconds, conflicts_with_all = ["epochs", "image_size"])]
+    budget_seconds: Option<f64>,
+    /// Epochs before them that train only the head (and norm layers); none with --no-pretrained
+    #[arg(long, default_value_t = 1)]
+    freeze_epochs: usize,
+    /// Highest learning rate of the head [default: 0.002, or 0.001 with --no-pretrained]
+    #[arg(long = "lr", value_name = "RATE")]
+    learning_rate: Option<f64>,
+    /// Images in a batch
+    #[arg(long, default_value_t = 64, value_name = "IMAGES")]
+    batch_size: usize,
+    /// Side of the square that the network sees
+    #[arg(long, default_value_t = 224, value_name = "PIXELS")]
+    image_size: usize,
+    /// How a photo becomes a square: cut (crop), distorted (squish) or with mirrored borders (pad)
+    #[arg(long, value_enum, default_value_t = Resize::Crop)]
+    resize: Resize,
+    /// How training photos vary: none, flip, standard (fastai's aug_transforms), random_resized_crop, random_erasing,
+    /// rand_augment or trivial_augment
+    #[arg(long, value_parser = augmentation, default_value = "none", value_name = "NAME")]
+    augment: Augmentation,
+    /// Mix the training photos of a batch with one another
+    #[arg(long, value_enum)]
+    mix: Option<MixImages>,
+    /// Make rare classes count: in each batch, or in the loss
+    #[arg(long, value_enum, default_value_t = BalanceClasses::None)]
+    balance: BalanceClasses,
+    /// Which photos measure the model: the same share of every class (stratified), any (random, as fastai does), or
+    /// those in valid/ [default: folder if there are train/valid folders, else stratified]
+    #[arg(long, value_enum)]
+    split: Option<Split>,
+    /// Share of the photos that measures the model (0 to 1) [default: 0.2]
+    #[arg(long, value_name = "SHARE")]
+    valid_fraction: Option<f64>,
+    /// Train for one of several folds: K/N measures on the K-th of N parts, counted from 1
+    #[arg(long, value_name = "K/N", value_parser = fold, conflicts_with_all = ["split", "valid_fraction"])]
+    fold: Option<Splitter>,
+    /// Share of all photos that is measured once, at the very end (0 to 1)
+    #[arg(long, value_name = "SHARE")]
+    test_fraction: Option<f64>,
+    #[command(flatten)]
+    data: LabelArgs,
+    /// Columns of the table: error_rate, accuracy, balanced_accuracy, top_K, precision, recall, f1 (also _micro, _weighted),
+    /// roc_auc, average_precision, cohen_kappa, matthews, brier, calibration_error
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', default_value = "error_rate")]
+    metrics: Vec<String>,
+    /// Seed of everything random: the same seed, photos and program give the same model
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+    /// Pretrained weights from this file (.safetensors, .pth) [default: SCIURUS_MODELS, else torchvision's, downloaded once]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_pretrained")]
+    weights: Option<PathBuf>,
+    /// Start from random weights
+    #[arg(long)]
+    no_pretrained: bool,
+    /// What training makes small: cross_entropy, label_smoothing:SHARE or focal:GAMMA
+    #[arg(long, default_value_t = Loss::CrossEntropy)]
+    loss: Loss,
+    /// Gradients whose norm is larger are scaled down to it [default: off]
+    #[arg(long, value_name = "NORM")]
+    clip_norm: Option<f64>,
+    /// Batches for each step of the optimizer: large batches in little memory
+    #[arg(long, default_value_t = 1, value_name = "BATCHES")]
+    accumulate: usize,
+    /// Keep a moving average of the weights with this decay (0 to 1), and measure and save that [default: off]
+    #[arg(long, value_name = "DECAY")]
+    average_decay: Option<f64>,
+    /// Which epoch's model is saved: the last one's, or the one with the lowest validation loss (which flatters it a little)
+    #[arg(long, value_enum, default_value_t = KeepEpoch::Last)]
+    keep: KeepEpoch,
+    /// Also measure the mean of this many augmented views of each photo (with --augment) and the plain one
+    #[arg(long, value_name = "VIEWS")]
+    pub(crate) tta: Option<usize>,
+    /// End after this many epochs in which the validation loss did not get lower [default: off]
+    #[arg(long, value_name = "EPOCHS")]
+    patience: Option<usize>,
+    /// Least time between two checkpoints, for --resume
+    #[arg(long, default_value_t = 60.0, value_name = "SECONDS")]
+    checkpoint_seconds: f64,
+    /// Where to compute: cpu, vulkan, metal, cuda, rocm, wgpu
+    #[arg(long, default_value_t = Device::Cpu)]
+    device: Device,
+    /// What is kept and multiplied in: f32, bf16 (half the memory), or auto: bf16 where the processor is faster with it
+    #[arg(long, default_value_t = Precision::Auto)]
+    precision: Precision,
+    /// Threads that decode and compute [default: all cores]
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    /// Memory for decoded photos, in GiB; beyond it they go to a cache folder [default: a quarter of RAM]
+    #[arg(long, value_name = "GIB")]
+    memory_budget: Option<f64>,
+    /// Folder of the run [default: runs/NAME-TIME]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+impl TrainArgs {
+    /// What was typed, or what the file says, as settings.
+    pub(crate) fn settings(&self) -> Result<TrainSettings, sciurus::Error> {
+        if let Some(file) = &self.config {
+            return TrainSettings::from_toml(file);
+        }
+        let mut settings = TrainSettings::new(self.folder.clone().unwrap_or_default());
+        settings.arch = self.arch;
+        settings.epochs = self.epochs;
+        settings.budget_seconds = self.budget_seconds;
+        settings.freeze_epochs = self.freeze_epochs;
+        settings.learning_rate = self.learning_rate;
+        settings.batch_size = self.batch_size;
+        settings.image_size = self.image_size;
+        settings.resize_method = self.resize.into();
+        settings.augmentation = self.augment;
+        settings.mix = self.mix.map(Into::into);
+        settings.balance = self.balance.into();
+        settings.labels = self.data.labels();
+        settings.test_fraction = self.test_fraction;
+        settings.group_pattern = self.data.group.clone();
+        settings.metrics.clone_from(&self.metrics);
+        settings.splitter = self.fold.or_else(|| crate::commands::splitter(self.split, self.valid_fraction));
+        settings.seed = self.seed;
+        settings.weights = match &self.weights {
+            Some(file) => WeightSource::File(file.clone()),
+            None if self.no_pretrained => WeightSource::Random,
+            None => WeightSource::Pretrained,
+        };
+        settings.loss = self.loss;
+        settings.clip_norm = self.clip_norm;
+        settings.accumulate = self.accumulate;
+        settings.average_decay = self.average_decay;
+        settings.keep = self.keep.into();
+        settings.patience = self.patience;
+        settings.checkpoint_seconds = self.checkpoint_seconds;
+        settings.device = self.device;
+        settings.precision = self.precision;
+        settings.threads = self.threads;
+        settings.memory_budget = self.memory_budget.map(|gib| (gib * f64::from(1 << 30)) as u64);
+        Ok(settings)
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum MixImages {
+    MixUp,
+    CutMix,
+}
+
+impl From<MixImages> for Mix {
+    fn from(mix: MixImages) -> Self {
+        match mix {
+            MixImages::MixUp => Mix::mix_up(),
+            MixImages::CutMix => Mix::cut_mix(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum BalanceClasses {
+    None,
+    Batches,
+    Loss,
+}
+
+impl From<BalanceClasses> for Balance {
+    fn from(balance: BalanceClasses) -> Self {
+        match balance {
+            BalanceClasses::None => Balance::None,
+            BalanceClasses::Batches => Balance::Batches,
+            BalanceClasses::Loss => Balance::Loss,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum KeepEpoch {
+    Last,
+    Best,
+}
+
+impl From<KeepEpoch> for Keep {
+    fn from(keep: KeepEpoch) -> Self {
+        match keep {
+            KeepEpoch::Last => Keep::Last,
+            KeepEpoch::Best => Keep::Best,
+        }
+    }
+}
