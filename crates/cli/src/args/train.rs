@@ -35,9 +35,9 @@ that are no readable photos are named and left out; nothing is ever deleted.
 Ctrl-C ends a run after its present batch; what was trained is measured and saved. A run that was
 killed goes on with --resume.
 
-The run folder holds run.json (all settings), config.toml (the same, for --config), history.csv (the table), events.jsonl (everything
-that happened), predictions.json (the validation photos, with losses) and model.sciurus (the
-model, for `sciurus predict`).";
+The run folder holds run.json (all settings), config.toml (the same, for --config), history.csv (the
+table), events.jsonl (everything that happened), predictions.json (the validation photos, with
+losses) and model.sciurus (the model, for `sciurus predict`).";
 
 /// Seconds of a time such as `90`, `60s`, `2m` or `1.5h`.
 fn seconds(text: &str) -> Result<f64, String> {
