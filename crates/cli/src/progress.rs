@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use sciurus::data::{Progress, Skipped};
-use sciurus::{Control, DownloadProgress, EpochRecord, Error, Event, Observer, Phase};
+use sciurus::{Control, DownloadProgress, EpochRecord, Error, Event, Listeners, Observer, Phase};
 
 use crate::args::Show;
 
@@ -277,6 +277,11 @@ pub(crate) fn bar(show: Show, what: &'static str) -> ProgressBar {
     ProgressBar::new(0).with_style(style).with_message(what)
 }
 
+/// What is heard while photos are read and weights fetched: this bar, and one for a download.
+pub(crate) fn listeners(show: Show, bar: &ProgressBar) -> Listeners {
+    Listeners { on_scan: Box::new(follow(bar)), on_download: Box::new(download_bar(show)) }
+}
+
 /// Moves a bar as files are read or decoded.
 pub(crate) fn follow(bar: &ProgressBar) -> impl Fn(Progress) + Send + Sync + 'static {
     let bar = bar.clone();
@@ -287,7 +292,7 @@ pub(crate) fn follow(bar: &ProgressBar) -> impl Fn(Progress) + Send + Sync + 'st
 }
 
 /// Shows a download of weights.
-pub(crate) fn download_bar(show: Show) -> impl FnMut(DownloadProgress) + 'static {
+fn download_bar(show: Show) -> impl FnMut(DownloadProgress) + 'static {
     let bar = if show.quiet || show.json { ProgressBar::hidden() } else { ProgressBar::no_length() };
     let style =
         ProgressStyle::with_template("downloading weights {bar:24} {bytes}/{total_bytes}  about {eta} left")

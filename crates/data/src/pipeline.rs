@@ -312,10 +312,20 @@ impl Pipeline {
     /// Prepares, finishes and normalises a photo without randomness: `[3, image_size, image_size]`, for prediction.
     #[must_use]
     pub fn tensor(&self, image: RgbImage) -> Vec<f32> {
-        let rng = &mut Seed(0).rng(&[purpose::ONCE]);
-        let image = self.finish(self.prepare(image), rng);
+        self.pixels(&self.square(image))
+    }
+
+    /// Prepares and finishes a photo without randomness: the square that prediction sees.
+    #[must_use]
+    pub fn square(&self, image: RgbImage) -> RgbImage {
+        self.finish(self.prepare(image), &mut Seed(0).rng(&[purpose::ONCE]))
+    }
+
+    /// Normalises a square of the image size: `[3, image_size, image_size]`.
+    #[must_use]
+    pub fn pixels(&self, square: &RgbImage) -> Vec<f32> {
         let mut pixels = vec![0.0; self.values()];
-        self.normalize.write(&image, &mut pixels);
+        self.normalize.write(square, &mut pixels);
         pixels
     }
 

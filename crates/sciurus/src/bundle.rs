@@ -3,19 +3,16 @@
 //! The file is a safetensors file whose metadata holds the [`Manifest`] as JSON under `sciurus`. It is data: loading it
 //! runs nothing, and any safetensors reader can look inside.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::path::Path;
 
 use burn::tensor::Device;
-use safetensors::{Dtype, SafeTensors, View};
 use sciurus_data::{Preprocessing, Seed, Split, Vocab};
 use sciurus_insight::Measured;
 use serde::{Deserialize, Serialize};
 
 use crate::model::weights::WeightsRecord;
-use crate::model::{Arch, StateDict, StoredTensor, VisionModel};
-use crate::{Error, Learner, Precision};
+use crate::model::{Arch, StateDict, VisionModel};
+use crate::{Error, Learner, Precision, tensor_file};
 
 /// Version of the manifest that this build writes, and the newest it reads.
 const FORMAT: u32 = 1;
@@ -108,12 +105,7 @@ impl ModelBundle {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let broken = |reason: String| Error::Bundle { path: path.to_owned(), reason };
-        let manifest = serde_json::to_string(&self.manifest).map_err(|error| broken(error.to_string()))?;
-        let metadata = HashMap::from([(MANIFEST_KEY.to_owned(), manifest)]);
-        let bytes =
-            safetensors::serialize(&self.state, Some(metadata)).map_err(|error| broken(error.to_string()))?;
-        crate::files::write(path, &bytes)
+        tensor_file::write(path, (MANIFEST_KEY, &self.manifest), &self.state)
     }
 
     /// Reads a file.
@@ -121,8 +113,7 @@ impl ModelBundle {
     /// # Errors
     /// The file cannot be read, is damaged, is no Sciurus model, or was written by a newer version.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
-        Self::from_bytes(&bytes).map_err(|reason| Error::Bundle { path: path.to_owned(), reason })
+        tensor_file::read(path, Self::from_bytes)
     }
 
     /// Builds the model and sets its weights.
@@ -144,19 +135,16 @@ impl ModelBundle {
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
-        let text = header.metadata().as_ref().and_then(|metadata| metadata.get(MANIFEST_KEY)).ok_or(
+        let text = tensor_file::record(bytes, MANIFEST_KEY)?.ok_or(
             "it holds tensors but no Sciurus manifest; use a model.sciurus file that `sciurus train` wrote",
         )?;
-        let Version { format } = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let Version { format } = serde_json::from_str(&text).map_err(|error| error.to_string())?;
         if format > FORMAT {
             return Err(format!("it has format {format}, this version reads up to {FORMAT}; update Sciurus"));
         }
-        let manifest: Manifest = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let manifest: Manifest = serde_json::from_str(&text).map_err(|error| error.to_string())?;
         manifest.preprocessing.check().map_err(|error| error.to_string())?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-        let state = tensors.iter().map(|(name, tensor)| Ok((name.to_owned(), stored(name, &tensor)?)));
-        Ok(Self { manifest, state: state.collect::<Result<_, String>>()? })
+        Ok(Self { manifest, state: tensor_file::tensors(bytes)? })
     }
 }
 
@@ -164,37 +152,4 @@ impl ModelBundle {
 #[derive(Deserialize)]
 struct Version {
     format: u32,
-}
-
-/// A tensor of a safetensors file that must be f32.
-pub(crate) fn stored(
-    name: &str,
-    tensor: &safetensors::tensor::TensorView<'_>,
-) -> Result<StoredTensor, String> {
-    if tensor.dtype() != Dtype::F32 {
-        return Err(format!("tensor `{name}` is {:?}, expected F32", tensor.dtype()));
-    }
-    let (values, _) = tensor.data().as_chunks::<4>();
-    Ok(StoredTensor {
-        shape: tensor.shape().to_vec(),
-        values: values.iter().map(|value| f32::from_le_bytes(*value)).collect(),
-    })
-}
-
-impl View for &StoredTensor {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(self.values.iter().flat_map(|value| value.to_le_bytes()).collect())
-    }
-
-    fn data_len(&self) -> usize {
-        self.values.len() * size_of::<f32>()
-    }
 }

@@ -30,6 +30,7 @@ mod loaders;
 pub mod model;
 mod predictor;
 mod run;
+mod tensor_file;
 
 pub use bundle::{DataRecord, Manifest, ModelBundle};
 pub use cpu::Precision;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
 use rayon::prelude::*;
-use sciurus_data::{DecodeLimits, Loader, Pipeline, RgbImage, Seed, SkipReason, Skipped, Split, decode_file};
+use sciurus_data::{DecodeLimits, Loader, Pipeline, RgbImage, SkipReason, Skipped, Split, decode_file};
 use sciurus_insight::{Predictions, softmax};
 use serde::{Deserialize, Serialize};
 
@@ -132,9 +132,8 @@ impl Predictor {
 
     /// What the model sees of a picture, and which part of that speaks for a class (below the number of labels).
     pub fn grad_cam(&self, image: &RgbImage, class: usize) -> (RgbImage, HeatMap) {
-        // A predictor's pipeline has nothing random.
-        let square = self.pipeline.finish(self.pipeline.prepare(image.clone()), &mut Seed(0).rng(&[]));
-        let pixels = self.tensor(self.pipeline.tensor(image.clone()));
+        let square = self.pipeline.square(image.clone());
+        let pixels = self.tensor(self.pipeline.pixels(&square));
         let map = HeatMap::new(&self.model, pixels, class, &mut self.pass());
         (square, map)
     }

@@ -104,7 +104,10 @@ impl Run {
         }
         let began = Instant::now();
         let (settings, mut learner, clock) = match settings.budget_seconds {
-            None => (settings.clone(), settings.learner(listeners)?, None),
+            None => {
+                let learner = settings.learner(listeners)?;
+                (settings, learner, None)
+            }
             Some(seconds) => {
                 let (settings, learner, timed) = settings.in_time(Budget::new(began, seconds)?, listeners)?;
                 (settings, learner, Some(timed))
@@ -273,7 +276,7 @@ impl PreparedRun {
             };
         }
         files::write_json(&self.run.path("run.json"), &self.record)?;
-        Learner::remove_checkpoints(&self.run.folder)?;
+        self.learner.remove_checkpoints()?;
         Ok(FinishedRun { run: self.run, record: self.record, predictions, learner: self.learner })
     }
 }

@@ -310,3 +310,25 @@ impl From<KeepEpoch> for Keep {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory;
+
+    use super::SETTINGS;
+    use crate::args::Cli;
+
+    /// An option that is left out of the list would be passed over in silence beside `--config`.
+    #[test]
+    fn every_option_is_a_setting_or_goes_with_a_file_of_settings() {
+        let beside = ["resume", "config", "run", "tta", "threads", "quiet", "json", "help"];
+        let command = Cli::command();
+        let train = command.find_subcommand("train").unwrap();
+        let known: BTreeSet<&str> = train.get_arguments().map(|option| option.get_id().as_str()).collect();
+        let expected: BTreeSet<&str> = SETTINGS.iter().chain(&beside).copied().collect();
+        assert!(known.is_subset(&expected), "{:?}", known.difference(&expected).collect::<Vec<_>>());
+        assert!(SETTINGS.iter().all(|setting| known.contains(setting)), "a setting that is no option");
+    }
+}

@@ -1,6 +1,6 @@
 //! `sciurus lr-find`: the learning rates that a mock training suggests.
 
-use sciurus::{Listeners, LrCurve, LrFind, TrainSettings, WeightSource};
+use sciurus::{LrCurve, LrFind, TrainSettings, WeightSource};
 
 use crate::args::LrFindArgs;
 use crate::output::{Outcome, json_line, text};
@@ -21,11 +21,7 @@ pub(super) fn run(args: &LrFindArgs) -> anyhow::Result<Outcome> {
         settings.weights = WeightSource::Random;
     }
     let bar = progress::bar(args.show, "reading photos");
-    let listeners = Listeners {
-        on_scan: Box::new(progress::follow(&bar)),
-        on_download: Box::new(progress::download_bar(args.show)),
-    };
-    let mut learner = settings.learner(listeners)?;
+    let mut learner = settings.learner(progress::listeners(args.show, &bar))?;
     bar.finish_and_clear();
     if args.no_pretrained {
         learner.unfreeze();

@@ -55,11 +55,7 @@ fn train_prepared(
     prepare: impl FnOnce(Listeners) -> Result<PreparedRun, Error>,
 ) -> anyhow::Result<FinishedRun> {
     let bar = progress::bar(show, "reading photos");
-    let listeners = Listeners {
-        on_scan: Box::new(progress::follow(&bar)),
-        on_download: Box::new(progress::download_bar(show)),
-    };
-    let mut prepared = prepare(listeners)?;
+    let mut prepared = prepare(progress::listeners(show, &bar))?;
     bar.finish_and_clear();
     match (show.json, show.quiet) {
         (true, _) => {}

@@ -4,20 +4,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Ran, sciurus};
+use crate::support::{self, Ran, drawn, sciurus};
 
-/// A run of some seconds on small pictures, with a checkpoint after every step.
+/// A run with a checkpoint after every step.
 fn train(folder: &Path, run: &str, epochs: &str) -> Ran {
-    let options = "--no-pretrained --arch resnet10_narrow --image-size 64 --batch-size 8 \
-                   --checkpoint-seconds 0 --augment flip --average-decay 0.9 --quiet";
-    let options: Vec<&str> = options.split_whitespace().collect();
-    sciurus(folder, &[&["train", "photos", "--run", run, "--epochs", epochs], &options[..]].concat())
-}
-
-fn drawn() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    sciurus::draw_demo(&folder.path().join("photos"), 20, 42).unwrap();
-    folder
+    let more = "--checkpoint-seconds 0 --augment flip --average-decay 0.9 --quiet";
+    support::train(folder, run, &format!("--epochs {epochs} {more}"))
 }
 
 fn resume(folder: &Path, run: &str) -> Command {
@@ -59,7 +51,7 @@ fn table(folder: &Path, run: &str) -> Vec<String> {
 
 #[test]
 fn a_run_that_is_killed_twenty_times_gives_the_same_model() {
-    let folder = drawn();
+    let folder = drawn(20);
     let path = folder.path();
     train(path, "whole", "16").expect(0);
     begun(path, "whole", "killed");
@@ -88,7 +80,7 @@ fn a_run_that_is_killed_twenty_times_gives_the_same_model() {
 #[cfg(unix)]
 #[test]
 fn a_full_disk_is_a_clear_error_and_the_last_checkpoint_still_loads() {
-    let folder = drawn();
+    let folder = drawn(20);
     let path = folder.path();
     train(path, "whole", "4").expect(0);
     begun(path, "whole", "full");
@@ -111,7 +103,7 @@ fn a_full_disk_is_a_clear_error_and_the_last_checkpoint_still_loads() {
 
 #[test]
 fn photos_that_changed_are_not_trained_on_by_a_resumed_run() {
-    let folder = drawn();
+    let folder = drawn(20);
     let path = folder.path();
     train(path, "whole", "4").expect(0);
     begun(path, "whole", "changed");
@@ -122,7 +114,7 @@ fn photos_that_changed_are_not_trained_on_by_a_resumed_run() {
 
 #[test]
 fn the_settings_that_a_run_wrote_give_the_same_model_again() {
-    let folder = drawn();
+    let folder = drawn(20);
     let path = folder.path();
     train(path, "first", "4").expect(0);
     sciurus(path, &["train", "--config", "first/config.toml", "--run", "second", "--quiet"]).expect(0);

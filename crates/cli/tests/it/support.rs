@@ -28,6 +28,20 @@ pub(crate) fn sciurus(folder: &Path, arguments: &[&str]) -> Ran {
     }
 }
 
+/// Trains on `photos` for some seconds on small pictures, from random weights; `more` names at least the epochs.
+pub(crate) fn train(folder: &Path, run: &str, more: &str) -> Ran {
+    let options = "--no-pretrained --arch resnet10_narrow --image-size 64 --batch-size 8";
+    let options: Vec<&str> = options.split_whitespace().chain(more.split_whitespace()).collect();
+    sciurus(folder, &[&["train", "photos", "--run", run], &options[..]].concat())
+}
+
+/// A folder with as many drawn pictures of each kind in `photos`.
+pub(crate) fn drawn(per_class: usize) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    sciurus::draw_demo(&folder.path().join("photos"), per_class, 42).unwrap();
+    folder
+}
+
 impl Ran {
     /// The run as a snapshot, folders and numbers that vary left out.
     pub(crate) fn snapshot(&self, folder: &Path) -> String {

@@ -3,20 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::support::{Ran, sciurus};
-
-fn drawn() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    sciurus::draw_demo(&folder.path().join("photos"), 15, 42).unwrap();
-    folder
-}
-
-/// A run of a second on small pictures.
-fn train(folder: &Path, run: &str, more: &str) -> Ran {
-    let options = "--no-pretrained --arch resnet10_narrow --image-size 64 --epochs 2 --batch-size 8";
-    let options: Vec<&str> = options.split_whitespace().chain(more.split_whitespace()).collect();
-    sciurus(folder, &[&["train", "photos", "--run", run], &options[..]].concat())
-}
+use crate::support::{drawn, sciurus, train};
 
 fn header(folder: &Path, run: &str) -> String {
     let table = std::fs::read_to_string(folder.join(run).join("history.csv")).unwrap();
@@ -25,7 +12,7 @@ fn header(folder: &Path, run: &str) -> String {
 
 #[test]
 fn a_table_of_labels_with_a_test_split_and_more_metrics() {
-    let folder = drawn();
+    let folder = drawn(15);
     let path = folder.path();
     let mut table = String::from("path,label\n");
     for kind in ["acorn", "leaf"] {
@@ -35,7 +22,7 @@ fn a_table_of_labels_with_a_test_split_and_more_metrics() {
         }
     }
     std::fs::write(path.join("labels.csv"), table).unwrap();
-    let more = "--csv labels.csv --test-fraction 0.2 --metrics error_rate,f1,roc_auc --balance loss --mix mix-up \
+    let more = "--epochs 2 --csv labels.csv --test-fraction 0.2 --metrics error_rate,f1,roc_auc --balance loss --mix mix-up \
                 --loss label_smoothing --clip-norm 1 --accumulate 2";
     let ran = train(path, "run", more).expect(0);
     assert_eq!(
@@ -47,7 +34,7 @@ fn a_table_of_labels_with_a_test_split_and_more_metrics() {
 
 #[test]
 fn names_hold_labels_and_folds_part_the_photos() {
-    let folder = drawn();
+    let folder = drawn(15);
     let path = folder.path();
     let ran = sciurus(
         path,
@@ -87,10 +74,10 @@ fn names_hold_labels_and_folds_part_the_photos() {
 
 #[test]
 fn two_runs_are_compared_and_one_is_no_better_than_itself() {
-    let folder = drawn();
+    let folder = drawn(15);
     let path = folder.path();
-    train(path, "a", "--quiet").expect(0);
-    train(path, "b", "--quiet --augment flip").expect(0);
+    train(path, "a", "--epochs 2 --quiet").expect(0);
+    train(path, "b", "--epochs 2 --quiet --augment flip").expect(0);
     let ran = sciurus(path, &["compare", "a", "a"]).expect(0);
     assert!(ran.out.contains("no difference"), "{}", ran.out);
     let ran = sciurus(path, &["compare", "--a", "a", "--a", "b", "--b", "b", "--b", "a", "--json"]).expect(0);
@@ -103,9 +90,9 @@ fn two_runs_are_compared_and_one_is_no_better_than_itself() {
 
 #[test]
 fn a_report_is_one_page_with_photos_and_heat_maps() {
-    let folder = drawn();
+    let folder = drawn(15);
     let path = folder.path();
-    train(path, "run", "--quiet").expect(0);
+    train(path, "run", "--epochs 2 --quiet").expect(0);
     sciurus(path, &["interpret", "run", "--html", "report.html"]).expect(0);
     let page = std::fs::read_to_string(path.join("report.html")).unwrap();
     assert!(page.starts_with("<!DOCTYPE html>") && page.contains("resnet10_narrow on photos"));
@@ -120,7 +107,7 @@ fn a_report_is_one_page_with_photos_and_heat_maps() {
 
 #[test]
 fn rates_are_found_and_nothing_is_left_behind() {
-    let folder = drawn();
+    let folder = drawn(15);
     let path = folder.path();
     let arguments =
         "lr-find photos --no-pretrained --arch resnet10_narrow --image-size 64 --batch-size 8 --steps 30";
@@ -138,15 +125,16 @@ fn rates_are_found_and_nothing_is_left_behind() {
 
 #[test]
 fn several_views_are_measured_besides() {
-    let folder = drawn();
-    let ran = train(folder.path(), "run", "--augment flip --tta 2 --keep best --patience 1").expect(0);
+    let folder = drawn(15);
+    let ran =
+        train(folder.path(), "run", "--epochs 2 --augment flip --tta 2 --keep best --patience 1").expect(0);
     assert!(ran.out.contains("with 2 augmented views of each photo: error_rate"), "{}", ran.out);
     assert!(ran.out.contains("saved: the model of epoch"), "{}", ran.out);
 }
 
 #[test]
 fn a_budget_of_time_is_kept() {
-    let folder = drawn();
+    let folder = drawn(15);
     let path = folder.path();
     let ran = sciurus(path, &["train", "photos", "--in", "5s"]).expect(2);
     assert!(ran.err.contains("10 seconds or more"), "{}", ran.err);
@@ -156,7 +144,7 @@ fn a_budget_of_time_is_kept() {
 
 #[test]
 fn sheets_completions_and_manual_pages_are_written() {
-    let folder = drawn();
+    let folder = drawn(15);
     let path = folder.path();
     let arguments = "inspect photos --image-size 64 --augment rand_augment --sheet sheet.png --quiet";
     sciurus(path, &arguments.split_whitespace().collect::<Vec<_>>()).expect(0);

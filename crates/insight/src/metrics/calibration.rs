@@ -40,12 +40,7 @@ pub struct CalibrationError;
 impl Statistic for CalibrationError {
     fn prepare<'a>(&'a self, predictions: &'a Predictions) -> Box<dyn Fn(&[f64]) -> f64 + 'a> {
         let answers = answers(predictions);
-        Box::new(move |weights| {
-            let bins = binned(&answers, weights, BINS);
-            let total: f64 = weights.iter().sum();
-            let distance = |bin: &ReliabilityBin| bin.items * (bin.accuracy - bin.confidence).abs();
-            bins.iter().filter(|bin| bin.items > 0.0).map(distance).sum::<f64>() / total
-        })
+        Box::new(move |weights| calibration_error(&binned(&answers, weights, BINS)))
     }
 }
 
@@ -67,6 +62,13 @@ pub struct ReliabilityBin {
 #[must_use]
 pub fn reliability(predictions: &Predictions, bins: usize) -> Vec<ReliabilityBin> {
     binned(&answers(predictions), &vec![1.0; predictions.len()], bins.max(1))
+}
+
+/// The mean over items of `|accuracy - confidence|` of their bin, 0..1; not a number without items.
+pub(crate) fn calibration_error(bins: &[ReliabilityBin]) -> f64 {
+    let distance = |bin: &ReliabilityBin| bin.items * (bin.accuracy - bin.confidence).abs();
+    let distances = bins.iter().filter(|bin| bin.items > 0.0).map(distance).sum::<f64>();
+    distances / bins.iter().map(|bin| bin.items).sum::<f64>()
 }
 
 /// Probability of each item's predicted class, and whether it is right.

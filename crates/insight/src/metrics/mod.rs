@@ -10,6 +10,7 @@ mod top_k;
 
 pub use agreement::{BalancedAccuracy, CohenKappa, Matthews};
 pub use by_class::{Average, ByClass};
+pub(crate) use calibration::calibration_error;
 pub use calibration::{Brier, CalibrationError, ReliabilityBin, Temperature, reliability};
 pub use named::{METRIC_NAMES, metric_named};
 pub use ranking::{AveragePrecision, RocAuc, roc_auc_by_class};

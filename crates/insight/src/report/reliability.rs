@@ -3,6 +3,7 @@
 
 use maud::{Markup, html};
 
+use crate::metrics::calibration_error;
 use crate::{Predictions, ReliabilityBin, reliability};
 
 /// Bins over 0..1.
@@ -12,12 +13,6 @@ const SIDE: f64 = 240.0;
 const MARGIN: f64 = 44.0;
 /// Room above and at the right for half a label.
 const EDGE: f64 = 10.0;
-
-/// The mean over items of `|accuracy - confidence|` of their bin, 0..1; not a number without items.
-fn calibration_error(bins: &[ReliabilityBin]) -> f64 {
-    let gaps = filled(bins).map(|(_, bin)| bin.items * (bin.accuracy - bin.confidence).abs()).sum::<f64>();
-    gaps / bins.iter().map(|bin| bin.items).sum::<f64>()
-}
 
 /// The bins that have items, with their places.
 fn filled(bins: &[ReliabilityBin]) -> impl Iterator<Item = (usize, &ReliabilityBin)> {

@@ -3,18 +3,16 @@
 //! In: the trainer's state and the [`Place`] in the fits. Out: a safetensors file of f32 tensors with JSON beside them. The
 //! newest file and the one before it are kept; each appears under its name only when complete.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::event::EpochRecord;
 use super::loss::SmoothLoss;
-use crate::bundle::stored;
 use crate::model::StateDict;
-use crate::{Error, files};
+use crate::{Error, tensor_file};
 
 /// Version of the file that this build writes and reads.
 const FORMAT: u32 = 1;
@@ -140,7 +138,7 @@ impl Checkpoint {
         let paths = NAMES.map(|name| folder.join(name));
         let mut failed = None;
         for path in paths.iter().filter(|path| path.exists()) {
-            match Self::read(path) {
+            match tensor_file::read(path, Self::from_bytes) {
                 Ok(checkpoint) => return Ok(Some(checkpoint)),
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -148,22 +146,13 @@ impl Checkpoint {
         failed.map_or(Ok(None), Err)
     }
 
-    fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
-        Self::from_bytes(&bytes).map_err(|reason| Error::Bundle { path: path.to_owned(), reason })
-    }
-
     fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
-        let facts = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
-        let facts = facts.ok_or("it holds no Sciurus checkpoint")?;
-        let facts: Facts = serde_json::from_str(facts).map_err(|error| error.to_string())?;
+        let facts = tensor_file::record(bytes, KEY)?.ok_or("it holds no Sciurus checkpoint")?;
+        let facts: Facts = serde_json::from_str(&facts).map_err(|error| error.to_string())?;
         if facts.format != FORMAT {
             return Err(format!("it has format {}, this version reads {FORMAT}", facts.format));
         }
-        let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-        let tensors = tensors.iter().map(|(name, tensor)| Ok((name.to_owned(), stored(name, &tensor)?)));
-        Ok(Self { facts, tensors: tensors.collect::<Result<_, String>>()? })
+        Ok(Self { facts, tensors: tensor_file::tensors(bytes)? })
     }
 }
 
@@ -188,13 +177,8 @@ impl Checkpoints {
     /// Writes a checkpoint and keeps the one before it. What is there stays as it is if that fails.
     pub(super) fn write(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
         let [newest, previous] = NAMES.map(|name| self.folder.join(name));
-        let broken = |reason: String| Error::Bundle { path: newest.clone(), reason };
-        let facts = serde_json::to_string(&checkpoint.facts).map_err(|error| broken(error.to_string()))?;
-        let metadata = HashMap::from([(KEY.to_owned(), facts)]);
-        let bytes = safetensors::serialize(&checkpoint.tensors, Some(metadata))
-            .map_err(|error| broken(error.to_string()))?;
         let next = self.folder.join("checkpoint-next.safetensors");
-        files::write(&next, &bytes)?;
+        tensor_file::write(&next, (KEY, &checkpoint.facts), &checkpoint.tensors)?;
         let moved =
             |from: &Path, to: &Path| std::fs::rename(from, to).map_err(|source| Error::io(to, source));
         if newest.exists() {
@@ -205,9 +189,9 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Removes the checkpoints of a folder whose training is done.
-    pub(super) fn remove(folder: &Path) -> Result<(), Error> {
-        for path in NAMES.map(|name| folder.join(name)) {
+    /// Removes what was written: the training is done.
+    pub(super) fn remove(&self) -> Result<(), Error> {
+        for path in NAMES.map(|name| self.folder.join(name)) {
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(Error::io(&path, error));

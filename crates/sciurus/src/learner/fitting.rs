@@ -20,11 +20,10 @@ impl Learner {
     pub(super) fn run(&mut self, epochs: f64, schedule: &HyperSchedule) -> Result<Control, Error> {
         let fit = self.fits;
         self.fits += 1;
-        let resumed = match &self.resume {
-            Some(checkpoint) if checkpoint.facts.place.fit > fit => return Ok(Control::Continue),
-            Some(_) => self.import()?,
-            None => None,
-        };
+        if self.resume.as_ref().is_some_and(|checkpoint| checkpoint.facts.place.fit > fit) {
+            return Ok(Control::Continue);
+        }
+        let resumed = self.resume.take().map(|checkpoint| self.import(checkpoint)).transpose()?;
         let started = Instant::now();
         let phase = self.phase;
         let mut control = self.emit(&Event::FitStarted {
@@ -146,9 +145,8 @@ impl Learner {
         self.checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.write(&checkpoint))
     }
 
-    /// Takes everything over from the checkpoint to resume from.
-    fn import(&mut self) -> Result<Option<Place>, Error> {
-        let Some(mut checkpoint) = self.resume.take() else { return Ok(None) };
+    /// Takes everything over from a checkpoint; the place to go on at.
+    fn import(&mut self, mut checkpoint: Checkpoint) -> Result<Place, Error> {
         self.trainer.import(&mut checkpoint)?;
         let state = checkpoint.take(Part::Best);
         if let Some(record) = checkpoint.facts.best {
@@ -158,7 +156,7 @@ impl Learner {
         let place = checkpoint.facts.place;
         self.history.epochs = checkpoint.facts.history;
         self.epochs_done = place.loader_epoch;
-        Ok(Some(place))
+        Ok(place)
     }
 
     /// Keeps the model if it is the best so far and the best is wanted.

@@ -285,25 +285,20 @@ impl Learner {
         Ok(self.events)
     }
 
-    /// Removes the checkpoints of a folder whose training is done.
+    /// Removes the checkpoints that were written: the training is done.
     ///
     /// # Errors
     /// A file cannot be removed.
-    pub fn remove_checkpoints(folder: impl AsRef<Path>) -> Result<(), Error> {
-        Checkpoints::remove(folder.as_ref())
+    pub fn remove_checkpoints(&mut self) -> Result<(), Error> {
+        self.checkpoints.take().map_or(Ok(()), |checkpoints| checkpoints.remove())
     }
 
-    /// The best epoch so far, where [`Keep::Best`] asked for it.
-    pub fn best(&self) -> Option<&EpochRecord> {
-        self.best.as_ref().map(|best| &best.record)
-    }
-
-    /// Makes the model of the best epoch the learner's own, where [`Keep::Best`] asked for it.
-    pub fn restore_best(&mut self) {
-        if let Some(best) = self.best.take() {
-            self.last = best.predictions;
-            self.trainer.set_model(best.model);
-        }
+    /// Makes the model of the best epoch the learner's own and returns that epoch, where [`Keep::Best`] asked for it.
+    pub fn restore_best(&mut self) -> Option<EpochRecord> {
+        let best = self.best.take()?;
+        self.last = best.predictions;
+        self.trainer.set_model(best.model);
+        Some(best.record)
     }
 
     /// Adds an observer.
