@@ -3,7 +3,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, assert_shape};
 
-/// `y = (x - mean) / sqrt(variance + 1e-6) * weight + bias` over the last dimension (Ba et al. 2016).
+/// `y = (x - mean) / sqrt(variance + 1e-6) * weight + bias` over the last dimension (layer normalization, arXiv:1607.06450).
 ///
 /// The epsilon is that of ConvNeXt and of timm's vision transformers, not PyTorch's default of 1e-5.
 #[derive(Module, Debug)]
