@@ -65,7 +65,10 @@ pub(crate) fn build() -> anyhow::Result<()> {
 
 /// What one run gave.
 pub(crate) struct Trained {
-    error_rate: f64,
+    /// On the validation photos, after the last epoch (0..1).
+    pub(crate) error_rate: f64,
+    /// With several views of each photo, if that was asked for (0..1).
+    pub(crate) views: Option<f64>,
     /// Of the whole command.
     pub(crate) whole: Duration,
     speed: f64,
@@ -92,7 +95,7 @@ pub(crate) fn train(shared: &Path, name: &str, seed: u64, options: &[String]) ->
     let output = Command::new(binary())
         .arg("train")
         .arg(shared.join("data").join(name))
-        .args(["--arch", "resnet18", "--epochs", "4", "--json", "--seed", &seed.to_string()])
+        .args(["--epochs", "4", "--json", "--seed", &seed.to_string()])
         .arg("--run")
         .arg(&run)
         .args(options)
@@ -112,9 +115,11 @@ fn summarise(events: &str, whole: Duration) -> anyhow::Result<Trained> {
     let epochs: Vec<&Value> = parsed.iter().filter(|event| event["event"] == "epoch_ended").collect();
     let Some(last) = epochs.last() else { bail!("no epoch ended") };
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+    let views = parsed.iter().find(|event| event["event"] == "views_measured");
     let later = |field: &str| epochs.iter().skip(1).map(|epoch| number(&epoch[field])).sum::<f64>();
     Ok(Trained {
         error_rate: number(&last["metrics"][0]["value"]),
+        views: views.map(|event| number(&event["metrics"][0]["value"])),
         whole,
         speed: number(&last["images_per_second"]),
         waited_later: later("waited") / later("time"),

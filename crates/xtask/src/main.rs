@@ -1,9 +1,10 @@
-//! Project chores: `cargo xtask check`, `accept`, `bench-step`, `bench-peers`. They run other programs and judge what comes out.
+//! Project chores: `cargo xtask check`, `accept`, `recipes`, `bench-step`, `bench-peers`. They run other programs and judge what comes out.
 
 mod accept;
 mod bench;
 mod check;
 mod peers;
+mod recipes;
 
 use clap::{Parser, Subcommand};
 
@@ -24,6 +25,8 @@ enum Chore {
     BenchStep(bench::Args),
     /// Time Sciurus beside PyTorch and fastai on this machine, in turn, and hold the ratios against the bars
     BenchPeers(peers::Args),
+    /// Train with other recipes and ten seeds on three data sets, beside the default: which of them earn their place
+    Recipes(recipes::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -32,6 +35,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Accept(args) => accept::run(&args),
         Chore::BenchStep(args) => bench::run(&args),
         Chore::BenchPeers(args) => peers::run(&args),
+        Chore::Recipes(args) => recipes::run(&args),
     }
 }
 
