@@ -90,9 +90,23 @@ pub enum Error {
         /// Another.
         second: PathBuf,
     },
+    /// Weights are not on this machine, and the network may not be used.
+    #[error(
+        "the weights of {arch} are not on this machine and the network is forbidden (--offline or SCIURUS_OFFLINE); fetch {url} elsewhere and put {file} into {}, or into a folder that SCIURUS_MODELS names", cache.display()
+    )]
+    Offline {
+        /// The architecture.
+        arch: Arch,
+        /// Name of the file.
+        file: &'static str,
+        /// Where it is published.
+        url: &'static str,
+        /// Where downloads are kept.
+        cache: PathBuf,
+    },
     /// A download failed.
     #[error(
-        "cannot download {url}: {reason}; without a network, put the file into a folder and set SCIURUS_MODELS to it, or use --weights FILE or --no-pretrained"
+        "cannot download {url}: {reason}; what arrived is kept, and the same command goes on from there; without a network, put the file into a folder and set SCIURUS_MODELS to it, or use --weights FILE or --no-pretrained"
     )]
     Download {
         /// The address.

@@ -45,7 +45,7 @@ pub use learner::{
     vision_learner,
 };
 pub use loaders::{DataLoaders, DataLoadersBuilder, ImageDataLoaders};
-pub use model::weights::{DownloadProgress, WeightPlaces, WeightSource, WeightsRecord};
+pub use model::weights::{DownloadProgress, Network, WeightPlaces, WeightSource, WeightsRecord};
 pub use model::{Arch, ArchInfo};
 pub use predictor::{Answer, Prediction, Predictor, find_files};
 pub use run::{

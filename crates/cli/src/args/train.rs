@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use sciurus::data::{Augmentation, Mix, Splitter};
-use sciurus::{Arch, Balance, Device, Keep, Loss, Precision, TrainSettings, WeightSource};
+use sciurus::{Arch, Balance, Device, Keep, Loss, Network, Precision, TrainSettings, WeightSource};
 
 use super::{LabelArgs, Resize, Show, Split, augmentation};
 
@@ -83,6 +83,7 @@ const SETTINGS: &[&str] = &[
     "seed",
     "weights",
     "no_pretrained",
+    "offline",
     "loss",
     "clip_norm",
     "accumulate",
@@ -171,12 +172,15 @@ pub(crate) struct TrainArgs {
     /// Seed of everything random: the same seed, photos and program give the same model
     #[arg(long, default_value_t = 42)]
     seed: u64,
-    /// Pretrained weights from this file (.safetensors, .pth) [default: SCIURUS_MODELS, else torchvision's, downloaded once]
+    /// Pretrained weights from this file (.safetensors, .pth) [default: SCIURUS_MODELS, else torchvision's, downloaded once from SCIURUS_MIRROR or its publisher]
     #[arg(long, value_name = "FILE", conflicts_with = "no_pretrained")]
     weights: Option<PathBuf>,
     /// Start from random weights
     #[arg(long)]
     no_pretrained: bool,
+    /// Download nothing: weights that are not on this machine are an error (also SCIURUS_OFFLINE=1)
+    #[arg(long)]
+    offline: bool,
     /// What training makes small: cross_entropy, label_smoothing:SHARE or focal:GAMMA
     #[arg(long, default_value_t = Loss::CrossEntropy)]
     loss: Loss,
@@ -249,6 +253,7 @@ impl TrainArgs {
             None if self.no_pretrained => WeightSource::Random,
             None => WeightSource::Pretrained,
         };
+        settings.network = if self.offline { Network::Forbidden } else { Network::Allowed };
         settings.loss = self.loss;
         settings.clip_norm = self.clip_norm;
         settings.accumulate = self.accumulate;

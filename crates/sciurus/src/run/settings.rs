@@ -14,7 +14,7 @@ use crate::learner::{
     Control, EarlyStopping, FineTune, Keep, Learner, Loss, Objective, OneCycle, vision_learner,
 };
 use crate::loaders::{DataLoaders, ImageDataLoaders};
-use crate::model::weights::WeightSource;
+use crate::model::weights::{Network, WeightPlaces, WeightSource};
 use crate::model::{Arch, VisionModel};
 use crate::{Device, Error, Precision};
 
@@ -43,6 +43,7 @@ const SCRATCH_LEARNING_RATE: f64 = 1e-3;
 /// | `splitter` | by folder if there are split folders, else stratified, 0.2 | which photos measure | |
 /// | `seed` | 42 | everything random | |
 /// | `weights` | pretrained | where the body's weights come from | |
+/// | `network` | allowed | whether weights may be downloaded | |
 /// | `loss` | cross entropy | what training makes small | |
 /// | `clip_norm` | off | gradients with a larger norm are scaled down to it | above 0 |
 /// | `accumulate` | 1 | batches for each step of the optimizer | at least 1 |
@@ -94,6 +95,8 @@ pub struct TrainSettings {
     pub seed: u64,
     /// Where the body's weights come from.
     pub weights: WeightSource,
+    /// Whether weights may be downloaded.
+    pub network: Network,
     /// What training makes small.
     pub loss: Loss,
     /// Gradients with a larger norm are scaled down to it.
@@ -166,6 +169,7 @@ impl TrainSettings {
             splitter: None,
             seed: 42,
             weights: WeightSource::Pretrained,
+            network: Network::Allowed,
             loss: Loss::default(),
             clip_norm: None,
             accumulate: 1,
@@ -223,6 +227,7 @@ impl TrainSettings {
         };
         let mut learner = vision_learner(loaders, self.arch)
             .weights(self.weights.clone())
+            .weight_places(WeightPlaces::from_environment().network(self.network))
             .device(self.device)
             .precision(self.precision)
             .seed(self.seed)
