@@ -7,7 +7,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use sciurus_data::{Preprocessing, Seed, Split, Vocab};
-use sciurus_insight::Measured;
+use sciurus_insight::{Measured, Predictions, Temperature};
 use serde::{Deserialize, Serialize};
 
 use crate::model::weights::WeightsRecord;
@@ -43,6 +43,14 @@ pub struct Manifest {
     /// What activations were kept in when it was measured: f32 or bf16.
     #[serde(default = "f32_precision")]
     pub precision: Precision,
+    /// What its logits are divided by so that probabilities mean what they say, found on the validation photos.
+    #[serde(default = "no_temperature")]
+    pub temperature: Temperature,
+}
+
+/// Models from before there was one were used as they were.
+fn no_temperature() -> Temperature {
+    Temperature(1.0)
 }
 
 /// What models were measured in before there was a choice.
@@ -82,8 +90,9 @@ pub struct ModelBundle {
 }
 
 impl ModelBundle {
-    /// Copies a learner's model out, with the metrics it was measured at.
-    pub fn new(learner: &Learner, metrics: Vec<Measured>) -> Self {
+    /// Copies a learner's model out, with the metrics it was measured at, and calibrated by its predictions for the photos
+    /// of the validation split.
+    pub fn new(learner: &Learner, metrics: Vec<Measured>, predictions: &Predictions) -> Self {
         let dataset = learner.loaders().dataset();
         let manifest = Manifest {
             format: FORMAT,
@@ -96,6 +105,7 @@ impl ModelBundle {
             weights: learner.weights().clone(),
             seed: learner.seed(),
             precision: learner.precision(),
+            temperature: Temperature::fit_few(predictions),
         };
         Self { manifest, state: learner.model().state_dict() }
     }
@@ -144,6 +154,9 @@ impl ModelBundle {
         }
         let manifest: Manifest = serde_json::from_str(&text).map_err(|error| error.to_string())?;
         manifest.preprocessing.check().map_err(|error| error.to_string())?;
+        if !(manifest.temperature.0.is_finite() && manifest.temperature.0 > 0.0) {
+            return Err(format!("its temperature is {}, and must be above 0", manifest.temperature.0));
+        }
         Ok(Self { manifest, state: tensor_file::tensors(bytes)? })
     }
 }

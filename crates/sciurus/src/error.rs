@@ -126,6 +126,12 @@ pub enum Error {
         /// The hash of what came.
         found: String,
     },
+    /// A weight does not fit into half precision.
+    #[error("`{name}` has values that half precision (fp16) cannot hold; save the model without --half")]
+    TooLargeForHalf {
+        /// The parameter.
+        name: String,
+    },
     /// A weight file is damaged or refused.
     #[error("{}: cannot read weights: {reason}; use a .safetensors file or a PyTorch state dict", path.display())]
     WeightFile {

@@ -49,7 +49,8 @@ pub use model::weights::{DownloadProgress, Network, WeightPlaces, WeightSource, 
 pub use model::{Arch, ArchInfo};
 pub use predictor::{Answer, Prediction, Predictor, find_files};
 pub use run::{
-    Balance, EventLog, FinishedRun, HistoryCsv, Listeners, PreparedRun, Run, RunRecord, TrainSettings,
+    Balance, EventLog, FinishedRun, HistoryCsv, Listeners, PreparedRun, Run, RunRecord, TensorBoard,
+    TrainSettings,
 };
 pub use sciurus_data as data;
 pub use sciurus_data::{ImageDataset, Seed, Split, Splitter, Vocab};
@@ -64,6 +65,6 @@ pub mod prelude {
     pub use crate::insight::{Accuracy, ClassificationInterpretation, ErrorRate, Metric, Predictions};
     pub use crate::{
         Arch, Control, Device, EarlyStopping, Event, FineTune, FlatCosine, HyperSchedule, ImageDataLoaders,
-        Learner, LrFind, Observer, OneCycle, Predictor, vision_learner,
+        Learner, LrFind, Observer, OneCycle, Predictor, TensorBoard, vision_learner,
     };
 }

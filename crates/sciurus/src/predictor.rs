@@ -20,7 +20,7 @@ use crate::{Device, Error, Precision};
 pub struct Prediction {
     /// The most probable label.
     pub label: String,
-    /// Its probability (0..1).
+    /// Its probability (0..1), calibrated by the model's temperature.
     pub probability: f32,
     /// Every label with its probability (0..1), most probable first.
     pub ranking: Vec<(String, f32)>,
@@ -183,8 +183,10 @@ impl Predictor {
     }
 
     fn ranked(&self, logits: &[f32]) -> Prediction {
+        let scale = 1.0 / self.manifest.temperature.0 as f32;
+        let logits: Vec<f32> = logits.iter().map(|logit| logit * scale).collect();
         let mut ranking: Vec<(String, f32)> =
-            self.manifest.vocab.labels().iter().cloned().zip(softmax(logits).map(|p| p as f32)).collect();
+            self.manifest.vocab.labels().iter().cloned().zip(softmax(&logits).map(|p| p as f32)).collect();
         ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
         let (label, probability) = ranking[0].clone();
         Prediction { label, probability, ranking }

@@ -7,9 +7,11 @@ mod budget;
 mod log;
 mod report;
 mod settings;
+mod tensorboard;
 
 pub use log::{EventLog, HistoryCsv};
 pub use settings::{Balance, TrainSettings};
+pub use tensorboard::TensorBoard;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -117,6 +119,9 @@ impl Run {
         std::fs::create_dir_all(&run.folder).map_err(|source| Error::io(&run.folder, source))?;
         learner.observe(EventLog::create(&run.path("events.jsonl"))?);
         learner.observe(HistoryCsv::create(&run.path("history.csv"))?);
+        if settings.tensorboard {
+            learner.observe(TensorBoard::create(&run.path("tensorboard"))?);
+        }
         let dataset = learner.loaders().dataset();
         let record = RunRecord {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -156,6 +161,9 @@ impl Run {
         let events = learner.resume_from(&run.folder)?;
         learner.observe(EventLog::resume(&run.path("events.jsonl"), events)?);
         learner.observe(HistoryCsv::resume(&run.path("history.csv"))?);
+        if record.settings.tensorboard {
+            learner.observe(TensorBoard::create(&run.path("tensorboard"))?);
+        }
         Ok(PreparedRun::new(run, record, (learner, None)))
     }
 
@@ -263,10 +271,14 @@ impl PreparedRun {
             Some(clock) => self.record.settings.fit_in_time(&mut self.learner, clock)?,
         };
         self.learner.restore_best();
+        if self.record.settings.half {
+            self.learner.round_to_half()?;
+        }
         let predictions = self.learner.last_predictions()?;
         predictions.save(self.run.path("predictions.json"))?;
         self.record.metrics = measured(&predictions);
-        ModelBundle::new(&self.learner, self.record.metrics.clone()).save(&self.run.model_path())?;
+        let bundle = ModelBundle::new(&self.learner, self.record.metrics.clone(), &predictions);
+        bundle.save(&self.run.model_path())?;
         if self.learner.loaders().dataset().split(Split::Test).next().is_some() {
             self.record.test_metrics = match self.learner.predictions(Split::Test) {
                 Ok(predictions) => measured(&predictions),

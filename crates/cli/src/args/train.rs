@@ -90,6 +90,8 @@ const SETTINGS: &[&str] = &[
     "average_decay",
     "keep",
     "patience",
+    "half",
+    "tensorboard",
     "checkpoint_seconds",
     "device",
     "precision",
@@ -202,6 +204,12 @@ pub(crate) struct TrainArgs {
     /// End after this many epochs in which the validation loss did not get lower [default: off]
     #[arg(long, value_name = "EPOCHS")]
     patience: Option<usize>,
+    /// Save the weights in half precision (fp16): half the file; the model is measured as it is saved
+    #[arg(long)]
+    half: bool,
+    /// Write event files for TensorBoard into the run folder
+    #[arg(long)]
+    tensorboard: bool,
     /// Least time between two checkpoints, for --resume
     #[arg(long, default_value_t = 60.0, value_name = "SECONDS")]
     checkpoint_seconds: f64,
@@ -260,6 +268,8 @@ impl TrainArgs {
         settings.average_decay = self.average_decay;
         settings.keep = self.keep.into();
         settings.patience = self.patience;
+        settings.half = self.half;
+        settings.tensorboard = self.tensorboard;
         settings.checkpoint_seconds = self.checkpoint_seconds;
         settings.device = self.device;
         settings.precision = self.precision;

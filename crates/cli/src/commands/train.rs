@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::args::{Show, TrainArgs};
 use crate::interrupt::Interrupt;
 use crate::output::{Outcome, announce, count, json_line, text};
+use crate::paint::Paint;
 use crate::progress;
 
 pub(super) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
@@ -98,7 +99,7 @@ fn tell_skipped(skipped: &[Skipped]) -> anyhow::Result<()> {
     if skipped.is_empty() {
         return Ok(());
     }
-    announce(format!("{} left out:", count(skipped.len(), "file")))?;
+    announce(Paint::Warning.on(format_args!("{} left out:", count(skipped.len(), "file"))))?;
     skipped.iter().try_for_each(|skipped| announce(format!("  {skipped}")))
 }
 
@@ -115,7 +116,7 @@ fn conclude(finished: &FinishedRun, show: Show) -> anyhow::Result<()> {
         }));
     }
     text("")?;
-    metrics.iter().try_for_each(text)?;
+    metrics.iter().try_for_each(|metric| text(Paint::Strong.on(metric)))?;
     text(mistake_weight(finished.predictions.len()))?;
     if let [first, rest @ ..] = &finished.record.test_metrics[..] {
         text(format!("on the test photos: {first}"))?;
@@ -141,9 +142,10 @@ fn offer_best(finished: &FinishedRun) -> anyhow::Result<()> {
 }
 
 fn next_steps(finished: &FinishedRun) -> anyhow::Result<()> {
-    let run = finished.run.folder().display();
-    text(format!("look at its mistakes:  sciurus interpret {run}"))?;
-    text(format!("use it:                sciurus predict {} PHOTO...", finished.run.model_path().display()))
+    let interpret = format!("sciurus interpret {}", finished.run.folder().display());
+    let predict = format!("sciurus predict {} PHOTO...", finished.run.model_path().display());
+    text(format!("look at its mistakes:  {}", Paint::Command.on(interpret)))?;
+    text(format!("use it:                {}", Paint::Command.on(predict)))
 }
 
 /// `runs/NAME-TIME` for a folder of photos.

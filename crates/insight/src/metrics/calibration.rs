@@ -124,15 +124,29 @@ impl Temperature {
     /// Source: Guo et al. 2017. Between 0.05 and 20; 1 without items.
     #[must_use]
     pub fn fit(predictions: &Predictions) -> Self {
+        Self::fit_against(predictions, 0.0)
+    }
+
+    /// The same where there are few items: each target counts `(n + 1) / (n + 2)` and the other classes share the rest, so
+    /// that a model without a mistake among `n` items is not called infinitely sure. Source: Platt 1999, for two classes.
+    #[must_use]
+    pub fn fit_few(predictions: &Predictions) -> Self {
+        Self::fit_against(predictions, 1.0 / (predictions.len() as f64 + 2.0))
+    }
+
+    /// `doubt` (0..1) is what all classes but the target share.
+    fn fit_against(predictions: &Predictions, doubt: f64) -> Self {
         if predictions.is_empty() {
             return Self(1.0);
         }
+        let doubt_each = doubt / (predictions.vocab.len() as f64 - 1.0).max(1.0);
         let rows: Vec<Vec<f64>> = (0..predictions.len()).map(|i| logarithms(predictions.row(i))).collect();
         // Cross entropy is convex in the inverse of the temperature, so its slope changes sign once.
         let slope = |inverse: f64| -> f64 {
             let of_row = |(row, &target): (&Vec<f64>, &usize)| {
                 let shares = tempered(row, inverse);
-                shares.iter().zip(row).map(|(share, value)| share * value).sum::<f64>() - row[target]
+                let wanted = row.iter().sum::<f64>() * doubt_each + row[target] * (1.0 - doubt - doubt_each);
+                shares.iter().zip(row).map(|(share, value)| share * value).sum::<f64>() - wanted
             };
             rows.iter().zip(&predictions.targets).map(of_row).sum()
         };

@@ -262,7 +262,7 @@ impl Learner {
     pub fn export(&mut self, path: impl AsRef<Path>) -> Result<ModelBundle, Error> {
         let predictions = self.last_predictions()?;
         let metrics = self.measure(&predictions);
-        let bundle = ModelBundle::new(self, metrics);
+        let bundle = ModelBundle::new(self, metrics, &predictions);
         bundle.save(path.as_ref())?;
         Ok(bundle)
     }
@@ -299,6 +299,18 @@ impl Learner {
         self.last = best.predictions;
         self.trainer.set_model(best.model);
         Some(best.record)
+    }
+
+    /// Rounds all weights, but not biases, norm layers and statistics, to half precision (fp16), so that the exported file is
+    /// about half as large. The model is then measured anew: what is exported is what was measured. Optimizer state is cleared.
+    ///
+    /// # Errors
+    /// A weight is too large for half precision (above 65504).
+    pub fn round_to_half(&mut self) -> Result<(), Error> {
+        let model = self.trainer.measured_model().rounded_to_half()?;
+        self.trainer.set_model(model);
+        self.last = None;
+        Ok(())
     }
 
     /// Adds an observer.

@@ -51,6 +51,8 @@ const SCRATCH_LEARNING_RATE: f64 = 1e-3;
 /// | `budget_seconds` | off | time that the run may take: it chooses epochs and image size | 10 or more |
 /// | `keep` | `last` | whether the last or the best epoch's model is saved | |
 /// | `patience` | off | epochs without a lower validation loss that end a fit | at least 1 |
+/// | `half` | off | whether weights are rounded to half precision (fp16) before they are measured and saved | |
+/// | `tensorboard` | off | whether the run writes event files for TensorBoard | |
 /// | `checkpoint_seconds` | 60 | least time between checkpoints (seconds) | 0 or more |
 /// | `device` | `cpu` | where it trains | |
 /// | `precision` | `auto` | what activations are kept in: `f32`, `bf16`, or `auto`: bf16 where the processor is faster with it | |
@@ -112,6 +114,10 @@ pub struct TrainSettings {
     pub keep: Keep,
     /// Epochs without a lower validation loss that end a fit.
     pub patience: Option<usize>,
+    /// Whether weights are rounded to half precision (fp16) before they are measured and saved.
+    pub half: bool,
+    /// Whether the run writes event files for TensorBoard.
+    pub tensorboard: bool,
     /// Least time between checkpoints, in seconds.
     pub checkpoint_seconds: f64,
     /// Where it trains.
@@ -177,6 +183,8 @@ impl TrainSettings {
             budget_seconds: None,
             keep: Keep::Last,
             patience: None,
+            half: false,
+            tensorboard: false,
             checkpoint_seconds: CHECKPOINT_SECONDS,
             device: Device::Cpu,
             precision: Precision::Auto,

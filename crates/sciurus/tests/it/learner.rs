@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use sciurus::data::{DecodeLimits, decode_file};
+use sciurus::insight::Temperature;
 use sciurus::model::StateDict;
 use sciurus::prelude::*;
 use sciurus::{
-    Error, HistoryCsv, LearningRates, Listeners, Phase, Run, TrainSettings, WeightSource, draw_demo,
+    Error, HistoryCsv, LearningRates, Listeners, ModelBundle, Phase, Run, TrainSettings, WeightSource,
+    draw_demo,
 };
 
 /// Settings for pictures of 64 pixels that train in seconds.
@@ -165,16 +167,40 @@ fn the_model_that_was_measured_is_the_model_that_is_exported() {
     let finished = Run::prepare(&run, settings, Listeners::default()).unwrap().train().unwrap();
     let predictor = Predictor::load(finished.run.model_path()).unwrap();
     let measured = &finished.predictions;
+    let temperature = predictor.manifest().temperature;
+    assert_eq!(temperature, Temperature::fit_few(measured));
     for index in 0..measured.len() {
         let path = folder.path().join("photos").join(&measured.paths[index]);
         let image = decode_file(&path, &DecodeLimits::default()).unwrap();
         let prediction = predictor.predict(&image);
-        let expected = measured.row(index)[measured.prediction(index)];
+        let expected = temperature.applied_to(measured.row(index))[measured.prediction(index)];
         assert_eq!(prediction.label, measured.prediction_label(index));
         assert!((prediction.probability - expected).abs() < 1e-5, "{}", path.display());
         assert_eq!(predictor.embed(&image).len(), predictor.manifest().arch.channels());
     }
     assert_eq!(predictor.manifest().metrics, finished.record.metrics);
+}
+
+#[test]
+fn half_precision_halves_the_file_and_is_measured_as_it_is_saved() {
+    let folder = drawn(12);
+    let train = |name: &str, half| {
+        let settings = TrainSettings { half, ..settings(&folder.path().join("photos")) };
+        Run::prepare(folder.path().join(name), settings, Listeners::default()).unwrap().train().unwrap()
+    };
+    let (whole, halved) = (train("whole", false), train("half", true));
+    let bytes = |run: &Run| std::fs::metadata(run.model_path()).unwrap().len() as f64;
+    let share = bytes(&halved.run) / bytes(&whole.run);
+    assert!((0.5..0.6).contains(&share), "{share}");
+    let bundle = ModelBundle::load(&halved.run.model_path()).unwrap();
+    assert_eq!(bundle.state, halved.learner.model().state_dict());
+    let exact = ModelBundle::load(&whole.run.model_path()).unwrap();
+    assert_eq!(exact.state, whole.learner.model().state_dict());
+    let predictor = Predictor::load(halved.run.model_path()).unwrap();
+    let path = folder.path().join("photos").join(&halved.predictions.paths[0]);
+    let prediction = predictor.predict_file(path).unwrap();
+    let row = predictor.manifest().temperature.applied_to(halved.predictions.row(0));
+    assert!((prediction.probability - row.iter().copied().fold(0.0, f32::max)).abs() < 1e-5);
 }
 
 #[test]

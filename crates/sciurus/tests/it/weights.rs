@@ -32,6 +32,10 @@ fn body(model: &VisionModel) -> StateDict {
 }
 
 fn save(path: &Path, state: &StateDict) {
+    save_with(path, state, None);
+}
+
+fn save_with(path: &Path, state: &StateDict, metadata: Option<HashMap<String, String>>) {
     let bytes: HashMap<&String, Vec<u8>> = state
         .iter()
         .map(|(name, t)| (name, t.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
@@ -41,7 +45,7 @@ fn save(path: &Path, state: &StateDict) {
             safetensors::tensor::TensorView::new(safetensors::Dtype::F32, tensor.shape.clone(), &bytes[name]);
         (name.clone(), view.unwrap())
     });
-    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+    std::fs::write(path, safetensors::serialize(views, metadata).unwrap()).unwrap();
 }
 
 fn places(models: Option<&Path>) -> WeightPlaces {
@@ -367,6 +371,20 @@ fn two_that_want_the_same_file_fetch_it_once() {
         other.join().unwrap().unwrap();
     });
     assert_eq!(server.join().unwrap().len(), 1);
+}
+
+#[test]
+fn the_record_says_what_the_file_says_of_its_licence() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    let state = body(&model(1));
+    for licence in [None, Some("CC-BY-4.0")] {
+        let says = |licence: &str| HashMap::from([("license".to_owned(), licence.to_owned())]);
+        save_with(&path, &state, licence.map(says));
+        let source = WeightSource::File(path.clone());
+        let loaded = load_body(model(2), Arch::ResNet10Narrow, &source, &places(None), &mut |_| ());
+        assert_eq!(loaded.unwrap().1.licence.as_deref(), licence);
+    }
 }
 
 #[test]

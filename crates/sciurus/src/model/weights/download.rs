@@ -1,5 +1,6 @@
 //! One file over HTTPS into a folder: resumed where it broke off, tried again, kept only if its hash is the expected one.
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -176,7 +177,7 @@ enum Failure {
 }
 
 impl Failure {
-    fn passing(reason: impl ToString) -> Self {
+    fn passing(reason: &dyn Display) -> Self {
         Self::Passing { reason: reason.to_string(), pause: None }
     }
 }
@@ -192,7 +193,7 @@ fn attempt(url: &str, part: &Path, progress: &mut dyn FnMut(DownloadProgress)) -
     if have > 0 {
         request = request.header(header::RANGE, format!("bytes={have}-"));
     }
-    let mut response = request.call().map_err(refused)?;
+    let mut response = request.call().map_err(|error| refused(&error))?;
     let (start, total) = match response.status() {
         StatusCode::OK => (0, response.body().content_length()),
         StatusCode::PARTIAL_CONTENT => match content_range(&response) {
@@ -219,7 +220,7 @@ fn agent() -> Agent {
 }
 
 /// No answer at all: the network, which may come back, or an address that is none.
-fn refused(error: ureq::Error) -> Failure {
+fn refused(error: &ureq::Error) -> Failure {
     match error {
         ureq::Error::BadUri(_) | ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => {
             Failure::Final(error.to_string())
@@ -243,7 +244,7 @@ fn refusal(status: StatusCode, response: &Response<Body>) -> Failure {
 
 fn start_again(part: &Path, reason: &str) -> Result<(), Failure> {
     remove(part).map_err(Failure::Disk)?;
-    Err(Failure::passing(reason))
+    Err(Failure::passing(&reason))
 }
 
 /// First byte and total of `Content-Range: bytes FIRST-LAST/TOTAL`; no first byte in `bytes */TOTAL`.
@@ -270,7 +271,7 @@ fn append(
     let mut body = response.body_mut().with_config().limit(MAX_BYTES).reader();
     let mut block = vec![0; 1 << 16];
     loop {
-        let count = body.read(&mut block).map_err(Failure::passing)?;
+        let count = body.read(&mut block).map_err(|error| Failure::passing(&error))?;
         if count == 0 {
             break;
         }
@@ -280,9 +281,10 @@ fn append(
     }
     file.sync_all().map_err(disk)?;
     match place.total {
-        Some(total) if place.received < total => {
-            Err(Failure::passing(format!("the connection ended after {} of {total} bytes", place.received)))
-        }
+        Some(total) if place.received < total => Err(Failure::passing(&format_args!(
+            "the connection ended after {} of {total} bytes",
+            place.received
+        ))),
         _ => Ok(()),
     }
 }

@@ -21,6 +21,17 @@ pub fn read(path: &Path) -> Result<StateDict, Error> {
     if is_safetensors(&bytes) { read_safetensors(path, &bytes) } else { read_checkpoint(path) }
 }
 
+/// What a safetensors file says of its licence, in its metadata; a PyTorch checkpoint says nothing.
+///
+/// # Errors
+/// The file cannot be read.
+pub(super) fn licence(path: &Path) -> Result<Option<String>, Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
+    let header = SafeTensors::read_metadata(&bytes).ok().filter(|_| is_safetensors(&bytes));
+    let metadata = header.and_then(|(_, header)| header.metadata().clone()).unwrap_or_default();
+    Ok(["license", "licence"].iter().find_map(|key| metadata.get(*key)).cloned())
+}
+
 /// A safetensors file opens with the length of its JSON header (8 bytes) and `{`.
 fn is_safetensors(bytes: &[u8]) -> bool {
     bytes.get(8) == Some(&b'{')

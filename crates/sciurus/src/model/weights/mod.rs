@@ -36,6 +36,9 @@ pub struct WeightsRecord {
     pub name: String,
     /// SHA-256 of the file, lower-case hex; none for random weights.
     pub sha256: Option<String>,
+    /// Licence of the weights (SPDX, or the words of the file); none for random weights, or if it is not known.
+    #[serde(default)]
+    pub licence: Option<String>,
 }
 
 /// The folders that [`WeightSource::Pretrained`] looks into.
@@ -101,13 +104,21 @@ pub fn load_body(
     progress: &mut dyn FnMut(DownloadProgress),
 ) -> Result<(VisionModel, WeightsRecord), Error> {
     let path = match source {
-        WeightSource::Random => return Ok((model, WeightsRecord { name: "random".into(), sha256: None })),
+        WeightSource::Random => {
+            return Ok((model, WeightsRecord { name: "random".into(), sha256: None, licence: None }));
+        }
         WeightSource::File(path) => path.clone(),
         WeightSource::Pretrained => find_or_download(arch, places, progress)?,
     };
     let model = with_body(model, &path, &read(&path)?)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok((model, WeightsRecord { name, sha256: Some(download::sha256(&path)?) }))
+    let sha256 = download::sha256(&path)?;
+    let published = arch.published_weights().filter(|published| published.sha256 == sha256);
+    let licence = match published {
+        Some(published) => Some(published.licence.to_owned()),
+        None => file::licence(&path)?,
+    };
+    Ok((model, WeightsRecord { name, sha256: Some(sha256), licence }))
 }
 
 /// Sets the body's parameters from a torchvision state dict; `path` is named in errors.
