@@ -76,6 +76,7 @@ const SETTINGS: &[&str] = &[
     "learning_rate",
     "batch_size",
     "image_size",
+    "first_image_size",
     "resize",
     "augment",
     "split",
@@ -139,6 +140,9 @@ pub(crate) struct TrainArgs {
     /// Side of the square that the network sees
     #[arg(long, default_value_t = 224, value_name = "PIXELS")]
     image_size: usize,
+    /// Progressive resizing: pixels in the first half of the epochs, which then take less time [default: off]
+    #[arg(long = "first-size", value_name = "PIXELS", conflicts_with = "budget_seconds")]
+    first_image_size: Option<usize>,
     /// How a photo becomes a square: cut (crop), distorted (squish) or with mirrored borders (pad)
     #[arg(long, value_enum, default_value_t = Resize::Crop)]
     resize: Resize,
@@ -246,6 +250,7 @@ impl TrainArgs {
         settings.learning_rate = self.learning_rate;
         settings.batch_size = self.batch_size;
         settings.image_size = self.image_size;
+        settings.first_image_size = self.first_image_size;
         settings.resize_method = self.resize.into();
         settings.augmentation = self.augment;
         settings.mix = self.mix.map(Into::into);

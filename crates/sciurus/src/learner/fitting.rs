@@ -82,7 +82,8 @@ impl Learner {
         epochs: f64,
         schedule: &HyperSchedule,
     ) -> Result<Trained, Error> {
-        let mut batches = Timed::new(self.loaders.train(), self.epochs_done, place.step);
+        let loader = self.loaders.train_at(place.epoch as f64 / epochs);
+        let mut batches = Timed::new(loader, self.epochs_done, place.step);
         let mut trained = Trained { waited: Duration::ZERO, control: Control::Continue };
         let mut last = None;
         let steps = self.loaders.train().steps_per_epoch();

@@ -38,6 +38,7 @@ const SCRATCH_LEARNING_RATE: f64 = 1e-3;
 /// | `learning_rate` | 2e-3 to fine-tune, 1e-3 from scratch | highest rate of the head | above 0 |
 /// | `batch_size` | 64 | images in a batch | at least 2 |
 /// | `image_size` | 224 | side of the square the model sees (pixels) | 32 to 4096 |
+/// | `first_image_size` | off | progressive resizing: side of the square in the first half of each fit's epochs (pixels) | 32 to below `image_size` |
 /// | `resize_method` | `crop` | how a photo becomes a square | |
 /// | `augmentation` | none | how training photos vary | |
 /// | `splitter` | by folder if there are split folders, else stratified, 0.2 | which photos measure | |
@@ -87,6 +88,8 @@ pub struct TrainSettings {
     pub batch_size: usize,
     /// Side of the square the model sees, in pixels.
     pub image_size: usize,
+    /// Progressive resizing: side of the square in the first half of each fit's epochs, in pixels.
+    pub first_image_size: Option<usize>,
     /// How a photo becomes a square.
     pub resize_method: ResizeMethod,
     /// How training photos vary from epoch to epoch.
@@ -170,6 +173,7 @@ impl TrainSettings {
             learning_rate: None,
             batch_size: 64,
             image_size: 224,
+            first_image_size: None,
             resize_method: ResizeMethod::Crop,
             augmentation: Augmentation::None,
             splitter: None,
@@ -224,6 +228,11 @@ impl TrainSettings {
             let value = self.checkpoint_seconds.to_string();
             let expected = "choose 0 or more seconds";
             return Err(Error::BadOption { option: "checkpoint_seconds", value, expected });
+        }
+        if let (Some(pixels), Some(_)) = (self.first_image_size, self.budget_seconds) {
+            let (value, expected) =
+                (pixels.to_string(), "leave it out beside budget_seconds, which chooses the size");
+            return Err(Error::BadOption { option: "first_image_size", value, expected });
         }
         let loaders = self.loaders(listeners.on_scan)?;
         let class_weights = match self.balance {
@@ -334,6 +343,7 @@ impl TrainSettings {
             .order(order)
             .mix(self.mix)
             .image_size(self.image_size)
+            .first_image_size(self.first_image_size)
             .resize_method(self.resize_method)
             .normalize(self.arch.normalize())
             .augmentation(self.augmentation)

@@ -182,6 +182,28 @@ fn the_model_that_was_measured_is_the_model_that_is_exported() {
 }
 
 #[test]
+fn the_first_half_of_the_epochs_may_see_smaller_pictures() {
+    let folder = drawn(12);
+    let loaders = |first: usize| {
+        ImageDataLoaders::from_folder(folder.path().join("photos"))
+            .image_size(64)
+            .first_image_size(first)
+            .batch_size(8)
+            .build()
+    };
+    let dls = loaders(32).unwrap();
+    let side = |progress: f64| dls.train_at(progress).epoch(0).next().unwrap().size;
+    assert_eq!([0.0, 0.49, 0.5, 0.75].map(side), [32, 32, 64, 64]);
+    assert_eq!(dls.train_at(0.0).steps_per_epoch(), dls.train().steps_per_epoch());
+    assert_eq!(dls.measured(Split::Valid).unwrap().epoch(0).next().unwrap().size, 64);
+    assert!(loaders(64).unwrap_err().to_string().contains("first_image_size"));
+    let settings =
+        TrainSettings { first_image_size: Some(32), epochs: 2, ..settings(&folder.path().join("photos")) };
+    let run = Run::prepare(folder.path().join("run"), settings, Listeners::default()).unwrap();
+    assert_eq!(run.train().unwrap().learner.history().epochs.len(), 2);
+}
+
+#[test]
 fn half_precision_halves_the_file_and_is_measured_as_it_is_saved() {
     let folder = drawn(12);
     let train = |name: &str, half| {
