@@ -1,10 +1,11 @@
-//! Project chores: `cargo xtask check`, `accept`, `recipes`, `bench-step`, `bench-peers`. They run other programs and judge what comes out.
+//! Project chores: `cargo xtask check`, `accept`, `recipes`, `same`, `bench-step`, `bench-peers`. They run other programs and judge what comes out.
 
 mod accept;
 mod bench;
 mod check;
 mod peers;
 mod recipes;
+mod same;
 
 use clap::{Parser, Subcommand};
 
@@ -27,6 +28,8 @@ enum Chore {
     BenchPeers(peers::Args),
     /// Train with other recipes and ten seeds on three data sets, beside the default: which of them earn their place
     Recipes(recipes::Args),
+    /// Train pairs of runs that differ in their seed alone, and count how often `compare` calls them different
+    Same(same::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -36,6 +39,7 @@ fn main() -> anyhow::Result<()> {
         Chore::BenchStep(args) => bench::run(&args),
         Chore::BenchPeers(args) => peers::run(&args),
         Chore::Recipes(args) => recipes::run(&args),
+        Chore::Same(args) => same::run(&args),
     }
 }
 
