@@ -77,6 +77,38 @@ pub enum InsightError {
         /// What there is.
         known: &'static str,
     },
+    /// A plan is damaged, or would do harm.
+    #[error("{path}: {reason}; mend the plan, or make a new one with `sciurus clean --plan`")]
+    Plan {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A journal of decisions cannot be used.
+    #[error("{path}: {reason}")]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A log of moves cannot be used.
+    #[error("{path}: {reason}")]
+    Moves {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// Files cannot be moved in a data set that is only read.
+    #[error("{path} cannot be written to; keep the plan and train with it: `sciurus train --plan`")]
+    ReadOnly {
+        /// The data set's folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
     /// A file cannot be read.
     #[error("cannot read {path}; check the path and its permissions")]
     Read {

@@ -36,6 +36,7 @@ mod interval;
 mod json_file;
 mod measured;
 mod metrics;
+pub mod plan;
 mod predictions;
 mod report;
 mod softmax;
