@@ -22,6 +22,7 @@ mod bundle;
 mod cpu;
 mod demo;
 mod device;
+mod embedder;
 mod error;
 mod files;
 mod grad_cam;
@@ -36,6 +37,7 @@ pub use bundle::{DataRecord, Manifest, ModelBundle};
 pub use cpu::Precision;
 pub use demo::draw_demo;
 pub use device::Device;
+pub use embedder::{EmbedItem, Embedded, Embedder};
 pub use error::Error;
 pub use grad_cam::HeatMap;
 pub use learner::{

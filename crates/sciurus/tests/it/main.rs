@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::unwrap_used)]
 
 mod architectures;
+mod embedder;
 mod fused;
 mod golden_archs;
 mod golden_head;
