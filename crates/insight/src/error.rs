@@ -77,6 +77,24 @@ pub enum InsightError {
         /// What there is.
         known: &'static str,
     },
+    /// A row of data does not hold what it should.
+    #[error("item {row} (counted from 0): {why}")]
+    Row {
+        /// Its position.
+        row: usize,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
+    /// An option is out of its range.
+    #[error("{name} is {found}; choose a value {range}")]
+    Option {
+        /// The option.
+        name: &'static str,
+        /// What was asked for.
+        found: f64,
+        /// What is possible, in words.
+        range: &'static str,
+    },
     /// A file cannot be read.
     #[error("cannot read {path}; check the path and its permissions")]
     Read {
@@ -101,4 +119,16 @@ pub enum InsightError {
         /// The reason of the operating system or the encoder.
         source: std::io::Error,
     },
+}
+
+impl InsightError {
+    /// An error if an option's value is not in its range.
+    pub(crate) fn check_option(
+        name: &'static str,
+        found: f64,
+        is_valid: bool,
+        range: &'static str,
+    ) -> Result<(), Self> {
+        if is_valid { Ok(()) } else { Err(Self::Option { name, found, range }) }
+    }
 }
