@@ -78,7 +78,7 @@ pub enum InsightError {
         known: &'static str,
     },
     /// A plan is damaged, or would do harm.
-    #[error("{path}: {reason}; mend the plan, or make a new one with `sciurus clean --plan`")]
+    #[error("{path}: {reason}; mend the plan, or make a new one")]
     Plan {
         /// The file.
         path: PathBuf,
@@ -102,12 +102,32 @@ pub enum InsightError {
         reason: String,
     },
     /// Files cannot be moved in a data set that is only read.
-    #[error("{path} cannot be written to; keep the plan and train with it: `sciurus train --plan`")]
+    #[error(
+        "{path} cannot be written to, so nothing was moved; make it writable, or copy it and apply the plan to the copy"
+    )]
     ReadOnly {
         /// The data set's folder.
         path: PathBuf,
         /// The operating system's reason.
         source: std::io::Error,
+    },
+    /// A row of data does not hold what it should.
+    #[error("item {row} (counted from 0): {why}")]
+    Row {
+        /// Its position.
+        row: usize,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
+    /// An option is out of its range.
+    #[error("{name} is {found}; choose a value {range}")]
+    Option {
+        /// The option.
+        name: &'static str,
+        /// What was asked for.
+        found: f64,
+        /// What is possible, in words.
+        range: &'static str,
     },
     /// A file cannot be read.
     #[error("cannot read {path}; check the path and its permissions")]

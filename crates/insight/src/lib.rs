@@ -28,6 +28,7 @@
 //! # Ok::<(), sciurus_insight::InsightError>(())
 //! ```
 
+pub mod clean;
 mod compare;
 mod confusion;
 mod error;

@@ -283,7 +283,7 @@ fn a_folder_that_is_only_read_says_so_and_keeps_everything() {
     let error = apply(&plan(root), root);
     fs::set_permissions(root, fs::Permissions::from_mode(0o755)).unwrap();
     if !is_root {
-        assert!(error.unwrap_err().to_string().contains("--plan"));
+        assert!(error.unwrap_err().to_string().contains("copy"));
         assert_eq!(tree(root), before);
     }
 }
