@@ -51,7 +51,7 @@ pub(crate) fn tensor(name: &str) -> Vec<f64> {
         safetensors::Dtype::I64 => {
             bytes.chunks(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f64).collect()
         }
-        other => panic!("{name} is {other:?}"),
+        _ => Vec::new(),
     }
 }
 
