@@ -5,6 +5,7 @@ mod comparison;
 mod files;
 mod golden;
 mod golden_metrics;
+mod multi;
 mod properties;
 mod report;
 mod tables;
