@@ -11,6 +11,7 @@ use crate::scan::{self, Found, Progress, Tag, portable};
 use crate::seed::Seed;
 use crate::skip::Skipped;
 use crate::splitter::{Division, Splitter};
+use crate::target::{Target, Targets};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
@@ -147,7 +148,7 @@ impl ImageDatasetBuilder {
         skipped.sort_by_cached_key(|skipped| portable(&skipped.path));
         let splits = self.splits(&found, &vocab, splitter)?;
         let dataset = ImageDataset {
-            items: items(found, &vocab, &splits),
+            items: items(found, &|tag| self.target(&vocab, tag), &splits),
             root: self.root,
             vocab,
             skipped,
@@ -192,17 +193,17 @@ impl ImageDatasetBuilder {
                 Err(skip) => skipped.push(skip),
             }
         }
-        let there: HashSet<(&str, Option<Split>)> = found.iter().map(|image| key(&image.tag)).collect();
+        let there: HashSet<(&str, Option<Split>)> = found.iter().flat_map(|image| keys(&image.tag)).collect();
         for folder in &listing.folders {
             if !there.contains(&(folder.label.as_str(), folder.split)) {
-                let of_folder = |tag: &Tag| key(tag) == (folder.label.as_str(), folder.split);
+                let of_folder = |tag: &Tag| keys(tag).any(|key| key == (folder.label.as_str(), folder.split));
                 let (skipped, reason) = first_skipped(&skipped, of_folder);
                 return Err(DataError::EmptyClass { path: folder.path.clone(), skipped, reason });
             }
         }
         for label in vocab.labels() {
             if !there.contains(&(label, None)) && !there.contains(&(label, Some(Split::Train))) {
-                let of_label = |tag: &Tag| tag.label == *label;
+                let of_label = |tag: &Tag| tag.labels.contains(label);
                 let (skipped, reason) = first_skipped(&skipped, of_label);
                 let (path, label) = (self.labeler.source(&self.root).to_owned(), label.clone());
                 return Err(DataError::EmptyLabel { path, label, skipped, reason });
@@ -215,10 +216,10 @@ impl ImageDatasetBuilder {
     fn splits(&self, found: &[Found], vocab: &Vocab, splitter: Splitter) -> Result<Vec<Split>, DataError> {
         let fixed = |image: &Found| image.tag.split;
         let open: Vec<&Found> = found.iter().filter(|image| fixed(image) != Some(Split::Test)).collect();
-        let classes: Vec<usize> = open.iter().map(|image| class(vocab, &image.tag)).collect();
+        let targets: Targets = open.iter().map(|image| self.target(vocab, &image.tag)).collect();
         let groups = group_numbers(&open);
         let division = Division { test_fraction: self.test_fraction, ..Division::new(splitter, self.seed) };
-        let mut drawn = division.assign(&classes, groups.as_deref())?.into_iter();
+        let mut drawn = division.assign_targets(&targets, groups.as_deref())?.into_iter();
         let split = |image: &Found| match fixed(image) {
             Some(Split::Test) => Split::Test,
             said => {
@@ -228,14 +229,19 @@ impl ImageDatasetBuilder {
         };
         Ok(found.iter().map(split).collect())
     }
+
+    /// What is true of an image. Every label is in the vocabulary; it is sorted, as the labels of an image are.
+    fn target(&self, vocab: &Vocab, tag: &Tag) -> Target {
+        let classes: Vec<usize> = tag.labels.iter().filter_map(|label| vocab.class(label)).collect();
+        match classes[..] {
+            [class] if !self.labeler.any_number() => Target::One(class),
+            _ => Target::Many(classes),
+        }
+    }
 }
 
-fn key(tag: &Tag) -> (&str, Option<Split>) {
-    (&tag.label, tag.split)
-}
-
-fn class(vocab: &Vocab, tag: &Tag) -> usize {
-    vocab.class(&tag.label).unwrap_or_default()
+fn keys(tag: &Tag) -> impl Iterator<Item = (&str, Option<Split>)> {
+    tag.labels.iter().map(|label| (label.as_str(), tag.split))
 }
 
 /// How many files with such a tag were skipped, and why the first was.
@@ -261,10 +267,10 @@ fn group_numbers(images: &[&Found]) -> Option<Vec<usize>> {
     })
 }
 
-fn items(found: Vec<Found>, vocab: &Vocab, splits: &[Split]) -> Vec<ImageItem> {
+fn items(found: Vec<Found>, target: &dyn Fn(&Tag) -> Target, splits: &[Split]) -> Vec<ImageItem> {
     let item = |(i, (image, &split)): (usize, (Found, &Split))| ImageItem {
         id: ItemId(i as u32),
-        class: class(vocab, &image.tag),
+        target: target(&image.tag),
         split,
         group: image.tag.group,
         content: image.content,
@@ -279,12 +285,14 @@ fn items(found: Vec<Found>, vocab: &Vocab, splits: &[Split]) -> Vec<ImageItem> {
 fn check_splits(dataset: &ImageDataset) -> Result<(), DataError> {
     let path = || dataset.labeler.source(&dataset.root).to_owned();
     let (train, valid) = (dataset.class_counts(Split::Train), dataset.class_counts(Split::Valid));
-    let needs_two = |class: &usize| !dataset.splitter.is_given() && train[*class] + valid[*class] < 2;
+    // A label beside others may be rare: it is learned from, and not measured.
+    let drawn = !dataset.splitter.is_given() && !dataset.labeler.any_number();
+    let needs_two = |class: &usize| drawn && train[*class] + valid[*class] < 2;
     if let Some(class) = (0..dataset.vocab.len()).find(needs_two) {
         return Err(DataError::TooFewImages { path: path(), label: dataset.vocab.label(class).to_owned() });
     }
-    for (split, counts) in [(Split::Train, train), (Split::Valid, valid)] {
-        if counts.iter().sum::<usize>() == 0 {
+    for split in [Split::Train, Split::Valid] {
+        if dataset.split(split).next().is_none() {
             return Err(DataError::EmptySplit { path: path(), split });
         }
     }

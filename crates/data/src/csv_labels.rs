@@ -6,7 +6,7 @@ use crate::item::Split;
 use crate::scan::{Listed, Tag, portable};
 use csv::{ReaderBuilder, StringRecord, Trim};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
@@ -19,10 +19,11 @@ use std::path::{Component, Path, PathBuf};
 /// | `delimiter` | `,` | what stands between two fields | one ASCII character |
 /// | `path_column` | `path` (without a header: 0) | an image's path, relative to the data set's root | |
 /// | `label_column` | `label` (without a header: 1) | its label | |
+/// | `label_separator` | none: one label for each image | what stands between two labels of one image, which may then have any number of them, none too | not a letter or digit |
 /// | `split_column` | `split`, if there is one | `train`, `valid` (or `val`, `validation`) or `test` | |
 /// | `group_column` | `group`, if there is one | images of one group stay on one side of a split; empty: by itself | |
 ///
-/// Other columns are ignored. Fields may be quoted, from their first character on; blanks around a field do not count.
+/// With a separator the column of labels may also be called `labels`. Other columns are ignored. Fields may be quoted, from their first character on; blanks around a field do not count.
 ///
 /// ```
 /// use sciurus_data::{CsvLabels, ImageDataset};
@@ -42,6 +43,9 @@ pub struct CsvLabels {
     pub path_column: Option<Column>,
     /// The column of labels; `None`: `label`, or 1 without a header.
     pub label_column: Option<Column>,
+    /// What stands between two labels of one image; `None`: each image has exactly one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_separator: Option<char>,
     /// The column of splits; `None`: `split`, if there is one.
     pub split_column: Option<Column>,
     /// The column of groups; `None`: `group`, if there is one.
@@ -110,6 +114,7 @@ impl CsvLabels {
             delimiter: ',',
             path_column: None,
             label_column: None,
+            label_separator: None,
             split_column: None,
             group_column: None,
         }
@@ -140,6 +145,20 @@ impl CsvLabels {
     #[must_use]
     pub fn label_column(mut self, column: impl Into<Column>) -> Self {
         self.label_column = Some(column.into());
+        self
+    }
+
+    /// Lets an image have any number of labels, none too, with this character between them: fastai's `label_delim`.
+    ///
+    /// ```
+    /// use sciurus_data::{CsvLabels, Labeler};
+    ///
+    /// let labels = CsvLabels::new("pascal/train.csv").path_column("fname").label_separator(' ');
+    /// assert!(Labeler::Csv(labels).any_number());
+    /// ```
+    #[must_use]
+    pub fn label_separator(mut self, separator: char) -> Self {
+        self.label_separator = Some(separator);
         self
     }
 
@@ -226,6 +245,11 @@ pub(crate) fn read(labels: &CsvLabels, root: &Path) -> Result<Vec<Listed>, DataE
         value: format!("{:?}", labels.delimiter),
         advice: "choose one ASCII character, such as a comma",
     })?;
+    if labels.label_separator.is_some_and(char::is_alphanumeric) {
+        let value = format!("{:?}", labels.label_separator.unwrap_or_default());
+        let advice = "choose a character that is no part of a label, such as a blank, ';' or '|'";
+        return Err(DataError::Option { option: "label_separator", value, advice });
+    }
     let mut reader =
         ReaderBuilder::new().has_headers(false).delimiter(delimiter).trim(Trim::All).from_reader(file);
     let mut records = reader.records();
@@ -270,6 +294,7 @@ fn detail(error: &csv::Error) -> String {
 struct Columns {
     path: usize,
     label: usize,
+    separator: Option<char>,
     split: Option<usize>,
     group: Option<usize>,
 }
@@ -304,9 +329,13 @@ impl Columns {
                 found => found.map(Some),
             },
         };
+        let label = needed(&labels.label_column, "label", 1);
+        let several = named && labels.label_separator.is_some() && labels.label_column.is_none();
+        let labels_column = || place(&Column::from("labels"), "label").ok().filter(|_| several);
         Ok(Self {
             path: needed(&labels.path_column, "path", 0)?,
-            label: needed(&labels.label_column, "label", 1)?,
+            label: label.or_else(|missing| labels_column().ok_or(missing))?,
+            separator: labels.label_separator,
             split: optional(&labels.split_column, "split")?,
             group: optional(&labels.group_column, "group")?,
         })
@@ -319,11 +348,20 @@ impl Columns {
             text => Ok(text),
         };
         let path = tidy(Path::new(filled(self.path, "path")?), root);
-        let label = filled(self.label, "label")?.to_owned();
+        let labels = match self.separator {
+            None => vec![filled(self.label, "label")?.to_owned()],
+            Some(separator) => several(field(self.label), separator),
+        };
         let split = self.split.map(|place| split(field(place))).transpose()?;
         let group = self.group.map(field).filter(|group| !group.is_empty()).map(str::to_owned);
-        Ok(Listed { path, tag: Tag { label, split, group }, problem: None })
+        Ok(Listed { path, tag: Tag { labels, split, group }, problem: None })
     }
+}
+
+/// The labels in a field, sorted, each once.
+fn several(field: &str, separator: char) -> Vec<String> {
+    let labels = field.split(separator).map(str::trim).filter(|label| !label.is_empty());
+    labels.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The same file always has the same path: without `.`, and relative to the root if it lies below it.

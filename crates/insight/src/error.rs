@@ -129,6 +129,42 @@ pub enum InsightError {
         /// What is possible, in words.
         range: &'static str,
     },
+    /// The metric cannot measure items with any number of labels.
+    #[error("{name:?} needs exactly one label per photo, these have any number; choose from: {known}")]
+    MetricOfOneLabel {
+        /// What was asked for.
+        name: String,
+        /// What there is for such items.
+        known: &'static str,
+    },
+    /// The metric measures items with any number of labels only.
+    #[error("{name:?} is for photos with any number of labels (--label-separator); choose from: {known}")]
+    MetricOfManyLabels {
+        /// What was asked for.
+        name: String,
+        /// What there is for items with one label.
+        known: &'static str,
+    },
+    /// The classes of an item are not in rising order.
+    #[error("{path}: its classes are not in rising order, each once; sort them")]
+    UnsortedTargets {
+        /// The image, relative to the data root.
+        path: PathBuf,
+    },
+    /// A probability is none.
+    #[error("{path}: {value} is no probability (0 to 1); pass logits to `MultiPredictions::from_logits`")]
+    NotAProbability {
+        /// The image, relative to the data root.
+        path: PathBuf,
+        /// The value.
+        value: f32,
+    },
+    /// A threshold is no probability.
+    #[error("a threshold is {threshold}; choose one from 0 to 1 for each label")]
+    BadThreshold {
+        /// The threshold.
+        threshold: f32,
+    },
     /// A file cannot be read.
     #[error("cannot read {path}; check the path and its permissions")]
     Read {

@@ -253,7 +253,7 @@ impl Predictions {
     }
 }
 
-fn check_length(what: &'static str, expected: usize, found: usize) -> Result<(), InsightError> {
+pub(crate) fn check_length(what: &'static str, expected: usize, found: usize) -> Result<(), InsightError> {
     if expected == found { Ok(()) } else { Err(InsightError::Length { what, expected, found }) }
 }
 

@@ -59,6 +59,11 @@ pub enum Error {
         /// How many there were.
         classes: usize,
     },
+    /// The photos have any number of labels each.
+    #[error(
+        "the photos have any number of labels each, and this needs exactly one: use `any_predictions`, or a table without a label separator"
+    )]
+    AnyNumberOfLabels,
     /// An option is out of its range.
     #[error("{option} is {value}: {expected}")]
     BadOption {

@@ -33,7 +33,7 @@ mod predictor;
 mod run;
 mod tensor_file;
 
-pub use bundle::{DataRecord, Manifest, ModelBundle};
+pub use bundle::{DataRecord, Manifest, ModelBundle, Output};
 pub use cpu::Precision;
 pub use demo::draw_demo;
 pub use device::Device;
@@ -58,7 +58,8 @@ pub use sciurus_data as data;
 pub use sciurus_data::{ImageDataset, Seed, Split, Splitter, Vocab};
 pub use sciurus_insight as insight;
 pub use sciurus_insight::{
-    Accuracy, ClassificationInterpretation, ConfusionMatrix, ErrorRate, Measured, Metric, Predictions,
+    Accuracy, AnyPredictions, ClassificationInterpretation, ConfusionMatrix, ErrorRate, Measured, Metric,
+    MultiInterpretation, MultiPredictions, Predictions,
 };
 
 /// What a training program usually needs.

@@ -21,6 +21,8 @@ Examples:
       As much training as two minutes allow on this machine.
   sciurus train photos --csv labels.csv --test-fraction 0.1 --metrics error_rate,f1,roc_auc
       Labels from a table, a test split that is measured once, and more columns.
+  sciurus train photos --csv labels.csv --label-separator ' ' --metrics f1,average_precision
+      Photos with any number of labels, such as `bird tree`, or none.
   sciurus train --resume runs/squirrels-20261124-101500
       Go on with a run that was killed, as if nothing had happened.
   sciurus train --config runs/squirrels-20261124-101500/config.toml
@@ -102,6 +104,7 @@ const SETTINGS: &[&str] = &[
     "fold",
     "test_fraction",
     "csv",
+    "label_separator",
     "name_pattern",
     "group",
     "metrics",
@@ -172,8 +175,10 @@ pub(crate) struct TrainArgs {
     #[command(flatten)]
     data: LabelArgs,
     /// Columns of the table: error_rate, accuracy, balanced_accuracy, top_K, precision, recall, f1 (also _micro, _weighted),
-    /// roc_auc, average_precision, cohen_kappa, matthews, brier, calibration_error
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', default_value = "error_rate")]
+    /// roc_auc, average_precision, cohen_kappa, matthews, brier, calibration_error [default: error_rate]; with
+    /// --label-separator accuracy_multi, precision, recall, f1 (also _micro, _weighted, _samples), average_precision,
+    /// roc_auc [default: accuracy_multi,f1]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     metrics: Vec<String>,
     /// Seed of everything random: the same seed, photos and program give the same model
     #[arg(long, default_value_t = 42)]

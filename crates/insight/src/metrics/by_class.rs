@@ -12,6 +12,8 @@ pub enum Average {
     Micro,
     /// The mean over classes, each counting as often as it is a target.
     Weighted,
+    /// The mean over items, for items with any number of labels. With one label per item that is the accuracy.
+    Samples,
 }
 
 impl Average {
@@ -21,7 +23,15 @@ impl Average {
             Average::Macro => "",
             Average::Micro => "_micro",
             Average::Weighted => "_weighted",
+            Average::Samples => "_samples",
         }
+    }
+
+    /// A metric's name without the ending of one of these averages, and that average; `Macro` where there is none.
+    pub(super) fn split<'a>(name: &'a str, averages: &[Self]) -> (&'a str, Self) {
+        let found =
+            averages.iter().find_map(|&average| Some((name.strip_suffix(average.suffix())?, average)));
+        found.unwrap_or((name, Average::Macro))
     }
 }
 
@@ -44,7 +54,7 @@ pub struct ByClass {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Score {
+pub(super) enum Score {
     Precision,
     Recall,
     FBeta(f64),
@@ -71,7 +81,19 @@ impl ByClass {
 }
 
 impl Score {
-    fn of(self, right: f64, predicted: f64, targets: f64) -> f64 {
+    /// `precision`, `recall` or `fBETA` with a beta above 0.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name {
+            "precision" => Some(Score::Precision),
+            "recall" => Some(Score::Recall),
+            _ => {
+                let beta: f64 = name.strip_prefix('f')?.parse().ok()?;
+                (beta.is_finite() && beta > 0.0).then_some(Score::FBeta(beta))
+            }
+        }
+    }
+
+    pub(super) fn of(self, right: f64, predicted: f64, targets: f64) -> f64 {
         let (above, below) = match self {
             Score::Precision => (right, predicted),
             Score::Recall => (right, targets),
@@ -94,7 +116,9 @@ impl Statistic for ByClass {
             let total: f64 = targets.iter().sum();
             match self.average {
                 Average::Macro => classes.map(score).sum::<f64>() / right.len() as f64,
-                Average::Micro => self.score.of(right.iter().sum(), predicted.iter().sum(), total),
+                Average::Micro | Average::Samples => {
+                    self.score.of(right.iter().sum(), predicted.iter().sum(), total)
+                }
                 Average::Weighted => classes.map(|class| score(class) * targets[class]).sum::<f64>() / total,
             }
         })

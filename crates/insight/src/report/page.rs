@@ -2,8 +2,8 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{Report, classes, curves, matrix, measures, photos, reliability};
-use crate::ConfusionMatrix;
+use super::{Report, classes, curves, labels, matrix, measures, photos, reliability};
+use crate::{AnyPredictions, ConfusionMatrix};
 
 /// Nothing is loaded from anywhere, and nothing can be: the browser refuses it.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
@@ -12,7 +12,6 @@ const SCRIPT: &str = include_str!("script.js");
 
 /// The whole document.
 pub(super) fn page(report: &Report) -> Markup {
-    let confusion = ConfusionMatrix::new(&report.predictions);
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -29,14 +28,30 @@ pub(super) fn page(report: &Report) -> Markup {
                     (header(report))
                     (measures::section(report))
                     (curves::section(report))
-                    (matrix::section(&confusion))
-                    (photos::section(report))
-                    (classes::section(&confusion))
-                    (reliability::section(&report.predictions))
+                    (of_kind(report))
                 }
                 script { (PreEscaped(SCRIPT)) }
             }
         }
+    }
+}
+
+/// What depends on whether items have one label or any number.
+fn of_kind(report: &Report) -> Markup {
+    match &report.predictions {
+        AnyPredictions::One(predictions) => {
+            let confusion = ConfusionMatrix::new(predictions);
+            html! {
+                (matrix::section(&confusion))
+                (photos::section(report))
+                (classes::section(&confusion))
+                (reliability::section(predictions))
+            }
+        }
+        AnyPredictions::Many(predictions) => html! {
+            (photos::section(report))
+            (labels::section(predictions))
+        },
     }
 }
 

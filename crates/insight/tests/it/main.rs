@@ -6,6 +6,7 @@ mod comparison;
 mod files;
 mod golden;
 mod golden_metrics;
+mod multi;
 mod plan;
 mod properties;
 mod report;

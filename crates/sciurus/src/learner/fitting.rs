@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sciurus_data::{Batch, Loader, Split};
-use sciurus_insight::Predictions;
+use sciurus_insight::AnyPredictions;
 
 use super::checkpoint::{Checkpoint, Checkpoints, Facts, Part, Place};
 use super::event::{Control, EpochRecord, Event};
@@ -31,7 +31,7 @@ impl Learner {
             epochs: epochs.ceil() as usize,
             steps: self.loaders.train().steps_per_epoch(),
             valid_steps: self.loaders.measured(Split::Valid)?.steps_per_epoch(),
-            metrics: self.metrics.iter().map(|metric| metric.name().to_owned()).collect(),
+            metrics: self.metrics.names(),
         })?;
         let mut place = resumed.unwrap_or(Place { fit, ..Place::default() });
         if resumed.is_some() {
@@ -56,7 +56,7 @@ impl Learner {
         let first_images = place.images;
         let trained = self.train_epoch(place, epochs, schedule)?;
         let training = started.elapsed();
-        let predictions = self.predictions(Split::Valid)?;
+        let predictions = self.any_predictions(Split::Valid)?;
         let record = EpochRecord {
             phase: self.phase,
             epoch: place.epoch,
@@ -161,7 +161,7 @@ impl Learner {
     }
 
     /// Keeps the model if it is the best so far and the best is wanted.
-    fn note_best(&mut self, record: &EpochRecord, predictions: &Predictions) {
+    fn note_best(&mut self, record: &EpochRecord, predictions: &AnyPredictions) {
         let is_better = self.best.as_ref().is_none_or(|best| record.valid_loss < best.record.valid_loss);
         if self.keep == Keep::Best && is_better {
             let (record, model) = (record.clone(), self.trainer.measured_model());
@@ -282,7 +282,7 @@ pub(super) struct Best {
     pub(super) record: EpochRecord,
     pub(super) model: VisionModel,
     /// None after a resume: they are computed again when they are asked for.
-    pub(super) predictions: Option<Predictions>,
+    pub(super) predictions: Option<AnyPredictions>,
 }
 
 /// Batches, each with the time it was waited for.

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use sciurus_data::{
     Augmentation, ImageDataset, Labeler, Mix, Order, ResizeMethod, Split, Splitter, class_weights,
+    positive_weights,
 };
-use sciurus_insight::metric_named;
+use sciurus_insight::{metric_named, multi_metric_named};
 use serde::{Deserialize, Serialize};
 
 use super::Listeners;
@@ -31,7 +32,7 @@ const SCRATCH_LEARNING_RATE: f64 = 1e-3;
 /// | `group_pattern` | none | regular expression for the group of a photo, which stays on one side of the split | |
 /// | `balance` | none | how rare classes are made to count | |
 /// | `mix` | none | MixUp or CutMix | |
-/// | `metrics` | error rate | columns of the table, by name | |
+/// | `metrics` | error rate; where photos have any number of labels `accuracy_multi`, `f1` | columns of the table, by name | |
 /// | `arch` | `resnet18` | the architecture | |
 /// | `epochs` | 4 | epochs with the whole model training | at least 1 |
 /// | `freeze_epochs` | 1 | epochs with a frozen body before them; none for random weights | |
@@ -74,7 +75,7 @@ pub struct TrainSettings {
     pub balance: Balance,
     /// How the training photos of a batch are mixed with one another.
     pub mix: Option<Mix>,
-    /// Columns of the table, by their names.
+    /// Columns of the table, by their names; empty: the usual ones.
     pub metrics: Vec<String>,
     /// The architecture.
     pub arch: Arch,
@@ -142,7 +143,8 @@ pub enum Balance {
     None,
     /// Each batch holds all classes equally often: photos of rare ones come more than once in an epoch.
     Batches,
-    /// The loss weighs each class by the inverse of its number of training photos.
+    /// The loss weighs each class by the inverse of its number of training photos; of any number of labels, photos with a
+    /// label by `photos without / photos with` it.
     Loss,
 }
 
@@ -166,7 +168,7 @@ impl TrainSettings {
             group_pattern: None,
             balance: Balance::None,
             mix: None,
-            metrics: vec!["error_rate".to_owned()],
+            metrics: Vec::new(),
             arch: Arch::ResNet18,
             epochs: 4,
             freeze_epochs: 1,
@@ -235,7 +237,12 @@ impl TrainSettings {
             return Err(Error::BadOption { option: "first_image_size", value, expected });
         }
         let loaders = self.loaders(listeners.on_scan)?;
+        let any_number = loaders.dataset().any_number();
         let class_weights = match self.balance {
+            Balance::Loss if any_number => {
+                let dataset = loaders.dataset();
+                positive_weights(&dataset.class_counts(Split::Train), dataset.split(Split::Train).count())
+            }
             Balance::Loss => class_weights(&loaders.dataset().class_counts(Split::Train))
                 .into_iter()
                 .map(f64::from)
@@ -255,7 +262,10 @@ impl TrainSettings {
             .keep(self.keep)
             .on_download(listeners.on_download);
         for name in &self.metrics {
-            learner = learner.boxed_metric(metric_named(name)?);
+            learner = match any_number {
+                false => learner.boxed_metric(metric_named(name)?),
+                true => learner.boxed_multi_metric(multi_metric_named(name)?),
+            };
         }
         if let Some(patience) = self.patience {
             learner = learner.observer(EarlyStopping::new(patience));
@@ -324,6 +334,7 @@ impl TrainSettings {
         self.learning_rate.get_or_insert(default);
         self.splitter = Some(learner.loaders().dataset().splitter);
         self.precision = learner.precision();
+        self.metrics = learner.metric_names();
         self
     }
 

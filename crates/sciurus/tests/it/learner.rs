@@ -8,8 +8,8 @@ use sciurus::insight::Temperature;
 use sciurus::model::StateDict;
 use sciurus::prelude::*;
 use sciurus::{
-    Error, HistoryCsv, LearningRates, Listeners, ModelBundle, Phase, Run, TrainSettings, WeightSource,
-    draw_demo,
+    AnyPredictions, Error, HistoryCsv, LearningRates, Listeners, ModelBundle, Phase, Run, TrainSettings,
+    WeightSource, draw_demo,
 };
 
 /// Settings for pictures of 64 pixels that train in seconds.
@@ -144,7 +144,7 @@ fn a_run_folder_holds_all_that_was_asked_and_what_came_of_it() {
         record.metrics.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(),
         ["error_rate", "accuracy"]
     );
-    assert_eq!(opened.predictions().unwrap(), finished.predictions);
+    assert_eq!(opened.any_predictions().unwrap(), finished.predictions);
     let history = std::fs::read_to_string(run.join("history.csv")).unwrap();
     assert_eq!(
         history.lines().next(),
@@ -166,7 +166,7 @@ fn the_model_that_was_measured_is_the_model_that_is_exported() {
     let settings = settings(&folder.path().join("photos"));
     let finished = Run::prepare(&run, settings, Listeners::default()).unwrap().train().unwrap();
     let predictor = Predictor::load(finished.run.model_path()).unwrap();
-    let measured = &finished.predictions;
+    let AnyPredictions::One(measured) = &finished.predictions else { panic!("one label each") };
     let temperature = predictor.manifest().temperature;
     assert_eq!(temperature, Temperature::fit_few(measured));
     for index in 0..measured.len() {
@@ -219,9 +219,10 @@ fn half_precision_halves_the_file_and_is_measured_as_it_is_saved() {
     let exact = ModelBundle::load(&whole.run.model_path()).unwrap();
     assert_eq!(exact.state, whole.learner.model().state_dict());
     let predictor = Predictor::load(halved.run.model_path()).unwrap();
-    let path = folder.path().join("photos").join(&halved.predictions.paths[0]);
+    let AnyPredictions::One(measured) = &halved.predictions else { panic!("one label each") };
+    let path = folder.path().join("photos").join(&measured.paths[0]);
     let prediction = predictor.predict_file(path).unwrap();
-    let row = predictor.manifest().temperature.applied_to(halved.predictions.row(0));
+    let row = predictor.manifest().temperature.applied_to(measured.row(0));
     assert!((prediction.probability - row.iter().copied().fold(0.0, f32::max)).abs() < 1e-5);
 }
 

@@ -12,6 +12,7 @@ mod golden_resnet;
 mod golden_squeezenet;
 mod grad_cam;
 mod learner;
+mod multi;
 mod resume;
 mod support;
 mod weights;
