@@ -96,7 +96,11 @@ impl Table {
         let mut names = ["epoch", "train_loss", "valid_loss"].map(str::to_owned).to_vec();
         names.extend(metrics.iter().cloned());
         names.push("time".to_owned());
-        self.widths = names.iter().map(|name| name.len().max(5)).collect();
+        // Six decimals are as wide as a short name of a metric is not.
+        let width = |(place, name): (usize, &String)| {
+            name.len().max(if (1..names.len() - 1).contains(&place) { 8 } else { 5 })
+        };
+        self.widths = names.iter().enumerate().map(width).collect();
         let title = match phase {
             Phase::Frozen => "head only (body frozen):",
             _ => "whole network:",
