@@ -96,11 +96,9 @@ impl Table {
         let mut names = ["epoch", "train_loss", "valid_loss"].map(str::to_owned).to_vec();
         names.extend(metrics.iter().cloned());
         names.push("time".to_owned());
-        // Six decimals are as wide as a short name of a metric is not.
-        let width = |(place, name): (usize, &String)| {
-            name.len().max(if (1..names.len() - 1).contains(&place) { 8 } else { 5 })
-        };
-        self.widths = names.iter().enumerate().map(width).collect();
+        // A loss or a metric takes six decimals, which is wider than the names of some.
+        let least = |place: usize| if (1..names.len() - 1).contains(&place) { number(0.0).len() } else { 5 };
+        self.widths = names.iter().enumerate().map(|(place, name)| name.len().max(least(place))).collect();
         let title = match phase {
             Phase::Frozen => "head only (body frozen):",
             _ => "whole network:",

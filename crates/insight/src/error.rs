@@ -85,17 +85,9 @@ pub enum InsightError {
         /// Why.
         reason: String,
     },
-    /// A journal of decisions cannot be used.
+    /// A journal of decisions or a log of moves cannot be used.
     #[error("{path}: {reason}")]
-    Journal {
-        /// The file.
-        path: PathBuf,
-        /// Why, and what to do.
-        reason: String,
-    },
-    /// A log of moves cannot be used.
-    #[error("{path}: {reason}")]
-    Moves {
+    Lines {
         /// The file.
         path: PathBuf,
         /// Why, and what to do.

@@ -165,10 +165,16 @@ impl Predictions {
         self.vocab.label(self.targets[i])
     }
 
+    /// Whether the prediction of item `i` is its target.
+    #[must_use]
+    pub fn is_right(&self, i: usize) -> bool {
+        self.prediction(i) == self.targets[i]
+    }
+
     /// The number of items whose prediction is not their target.
     #[must_use]
     pub fn mistakes(&self) -> usize {
-        (0..self.len()).filter(|&i| self.prediction(i) != self.targets[i]).count()
+        (0..self.len()).filter(|&i| !self.is_right(i)).count()
     }
 
     /// The mean loss in nats, every item counted once; not a number without items.
@@ -251,6 +257,13 @@ impl Predictions {
             _ => Ok(()),
         }
     }
+}
+
+/// The positions of all items, the largest loss first, in the split's order on ties.
+pub(crate) fn largest_first(losses: &[f32]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..losses.len()).collect();
+    order.sort_by(|&a, &b| losses[b].total_cmp(&losses[a]));
+    order
 }
 
 pub(crate) fn check_length(what: &'static str, expected: usize, found: usize) -> Result<(), InsightError> {

@@ -1,7 +1,7 @@
 //! Metrics of items with any number of labels each, all with an interval by resampling items: how many labels are right,
 //! precision, recall and F-beta over labels, and how well probabilities rank items.
 
-use super::by_class::{Average, Score};
+use super::by_class::{Average, Averaged, Counts, Score};
 use super::ranking::{Ranking, mean_over};
 use super::resampled::{FromWeights, interval_of, value_of};
 use super::{METRIC_NAMES, Metric};
@@ -24,11 +24,7 @@ pub struct AccuracyMulti;
 /// assert_eq!(ByLabel::f_beta(1.0, Average::Samples).name(), "f1_samples");
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct ByLabel {
-    score: Score,
-    average: Average,
-    name: String,
-}
+pub struct ByLabel(Averaged);
 
 /// Mean over labels of the average precision (mAP), 0..1: scikit-learn's `average_precision_score(average="macro")`, but
 /// for labels that no item has, which do not count.
@@ -44,19 +40,19 @@ impl ByLabel {
     /// The share of predicted labels that are right.
     #[must_use]
     pub fn precision(average: Average) -> Self {
-        Self { score: Score::Precision, average, name: format!("precision{}", average.suffix()) }
+        Self(Averaged::new(Score::Precision, average))
     }
 
     /// The share of labels that are predicted.
     #[must_use]
     pub fn recall(average: Average) -> Self {
-        Self { score: Score::Recall, average, name: format!("recall{}", average.suffix()) }
+        Self(Averaged::new(Score::Recall, average))
     }
 
     /// The harmonic mean of both, in which recall counts `beta` (above 0) times as much.
     #[must_use]
     pub fn f_beta(beta: f64, average: Average) -> Self {
-        Self { score: Score::FBeta(beta), average, name: format!("f{beta}{}", average.suffix()) }
+        Self(Averaged::new(Score::FBeta(beta), average))
     }
 }
 
@@ -86,7 +82,7 @@ macro_rules! multi_metric {
 }
 
 multi_metric!(AccuracyMulti, |_this| "accuracy_multi");
-multi_metric!(ByLabel, |this| &this.name);
+multi_metric!(ByLabel, |this| &this.0.name);
 multi_metric!(MeanAveragePrecision, |_this| "average_precision");
 multi_metric!(MultiRocAuc, |_this| "roc_auc");
 
@@ -111,27 +107,24 @@ impl MultiStatistic for ByLabel {
         };
         let marks: Vec<Vec<[f64; 3]>> =
             (0..predictions.len()).map(|i| (0..classes).map(|class| mark(i, class)).collect()).collect();
-        let score = |[right, predicted, targets]: [f64; 3]| self.score.of(right, predicted, targets);
-        let sum = |marks: &[[f64; 3]]| [0, 1, 2].map(|part| marks.iter().map(|mark| mark[part]).sum());
-        if self.average == Average::Samples {
-            return weighted_mean(marks.iter().map(|row| score(sum(row))).collect());
+        if self.0.average == Average::Samples {
+            let score = |row: &Vec<[f64; 3]>| {
+                let [right, predicted, targets] =
+                    [0, 1, 2].map(|part| row.iter().map(|mark| mark[part]).sum());
+                self.0.score.of(right, predicted, targets)
+            };
+            return weighted_mean(marks.iter().map(score).collect());
         }
         Box::new(move |weights| {
-            let mut by_label = vec![[0.0; 3]; classes];
+            let mut counts = Counts::none(classes);
             for (row, weight) in marks.iter().zip(weights).filter(|(_, weight)| **weight > 0.0) {
-                for (sums, mark) in by_label.iter_mut().zip(row) {
-                    sums.iter_mut().zip(mark).for_each(|(sum, mark)| *sum += weight * mark);
+                for (class, [right, predicted, target]) in row.iter().enumerate() {
+                    counts.right[class] += weight * right;
+                    counts.predicted[class] += weight * predicted;
+                    counts.targets[class] += weight * target;
                 }
             }
-            let scores = by_label.iter().map(|&sums| score(sums));
-            match self.average {
-                Average::Micro | Average::Samples => score(sum(&by_label)),
-                Average::Macro => scores.sum::<f64>() / classes as f64,
-                Average::Weighted => {
-                    let total: f64 = by_label.iter().map(|sums| sums[2]).sum();
-                    scores.zip(&by_label).map(|(score, sums)| score * sums[2]).sum::<f64>() / total
-                }
-            }
+            self.0.of(&counts)
         })
     }
 }
@@ -193,14 +186,8 @@ pub fn multi_metric_named(name: &str) -> Result<Box<dyn Metric<MultiPredictions>
     Ok(metric)
 }
 
-/// `precision`, `recall` or `fBETA`, with the name of an average or without.
 fn by_label(name: &str) -> Option<ByLabel> {
-    let (score, average) = Average::split(name, &[Average::Micro, Average::Weighted, Average::Samples]);
-    match Score::named(score)? {
-        Score::Precision => Some(ByLabel::precision(average)),
-        Score::Recall => Some(ByLabel::recall(average)),
-        Score::FBeta(beta) => Some(ByLabel::f_beta(beta, average)),
-    }
+    Averaged::named(name, &[Average::Micro, Average::Weighted, Average::Samples]).map(ByLabel)
 }
 
 fn unknown(name: &str) -> InsightError {

@@ -1,6 +1,6 @@
 //! Metrics by name, as a command line or a file of settings gives them.
 
-use super::by_class::Score;
+use super::by_class::Averaged;
 use super::multi::unknown_for_one;
 use super::{
     Accuracy, Average, AveragePrecision, BalancedAccuracy, Brier, ByClass, CalibrationError, CohenKappa,
@@ -46,13 +46,7 @@ fn numbered(name: &str) -> Option<Box<dyn Metric>> {
     Some(Box::new(TopK::new(k)))
 }
 
-/// `precision`, `recall` or `fBETA`, with the name of an average or without.
 fn by_class(name: &str) -> Option<Box<dyn Metric>> {
-    let (score, average) = Average::split(name, &[Average::Micro, Average::Weighted]);
-    let metric = match Score::named(score)? {
-        Score::Precision => ByClass::precision(average),
-        Score::Recall => ByClass::recall(average),
-        Score::FBeta(beta) => ByClass::f_beta(beta, average),
-    };
-    Some(Box::new(metric))
+    let averaged = Averaged::named(name, &[Average::Micro, Average::Weighted])?;
+    Some(Box::new(ByClass(averaged)))
 }

@@ -1,13 +1,12 @@
 //! Predictions of either kind, as a learner makes them and a run's file holds them.
 
-use std::fs;
 use std::path::Path;
 
 use sciurus_data::ItemId;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::{InsightError, MultiPredictions, Predictions};
+use crate::{InsightError, MultiPredictions, Predictions, json_file};
 
 /// What a model said about items with one label each, or with any number.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +73,7 @@ impl AnyPredictions {
     #[must_use]
     pub fn is_right(&self, i: usize) -> bool {
         match self {
-            Self::One(predictions) => predictions.prediction(i) == predictions.targets[i],
+            Self::One(predictions) => predictions.is_right(i),
             Self::Many(predictions) => predictions.is_right(i),
         }
     }
@@ -86,7 +85,7 @@ impl AnyPredictions {
     /// As [`Predictions::load`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self, InsightError> {
         let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|source| InsightError::Read { path: path.into(), source })?;
+        let bytes = json_file::bytes(path)?;
         let parse = |source| InsightError::Parse { path: path.into(), source };
         let Kind { thresholds } = serde_json::from_slice(&bytes).map_err(parse)?;
         match thresholds {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::MultiPredictions;
 use crate::measured::nan_from_null;
 use crate::metrics::average_precision_by_label;
-use crate::table::{Align, Table, shorten};
+use crate::predictions::largest_first;
+use crate::table::{Align, Table, share, shorten};
 
 /// The longest list of labels in a table.
 const LABELS_WIDTH: usize = 36;
@@ -81,10 +82,8 @@ impl MultiInterpretation {
     /// The `k` items with the largest losses, largest first, in the split's order on ties; all items if `k` is larger.
     #[must_use]
     pub fn top_losses(&self, k: usize) -> Vec<MultiTopLoss> {
-        let losses = &self.predictions.losses;
-        let mut order: Vec<usize> = (0..losses.len()).collect();
-        order.sort_by(|&a, &b| losses[b].total_cmp(&losses[a]));
-        order.into_iter().take(k).map(|i| MultiTopLoss::new(&self.predictions, i)).collect()
+        let order = largest_first(&self.predictions.losses).into_iter();
+        order.take(k).map(|i| MultiTopLoss::new(&self.predictions, i)).collect()
     }
 }
 
@@ -129,10 +128,6 @@ impl fmt::Display for LabelTable<'_> {
         }
         table.fmt(f)
     }
-}
-
-fn share(value: f64) -> String {
-    if value.is_nan() { "–".to_string() } else { format!("{value:.3}") }
 }
 
 /// One item of [`MultiInterpretation::top_losses`].

@@ -1,14 +1,13 @@
 //! What was decided, one line of JSON each, only ever appended to. A decision that was acknowledged survives a kill at any byte.
 
 use std::collections::HashMap;
-use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use sciurus_data::ContentHash;
 use serde::{Deserialize, Serialize};
 
 use super::CleanAction;
+use super::lines::{Advice, Lines};
 use crate::InsightError;
 
 /// What somebody decided about an image.
@@ -46,8 +45,7 @@ enum Entry {
 /// The last decision about an image counts. One process writes at a time.
 #[derive(Debug)]
 pub struct Journal {
-    path: PathBuf,
-    file: File,
+    lines: Lines,
     /// In order, without those that were undone.
     decisions: Vec<Decision>,
     /// Place of the last decision about each image.
@@ -60,39 +58,13 @@ impl Journal {
     /// # Errors
     /// The file cannot be read or written, another process writes to it, or a line is none of a journal's.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, InsightError> {
-        let path = path.into();
-        let write = |source| InsightError::Write { path: path.clone(), source };
-        let mut file =
-            File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(write)?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                return Err(InsightError::Journal {
-                    path,
-                    reason: "another process is writing to it; wait until it is done".into(),
-                });
-            }
-            Err(TryLockError::Error(error)) if error.kind() != std::io::ErrorKind::Unsupported => {
-                return Err(write(error));
-            }
-            _ => {}
-        }
-        let mut text = Vec::new();
-        file.read_to_end(&mut text).map_err(|source| InsightError::Read { path: path.clone(), source })?;
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-        file.set_len(whole as u64).and_then(|()| file.seek(SeekFrom::End(0))).map_err(write)?;
-        let mut journal = Self { path: path.clone(), file, decisions: Vec::new(), last: HashMap::new() };
-        for (number, line) in
-            text[..whole].split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty())
-        {
-            let entry = serde_json::from_slice(line).map_err(|error| InsightError::Journal {
-                path: path.clone(),
-                reason: format!(
-                    "line {}: {error}; restore the file, or move it away to begin anew",
-                    number + 1
-                ),
-            })?;
-            journal.take(entry);
-        }
+        let advice = Advice {
+            busy: "another process is writing to it; wait until it is done",
+            damaged: "restore the file, or move it away to begin anew",
+        };
+        let (lines, entries) = Lines::open(path.into(), advice)?;
+        let mut journal = Self { lines, decisions: Vec::new(), last: HashMap::new() };
+        entries.into_iter().for_each(|entry| journal.take(entry));
         Ok(journal)
     }
 
@@ -102,7 +74,7 @@ impl Journal {
     /// The file cannot be written; the decision does not count then.
     pub fn decide(&mut self, decision: Decision) -> Result<(), InsightError> {
         let entry = Entry::Decided(decision);
-        self.append(&entry)?;
+        self.lines.append(&entry)?;
         self.take(entry);
         Ok(())
     }
@@ -114,7 +86,7 @@ impl Journal {
     pub fn undo(&mut self, time: &str) -> Result<Option<Decision>, InsightError> {
         let Some(last) = self.decisions.last().cloned() else { return Ok(None) };
         let entry = Entry::Undone { content: last.content, time: time.to_owned() };
-        self.append(&entry)?;
+        self.lines.append(&entry)?;
         self.take(entry);
         Ok(Some(last))
     }
@@ -134,21 +106,7 @@ impl Journal {
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    fn append(&mut self, entry: &Entry) -> Result<(), InsightError> {
-        let failed = |source| InsightError::Write { path: self.path.clone(), source };
-        let mut line = serde_json::to_vec(entry).map_err(|error| failed(error.into()))?;
-        line.push(b'\n');
-        let place = self.file.stream_position().map_err(failed)?;
-        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
-        written.map_err(|source| {
-            // Half a line must not stand before the next one.
-            let _ =
-                self.file.set_len(place).and_then(|()| self.file.seek(SeekFrom::Start(place)).map(|_| ()));
-            failed(source)
-        })
+        self.lines.path()
     }
 
     fn take(&mut self, entry: Entry) {

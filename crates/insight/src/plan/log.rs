@@ -1,11 +1,12 @@
 //! The log of a folder's moves: what a batch is about to do is on the disk before it does it.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{ErrorKind, Write};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::lines::{Advice, Lines};
 use crate::InsightError;
 
 /// Folder inside the data set; names with a dot are no classes.
@@ -43,8 +44,7 @@ enum Entry {
 /// The log, held by one process at a time.
 #[derive(Debug)]
 pub(super) struct Log {
-    path: PathBuf,
-    file: File,
+    lines: Lines,
     entries: Vec<Entry>,
 }
 
@@ -52,40 +52,23 @@ impl Log {
     /// Opens the log of a data set's folder, and begins it if need be.
     pub(super) fn open(root: &Path) -> Result<Self, InsightError> {
         let folder = root.join(FOLDER);
-        let refuse = |path: &Path, source: std::io::Error| match source.kind() {
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-                InsightError::ReadOnly { path: root.to_owned(), source }
-            }
-            _ => InsightError::Write { path: path.to_owned(), source },
+        let advice = Advice {
+            busy: "another process is moving files here; wait until it is done",
+            damaged: "restore the file from a backup",
         };
-        fs::create_dir_all(&folder).map_err(|source| refuse(&folder, source))?;
-        let path = folder.join("moves.jsonl");
-        let file = File::options().read(true).append(true).create(true).open(&path);
-        let file = file.map_err(|source| refuse(&path, source))?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                return Err(InsightError::Moves {
-                    path,
-                    reason: "another process is moving files here; wait until it is done".into(),
-                });
+        // Half a line at its end: its batch had moved nothing yet, or its end is found out again.
+        let opened = fs::create_dir_all(&folder)
+            .map_err(|source| InsightError::Write { path: folder.clone(), source })
+            .and_then(|()| Lines::open(folder.join("moves.jsonl"), advice));
+        match opened {
+            Ok((lines, entries)) => Ok(Self { lines, entries }),
+            Err(InsightError::Write { source, .. })
+                if matches!(source.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =>
+            {
+                Err(InsightError::ReadOnly { path: root.to_owned(), source })
             }
-            Err(TryLockError::Error(error)) if error.kind() != ErrorKind::Unsupported => {
-                return Err(InsightError::Write { path, source: error });
-            }
-            _ => {}
+            Err(error) => Err(error),
         }
-        let text = fs::read(&path).map_err(|source| InsightError::Read { path: path.clone(), source })?;
-        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-        // Half a line: its batch had moved nothing yet, or its end is found out again.
-        file.set_len(whole as u64).map_err(|source| InsightError::Write { path: path.clone(), source })?;
-        let lines = text[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let entries = lines.map(serde_json::from_slice).collect::<Result<_, _>>().map_err(|error| {
-            InsightError::Moves {
-                path: path.clone(),
-                reason: format!("{error}; restore the file from a backup"),
-            }
-        })?;
-        Ok(Self { path, file, entries })
     }
 
     /// The batch that was begun and neither done nor rolled back.
@@ -126,15 +109,7 @@ impl Log {
     }
 
     fn append(&mut self, entry: Entry) -> Result<(), InsightError> {
-        let failed = |source| InsightError::Write { path: self.path.clone(), source };
-        let mut line = serde_json::to_vec(&entry).map_err(|error| failed(error.into()))?;
-        line.push(b'\n');
-        let length = self.file.metadata().map_err(failed)?.len();
-        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
-        written.map_err(|source| {
-            let _ = self.file.set_len(length);
-            failed(source)
-        })?;
+        self.lines.append(&entry)?;
         self.entries.push(entry);
         Ok(())
     }

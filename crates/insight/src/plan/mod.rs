@@ -3,6 +3,7 @@
 
 mod files;
 mod journal;
+mod lines;
 mod log;
 mod moves;
 

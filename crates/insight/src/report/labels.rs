@@ -2,7 +2,11 @@
 
 use maud::{Markup, html};
 
+use super::scores;
+use crate::table::share;
 use crate::{LabelScores, MultiInterpretation, MultiPredictions};
+
+const NUMBERS: [&str; 6] = ["items", "precision", "recall", "F1", "average precision", "threshold"];
 
 /// A row per label, in the vocabulary's order.
 pub(super) fn section(predictions: &MultiPredictions) -> Markup {
@@ -10,19 +14,7 @@ pub(super) fn section(predictions: &MultiPredictions) -> Markup {
     html! {
         section aria-labelledby="labels" {
             h2 id="labels" { "Labels" }
-            div class="scroll" {
-                table class="numbers" {
-                    thead {
-                        tr {
-                            th scope="col" { "label" }
-                            @for heading in ["items", "precision", "recall", "F1", "average precision", "threshold"] {
-                                th scope="col" class="right" { (heading) }
-                            }
-                        }
-                    }
-                    tbody { @for scores in &labels { (row(scores)) } }
-                }
-            }
+            (scores::table("label", &NUMBERS, labels.iter().map(row)))
             p class="note" {
                 "A label is on where its probability exceeds its threshold. The thresholds were chosen on these items for the \
                  best F1, which flatters precision, recall and F1 here; average precision needs no threshold."
@@ -31,16 +23,10 @@ pub(super) fn section(predictions: &MultiPredictions) -> Markup {
     }
 }
 
-fn row(scores: &LabelScores) -> Markup {
+fn row(scores: &LabelScores) -> (String, Vec<String>) {
     let LabelScores { label, support, precision, recall, f1, average_precision, threshold } = scores;
-    html! {
-        tr {
-            th scope="row" { (label) }
-            td class="right" { (support) }
-            @for score in [*precision, *recall, *f1, *average_precision] {
-                td class="right" { (if score.is_nan() { "–".to_string() } else { format!("{score:.3}") }) }
-            }
-            td class="right" { (format!("{threshold:.3}")) }
-        }
-    }
+    let mut cells = vec![support.to_string()];
+    cells.extend([*precision, *recall, *f1, *average_precision].map(share));
+    cells.push(format!("{threshold:.3}"));
+    (label.clone(), cells)
 }

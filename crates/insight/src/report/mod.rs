@@ -13,6 +13,7 @@ mod measures;
 mod page;
 mod photos;
 mod reliability;
+mod scores;
 
 use std::fmt;
 

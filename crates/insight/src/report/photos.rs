@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use sciurus_data::ItemId;
 
 use super::{Report, Thumbnail};
+use crate::predictions::largest_first;
 use crate::{AnyPredictions, ConfusionMatrix, MultiPredictions, Predictions};
 
 /// When a photo is to be seen.
@@ -68,7 +69,7 @@ impl Choice {
 pub(super) fn section(report: &Report) -> Markup {
     let Report { predictions, top, .. } = report;
     let (thumbnails, overlays) = (by_item(&report.thumbnails), by_item(&report.overlays));
-    let order = by_loss(predictions);
+    let order = largest_first(predictions.losses());
     let has_card = |place: usize, i: usize| {
         place < *top || !predictions.is_right(i) || thumbnails.contains_key(&predictions.items()[i])
     };
@@ -87,14 +88,6 @@ pub(super) fn section(report: &Report) -> Markup {
             }
         }
     }
-}
-
-/// The positions of all items, the largest loss first.
-fn by_loss(predictions: &AnyPredictions) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..predictions.len()).collect();
-    let losses = predictions.losses();
-    order.sort_by(|&a, &b| losses[b].total_cmp(&losses[a]));
-    order
 }
 
 fn by_item(thumbnails: &[Thumbnail]) -> HashMap<ItemId, &Thumbnail> {
