@@ -90,7 +90,7 @@ pub use labeler::Labeler;
 pub use loader::{Batch, Batches, LastBatch, Loader, LoaderOptions, Order};
 pub use mix::{Mix, Mixed};
 pub use normalize::Normalize;
-pub use pipeline::{Augmentation, Pipeline, Preprocessing, Step};
+pub use pipeline::{Augmentation, Pipeline, Preprocessing, Step, Views};
 pub use policy::{RandAugment, TrivialAugment};
 pub use resize::{Resize, ResizeMethod, ResizeShorter, resized};
 pub use scan::Progress;

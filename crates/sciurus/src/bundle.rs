@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use sciurus_data::{Preprocessing, Seed, Split, Vocab};
+use sciurus_data::{Preprocessing, Seed, Split, Views, Vocab};
 use sciurus_insight::{AnyPredictions, Measured, Temperature};
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +16,10 @@ use crate::{Error, Learner, Precision, tensor_file};
 
 /// Version of the manifest of a model for one label per photo.
 const FORMAT: u32 = 1;
-/// The same of one for any number of labels, which version 1 knew nothing of: the newest that this build reads.
+/// The same of one for any number of labels, which version 1 knew nothing of.
 const FORMAT_ANY_NUMBER: u32 = 2;
+/// The same of one that answers from several views, which versions 1 and 2 knew nothing of: the newest that this build reads.
+const FORMAT_VIEWS: u32 = 3;
 /// Key of the manifest in the file's metadata.
 const MANIFEST_KEY: &str = "sciurus";
 
@@ -128,12 +130,14 @@ impl ModelBundle {
                 (FORMAT_ANY_NUMBER, no_temperature(), Output::AnyNumber { thresholds })
             }
         };
+        let preprocessing = *learner.loaders().preprocessing();
+        let format = if preprocessing.views == Views::Plain { format } else { FORMAT_VIEWS };
         let manifest = Manifest {
             format,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             arch: learner.arch(),
             vocab: dataset.vocab.clone(),
-            preprocessing: *learner.loaders().preprocessing(),
+            preprocessing,
             metrics,
             data: DataRecord::of(dataset),
             weights: learner.weights().clone(),
@@ -184,9 +188,9 @@ impl ModelBundle {
             "it holds tensors but no Sciurus manifest; use a model.sciurus file that `sciurus train` wrote",
         )?;
         let Version { format } = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        if format > FORMAT_ANY_NUMBER {
+        if format > FORMAT_VIEWS {
             return Err(format!(
-                "it has format {format}, this version reads up to {FORMAT_ANY_NUMBER}; update Sciurus"
+                "it has format {format}, this version reads up to {FORMAT_VIEWS}; update Sciurus"
             ));
         }
         let manifest: Manifest = serde_json::from_str(&text).map_err(|error| error.to_string())?;

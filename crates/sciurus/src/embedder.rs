@@ -13,7 +13,7 @@ use burn::module::Module;
 use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
 use rayon::prelude::*;
 use sciurus_data::{
-    ContentHash, DecodeLimits, Pipeline, Preprocessing, ResizeMethod, Seed, SkipReason, Skipped, decode_file,
+    ContentHash, DecodeLimits, Pipeline, Preprocessing, Seed, SkipReason, Skipped, decode_file,
 };
 
 use crate::model::weights::{WeightPlaces, WeightSource, WeightsRecord, load_body};
@@ -81,7 +81,7 @@ impl Embedder {
     ) -> Result<Self, Error> {
         let device = Device::Cpu.open()?;
         let preprocessing =
-            Preprocessing { image_size: 224, resize_method: ResizeMethod::Crop, normalize: arch.normalize() };
+            Preprocessing { normalize: arch.normalize(), ..Preprocessing::default() };
         // The head is never asked; it only makes a model of the body.
         let model = VisionModel::new(arch, 2, Seed(0), &device)?;
         let (model, weights) = load_body(model, arch, source, places, on_download)?;

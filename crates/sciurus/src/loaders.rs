@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sciurus_data::{
     Augmentation, CsvLabels, ImageDataset, ImageDatasetBuilder, LastBatch, Loader, LoaderOptions, Mix,
     Normalize, Order, PhotoStore, PhotoStoreOptions, Pipeline, Preprocessing, Progress, ResizeMethod, Seed,
-    Split, Splitter,
+    Split, Splitter, Views,
 };
 
 use crate::Error;
@@ -48,6 +48,7 @@ impl ImageDataLoaders {
 /// | `resize_method` | `Crop` | how a photo becomes a square | |
 /// | `normalize` | ImageNet's | statistics that pixels are normalised by; `vit_small_patch16_224` needs its own | |
 /// | `augmentation` | `None` | how training photos vary from epoch to epoch | |
+/// | `views` | `Mirrored` where `augmentation` mirrors, else `Plain` | what an answer is the mean of | |
 /// | `batch_size` | 64 | images in a batch | at least 2 |
 /// | `test_fraction` | none, unless the data have test photos | share kept for the last measurement | 0..1 |
 /// | `group_by` | a CSV file's group column, else none | photos of a group stay on one side of a split | |
@@ -65,6 +66,7 @@ pub struct DataLoadersBuilder {
     seed: Seed,
     batch_size: usize,
     preprocessing: Preprocessing,
+    views: Option<Views>,
     first_image_size: Option<usize>,
     augmentation: Augmentation,
     threads: Option<usize>,
@@ -85,11 +87,8 @@ impl DataLoadersBuilder {
             mix: None,
             seed: Seed(42),
             batch_size: 64,
-            preprocessing: Preprocessing {
-                image_size: 224,
-                resize_method: ResizeMethod::Crop,
-                normalize: Normalize::imagenet(),
-            },
+            preprocessing: Preprocessing::default(),
+            views: None,
             first_image_size: None,
             augmentation: Augmentation::None,
             threads: None,
@@ -130,6 +129,13 @@ impl DataLoadersBuilder {
     #[must_use]
     pub fn augmentation(mut self, augmentation: Augmentation) -> Self {
         self.augmentation = augmentation;
+        self
+    }
+
+    /// The views of a photo that an answer is the mean of, where the model is measured and where it predicts.
+    #[must_use]
+    pub fn views(mut self, views: impl Into<Option<Views>>) -> Self {
+        self.views = views.into();
         self
     }
 
@@ -214,7 +220,8 @@ impl DataLoadersBuilder {
     ///
     /// # Errors
     /// The folder holds no usable photos of at least two classes, or an option is out of range.
-    pub fn build(self) -> Result<DataLoaders, Error> {
+    pub fn build(mut self) -> Result<DataLoaders, Error> {
+        self.preprocessing.views = self.views.unwrap_or(self.augmentation.views());
         self.preprocessing.check()?;
         if !(2..=65_536).contains(&self.batch_size) {
             let (value, expected) = (self.batch_size.to_string(), "choose 2 to 65536 images");

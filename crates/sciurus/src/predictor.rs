@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
 use rayon::prelude::*;
 use sciurus_data::{
-    DecodeLimits, Loader, Pipeline, RgbImage, SkipReason, Skipped, Split, Targets, decode_file,
+    DecodeLimits, Loader, Pipeline, RgbImage, SkipReason, Skipped, Split, Targets, Views, decode_file,
 };
 use sciurus_insight::{AnyPredictions, MultiPredictions, Predictions, sigmoid, softmax};
 use serde::{Deserialize, Serialize};
@@ -173,7 +173,8 @@ impl Predictor {
 
     /// Pixels `[image, 3, size, size]` to logits, row-major `[image, class]`.
     fn logits(&self, pixels: Vec<f32>) -> Vec<f32> {
-        floats(self.model.forward(self.tensor(pixels), &mut self.pass()).into_data())
+        let views = self.manifest.preprocessing.views;
+        floats(self.model.answer(self.tensor(pixels), views, &mut self.pass()).into_data())
     }
 
     fn pass(&self) -> Pass {
@@ -251,6 +252,7 @@ pub fn find_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Skipped>) {
 pub(crate) struct Evaluation<'a> {
     pub(crate) model: &'a VisionModel,
     pub(crate) precision: Precision,
+    pub(crate) views: Views,
     pub(crate) device: &'a BurnDevice,
 }
 
@@ -278,7 +280,7 @@ impl Evaluation<'_> {
             }
             let images = crate::learner::images(&batch, &device)?;
             let mut pass = Pass::evaluate().with_precision(self.precision).with_folded(&folded);
-            logits.extend(floats(model.forward(images, &mut pass).into_data()));
+            logits.extend(floats(model.answer(images, self.views, &mut pass).into_data()));
             items.extend(&batch.items);
             on_event(Event::BatchValidated { step, images: batch.targets.len() })?;
             targets.push(batch.targets);

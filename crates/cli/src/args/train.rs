@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use sciurus::data::{Augmentation, Mix, Splitter};
+use sciurus::data::{Augmentation, Mix, Splitter, Views};
 use sciurus::{Arch, Balance, Device, Keep, Loss, Network, Precision, TrainSettings, WeightSource};
 
 use super::{LabelArgs, Resize, Show, Split, augmentation};
@@ -81,6 +81,7 @@ const SETTINGS: &[&str] = &[
     "first_image_size",
     "resize",
     "augment",
+    "views",
     "split",
     "valid_fraction",
     "seed",
@@ -153,6 +154,10 @@ pub(crate) struct TrainArgs {
     /// rand_augment or trivial_augment
     #[arg(long, value_parser = augmentation, default_value = "none", value_name = "NAME")]
     augment: Augmentation,
+    /// What an answer is the mean of, measured and predicted: the photo (plain), or also its mirror image (mirrored)
+    /// [default: mirrored where --augment mirrors, else plain]
+    #[arg(long, value_enum)]
+    views: Option<ViewsOfPhoto>,
     /// Mix the training photos of a batch with one another
     #[arg(long, value_enum)]
     mix: Option<MixImages>,
@@ -258,6 +263,7 @@ impl TrainArgs {
         settings.first_image_size = self.first_image_size;
         settings.resize_method = self.resize.into();
         settings.augmentation = self.augment;
+        settings.views = self.views.map(Into::into);
         settings.mix = self.mix.map(Into::into);
         settings.balance = self.balance.into();
         settings.labels = self.data.labels();
@@ -286,6 +292,21 @@ impl TrainArgs {
         settings.threads = self.threads;
         settings.memory_budget = self.memory_budget.map(|gib| (gib * f64::from(1 << 30)) as u64);
         Ok(settings)
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ViewsOfPhoto {
+    Plain,
+    Mirrored,
+}
+
+impl From<ViewsOfPhoto> for Views {
+    fn from(views: ViewsOfPhoto) -> Self {
+        match views {
+            ViewsOfPhoto::Plain => Self::Plain,
+            ViewsOfPhoto::Mirrored => Self::Mirrored,
+        }
     }
 }
 

@@ -200,7 +200,7 @@ impl Learner {
         steps[1..].sort();
         let valid_loader = self.loaders.measured(Split::Valid)?;
         let started = Instant::now();
-        self.evaluated((&valid_loader, Split::Valid), 0)?;
+        self.any_predictions(Split::Valid)?;
         let valid_steps = valid_loader.steps_per_epoch();
         Ok(BatchTimes {
             train: steps[2],

@@ -37,7 +37,7 @@ pub use tta::Tta;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sciurus_data::{Loader, Seed, Split};
+use sciurus_data::{Loader, Seed, Split, Views};
 use sciurus_insight::{AnyPredictions, Measured, MultiPredictions, Predictions};
 use serde::{Deserialize, Serialize};
 
@@ -215,18 +215,20 @@ impl Learner {
     /// The split is empty, or none of its photos could be read.
     pub fn any_predictions(&mut self, split: Split) -> Result<AnyPredictions, Error> {
         let loader = self.loaders.measured(split)?;
-        self.evaluated((&loader, split), 0)
+        let views = self.loaders.preprocessing().views;
+        self.evaluated((&loader, split), 0, views)
     }
 
     /// The model's predictions for an epoch of a loader.
-    pub(super) fn evaluated(
+    fn evaluated(
         &mut self,
         loader: (&Loader, Split),
         epoch: u64,
+        views: Views,
     ) -> Result<AnyPredictions, Error> {
         let (model, precision) = (self.trainer.measured_model(), self.trainer.precision());
         let (observers, events) = (&mut self.observers, &mut self.events);
-        let evaluation = Evaluation { model: &model, precision, device: self.trainer.device() };
+        let evaluation = Evaluation { model: &model, precision, views, device: self.trainer.device() };
         evaluation.run(loader, epoch, &mut |event| {
             *events += 1;
             notify(observers, &event).map(|_| ())
@@ -251,7 +253,7 @@ impl Learner {
         let loader = self.loaders.augmented(split)?;
         let mut sum = vec![0.0_f64; plain.probabilities().len()];
         for view in 0..options.views {
-            let views = self.evaluated((&loader, split), view as u64)?;
+            let views = self.evaluated((&loader, split), view as u64, Views::Plain)?;
             if views.items() != plain.items() {
                 return Err(Error::PhotosChanged { split });
             }

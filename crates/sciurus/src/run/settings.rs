@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sciurus_data::{
-    Augmentation, ImageDataset, Labeler, Mix, Order, ResizeMethod, Split, Splitter, class_weights,
+    Augmentation, ImageDataset, Labeler, Mix, Order, ResizeMethod, Split, Splitter, Views, class_weights,
     positive_weights,
 };
 use sciurus_insight::{metric_named, multi_metric_named};
@@ -42,6 +42,7 @@ const SCRATCH_LEARNING_RATE: f64 = 1e-3;
 /// | `first_image_size` | off | progressive resizing: side of the square in the first half of each fit's epochs (pixels) | 32 to below `image_size` |
 /// | `resize_method` | `crop` | how a photo becomes a square | |
 /// | `augmentation` | none | how training photos vary | |
+/// | `views` | `mirrored` where `augmentation` mirrors, else `plain` | what an answer is the mean of, measured and predicted | |
 /// | `splitter` | by folder if there are split folders, else stratified, 0.2 | which photos measure | |
 /// | `seed` | 42 | everything random | |
 /// | `weights` | pretrained | where the body's weights come from | |
@@ -95,6 +96,8 @@ pub struct TrainSettings {
     pub resize_method: ResizeMethod,
     /// How training photos vary from epoch to epoch.
     pub augmentation: Augmentation,
+    /// The views of a photo that an answer is the mean of, where the model is measured and where it predicts.
+    pub views: Option<Views>,
     /// Which photos measure the model.
     pub splitter: Option<Splitter>,
     /// Seed of everything random.
@@ -178,6 +181,7 @@ impl TrainSettings {
             first_image_size: None,
             resize_method: ResizeMethod::Crop,
             augmentation: Augmentation::None,
+            views: None,
             splitter: None,
             seed: 42,
             weights: WeightSource::Pretrained,
@@ -333,6 +337,7 @@ impl TrainSettings {
         let default = if from_scratch { SCRATCH_LEARNING_RATE } else { FineTune::new(1).base_learning_rate };
         self.learning_rate.get_or_insert(default);
         self.splitter = Some(learner.loaders().dataset().splitter);
+        self.views = Some(learner.loaders().preprocessing().views);
         self.precision = learner.precision();
         self.metrics = learner.metric_names();
         self
@@ -358,6 +363,7 @@ impl TrainSettings {
             .resize_method(self.resize_method)
             .normalize(self.arch.normalize())
             .augmentation(self.augmentation)
+            .views(self.views)
             .batch_size(self.batch_size)
             .seed(self.seed)
             .on_progress(on_scan);
