@@ -1,6 +1,7 @@
 //! Tests of `sciurus-insight` from outside: against other programs' numbers, by property, by snapshot, and of files.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test, as the test itself would")]
 
+mod clean_heads;
 mod clean_labels;
 mod comparison;
 mod files;
