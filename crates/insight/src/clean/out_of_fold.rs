@@ -83,7 +83,9 @@ pub struct OutOfFold {
     pub rows: OutOfSample,
     /// The share of items whose prediction is their given label, 0..1; not a number without items.
     pub accuracy: f64,
-    /// The same of each repeat alone.
+    /// The mean cross entropy of the given labels before calibration, in nats, over the items that can be judged.
+    pub loss: f64,
+    /// The accuracy of each repeat alone.
     pub repeat_accuracy: Vec<f64>,
     /// The temperature of each repeat.
     pub temperatures: Vec<Temperature>,
@@ -141,7 +143,8 @@ pub fn out_of_fold(
     let repeat_accuracy =
         repeats.iter().map(|repeat| accuracy_of(&rows.with_rows(repeat.probabilities.clone()))).collect();
     let temperatures = repeats.iter().map(|repeat| repeat.temperature).collect();
-    Ok(OutOfFold { accuracy: accuracy_of(&rows), rows, repeat_accuracy, temperatures, unjudged })
+    let loss = repeats.iter().map(|repeat| repeat.loss).sum::<f64>() / options.repeats as f64;
+    Ok(OutOfFold { accuracy: accuracy_of(&rows), rows, loss, repeat_accuracy, temperatures, unjudged })
 }
 
 /// What [`out_of_fold`] looks at: one entry (or row) per item in every list.
@@ -185,6 +188,7 @@ impl FoldItems<'_> {
 struct Repeat {
     probabilities: Vec<f64>,
     temperature: Temperature,
+    loss: f64,
     unjudged: Vec<usize>,
 }
 
@@ -228,9 +232,11 @@ impl Repeat {
             let largest = if largest.is_finite() { largest } else { 0.0 };
             row.iter_mut().for_each(|logit| *logit = (*logit - largest).max(UNKNOWN));
         }
+        let losses = judged.iter().map(|&item| -Temperature(1.0).softened(&rows[item])[labels[item]].ln());
+        let loss = losses.sum::<f64>() / judged.len().max(1) as f64;
         let temperature = Temperature::of_logits(judged.iter().map(|&item| (&*rows[item], labels[item])));
         let probabilities = rows.iter().flat_map(|row| softened(row, temperature)).collect();
-        Self { probabilities, temperature, unjudged }
+        Self { probabilities, temperature, loss, unjudged }
     }
 }
 

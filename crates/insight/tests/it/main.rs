@@ -3,6 +3,8 @@
 
 mod clean_heads;
 mod clean_labels;
+mod clean_neighbours;
+mod clean_queue;
 mod comparison;
 mod files;
 mod golden;
