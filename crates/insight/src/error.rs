@@ -182,3 +182,15 @@ pub enum InsightError {
         source: std::io::Error,
     },
 }
+
+impl InsightError {
+    /// An error if an option's value is not in its range.
+    pub(crate) fn check_option(
+        name: &'static str,
+        found: f64,
+        is_valid: bool,
+        range: &'static str,
+    ) -> Result<(), Self> {
+        if is_valid { Ok(()) } else { Err(Self::Option { name, found, range }) }
+    }
+}

@@ -69,9 +69,8 @@ impl FilterOptions {
     /// If `noise_fraction` is not in 0..=1.
     pub fn build(self) -> Result<Self, InsightError> {
         let found = self.noise_fraction;
-        if !(0.0..=1.0).contains(&found) {
-            return Err(InsightError::Option { name: "noise_fraction", found, range: "from 0 to 1" });
-        }
+        let is_valid = (0.0..=1.0).contains(&found);
+        InsightError::check_option("noise_fraction", found, is_valid, "from 0 to 1")?;
         Ok(self)
     }
 }
