@@ -14,8 +14,8 @@ use image::imageops::{self, FilterType};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use sciurus_data::{
-    DecodeLimits, DuplicateOptions, KnownReports, PerceptualHash, Photo, PixelReport, RgbImage, Rng, Seed,
-    decode_file, find_duplicates, inspect_pixels, jpeg, near_hashes,
+    DecodeLimits, DuplicateOptions, KnownReports, PerceptualHash, Photo, PixelReport, QualityIssue, RgbImage,
+    Rng, Sameness, Seed, blurry, decode_file, find_duplicates, inspect_pixels, jpeg, near_hashes, unsharp,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

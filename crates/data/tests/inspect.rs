@@ -22,10 +22,12 @@ fn inspect(root: &Path, known: &KnownReports) -> PixelInspection {
 /// A picture with detail at every scale, unlike that of another seed.
 fn picture(seed: f32) -> RgbImage {
     RgbImage::from_fn(240, 180, |x, y| {
+        // A texture of single pixels, as fur has.
+        let grain = ((7 * x + 13 * y) % 11) as f32 * 3.0;
         let (x, y) = (x as f32 / 240.0, y as f32 / 180.0);
         let wave = (9.0 * x * seed + seed).sin() + (17.0 * y * x + seed * 3.0).cos();
         let fine = (43.0 * (x + seed * y)).sin() + (31.0 * (y - x * x) + seed).cos();
-        let level = |shift: f32| (128.0 + 26.0 * (wave + fine) + shift) as u8;
+        let level = |shift: f32| (128.0 + 22.0 * (wave + fine) + grain - 15.0 + shift) as u8;
         [level(20.0), level(0.0), level(-20.0)].into()
     })
 }
