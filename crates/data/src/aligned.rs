@@ -14,11 +14,12 @@ use std::fmt;
 /// Frequencies each way that decide where windows are searched.
 const SEARCHED: usize = 8;
 
-/// Frequencies each way of a first look, which changes little when up to a sixth is cut off at an edge.
+/// Frequencies each way of a first look at a window.
 const COARSE: usize = 4;
 
-/// Below this correlation of a first look at the wholes, no window is tried.
-const HOPEFUL: f32 = 0.2;
+/// Below this correlation of a first look, a window is not looked at again. Windows and not wholes are compared, as a
+/// caption's strip outshines the rest of a whole.
+const HOPEFUL: f32 = 0.4;
 
 /// Frequencies each way that decide whether two pictures are the same.
 const COMPARED: usize = 12;
@@ -68,7 +69,6 @@ pub struct Alignment {
 #[derive(Debug)]
 pub(crate) struct Aligned {
     values: Box<[f32; SIDE * SIDE]>,
-    coarse: Spectrum<COARSE>,
     searched: Spectrum<SEARCHED>,
     compared: Spectrum<COMPARED>,
     strips: Vec<(Window, Spectrum<SEARCHED>)>,
@@ -141,6 +141,18 @@ fn down<const N: usize>(along: &[[f32; SIDE]; N], waves: &[[f32; SIDE]; N], area
     block
 }
 
+/// The lowest frequencies of a spectrum, scaled to length 1 again.
+fn coarse(spectrum: &Spectrum<SEARCHED>) -> Spectrum<COARSE> {
+    let mut low = [[0.0; COARSE]; COARSE];
+    for (low, row) in low.iter_mut().zip(spectrum) {
+        low.copy_from_slice(&row[..COARSE]);
+    }
+    let length = dot(&low, &low).sqrt();
+    let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
+    low.as_flattened_mut().iter_mut().for_each(|value| *value *= scale);
+    low
+}
+
 fn spectrum<const N: usize>(values: &[f32; SIDE * SIDE], window: Window) -> Spectrum<N> {
     let [left, top, right, bottom] = window.0;
     let area = (right - left) * (bottom - top) * (SIDE * SIDE) as f32;
@@ -154,9 +166,8 @@ impl Aligned {
         let bottom = STRIPS.map(|strip| Window::cut([0.0, 0.0, 0.0, strip]));
         let strips =
             top.into_iter().chain(bottom).map(|window| (window, spectrum(&values, window))).collect();
-        let (coarse, searched) = (spectrum(&values, Window::WHOLE), spectrum(&values, Window::WHOLE));
-        let compared = spectrum(&values, Window::WHOLE);
-        Self { values, coarse, searched, compared, strips }
+        let (searched, compared) = (spectrum(&values, Window::WHOLE), spectrum(&values, Window::WHOLE));
+        Self { values, searched, compared, strips }
     }
 
     /// The spectra of the windows that are tried, of this photo.
@@ -169,7 +180,8 @@ impl Aligned {
             for (left, along) in CUTS.into_iter().zip(&along) {
                 for (right, along) in CUTS.into_iter().zip(along) {
                     let area = (1.0 - left - right) * (1.0 - top - bottom) * (SIDE * SIDE) as f32;
-                    windows.push((Window::cut([left, top, right, bottom]), down(along, &rows, area)));
+                    let spectrum = down(along, &rows, area);
+                    windows.push((Window::cut([left, top, right, bottom]), coarse(&spectrum), spectrum));
                 }
             }
         }
@@ -202,11 +214,12 @@ impl Aligned {
     pub(crate) fn within(&self, windows: &Windows, other: &Self) -> Option<Alignment> {
         let mut best = (PROMISING, Turn::default(), Window::WHOLE);
         for turn in Turn::ALL {
-            if dot(&self.coarse, &turn.of_frequencies(&other.coarse)) < HOPEFUL {
-                continue;
-            }
             let turned = turn.of_frequencies(&other.searched);
-            for (window, spectrum) in &windows.0 {
+            let turned_coarse = coarse(&turned);
+            for (window, first_look, spectrum) in &windows.0 {
+                if dot(first_look, &turned_coarse) < HOPEFUL {
+                    continue;
+                }
                 let correlation = dot(spectrum, &turned);
                 if correlation > best.0 {
                     best = (correlation, turn, *window);
@@ -251,7 +264,7 @@ impl Aligned {
 
 /// Windows of a photo with their spectra.
 #[derive(Debug)]
-pub(crate) struct Windows(Vec<(Window, Spectrum<SEARCHED>)>);
+pub(crate) struct Windows(Vec<(Window, Spectrum<COARSE>, Spectrum<SEARCHED>)>);
 
 fn better(best: Option<Alignment>, next: Alignment) -> Option<Alignment> {
     match best {

@@ -39,10 +39,13 @@ fn same_pixels(data: &Path, row: &Row) -> bool {
     hash == row["md5_pixels"]
 }
 
+/// One of our measures.
+type Measure = fn(&PixelMeasures) -> f64;
+
 /// CleanVision's raw values, and how far ours may be from them where our decoder's pixels differ from Pillow's (JPEG and
 /// WebP leave rounding to the decoder; by up to 4 of 255 levels here). Each is the largest difference of the sets, rounded
 /// up. Where the pixels are equal, all agree to the ten digits that are written down.
-const RAW: [(&str, fn(&PixelMeasures) -> f64, f64); 5] = [
+const RAW: [(&str, Measure, f64); 5] = [
     ("brightness_p99", |measures| measures.brightness_p99, 0.0013),
     ("brightness_p5", |measures| measures.brightness_p5, 0.0015),
     ("entropy_bits", |measures| measures.entropy_bits, 0.023),

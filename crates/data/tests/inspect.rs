@@ -1,6 +1,6 @@
 //! Looking at pixels from outside: facts of files, known reports, copies and what is said of them.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at any problem")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, reason = "a test stops at any problem")]
 
 mod support;
 
