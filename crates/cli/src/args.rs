@@ -1,5 +1,6 @@
 //! What can be typed: the verbs, their options, defaults, units and examples.
 
+mod clean;
 mod train;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use sciurus::data::{Augmentation, CsvLabels, Labeler, ResizeMethod, Splitter};
 use sciurus::{Arch, Device};
 
+pub(crate) use clean::CleanArgs;
 pub(crate) use train::TrainArgs;
 
 const ABOUT: &str = "\
@@ -47,6 +49,8 @@ pub(crate) enum Verb {
     LrFind(LrFindArgs),
     /// Look at a folder of photos before training: classes, sizes, split, what is left out and why
     Inspect(InspectArgs),
+    /// Find what is wrong with the photos and their labels, decide, and move files there and back
+    Clean(Box<CleanArgs>),
     /// Show where a trained model is wrong: confusion matrix, most confused classes, top losses
     Interpret(InterpretArgs),
     /// Tell whether one run, or one recipe over several seeds, is better than another beyond chance

@@ -1,6 +1,7 @@
 //! How a data set is made. In: where the labels come from, and options. Out: an [`ImageDataset`], or what is wrong with
 //! the whole of it.
 
+use crate::corrections::{Correction, Corrections};
 use crate::dataset::ImageDataset;
 use crate::decode::DecodeLimits;
 use crate::error::DataError;
@@ -9,7 +10,7 @@ use crate::labeler::{Labeler, Listing};
 use crate::pattern::Pattern;
 use crate::scan::{self, Found, Progress, Tag, portable};
 use crate::seed::Seed;
-use crate::skip::Skipped;
+use crate::skip::{SkipReason, Skipped};
 use crate::splitter::{Division, Splitter};
 use crate::target::{Target, Targets};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 /// | `test_fraction` | no test split, unless the data have one | share of all images that is kept for the last measurement | above 0, with the valid images below 1 |
 /// | `group_by` | the CSV file's `group` column, else none | which images stay on one side of a split | |
 /// | `root` | the folder; for CSV: the file's folder | what paths are relative to | |
+/// | `correct` | nothing | labels to change and images to leave out; which photos measure stays as it was | |
 /// | `seed` | 42 | seed of the split | any |
 /// | `limits` | [`DecodeLimits::default`] | what a file may cost | |
 /// | `on_progress` | nothing | called after each file, from many threads | |
@@ -34,6 +36,7 @@ pub struct ImageDatasetBuilder {
     splitter: Option<Splitter>,
     test_fraction: Option<f64>,
     group_pattern: Option<String>,
+    corrections: Corrections,
     seed: Seed,
     limits: DecodeLimits,
     progress: Box<dyn Fn(Progress) + Send + Sync>,
@@ -56,6 +59,7 @@ impl ImageDatasetBuilder {
             splitter: None,
             test_fraction: None,
             group_pattern: None,
+            corrections: Corrections::default(),
             seed: Seed(42),
             limits: DecodeLimits::default(),
             progress: Box::new(|_| {}),
@@ -104,6 +108,14 @@ impl ImageDatasetBuilder {
         self
     }
 
+    /// Labels to change and images to leave out. The split is drawn before, so that the same photos measure with and
+    /// without corrections; a label that is new becomes a class, and one that nothing has any more is none.
+    #[must_use]
+    pub fn correct(mut self, corrections: Corrections) -> Self {
+        self.corrections = corrections;
+        self
+    }
+
     /// Seed of the split.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -145,8 +157,10 @@ impl ImageDatasetBuilder {
         }
         let (found, mut skipped) = self.scan(&mut listing, &vocab)?;
         skipped.append(&mut listing.skipped);
-        skipped.sort_by_cached_key(|skipped| portable(&skipped.path));
         let splits = self.splits(&found, &vocab, splitter)?;
+        let (found, splits) = self.corrected(found, splits, &mut skipped);
+        let vocab = if self.corrections.is_empty() { vocab } else { self.corrected_vocab(&found)? };
+        skipped.sort_by_cached_key(|skipped| portable(&skipped.path));
         let dataset = ImageDataset {
             items: items(found, &|tag| self.target(&vocab, tag), &splits),
             root: self.root,
@@ -228,6 +242,39 @@ impl ImageDatasetBuilder {
             }
         };
         Ok(found.iter().map(split).collect())
+    }
+
+    /// The images as the corrections say.
+    fn corrected(
+        &self,
+        found: Vec<Found>,
+        splits: Vec<Split>,
+        skipped: &mut Vec<Skipped>,
+    ) -> (Vec<Found>, Vec<Split>) {
+        let mut kept = (Vec::new(), Vec::new());
+        for (mut image, split) in found.into_iter().zip(splits) {
+            match self.corrections.find(&image.path, &image.content) {
+                Some(Correction::LeaveOut) => {
+                    skipped.push(Skipped { path: image.path, reason: SkipReason::LeftOut });
+                    continue;
+                }
+                Some(Correction::Relabel(label)) => image.tag.labels = vec![label.clone()],
+                Some(Correction::Keep) | None => {}
+            }
+            kept.0.push(image);
+            kept.1.push(split);
+        }
+        kept
+    }
+
+    /// The labels that there are after corrections.
+    fn corrected_vocab(&self, found: &[Found]) -> Result<Vocab, DataError> {
+        let vocab = Vocab::new(found.iter().flat_map(|image| image.tag.labels.iter().cloned()));
+        let path = self.labeler.source(&self.root).to_owned();
+        match vocab.labels() {
+            [label] => Err(DataError::OnlyOneClass { path, label: label.clone() }),
+            _ => Ok(vocab),
+        }
     }
 
     /// What is true of an image. Every label is in the vocabulary; it is sorted, as the labels of an image are.

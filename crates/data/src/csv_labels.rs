@@ -1,8 +1,10 @@
 //! Labels from a table. In: a CSV file with a path and a label in each line, perhaps a split and a group. Out: the files
 //! it names, or the line that makes no sense and what to do about it.
 
+use crate::corrections::{Correction, Corrections};
+use crate::dataset::ImageDataset;
 use crate::error::DataError;
-use crate::item::Split;
+use crate::item::{ContentHash, Split};
 use crate::scan::{Listed, Tag, portable};
 use csv::{ReaderBuilder, StringRecord, Trim};
 use serde::{Deserialize, Serialize};
@@ -235,36 +237,102 @@ fn list(found: &[String]) -> String {
     }
 }
 
-/// Reads the table: every image that it names, in its order.
-pub(crate) fn read(labels: &CsvLabels, root: &Path) -> Result<Vec<Listed>, DataError> {
-    let wrong = |line: u64, problem| DataError::Csv { path: labels.path.clone(), line, problem };
-    let file = File::open(&labels.path)
-        .map_err(|source| DataError::CsvUnreadable { path: labels.path.clone(), source })?;
-    let delimiter = u8::try_from(labels.delimiter).ok().filter(u8::is_ascii).ok_or(DataError::Option {
+impl CsvLabels {
+    /// The bytes of the same table with corrected labels, and without the lines of images that are left out. Lines of images
+    /// that are not in the data set stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read, or is not the one of the data set any more.
+    pub fn corrected(
+        &self,
+        dataset: &ImageDataset,
+        corrections: &Corrections,
+    ) -> Result<Vec<u8>, DataError> {
+        let contents: HashMap<&Path, ContentHash> =
+            dataset.items.iter().map(|item| (&*item.path, item.content)).collect();
+        let Table { names, columns, records } = Table::read(self)?;
+        let mut writer = csv::WriterBuilder::new()
+            .delimiter(delimiter(self)?)
+            .flexible(true)
+            .from_writer(Vec::new());
+        let failed = |error: csv::Error| DataError::CsvUnreadable {
+            path: self.path.clone(),
+            source: std::io::Error::other(error.to_string()),
+        };
+        if let Some(names) = &names {
+            writer.write_record(names).map_err(failed)?;
+        }
+        for record in &records {
+            let path = tidy(Path::new(record.get(columns.path).unwrap_or_default()), &dataset.root);
+            let correction = contents.get(&*path).and_then(|content| corrections.find(&path, content));
+            let label = match correction {
+                Some(Correction::LeaveOut) => continue,
+                Some(Correction::Relabel(label)) => Some(label.as_str()),
+                Some(Correction::Keep) | None => None,
+            };
+            let fields = record.iter().enumerate();
+            let fields = fields.map(|(place, field)| label.filter(|_| place == columns.label).unwrap_or(field));
+            writer.write_record(fields).map_err(failed)?;
+        }
+        writer.into_inner().map_err(|error| failed(csv::Error::from(error.into_error())))
+    }
+}
+
+/// A table as it lies on the disk.
+struct Table {
+    /// The names of the columns, if the first line has them.
+    names: Option<StringRecord>,
+    columns: Columns,
+    records: Vec<StringRecord>,
+}
+
+impl Table {
+    fn read(labels: &CsvLabels) -> Result<Self, DataError> {
+        let wrong = |line: u64, problem| DataError::Csv { path: labels.path.clone(), line, problem };
+        let file = File::open(&labels.path)
+            .map_err(|source| DataError::CsvUnreadable { path: labels.path.clone(), source })?;
+        let mut reader = ReaderBuilder::new()
+            .has_headers(false)
+            .delimiter(delimiter(labels)?)
+            .trim(Trim::All)
+            .from_reader(file);
+        let malformed = |error: csv::Error| {
+            let line = error.position().map_or(0, csv::Position::line);
+            wrong(line, CsvProblem::Malformed { detail: detail(&error) })
+        };
+        let mut records =
+            reader.records().collect::<Result<Vec<StringRecord>, csv::Error>>().map_err(malformed)?;
+        let named = labels.header == CsvHeader::FirstLine;
+        let first = records.first().ok_or(wrong(1, CsvProblem::NoRows))?;
+        let columns = Columns::find(labels, first).map_err(|problem| wrong(line_of(first), problem))?;
+        let names = named.then(|| records.remove(0));
+        if records.is_empty() {
+            return Err(wrong(1, CsvProblem::NoRows));
+        }
+        Ok(Self { names, columns, records })
+    }
+}
+
+fn delimiter(labels: &CsvLabels) -> Result<u8, DataError> {
+    u8::try_from(labels.delimiter).ok().filter(u8::is_ascii).ok_or(DataError::Option {
         option: "delimiter",
         value: format!("{:?}", labels.delimiter),
         advice: "choose one ASCII character, such as a comma",
-    })?;
+    })
+}
+
+/// Reads the table: every image that it names, in its order.
+pub(crate) fn read(labels: &CsvLabels, root: &Path) -> Result<Vec<Listed>, DataError> {
+    let wrong = |line: u64, problem| DataError::Csv { path: labels.path.clone(), line, problem };
     if labels.label_separator.is_some_and(char::is_alphanumeric) {
         let value = format!("{:?}", labels.label_separator.unwrap_or_default());
         let advice = "choose a character that is no part of a label, such as a blank, ';' or '|'";
         return Err(DataError::Option { option: "label_separator", value, advice });
     }
-    let mut reader =
-        ReaderBuilder::new().has_headers(false).delimiter(delimiter).trim(Trim::All).from_reader(file);
-    let mut records = reader.records();
-    let malformed = |error: csv::Error| {
-        let line = error.position().map_or(0, csv::Position::line);
-        wrong(line, CsvProblem::Malformed { detail: detail(&error) })
-    };
-    let mut first = records.next().transpose().map_err(malformed)?.ok_or(wrong(1, CsvProblem::NoRows))?;
-    let columns = Columns::find(labels, &first).map_err(|problem| wrong(line_of(&first), problem))?;
-    if labels.header == CsvHeader::FirstLine {
-        first = records.next().transpose().map_err(malformed)?.ok_or(wrong(1, CsvProblem::NoRows))?;
-    }
+    let Table { columns, records, .. } = Table::read(labels)?;
     let (mut listed, mut lines) = (Vec::new(), HashMap::new());
-    for record in std::iter::once(Ok(first)).chain(records) {
-        let record = record.map_err(malformed)?;
+    for record in records {
         let line = line_of(&record);
         let file = columns.row(&record, root).map_err(|problem| wrong(line, problem))?;
         if let Some(first) = lines.insert(portable(&file.path), line) {

@@ -41,6 +41,7 @@ mod animation;
 mod augment;
 mod balance;
 mod builder;
+mod corrections;
 mod crop;
 mod csv_labels;
 mod dataset;
@@ -91,6 +92,7 @@ pub use aligned::{Alignment, Window};
 pub use augment::AugTransforms;
 pub use balance::{class_weights, positive_weights};
 pub use builder::ImageDatasetBuilder;
+pub use corrections::{CorrectedFile, Correction, Corrections};
 pub use crop::{CenterCrop, Flip, RandomCrop, RandomResizedCrop};
 pub use csv_labels::{Column, CsvHeader, CsvLabels, CsvProblem};
 pub use dataset::ImageDataset;
@@ -98,7 +100,7 @@ pub use decode::{DecodeLimits, RgbImage, decode, decode_file};
 pub use duplicates::{
     DuplicateGroup, DuplicateOptions, DuplicatePair, Duplicates, Photo, Sameness, find_duplicates,
 };
-pub use encode::jpeg;
+pub use encode::{jpeg, small_jpeg};
 pub use erase::RandomErasing;
 pub use error::DataError;
 pub use hamming::{NearHashes, near_hashes};

@@ -6,7 +6,8 @@ mod support;
 
 use image::ImageFormat;
 use sciurus_data::{
-    CsvHeader, CsvLabels, DataError, ImageDataset, ImageDatasetBuilder, Labeler, Loader, LoaderOptions, Mix,
+    CorrectedFile, Correction, Corrections, CsvHeader, CsvLabels, DataError, ImageDataset,
+    ImageDatasetBuilder, ImageItem, Labeler, Loader, LoaderOptions, Mix,
     Order, Pipeline, Preprocessing, SkipReason, Split, Splitter, Target, Targets,
 };
 use std::path::Path;
@@ -387,4 +388,31 @@ fn labels_between_separators_are_tidied_and_tables_that_make_no_sense_refused() 
     // Without a separator an empty label is still a mistake, and `labels` no column of labels.
     assert!(said("path,label\nphotos/0.png,\n", |labels| labels).contains("the label is empty"));
     assert!(said(&several(4), |labels| labels).contains("there is no column `label`"));
+}
+
+#[test]
+fn corrections_change_labels_and_leave_out_but_not_who_measures() {
+    let root = tempfile::tempdir().unwrap();
+    class_folders(root.path(), &["red", "grey"], 20);
+    let build = |corrections| ImageDataset::from_folder(root.path()).correct(corrections).build();
+    let before = build(Corrections::default()).unwrap();
+    let corrected = |i: usize, correction| {
+        let ImageItem { path, content, .. } = before.items[i].clone();
+        CorrectedFile { path, content, correction, as_copy: false }
+    };
+    let relabelled = [0, 3, 4].map(|i| corrected(i, Correction::Relabel("black".into())));
+    let moved = CorrectedFile { path: "elsewhere.png".into(), ..corrected(1, Correction::LeaveOut) };
+    let after = build(Corrections::new([&relabelled[..], &[moved, corrected(2, Correction::Keep)]].concat())).unwrap();
+    assert_eq!(after.vocab.labels(), ["black", "grey", "red"]);
+    assert_eq!(after.label(&after.items[0]), "black");
+    assert_eq!(after.skipped[0].reason, SkipReason::LeftOut);
+    let splits = |dataset: &ImageDataset| -> Vec<_> {
+        let items = dataset.items.iter().filter(|item| item.path != before.items[1].path);
+        items.map(|item| (item.path.clone(), item.split)).collect()
+    };
+    assert_eq!(splits(&before), splits(&after));
+
+    let all_grey = (0..20).map(|i| corrected(i, Correction::LeaveOut));
+    let error = build(Corrections::new(all_grey)).unwrap_err();
+    assert!(matches!(&error, DataError::OnlyOneClass { label, .. } if label == "red"), "{error}");
 }

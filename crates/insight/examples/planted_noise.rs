@@ -99,7 +99,7 @@ impl Setting<'_> {
         let start = Instant::now();
         let of_seed = |seed: u64| {
             let given = self.planted(classes, seed);
-            let scores = score(GivenLabels { classes, labels: &given, groups: None });
+            let scores = score(GivenLabels { classes, labels: &given, groups: None, weights: None });
             let wrong = given.iter().zip(self.labels).map(|(given, right)| given != right);
             measures(&scores, &wrong.collect::<Vec<bool>>())
         };
@@ -166,7 +166,7 @@ fn time_large() {
     let graph = NeighbourGraph::new(&embeddings, 10).unwrap();
     println!("neighbours of {}: {:.1} s", graph.len(), start.elapsed().as_secs_f64());
     let start = Instant::now();
-    let given = GivenLabels { classes, labels: &labels, groups: None };
+    let given = GivenLabels { classes, labels: &labels, groups: None, weights: None };
     let found = label_quality(&[&embeddings], given, QualityOptions::default()).unwrap();
     println!("label quality, accuracy {:.3}: {:.1} s", found.accuracy[0], start.elapsed().as_secs_f64());
     let peak = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -63,6 +63,6 @@ pub use multi::{
     MultiTopLossTable, sigmoid,
 };
 pub use predictions::{Embeddings, Predictions};
-pub use report::{EpochRow, Report, Thumbnail};
+pub use report::{CleanReport, EpochRow, Report, Thumbnail};
 pub use sciurus_data::{ItemId, Vocab};
 pub use softmax::softmax;

@@ -1,6 +1,7 @@
 //! What a model said about a split, as plain data: everything that metrics, interpretation and cleaning look at.
 //! Logits or probabilities come in, checked [`Predictions`] go out.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use sciurus_data::{ItemId, Vocab};
@@ -103,6 +104,27 @@ impl Predictions {
             rows.zip(targets).map(|(row, &target)| softmax::cross_entropy(row, target) as f32).collect();
         predictions.check_values()?;
         Ok(predictions)
+    }
+
+    /// These predictions for the photos that `other` is about too, with its targets: as if they had been measured there.
+    ///
+    /// # Errors
+    ///
+    /// If the vocabularies differ, or a photo of `other` is not among these.
+    pub fn measured_as(&self, other: &Self) -> Result<Self, InsightError> {
+        let places: HashMap<&PathBuf, usize> =
+            self.paths.iter().enumerate().map(|(place, path)| (path, place)).collect();
+        let differ = |path: &PathBuf, why: &str| InsightError::DifferentItems { path: path.clone(), why: why.to_owned() };
+        let mut probabilities = Vec::with_capacity(other.probabilities.len());
+        for path in &other.paths {
+            if self.vocab != other.vocab {
+                return Err(differ(path, "the labels of the two runs are not the same"));
+            }
+            let place = places.get(path).ok_or_else(|| differ(path, "only one of the runs was measured on it"))?;
+            probabilities.extend(self.row(*place));
+        }
+        let (items, paths) = (other.items.clone(), other.paths.clone());
+        Self::from_probabilities(other.vocab.clone(), items, paths, probabilities, other.targets.clone())
     }
 
     /// The same predictions with the losses of another loss function (label smoothing, focal), in nats, one per item.

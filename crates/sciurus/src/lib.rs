@@ -19,6 +19,7 @@
 //! ```
 
 mod bundle;
+mod clean;
 mod cpu;
 mod demo;
 mod device;
@@ -34,6 +35,9 @@ mod run;
 mod tensor_file;
 
 pub use bundle::{DataRecord, Manifest, ModelBundle, Output};
+pub use clean::{
+    Card, Choice, CleanSettings, CleanStep, CleanSummary, Cleaner, IssueCount, Review,
+};
 pub use cpu::Precision;
 pub use demo::draw_demo;
 pub use device::Device;

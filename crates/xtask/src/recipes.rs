@@ -45,18 +45,19 @@ const SETS: [Set; 3] = [
 ];
 
 /// The default, what is tried against it, and whether that asks for a set without a split.
-const RECIPES: [(&str, &[&str], bool); 7] = [
+const RECIPES: [(&str, &[&str], bool); 8] = [
     ("default", &[], false),
     ("random split (fastai)", &["--split", "random"], true),
     ("batches of 32", &["--batch-size", "32"], false),
     ("batches of 16", &["--batch-size", "16"], false),
     ("label smoothing 0.1", &["--loss", "label_smoothing:0.1"], false),
     ("averaged weights 0.9", &["--average-decay", "0.9"], false),
-    ("flip", &["--augment", "flip", "--tta", "4"], false),
+    ("no mirrored photos (fastai)", &["--augment", "none"], false),
+    ("one view", &["--views", "plain", "--tta", "4"], false),
 ];
 
 /// The same models measured on several views; in the runs that ask for them.
-const VIEWS: &str = "flip, 4 views (TTA)";
+const VIEWS: &str = "one view and 4 random ones (TTA)";
 
 /// Set, recipe and seed.
 type Key = (String, String, u64);

@@ -108,6 +108,7 @@ const SETTINGS: &[&str] = &[
     "label_separator",
     "name_pattern",
     "group",
+    "plan",
     "metrics",
 ];
 
@@ -150,9 +151,9 @@ pub(crate) struct TrainArgs {
     /// How a photo becomes a square: cut (crop), distorted (squish) or with mirrored borders (pad)
     #[arg(long, value_enum, default_value_t = Resize::Crop)]
     resize: Resize,
-    /// How training photos vary: none, flip, standard (fastai's aug_transforms), random_resized_crop, random_erasing,
+    /// How training photos vary: none (for letters, signs and whatever else has a left and a right), flip, standard (fastai's aug_transforms), random_resized_crop, random_erasing,
     /// rand_augment or trivial_augment
-    #[arg(long, value_parser = augmentation, default_value = "none", value_name = "NAME")]
+    #[arg(long, value_parser = augmentation, default_value = "flip", value_name = "NAME")]
     augment: Augmentation,
     /// What an answer is the mean of, measured and predicted: the photo (plain), or also its mirror image (mirrored)
     /// [default: mirrored where --augment mirrors, else plain]
@@ -179,6 +180,9 @@ pub(crate) struct TrainArgs {
     test_fraction: Option<f64>,
     #[command(flatten)]
     data: LabelArgs,
+    /// Heed a plan of `sciurus clean`: labels change and photos are left out, but no file is touched
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// Columns of the table: error_rate, accuracy, balanced_accuracy, top_K, precision, recall, f1 (also _micro, _weighted),
     /// roc_auc, average_precision, cohen_kappa, matthews, brier, calibration_error [default: error_rate]; with
     /// --label-separator accuracy_multi, precision, recall, f1 (also _micro, _weighted, _samples), average_precision,
@@ -269,6 +273,7 @@ impl TrainArgs {
         settings.labels = self.data.labels();
         settings.test_fraction = self.test_fraction;
         settings.group_pattern = self.data.group.clone();
+        settings.plan.clone_from(&self.plan);
         settings.metrics.clone_from(&self.metrics);
         settings.splitter = self.fold.or_else(|| crate::commands::splitter(self.split, self.valid_fraction));
         settings.seed = self.seed;

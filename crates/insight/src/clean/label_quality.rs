@@ -79,6 +79,8 @@ pub struct GivenLabels<'a> {
     pub labels: &'a [usize],
     /// Items with the same number are near copies, and judged together; `None` if there are none.
     pub groups: Option<&'a [usize]>,
+    /// How much each label counts in judging the others, 0 or more; `None` for 1 each.
+    pub weights: Option<&'a [f64]>,
 }
 
 /// How good the labels are, one entry per item.
@@ -113,7 +115,7 @@ pub struct LabelQuality {
 /// let embeddings = Embeddings { width: 2, values };
 /// let mut labels: Vec<usize> = (0..40).map(|i| i % 2).collect();
 /// labels[7] = 0;
-/// let given = GivenLabels { classes: 2, labels: &labels, groups: None };
+/// let given = GivenLabels { classes: 2, labels: &labels, groups: None, weights: None };
 /// let quality = label_quality(&[&embeddings], given, QualityOptions::default().build()?)?;
 /// assert!((0..40).all(|item| quality.scores[item] <= quality.scores[7]));
 /// assert_eq!(quality.suggested[7], 1);
@@ -175,7 +177,8 @@ impl Judged {
         given: GivenLabels,
         options: QualityOptions,
     ) -> Result<Self, InsightError> {
-        let items = FoldItems { embeddings, labels: given.labels, groups: given.groups, weights: None };
+        let GivenLabels { labels, groups, weights, .. } = given;
+        let items = FoldItems { embeddings, labels, groups, weights };
         items.check(given.classes)?;
         let unit = Embeddings { width: embeddings.width, values: normalized(embeddings) };
         let items = FoldItems { embeddings: &unit, ..items };
@@ -185,7 +188,7 @@ impl Judged {
         let mut found = out_of_fold(items, given.classes, with(penalty))?;
         let accuracy = found.accuracy;
         for _ in 0..options.rounds {
-            let weights = self_confidence_weights(&found);
+            let weights = self_confidence_weights(&found, given.weights);
             let weighted = FoldItems { weights: Some(&weights), ..items };
             found = out_of_fold(weighted, given.classes, with(penalty * REFIT_PENALTY))?;
         }
@@ -193,12 +196,15 @@ impl Judged {
     }
 }
 
-/// The probability of each item's own label, not below a floor, scaled to mean 1.
-fn self_confidence_weights(found: &OutOfFold) -> Vec<f64> {
+/// The probability of each item's own label, not below a floor, times its given weight, scaled to mean 1.
+fn self_confidence_weights(found: &OutOfFold, given: Option<&[f64]>) -> Vec<f64> {
     let rows = &found.rows;
-    let own = (0..rows.len()).map(|item| rows.row(item)[rows.labels()[item]].clamp(LEAST_WEIGHT, 1.0));
-    let own: Vec<f64> = own.collect();
-    let mean = own.iter().sum::<f64>() / own.len().max(1) as f64;
+    let own = |item: usize| {
+        let given = given.map_or(1.0, |weights| weights[item]);
+        given * rows.row(item)[rows.labels()[item]].clamp(LEAST_WEIGHT, 1.0)
+    };
+    let own: Vec<f64> = (0..rows.len()).map(own).collect();
+    let mean = (own.iter().sum::<f64>() / own.len().max(1) as f64).max(f64::MIN_POSITIVE);
     own.iter().map(|weight| weight / mean).collect()
 }
 

@@ -5,10 +5,12 @@
 //! * [`label_scores`], [`ConfidentJoint`], [`find_label_issues`], [`LabelInspector`]: cleanlab's numbers, to the last digits;
 //! * [`NeighbourGraph`] serves [`neighbour_vote`], [`same_label_nearness`], [`outliers`] and [`near_copies`];
 //! * [`TrainingDynamics`] looks at the logits of each epoch of a training run;
+//! * [`queue`] makes one plan of all [`Finding`]s;
 //! * [`rank_average`] makes one order of several, [`StopRule`] and [`ErrorsLeft`] say when a review is done.
 
 mod confident_joint;
 mod folds;
+mod issue;
 mod label_filter;
 mod label_inspector;
 mod label_quality;
@@ -20,11 +22,13 @@ mod neighbour_scores;
 mod neighbours;
 mod out_of_fold;
 mod out_of_sample;
+mod queue;
 mod ranking;
 mod stop_rule;
 mod training_dynamics;
 
 pub use confident_joint::{ConfidentJoint, class_thresholds};
+pub use issue::Issue;
 pub use label_filter::{FilterOptions, LabelFilter, find_label_issues, ranked_issues};
 pub use label_inspector::LabelInspector;
 pub use label_quality::{GivenLabels, LabelQuality, QualityOptions, label_quality};
@@ -35,6 +39,9 @@ pub use neighbour_scores::{NeighbourVote, Outliers, neighbour_vote, outliers, sa
 pub use neighbours::NeighbourGraph;
 pub use out_of_fold::{FoldItems, FoldOptions, OutOfFold, out_of_fold};
 pub use out_of_sample::OutOfSample;
+pub use queue::{
+    Finding, QueueItem, duplicate_findings, label_findings, outlier_findings, pixel_findings, queue, unreadable,
+};
 pub use ranking::{member_weights, rank_average};
 pub use stop_rule::{ErrorsLeft, StopRule, audit_sample};
 pub use training_dynamics::TrainingDynamics;

@@ -78,11 +78,23 @@ pub fn same_label_nearness(graph: &NeighbourGraph, labels: &[usize]) -> Result<V
 pub struct Outliers {
     /// `exp(-mean distance / median of the mean distances)` of each item, 0 (far from all) to 1.
     pub scores: Vec<f64>,
+    /// The mean cosine distance (0..=2) of each item to its neighbours.
+    pub means: Vec<f64>,
     /// The mean distance to the neighbours above which an item is an outlier: the third quartile and 1.70 times the spread
     /// of the middle half.
     pub cut: f64,
     /// The items above it, ascending.
     pub items: Vec<usize>,
+}
+
+impl Outliers {
+    /// How far out an item lies (0..=1): 0.5 at the cut, 1 infinitely far.
+    #[must_use]
+    pub fn badness(&self, item: usize) -> f64 {
+        let ratio = self.means[item] / self.cut.max(LEAST);
+        let power = ratio.powi(4);
+        if power.is_finite() { power / (1.0 + power) } else { 1.0 }
+    }
 }
 
 /// Datalab's default share: `1 / 0.37037 - 1` is 1.70.
@@ -100,6 +112,7 @@ pub fn outliers(graph: &NeighbourGraph) -> Outliers {
         scores: means.iter().map(|mean| (-mean / median.max(LEAST)).exp()).collect(),
         cut,
         items: (0..means.len()).filter(|&item| means[item] > cut).collect(),
+        means,
     }
 }
 

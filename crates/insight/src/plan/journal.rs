@@ -1,19 +1,21 @@
 //! What was decided, one line of JSON each, only ever appended to. A decision that was acknowledged survives a kill at any byte.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use sciurus_data::ContentHash;
+use sciurus_data::{ContentHash, CorrectedFile, Corrections};
 use serde::{Deserialize, Serialize};
 
-use super::CleanAction;
 use super::lines::{Advice, Lines};
+use super::{CleanAction, is_copy};
 use crate::InsightError;
 
 /// What somebody decided about an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// Fingerprint of the image's bytes: the decision holds wherever and under whatever name the same bytes lie.
+    /// The file, relative to the data set's folder.
+    pub path: PathBuf,
+    /// Fingerprint of the image's bytes: the decision holds wherever and under whatever name the same bytes lie, unless it was
+    /// about which of several copies to keep.
     pub content: ContentHash,
     /// What is to become of it.
     pub action: CleanAction,
@@ -21,6 +23,9 @@ pub struct Decision {
     pub old: String,
     /// The label it gets, if it is relabelled.
     pub new: Option<String>,
+    /// What seemed to be wrong with it most.
+    #[serde(default)]
+    pub issue: Option<String>,
     /// How surely something was wrong with it, by the model (0..=1).
     pub score: f64,
     /// The model that said so.
@@ -35,6 +40,7 @@ enum Entry {
     Decided(Decision),
     /// The last decision that was not undone is undone.
     Undone {
+        path: PathBuf,
         content: ContentHash,
         time: String,
     },
@@ -48,8 +54,6 @@ pub struct Journal {
     lines: Lines,
     /// In order, without those that were undone.
     decisions: Vec<Decision>,
-    /// Place of the last decision about each image.
-    last: HashMap<ContentHash, usize>,
 }
 
 impl Journal {
@@ -63,7 +67,7 @@ impl Journal {
             damaged: "restore the file, or move it away to begin anew",
         };
         let (lines, entries) = Lines::open(path.into(), advice)?;
-        let mut journal = Self { lines, decisions: Vec::new(), last: HashMap::new() };
+        let mut journal = Self { lines, decisions: Vec::new() };
         entries.into_iter().for_each(|entry| journal.take(entry));
         Ok(journal)
     }
@@ -85,16 +89,22 @@ impl Journal {
     /// The file cannot be written; the decision stands then.
     pub fn undo(&mut self, time: &str) -> Result<Option<Decision>, InsightError> {
         let Some(last) = self.decisions.last().cloned() else { return Ok(None) };
-        let entry = Entry::Undone { content: last.content, time: time.to_owned() };
+        let entry =
+            Entry::Undone { path: last.path.clone(), content: last.content, time: time.to_owned() };
         self.lines.append(&entry)?;
         self.take(entry);
         Ok(Some(last))
     }
 
-    /// What was decided about an image.
+    /// What was decided, as corrections of the data set.
     #[must_use]
-    pub fn decision(&self, content: &ContentHash) -> Option<&Decision> {
-        self.last.get(content).map(|place| &self.decisions[*place])
+    pub fn corrections(&self) -> Corrections {
+        Corrections::new(self.decisions.iter().map(|decision| CorrectedFile {
+            path: decision.path.clone(),
+            content: decision.content,
+            correction: decision.action.correction(decision.new.as_ref()),
+            as_copy: decision.issue.as_deref().is_some_and(is_copy),
+        }))
     }
 
     /// All decisions that were not undone, in order.
@@ -111,18 +121,8 @@ impl Journal {
 
     fn take(&mut self, entry: Entry) {
         match entry {
-            Entry::Decided(decision) => {
-                self.last.insert(decision.content, self.decisions.len());
-                self.decisions.push(decision);
-            }
-            Entry::Undone { .. } => {
-                let Some(undone) = self.decisions.pop() else { return };
-                let before = self.decisions.iter().rposition(|earlier| earlier.content == undone.content);
-                match before {
-                    Some(place) => self.last.insert(undone.content, place),
-                    None => self.last.remove(&undone.content),
-                };
-            }
+            Entry::Decided(decision) => self.decisions.push(decision),
+            Entry::Undone { .. } => drop(self.decisions.pop()),
         }
     }
 }

@@ -12,9 +12,10 @@ pub use moves::{Applied, Left, apply, recover, undo};
 
 use std::path::{Component, Path, PathBuf};
 
-use sciurus_data::ContentHash;
+use sciurus_data::{ContentHash, CorrectedFile, Correction, Corrections};
 use serde::{Deserialize, Serialize};
 
+use crate::clean::Issue;
 use crate::{InsightError, json_file};
 
 /// Version of the plan that this build writes, and the newest it reads.
@@ -48,10 +49,26 @@ pub struct PlanItem {
     pub to: Option<String>,
     /// How surely something is wrong with it (0..=1, 1 = surely wrong).
     pub score: f64,
-    /// What was found.
+    /// What was found, the worst first.
     pub issues: Vec<IssueScore>,
     /// The same in words.
     pub reason: String,
+    /// Items with the same number are one card, to be looked at and decided together: copies of each other, or images
+    /// that are alike and belong nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<usize>,
+    /// The label it probably should have, where it may have a wrong one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suggested: Option<Suggestion>,
+}
+
+/// A label that an image may have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Suggestion {
+    /// The label.
+    pub label: String,
+    /// Its probability (0..=1), by a model that did not see the image.
+    pub probability: f64,
 }
 
 /// One thing that is wrong with an image.
@@ -107,18 +124,49 @@ impl CleanPlan {
         Ok(plan)
     }
 
-    /// Puts what was decided in the place of what was suggested. Items are known by their content, so that a plan of a copy
-    /// elsewhere fits too. Returns how many items were decided.
+    /// Puts what was decided in the place of what was suggested; images that moved are known by their content. Returns how
+    /// many items were decided.
     pub fn decide(&mut self, journal: &Journal) -> usize {
+        let corrections = journal.corrections();
         let mut decided = 0;
         for item in &mut self.items {
-            if let Some(decision) = journal.decision(&item.content) {
-                (item.action, item.to) = (decision.action, decision.new.clone());
-                decided += 1;
-            }
+            let Some(correction) = corrections.find(&item.path, &item.content) else { continue };
+            (item.action, item.to) = match correction.clone() {
+                Correction::Keep => (CleanAction::Keep, None),
+                Correction::Relabel(label) => (CleanAction::Relabel, Some(label)),
+                Correction::LeaveOut => (CleanAction::SetAside, None),
+            };
+            decided += 1;
         }
         decided
     }
+
+    /// The plan as corrections of a data set that is only read.
+    #[must_use]
+    pub fn corrections(&self) -> Corrections {
+        Corrections::new(self.items.iter().map(|item| CorrectedFile {
+            path: item.path.clone(),
+            content: item.content,
+            correction: item.action.correction(item.to.as_ref()),
+            as_copy: item.issues.first().is_some_and(|issue| is_copy(&issue.name)),
+        }))
+    }
+}
+
+impl CleanAction {
+    /// What it does to an image; `to` is the new label.
+    fn correction(self, to: Option<&String>) -> Correction {
+        match (self, to) {
+            (Self::Relabel, Some(label)) => Correction::Relabel(label.clone()),
+            (Self::SetAside, _) => Correction::LeaveOut,
+            (Self::Keep | Self::Relabel, _) => Correction::Keep,
+        }
+    }
+}
+
+/// Whether an issue is that there is another copy, so that what becomes of one file says nothing of the other.
+fn is_copy(issue: &str) -> bool {
+    [Issue::ExactDuplicate, Issue::NearDuplicate].iter().any(|copy| copy.name() == issue)
 }
 
 impl PlanItem {

@@ -5,6 +5,7 @@
 //! photos, without JavaScript.
 
 mod classes;
+mod clean;
 mod curves;
 mod labels;
 mod line_chart;
@@ -16,6 +17,8 @@ mod reliability;
 mod scores;
 
 use std::fmt;
+
+pub use clean::CleanReport;
 
 use sciurus_data::ItemId;
 

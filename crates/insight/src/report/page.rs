@@ -10,8 +10,22 @@ const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inlin
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
-/// The whole document.
+/// The whole document about a run.
 pub(super) fn page(report: &Report) -> Markup {
+    let body = html! {
+        main {
+            (header(&report.title, &report.facts))
+            (measures::section(report))
+            (curves::section(report))
+            (of_kind(report))
+        }
+        script { (PreEscaped(SCRIPT)) }
+    };
+    document(&report.title, &body)
+}
+
+/// A document with the frame of all pages.
+pub(super) fn document(title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -20,18 +34,10 @@ pub(super) fn page(report: &Report) -> Markup {
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (report.title) }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                main {
-                    (header(report))
-                    (measures::section(report))
-                    (curves::section(report))
-                    (of_kind(report))
-                }
-                script { (PreEscaped(SCRIPT)) }
-            }
+            body { (body) }
         }
     }
 }
@@ -55,13 +61,13 @@ fn of_kind(report: &Report) -> Markup {
     }
 }
 
-fn header(report: &Report) -> Markup {
+pub(super) fn header(title: &str, facts: &[(String, String)]) -> Markup {
     html! {
         header {
-            h1 { (report.title) }
-            @if !report.facts.is_empty() {
+            h1 { (title) }
+            @if !facts.is_empty() {
                 dl class="facts" {
-                    @for (name, value) in &report.facts {
+                    @for (name, value) in facts {
                         div { dt { (name) } dd { (value) } }
                     }
                 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use sciurus_data::ContentHash;
+use sciurus_data::{ContentHash, Correction};
 use sciurus_insight::plan::{CleanAction, CleanPlan, Decision, Journal, PlanItem, apply, recover, undo};
 
 fn item(path: &str, bytes: &[u8], action: CleanAction, to: Option<&str>) -> PlanItem {
@@ -19,6 +19,8 @@ fn item(path: &str, bytes: &[u8], action: CleanAction, to: Option<&str>) -> Plan
         score: 0.9,
         issues: Vec::new(),
         reason: String::new(),
+        card: None,
+        suggested: None,
     }
 }
 
@@ -204,7 +206,9 @@ fn a_plan_that_would_do_harm_is_refused() {
 
 fn decision(bytes: &[u8], action: CleanAction) -> Decision {
     Decision {
+        path: "red/a.jpg".into(),
         content: ContentHash::of(bytes),
+        issue: None,
         action,
         old: "red".into(),
         new: None,
@@ -246,11 +250,11 @@ fn decisions_are_taken_back_one_by_one_and_fit_a_copy_elsewhere() {
     journal.decide(decision(b"a", CleanAction::SetAside)).unwrap();
     journal.decide(decision(b"b", CleanAction::Keep)).unwrap();
     journal.decide(decision(b"a", CleanAction::Keep)).unwrap();
-    let action =
-        |journal: &Journal, bytes: &[u8]| journal.decision(&ContentHash::of(bytes)).map(|found| found.action);
-    assert_eq!(action(&journal, b"a"), Some(CleanAction::Keep));
+    let found =
+        |journal: &Journal, bytes: &[u8]| journal.corrections().find("b.jpg".as_ref(), &ContentHash::of(bytes)).cloned();
+    assert_eq!(found(&journal, b"a"), Some(Correction::Keep));
     journal.undo("now").unwrap();
-    assert_eq!(action(&journal, b"a"), Some(CleanAction::SetAside));
+    assert_eq!(found(&journal, b"a"), Some(Correction::LeaveOut));
     drop(journal);
     let mut journal = Journal::open(&path).unwrap();
     assert_eq!(journal.decisions().len(), 2);
@@ -263,7 +267,14 @@ fn decisions_are_taken_back_one_by_one_and_fit_a_copy_elsewhere() {
     assert_eq!(journal.undo("now").unwrap().map(|undone| undone.content), Some(ContentHash::of(b"b")));
     assert_eq!(journal.undo("now").unwrap().map(|undone| undone.content), Some(ContentHash::of(b"a")));
     assert_eq!(journal.undo("now").unwrap(), None);
-    assert_eq!(action(&journal, b"a"), None);
+    assert_eq!(found(&journal, b"a"), None);
+
+    // That one of two copies leaves says nothing of the other.
+    let copy = Decision { issue: Some("exact_duplicate".into()), ..decision(b"a", CleanAction::SetAside) };
+    journal.decide(copy).unwrap();
+    assert_eq!(found(&journal, b"a"), None);
+    let corrections = journal.corrections();
+    assert_eq!(corrections.find("red/a.jpg".as_ref(), &ContentHash::of(b"a")), Some(&Correction::LeaveOut));
 
     fs::write(folder.path().join("other.jsonl"), "{}\n").unwrap();
     let error = Journal::open(folder.path().join("other.jsonl")).unwrap_err().to_string();

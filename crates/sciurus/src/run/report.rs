@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sciurus_data::{DecodeLimits, ItemId, Progress, RgbImage, decode_file, jpeg, resized};
+use sciurus_data::{DecodeLimits, ItemId, Progress, RgbImage, decode_file, small_jpeg};
 use sciurus_insight::{
     AnyPredictions, ClassificationInterpretation, EpochRow, MultiInterpretation, Report, Thumbnail,
 };
@@ -122,9 +122,5 @@ fn row(record: &EpochRecord) -> EpochRow {
 
 /// A small copy as JPEG.
 fn picture(item: ItemId, photo: RgbImage) -> Option<Thumbnail> {
-    let (width, height) = photo.dimensions();
-    let shrink = f64::from(SIDE) / f64::from(width.max(height).max(1));
-    let small = |side: u32| ((f64::from(side) * shrink).round() as u32).max(1);
-    let photo = if shrink < 1.0 { resized(photo, small(width), small(height)) } else { photo };
-    Some(Thumbnail { item, jpeg: jpeg(&photo, QUALITY)? })
+    Some(Thumbnail { item, jpeg: small_jpeg(photo, SIDE, QUALITY)? })
 }

@@ -6,6 +6,7 @@ use sciurus_data::{
     Augmentation, ImageDataset, Labeler, Mix, Order, ResizeMethod, Split, Splitter, Views, class_weights,
     positive_weights,
 };
+use sciurus_insight::plan::CleanPlan;
 use sciurus_insight::{metric_named, multi_metric_named};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,7 @@ const SCRATCH_LEARNING_RATE: f64 = 1e-3;
 /// | `labels` | a folder per class | where labels come from: folders, a CSV file, or names | |
 /// | `test_fraction` | none, unless the data have test photos | share kept for the last measurement | 0..1 |
 /// | `group_pattern` | none | regular expression for the group of a photo, which stays on one side of the split | |
+/// | `plan` | none | a plan of `sciurus clean` that is heeded | |
 /// | `balance` | none | how rare classes are made to count | |
 /// | `mix` | none | MixUp or CutMix | |
 /// | `metrics` | error rate; where photos have any number of labels `accuracy_multi`, `f1` | columns of the table, by name | |
@@ -41,7 +43,7 @@ const SCRATCH_LEARNING_RATE: f64 = 1e-3;
 /// | `image_size` | 224 | side of the square the model sees (pixels) | 32 to 4096 |
 /// | `first_image_size` | off | progressive resizing: side of the square in the first half of each fit's epochs (pixels) | 32 to below `image_size` |
 /// | `resize_method` | `crop` | how a photo becomes a square | |
-/// | `augmentation` | none | how training photos vary | |
+/// | `augmentation` | `flip` | how training photos vary | |
 /// | `views` | `mirrored` where `augmentation` mirrors, else `plain` | what an answer is the mean of, measured and predicted | |
 /// | `splitter` | by folder if there are split folders, else stratified, 0.2 | which photos measure | |
 /// | `seed` | 42 | everything random | |
@@ -72,6 +74,8 @@ pub struct TrainSettings {
     pub test_fraction: Option<f64>,
     /// A regular expression that finds the group of a photo in its path.
     pub group_pattern: Option<String>,
+    /// A plan of `sciurus clean` that is heeded: labels change and images are left out, but no file is touched.
+    pub plan: Option<PathBuf>,
     /// How rare classes are made to count.
     pub balance: Balance,
     /// How the training photos of a batch are mixed with one another.
@@ -169,6 +173,7 @@ impl TrainSettings {
             labels: Labeler::Folder,
             test_fraction: None,
             group_pattern: None,
+            plan: None,
             balance: Balance::None,
             mix: None,
             metrics: Vec::new(),
@@ -180,7 +185,7 @@ impl TrainSettings {
             image_size: 224,
             first_image_size: None,
             resize_method: ResizeMethod::Crop,
-            augmentation: Augmentation::None,
+            augmentation: Augmentation::Flip,
             views: None,
             splitter: None,
             seed: 42,
@@ -353,6 +358,9 @@ impl TrainSettings {
         }
         if let Some(pattern) = &self.group_pattern {
             dataset = dataset.group_by(pattern);
+        }
+        if let Some(plan) = &self.plan {
+            dataset = dataset.correct(CleanPlan::load(plan)?.corrections());
         }
         let order = if self.balance == Balance::Batches { Order::Balanced } else { Order::Shuffled };
         let mut loaders = ImageDataLoaders::from_dataset(dataset)
