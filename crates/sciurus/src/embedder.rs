@@ -13,7 +13,7 @@ use burn::module::Module;
 use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
 use rayon::prelude::*;
 use sciurus_data::{
-    ContentHash, DecodeLimits, Pipeline, Preprocessing, Seed, SkipReason, Skipped, decode_file,
+    ContentHash, DecodeLimits, Pipeline, Preprocessing, Seed, SkipReason, Skipped, Views, decode_file,
 };
 
 use crate::model::weights::{WeightPlaces, WeightSource, WeightsRecord, load_body};
@@ -51,6 +51,7 @@ pub struct Embedder {
     weights: WeightsRecord,
     pipeline: Pipeline,
     image_size: usize,
+    views: Views,
     device: BurnDevice,
     precision: Precision,
     folded: FoldedLayers,
@@ -69,7 +70,7 @@ pub struct Embedded {
 }
 
 impl Embedder {
-    /// A body with weights, on the processor, for squares of 224 pixels cut out of the photos' middle.
+    /// A body with weights, on the processor, for squares of 224 pixels cut out of the photos' middle and their mirror images.
     ///
     /// # Errors
     /// The weights cannot be found, fetched or read, or do not fit.
@@ -91,11 +92,19 @@ impl Embedder {
             weights,
             pipeline: preprocessing.pipeline(),
             image_size: preprocessing.image_size,
+            views: Views::Mirrored,
             precision: arch.precision(Precision::Auto)?.on(Device::Cpu)?,
             device: device.inner(),
             folded: FoldedLayers::default(),
             cache: dirs::cache_dir().map(|folder| folder.join("sciurus").join("embeddings")),
         })
+    }
+
+    /// The views of a photo whose embeddings are averaged; both sides, unless this says otherwise.
+    #[must_use]
+    pub fn views(mut self, views: Views) -> Self {
+        self.views = views;
+        self
     }
 
     /// The folder of the cache; none keeps nothing.
@@ -174,14 +183,25 @@ impl Embedder {
         let mut pass = Pass::evaluate().with_precision(self.precision).with_folded(&self.folded);
         let shape = [images, 3, self.image_size, self.image_size];
         let tensor = Tensor::<4>::from_data(TensorData::new(pixels, shape), &self.device);
-        floats(self.model.embed(tensor, &mut pass).into_data())
+        let features = match self.views {
+            Views::Plain => self.model.embed(tensor, &mut pass),
+            Views::Mirrored => {
+                let mirrored = tensor.clone().flip([3]);
+                (self.model.embed(tensor, &mut pass) + self.model.embed(mirrored, &mut pass)) * 0.5
+            }
+        };
+        floats(features.into_data())
     }
 
-    /// One file for each way to embed: weights, size and precision.
+    /// One file for each way to embed: weights, size, views and precision.
     fn cache_file(&self) -> Option<PathBuf> {
         let weights = self.weights.sha256.as_deref().map_or("random", |hash| &hash[..16.min(hash.len())]);
-        let name =
-            format!("{}-{weights}-{}-{}.embeddings", self.arch.name(), self.image_size, self.precision);
+        let views = match self.views {
+            Views::Plain => "plain",
+            Views::Mirrored => "mirrored",
+        };
+        let (arch, size) = (self.arch.name(), self.image_size);
+        let name = format!("{arch}-{weights}-{size}-{views}-{}.embeddings", self.precision);
         Some(self.cache.as_ref()?.join(name))
     }
 }

@@ -87,12 +87,11 @@ pub fn outlier_findings(outliers: &Outliers, graph: &NeighbourGraph, first_card:
     outliers.items.iter().for_each(|&item| is_out[item] = true);
     let mut card: Vec<usize> = (0..is_out.len()).collect();
     for &item in &outliers.items {
-        // The nearest two only: chains of far neighbours are no cluster.
-        for &other in graph.ids(item).iter().take(2).filter(|&&other| is_out[other as usize]) {
-            let (a, b) = (card[item], card[other as usize]);
-            outliers.items.iter().filter(|&&any| card[any] == a.max(b)).copied().collect::<Vec<_>>().iter().for_each(
-                |&any| card[any] = a.min(b),
-            );
+        // Only those that are as near to each other as other images are.
+        let near = graph.ids(item).iter().zip(graph.distances(item)).filter(|(_, distance)| **distance < outliers.cut);
+        for other in near.map(|(&other, _)| other as usize).filter(|&other| is_out[other]) {
+            let (a, b) = (card[item].min(card[other]), card[item].max(card[other]));
+            outliers.items.iter().for_each(|&any| if card[any] == b { card[any] = a });
         }
     }
     let mut members: BTreeMap<usize, usize> = BTreeMap::new();
@@ -217,9 +216,10 @@ pub fn queue(items: &[QueueItem], findings: &[Finding]) -> Vec<PlanItem> {
 
 fn planned(item: &QueueItem, found: &[&Finding]) -> PlanItem {
     let told: Vec<&&Finding> = found.iter().filter(|finding| finding.score >= 0.5).collect();
-    let change = told.iter().find(|finding| finding.action != CleanAction::Keep);
+    // What seems to belong nowhere is not given another class.
+    let asks = |action| told.iter().find(move |finding| finding.action == action);
+    let change = asks(CleanAction::SetAside).or_else(|| asks(CleanAction::Relabel));
     let card = told.iter().find_map(|finding| finding.card);
-    // The one copy that stays is told as such, and stays, whatever else is said of copies.
     let action = change.map_or(CleanAction::Keep, |finding| finding.action);
     let suggested = found.iter().find_map(|finding| finding.suggested.clone());
     let to = (action == CleanAction::Relabel).then(|| suggested.as_ref().map(|other| other.label.clone())).flatten();

@@ -4,10 +4,15 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::InsightError;
+
+/// Tries to lock a file, and pauses between.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What errors about a file say, besides its name.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +42,7 @@ impl Lines {
     ) -> Result<(Self, Vec<T>), InsightError> {
         let write = |source| InsightError::Write { path: path.clone(), source };
         let file = File::options().read(true).append(true).create(true).open(&path).map_err(write)?;
-        match file.try_lock() {
+        match lock(&file) {
             Err(TryLockError::WouldBlock) => {
                 return Err(InsightError::Lines { path, reason: advice.busy.to_owned() });
             }
@@ -83,4 +88,15 @@ impl Lines {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Locks a file, waiting a little: a process that this one has just begun may hold its handles for a moment.
+fn lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 1..TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+            done => return done,
+        }
+    }
+    file.try_lock()
 }

@@ -9,6 +9,7 @@ mod comparison;
 mod files;
 mod golden;
 mod golden_metrics;
+mod kill;
 mod multi;
 mod plan;
 mod properties;
