@@ -13,14 +13,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let status = command(args.arguments.iter().map(String::as_str)).status()?;
+    let status = command("step", args.arguments.iter().map(String::as_str)).status()?;
     ensure!(status.success(), "the benchmark failed");
     Ok(())
 }
 
-/// The benchmark with these arguments. It is built with the workspace's features, so that Burn is not built twice.
-pub(crate) fn command<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
+/// A benchmark of the library with these arguments. It is built with the workspace's features, so that Burn is not built twice.
+pub(crate) fn command<'a>(bench: &str, arguments: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = Command::new("cargo");
-    command.args(["bench", "--quiet", "--workspace", "--bench", "step", "--"]).args(arguments);
+    command.args(["bench", "--quiet", "--workspace", "--bench", bench, "--"]).args(arguments);
     command
 }

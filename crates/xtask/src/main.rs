@@ -1,8 +1,9 @@
-//! Project chores: `cargo xtask check`, `accept`, `recipes`, `same`, `bench-step`, `bench-peers`. They run other programs and judge what comes out.
+//! Project chores: `cargo xtask check`, `accept`, `recipes`, `same`, `bench-step`, `bench-peers`, `clean-bench`. They run other programs and judge what comes out.
 
 mod accept;
 mod bench;
 mod check;
+mod clean_bench;
 mod peers;
 mod recipes;
 mod same;
@@ -26,6 +27,8 @@ enum Chore {
     BenchStep(bench::Args),
     /// Time Sciurus beside PyTorch and fastai on this machine, in turn, and hold the ratios against the bars
     BenchPeers(peers::Args),
+    /// Plant errors into real photos and measure how well `sciurus clean` finds them, beside other orders
+    CleanBench(clean_bench::Args),
     /// Train with other recipes and ten seeds on three data sets, beside the default: which of them earn their place
     Recipes(recipes::Args),
     /// Train pairs of runs that differ in their seed alone, and count how often `compare` calls them different
@@ -38,6 +41,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Accept(args) => accept::run(&args),
         Chore::BenchStep(args) => bench::run(&args),
         Chore::BenchPeers(args) => peers::run(&args),
+        Chore::CleanBench(args) => clean_bench::run(&args),
         Chore::Recipes(args) => recipes::run(&args),
         Chore::Same(args) => same::run(&args),
     }

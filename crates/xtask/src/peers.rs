@@ -200,7 +200,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 fn sciurus(row: &Row) -> anyhow::Result<Figures> {
-    let mut command = bench::command(row.ours.split_whitespace());
+    let mut command = bench::command("step", row.ours.split_whitespace());
     if let Some(isa) = row.isa {
         command.env("SCIURUS_CPU", isa);
     }

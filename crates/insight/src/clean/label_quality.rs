@@ -30,16 +30,18 @@ const REPEAT_ITEMS: usize = 20_000;
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
 /// | `rounds` | 2 | times that items are weighted and judged again | 0 (the plain head) to 10 |
+/// | `penalty` | what predicts the labels best | cost of large weights in the first round | above 0 |
 /// | `folds` | [`FoldOptions`] | how items are split; above 20,000 items there is one repeat. Its penalty is not used | |
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct QualityOptions {
     rounds: usize,
+    penalty: Option<f64>,
     folds: FoldOptions,
 }
 
 impl Default for QualityOptions {
     fn default() -> Self {
-        Self { rounds: 2, folds: FoldOptions::default() }
+        Self { rounds: 2, penalty: None, folds: FoldOptions::default() }
     }
 }
 
@@ -48,6 +50,13 @@ impl QualityOptions {
     #[must_use]
     pub fn rounds(mut self, rounds: usize) -> Self {
         self.rounds = rounds;
+        self
+    }
+
+    /// How much large weights of the heads cost before items are weighted, above 0; none: what predicts the labels best.
+    #[must_use]
+    pub fn penalty(mut self, penalty: impl Into<Option<f64>>) -> Self {
+        self.penalty = penalty.into();
         self
     }
 
@@ -65,6 +74,8 @@ impl QualityOptions {
     /// If one is out of its range.
     pub fn build(mut self) -> Result<Self, InsightError> {
         InsightError::check_option("rounds", self.rounds as f64, self.rounds <= 10, "from 0 to 10")?;
+        let penalty = self.penalty.unwrap_or(1.0);
+        InsightError::check_option("penalty", penalty, penalty > 0.0 && penalty.is_finite(), "above 0")?;
         self.folds = self.folds.build()?;
         Ok(self)
     }
@@ -183,7 +194,10 @@ impl Judged {
         let unit = Embeddings { width: embeddings.width, values: normalized(embeddings) };
         let items = FoldItems { embeddings: &unit, ..items };
         let folds = if given.labels.len() > REPEAT_ITEMS { options.folds.repeats(1) } else { options.folds };
-        let penalty = best_penalty(items, given.classes, folds)?;
+        let penalty = match options.penalty {
+            Some(penalty) => penalty,
+            None => best_penalty(items, given.classes, folds)?,
+        };
         let with = |penalty| folds.head(LogisticOptions::default().penalty(penalty));
         let mut found = out_of_fold(items, given.classes, with(penalty))?;
         let accuracy = found.accuracy;

@@ -3,10 +3,12 @@
 //! A [`Finding`] is one trouble of one image with its score, what to do about it, and evidence in words. Detectors turn their
 //! numbers into findings; [`queue`] makes a plan of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use sciurus_data::{ContentHash, DuplicateGroup, Duplicates, Photo, QualityIssue, Skipped, Vocab};
+use sciurus_data::{
+    ContentHash, DuplicateGroup, Duplicates, Photo, QualityIssue, Sameness, Skipped, Vocab,
+};
 
 use super::{Issue, LabelQuality, NeighbourGraph, Outliers};
 use crate::plan::{CleanAction, IssueScore, PlanItem, Suggestion};
@@ -119,62 +121,84 @@ pub fn pixel_findings(issues: &[Vec<QualityIssue>]) -> Vec<Finding> {
 /// The least number of equal files in several classes that make a placeholder.
 const PLACEHOLDERS: usize = 3;
 
-/// Copies of each other: a card for each group, numbered by the group. Of copies with one label all but the best leave the
-/// data set. Where labels differ, `belief` (row-major `[item, class]`, probabilities of models that have not seen any member)
-/// says which one is right, and copies with another label leave.
+/// Copies of each other: a card for each group, numbered by the group. Of copies with one label all that were seen to be copies of
+/// the best one leave the data set; those that are only linked to it by others are told, and stay. Where labels differ, `belief` (row-major
+/// `[item, class]`, probabilities of models that have not seen any member) says which one is right, and copies with another
+/// label leave.
 pub fn duplicate_findings(duplicates: &Duplicates, photos: &[Photo<'_>], belief: Option<&[f64]>) -> Vec<Finding> {
-    let mut likeness: BTreeMap<usize, f64> = BTreeMap::new();
+    let mut alike: HashMap<(usize, usize), f64> = HashMap::new();
     for pair in &duplicates.pairs {
         let correlation = match pair.sameness {
-            sciurus_data::Sameness::Near(alignment) => f64::from(alignment.correlation),
-            _ => 1.0,
+            Sameness::Near(alignment) => f64::from(alignment.correlation).clamp(0.0, 1.0),
+            Sameness::Bytes | Sameness::Pixels => 1.0,
         };
-        for photo in [pair.first, pair.second] {
-            let best = likeness.entry(photo).or_insert(correlation);
-            *best = best.max(correlation);
-        }
+        alike.insert((pair.first, pair.second), correlation);
     }
     let of_group = |(card, group): (usize, &DuplicateGroup)| {
         let right = belief.and_then(|belief| right_class(group, photos, belief));
         let is_right = |member: usize| right.is_none_or(|class| photos[member].class == Some(class));
-        let kept = if is_right(group.keep) {
-            group.keep
-        } else {
-            group.members.iter().copied().find(|&member| is_right(member)).unwrap_or(group.keep)
-        };
-        let placeholder = group.exact && group.across_classes && group.members.len() >= PLACEHOLDERS;
-        let (issue, score) = match (placeholder, group.exact) {
-            (true, _) => (Issue::Placeholder, 1.0),
-            (_, true) => (Issue::ExactDuplicate, 1.0),
-            (_, false) => (Issue::NearDuplicate, 0.0),
-        };
-        let count = group.members.len();
-        let mut findings = Vec::new();
-        for &member in &group.members {
-            let score = if score > 0.0 { score } else { likeness.get(&member).copied().unwrap_or(0.9).min(1.0) };
-            let leaves = placeholder || member != kept;
-            let evidence = match (placeholder, member == kept) {
-                (true, _) => format!("{count} equal pictures in several classes"),
-                (_, true) => format!("the one of {count} copies to keep: {}", group.reason),
-                (_, false) => format!("one of {count} copies"),
-            };
-            let action = if leaves { CleanAction::SetAside } else { CleanAction::Keep };
-            let finding = |issue, evidence| Finding {
-                action,
-                card: Some(card),
-                ..Finding::new(member, issue, score, evidence)
-            };
-            if group.across_classes && !placeholder {
-                findings.push(finding(Issue::AcrossClasses, "a copy has another label".to_owned()));
-            }
-            if group.across_splits {
-                findings.push(finding(Issue::AcrossSplits, "a copy is on the other side of the split".to_owned()));
-            }
-            findings.push(finding(issue, evidence));
-        }
-        findings
+        let kept = std::iter::once(group.keep).chain(group.members.iter().copied()).find(|&one| is_right(one));
+        let copies = Copies { group, photos, alike: &alike, kept: kept.unwrap_or(group.keep), card };
+        group.members.iter().flat_map(|&member| copies.findings(member)).collect::<Vec<Finding>>()
     };
     duplicates.groups.iter().enumerate().flat_map(of_group).collect()
+}
+
+/// A group of copies, and which one of them is kept.
+struct Copies<'a> {
+    group: &'a DuplicateGroup,
+    photos: &'a [Photo<'a>],
+    /// How alike pairs are (0..=1).
+    alike: &'a HashMap<(usize, usize), f64>,
+    kept: usize,
+    card: usize,
+}
+
+impl Copies<'_> {
+    fn findings(&self, member: usize) -> Vec<Finding> {
+        let group = self.group;
+        let count = group.members.len();
+        let is_placeholder = group.exact && group.across_classes && count >= PLACEHOLDERS;
+        let likeness = self.likeness(member);
+        let (issue, evidence, leaves) = match likeness {
+            _ if is_placeholder => {
+                (Issue::Placeholder, format!("{count} equal pictures in several classes"), true)
+            }
+            _ if member == self.kept => {
+                (self.kind(), format!("the one of {count} copies to keep: {}", group.reason), false)
+            }
+            Some(1.0) => (Issue::ExactDuplicate, format!("one of {count} copies"), true),
+            Some(_) => (Issue::NearDuplicate, format!("one of {count} copies"), true),
+            None => (Issue::NearDuplicate, format!("alike to some of {count} that are alike"), false),
+        };
+        let finding = |issue, score, evidence| Finding {
+            action: if leaves { CleanAction::SetAside } else { CleanAction::Keep },
+            card: Some(self.card),
+            ..Finding::new(member, issue, score, evidence)
+        };
+        let score = if issue == Issue::NearDuplicate { likeness.unwrap_or(0.5) } else { 1.0 };
+        let mut findings = vec![finding(issue, score, evidence)];
+        if group.across_classes && !is_placeholder {
+            findings.push(finding(Issue::AcrossClasses, score, "a copy has another label".to_owned()));
+        }
+        if group.across_splits {
+            let evidence = "a copy is on the other side of the split".to_owned();
+            findings.push(finding(Issue::AcrossSplits, score, evidence));
+        }
+        findings
+    }
+
+    /// How alike a member and the one that is kept are, where that was seen.
+    fn likeness(&self, member: usize) -> Option<f64> {
+        if self.photos[member].report.pixels == self.photos[self.kept].report.pixels {
+            return Some(1.0);
+        }
+        self.alike.get(&(member.min(self.kept), member.max(self.kept))).copied()
+    }
+
+    fn kind(&self) -> Issue {
+        if self.group.exact { Issue::ExactDuplicate } else { Issue::NearDuplicate }
+    }
 }
 
 /// The class of a group whose labels differ: the most probable one, of those that its members have.

@@ -24,6 +24,10 @@ pub(crate) enum Order {
     Quality { members: Members, rounds: usize },
     /// The same, averaged by rank with the vote of the neighbours.
     WithVote { members: Members, rounds: usize },
+    /// `label_quality` of all backbones with this penalty.
+    Fixed { penalty: f64, rounds: usize },
+    /// Label and distance: the distance to this power, with this weight; the worse of both, or neither being fine.
+    Mixed { power: i32, weight: f64, or: bool },
     /// Far from all others first.
     Outlying,
     /// The queue of `sciurus clean`: the worse of label and distance.
@@ -49,6 +53,12 @@ impl Order {
                     orders.push(Self::WithVote { members, rounds });
                 }
             }
+            for penalty in [6.0, 2.0, 1.0] {
+                orders.extend([0, 2].map(|rounds| Self::Fixed { penalty, rounds }));
+            }
+            for (power, weight) in [(4, 1.0), (4, 0.9), (4, 0.8), (8, 1.0), (8, 0.9), (8, 0.8), (2, 0.8)] {
+                orders.extend([false, true].map(|or| Self::Mixed { power, weight, or }));
+            }
             orders.extend([Self::Outlying, Self::Averaged]);
         }
         orders
@@ -63,6 +73,8 @@ impl fmt::Display for Order {
             Self::Plain => f.write_str("plain head"),
             Self::Quality { members, rounds } => write!(f, "quality {members:?} {rounds}"),
             Self::WithVote { members, rounds } => write!(f, "quality+vote {members:?} {rounds}"),
+            Self::Fixed { penalty, rounds } => write!(f, "fixed {penalty} {rounds}"),
+            Self::Mixed { power, weight, or } => write!(f, "mixed {power} {weight} {or}"),
             Self::Outlying => f.write_str("outlying"),
             Self::Queue => f.write_str("**sciurus**"),
             Self::Averaged => f.write_str("label and outlying averaged"),
@@ -82,6 +94,20 @@ pub(crate) fn ranked(order: Order, case: &Case, seed: u64) -> Vec<usize> {
         Order::Quality { members, rounds } => quality(case, members, rounds),
         Order::WithVote { members, rounds } => {
             averaged(&quality(case, members, rounds), &vote(case, members))
+        }
+        Order::Fixed { penalty, rounds } => {
+            judged(case, Members::All, QualityOptions::default().rounds(rounds).penalty(penalty))
+        }
+        Order::Mixed { power, weight, or } => {
+            let label = quality(case, Members::All, 2);
+            let far = outlying(case).into_iter().map(|badness| {
+                let ratio = (badness / (1.0 - badness).max(1e-12)).powf(f64::from(power) / 4.0);
+                weight * if ratio.is_finite() { ratio / (1.0 + ratio) } else { 1.0 }
+            });
+            let both = |(label, far): (&f64, f64)| {
+                if or { 1.0 - (1.0 - label) * (1.0 - far) } else { label.max(far) }
+            };
+            label.iter().zip(far).map(both).collect()
         }
         Order::Outlying => outlying(case),
         Order::Queue => {
@@ -107,12 +133,15 @@ fn chosen(case: &Case, members: Members) -> Vec<&Embeddings> {
 }
 
 fn quality(case: &Case, members: Members, rounds: usize) -> Vec<f64> {
+    judged(case, members, QualityOptions::default().rounds(rounds))
+}
+
+fn judged(case: &Case, members: Members, options: QualityOptions) -> Vec<f64> {
     let graph = NeighbourGraph::new(&case.members[0], 10).unwrap();
     let groups = near_copies(&graph, NearCopyOptions::default().build().unwrap()).groups;
     let given =
         GivenLabels { classes: case.classes, labels: &case.labels, groups: Some(&groups), weights: None };
-    let options = QualityOptions::default().rounds(rounds).build().unwrap();
-    label_quality(&chosen(case, members), given, options).unwrap().scores
+    label_quality(&chosen(case, members), given, options.build().unwrap()).unwrap().scores
 }
 
 fn vote(case: &Case, members: Members) -> Vec<f64> {
@@ -124,10 +153,14 @@ fn vote(case: &Case, members: Members) -> Vec<f64> {
     sum.iter().map(|share| -share).collect()
 }
 
+/// The mean over all backbones of how far out items lie.
 fn outlying(case: &Case) -> Vec<f64> {
-    let graph = NeighbourGraph::new(&case.members[0], 10).unwrap();
-    let found = outliers(&graph);
-    (0..case.labels.len()).map(|item| found.badness(item)).collect()
+    let mut sum = vec![0.0; case.labels.len()];
+    for member in &case.members {
+        let found = outliers(&NeighbourGraph::new(member, 10).unwrap());
+        sum.iter_mut().enumerate().for_each(|(item, sum)| *sum += found.badness(item));
+    }
+    sum.iter().map(|sum| sum / case.members.len() as f64).collect()
 }
 
 /// scikit-learn's default head on unit rows.

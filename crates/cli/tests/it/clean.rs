@@ -1,0 +1,198 @@
+//! `sciurus clean` from outside: what it finds, what it writes, files moved there and back, decisions that last.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::support::{Ran, sciurus, shared, train};
+
+/// Photos of each class.
+const EACH: usize = 45;
+
+/// Photos of red and grey squirrels with two of them in the wrong folder, an equal copy, a web page, and a name that hardly any
+/// program expects; nothing where there are no real photos.
+fn dirty() -> Option<tempfile::TempDir> {
+    let real = shared("data/squirrels_red_grey")?;
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("photos");
+    for class in ["grey", "red"] {
+        let mut names: Vec<PathBuf> =
+            fs::read_dir(real.join(class)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        names.sort();
+        fs::create_dir_all(photos.join(class)).unwrap();
+        for (number, name) in names.iter().take(EACH).enumerate() {
+            fs::write(photos.join(format!("{class}/{number:02}.jpg")), fs::read(name).unwrap()).unwrap();
+        }
+    }
+    fs::rename(photos.join("grey/03.jpg"), photos.join("red/wrong grey.jpg")).unwrap();
+    fs::rename(photos.join("red/40.jpg"), photos.join("grey/wrong red.jpg")).unwrap();
+    fs::copy(photos.join("grey/07.jpg"), photos.join("grey/zz copy.jpg")).unwrap();
+    fs::rename(photos.join("red/09.jpg"), photos.join("red/Hörnchen\n1.jpg")).unwrap();
+    fs::write(photos.join("red/page.jpg"), b"<!DOCTYPE html><html><body>404</body></html>").unwrap();
+    Some(folder)
+}
+
+/// Runs `sciurus clean` with real weights and these keys on standard input; nothing where the weights are missing.
+fn clean(folder: &Path, options: &str, keys: &str) -> Option<Ran> {
+    let models = shared("models")?;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sciurus"))
+        .arg("clean")
+        .args(options.split_whitespace())
+        .args(["--arch", "resnet18"])
+        .current_dir(folder)
+        .env("SCIURUS_MODELS", models)
+        .env("XDG_CACHE_HOME", folder.join("cache"))
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A child that has read enough no longer listens.
+    let _ = child.stdin.take().unwrap().write_all(keys.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Some(Ran {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    })
+}
+
+/// All files with their bytes, but for what Sciurus keeps.
+fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(folder) = open.pop() {
+        for path in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                if path.file_name().unwrap() != ".sciurus" {
+                    open.push(path);
+                }
+            } else {
+                found.insert(path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+fn item<'a>(plan: &'a serde_json::Value, path: &str) -> &'a serde_json::Value {
+    plan["items"].as_array().unwrap().iter().find(|item| item["path"] == path).unwrap()
+}
+
+#[test]
+fn what_is_wrong_is_found_planned_moved_and_moved_back() {
+    let Some(folder) = dirty() else { return };
+    let photos = folder.path().join("photos");
+    let before = tree(&photos);
+    let Some(ran) = clean(folder.path(), "photos --plan clean.json --html page.html", "") else { return };
+    let ran = ran.expect(1);
+    assert!(ran.out.contains("exact duplicate") && ran.out.contains("nothing was changed"), "{}", ran.out);
+    assert!(!ran.out.contains("n\n1"), "a name breaks a line");
+    assert_eq!(tree(&photos), before);
+    let plan: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.path().join("clean.json")).unwrap()).unwrap();
+    assert_eq!(plan["items"].as_array().unwrap().len(), before.len());
+    for (path, action, to) in [
+        ("red/wrong grey.jpg", "relabel", "grey"),
+        ("grey/wrong red.jpg", "relabel", "red"),
+        ("red/page.jpg", "set_aside", ""),
+    ] {
+        let item = item(&plan, path);
+        assert_eq!((item["action"].as_str(), item["to"].as_str().unwrap_or("")), (Some(action), to), "{item}");
+    }
+    let copies = ["grey/07.jpg", "grey/zz copy.jpg"].map(|path| item(&plan, path).clone());
+    assert_eq!(copies[0]["card"], copies[1]["card"]);
+    assert_eq!(copies.iter().filter(|copy| copy["action"] == "set_aside").count(), 1);
+    let page = fs::read_to_string(folder.path().join("page.html")).unwrap();
+    assert!(page.contains("data:image/jpeg;base64,") && page.contains("wrong grey.jpg"));
+
+    let applied = sciurus(folder.path(), &["clean", "photos", "--apply", "clean.json"]).expect(0);
+    assert!(applied.out.contains("red/wrong grey.jpg -> grey/wrong grey.jpg"), "{}", applied.out);
+    assert!(photos.join("_set_aside/red/page.jpg").is_file());
+    sciurus(folder.path(), &["clean", "photos", "--undo"]).expect(0);
+    assert_eq!(tree(&photos), before);
+    let again = sciurus(folder.path(), &["clean", "photos", "--undo"]).expect(0);
+    assert!(again.out.contains("nothing to take back"), "{}", again.out);
+}
+
+#[test]
+fn auto_moves_only_what_is_certain() {
+    let Some(folder) = dirty() else { return };
+    let Some(ran) = clean(folder.path(), "photos --auto --json", "") else { return };
+    let applied: serde_json::Value = serde_json::from_str(&ran.expect(0).out).unwrap();
+    let moved: Vec<&str> =
+        applied["moved"].as_array().unwrap().iter().map(|pair| pair[0].as_str().unwrap()).collect();
+    assert_eq!(moved.len(), 2, "{moved:?}");
+    assert!(moved.contains(&"red/page.jpg"), "{moved:?}");
+    assert!(moved.contains(&"grey/07.jpg") || moved.contains(&"grey/zz copy.jpg"), "{moved:?}");
+}
+
+#[test]
+fn decisions_last_and_are_heeded_by_train() {
+    let Some(folder) = dirty() else { return };
+    // All that is proposed for the first three cards; the fourth is kept, taken back, and set aside.
+    let Some(ran) = clean(folder.path(), "photos --review --plan clean.json", "\n\n\nkuxq") else { return };
+    let ran = ran.expect(0);
+    assert!(ran.out.contains("1 photo undecided again"), "{}", ran.out);
+    let journal = folder.path().join("photos/.sciurus/decisions.jsonl");
+    let lines = fs::read_to_string(&journal).unwrap();
+    let decided = lines.matches("\"entry\":\"decided\"").count() - lines.matches("\"entry\":\"undone\"").count();
+    assert!(decided >= 4, "{lines}");
+
+    let again = clean(folder.path(), "photos --review", "").unwrap().expect(0);
+    let left = tree(&folder.path().join("photos")).len() - decided;
+    assert!(again.out.contains(&format!("0 decided, 0 wrong, {left} left")), "{}", again.out);
+
+    let trained = train(folder.path(), "run", "--epochs 1 --plan clean.json --json").expect(0);
+    let record = fs::read_to_string(folder.path().join("run/run.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let plan: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.path().join("clean.json")).unwrap()).unwrap();
+    let items = plan["items"].as_array().unwrap();
+    let left_out = items.iter().filter(|item| item["action"] == "set_aside");
+    // A file that is no image never was in the data.
+    let left_out = left_out.filter(|item| item["path"] != "red/page.jpg").count();
+    let used = record["data"]["train"].as_u64().unwrap() + record["data"]["valid"].as_u64().unwrap();
+    assert_eq!(used, (2 * EACH + 1 - left_out) as u64, "{}", trained.out);
+}
+
+#[test]
+fn a_table_gets_a_corrected_copy() {
+    let Some(folder) = dirty() else { return };
+    let photos = folder.path().join("photos");
+    let names = tree(&photos).into_keys().map(|path| path.display().to_string());
+    let names: Vec<String> = names.filter(|name| name.contains('/')).collect();
+    let line = |name: &String| format!("\"{name}\",{}\n", name.split('/').next().unwrap());
+    let table = names.iter().map(line).collect::<String>();
+    fs::write(folder.path().join("labels.csv"), format!("path,label\n{table}")).unwrap();
+    let Some(ran) = clean(folder.path(), "photos --csv labels.csv --plan clean.json", "") else { return };
+    ran.expect(1);
+    let ran = sciurus(folder.path(), &["clean", "photos", "--csv", "labels.csv", "--apply", "clean.json"]);
+    ran.expect(0);
+    let corrected = fs::read_to_string(folder.path().join("labels.clean.csv")).unwrap();
+    assert!(corrected.starts_with("path,label\n") && corrected.contains("red/wrong grey.jpg,grey\n"));
+    assert!(corrected.contains("red/page.jpg"), "what is no image stays in the table");
+    assert_eq!(fs::read_to_string(folder.path().join("labels.csv")).unwrap(), format!("path,label\n{table}"));
+    let ran = sciurus(folder.path(), &["clean", "photos", "--csv", "labels.csv", "--apply", "clean.json"]);
+    assert!(ran.expect(2).err.contains("--out"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_only_read_works_with_a_journal_elsewhere() {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(folder) = dirty() else { return };
+    let photos = folder.path().join("photos");
+    fs::set_permissions(&photos, fs::Permissions::from_mode(0o555)).unwrap();
+    let is_root = fs::write(photos.join("probe"), "").is_ok();
+    let refused = clean(folder.path(), "photos --review", "q");
+    let elsewhere = clean(folder.path(), "photos --review --journal decisions.jsonl", "xq");
+    fs::set_permissions(&photos, fs::Permissions::from_mode(0o755)).unwrap();
+    let (Some(refused), Some(elsewhere)) = (refused, elsewhere) else { return };
+    assert!(is_root || refused.expect(2).err.contains("--journal"));
+    elsewhere.expect(0);
+    assert!(fs::read_to_string(folder.path().join("decisions.jsonl")).unwrap().contains("set_aside"));
+}
