@@ -101,7 +101,11 @@ fn what_is_wrong_is_found_planned_moved_and_moved_back() {
         ("red/page.jpg", "set_aside", ""),
     ] {
         let item = item(&plan, path);
-        assert_eq!((item["action"].as_str(), item["to"].as_str().unwrap_or("")), (Some(action), to), "{item}");
+        assert_eq!(
+            (item["action"].as_str(), item["to"].as_str().unwrap_or("")),
+            (Some(action), to),
+            "{item}"
+        );
     }
     let copies = ["grey/07.jpg", "grey/zz copy.jpg"].map(|path| item(&plan, path).clone());
     assert_eq!(copies[0]["card"], copies[1]["card"]);
@@ -139,7 +143,8 @@ fn decisions_last_and_are_heeded_by_train() {
     assert!(ran.out.contains("1 photo undecided again"), "{}", ran.out);
     let journal = folder.path().join("photos/.sciurus/decisions.jsonl");
     let lines = fs::read_to_string(&journal).unwrap();
-    let decided = lines.matches("\"entry\":\"decided\"").count() - lines.matches("\"entry\":\"undone\"").count();
+    let decided =
+        lines.matches("\"entry\":\"decided\"").count() - lines.matches("\"entry\":\"undone\"").count();
     assert!(decided >= 4, "{lines}");
 
     let again = clean(folder.path(), "photos --review", "").unwrap().expect(0);

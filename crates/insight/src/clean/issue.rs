@@ -50,6 +50,7 @@ impl Issue {
             Self::Pixels(QualityCheck::LowInformation | QualityCheck::Dark | QualityCheck::Light) => 0.8,
             Self::Pixels(QualityCheck::Blurry | QualityCheck::Unsharp) => 0.5,
             Self::Pixels(_) => 0.3,
+            Self::Outlier => 0.7,
             _ => 1.0,
         }
     }

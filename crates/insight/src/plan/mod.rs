@@ -6,6 +6,7 @@ mod journal;
 mod lines;
 mod log;
 mod moves;
+mod table;
 
 pub use journal::{Decision, Journal};
 pub use moves::{Applied, Left, apply, recover, undo};
@@ -100,12 +101,14 @@ impl CleanPlan {
         Self { format: FORMAT, folder: folder.into(), model: model.into(), items }
     }
 
-    /// Writes the file; it appears under its name only when complete.
+    /// Writes the file, as Parquet (a row for each image) if its name ends so, else as JSON; it appears under its name only when
+    /// complete.
     ///
     /// # Errors
     /// It cannot be written, or a path is no Unicode.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), InsightError> {
-        json_file::save_pretty(path.as_ref(), self)
+        let path = path.as_ref();
+        if table::is_table(path) { table::save(self, path) } else { json_file::save_pretty(path, self) }
     }
 
     /// Reads a plan and checks that it can do no harm: paths stay inside the folder, new labels are names of folders.
@@ -115,8 +118,11 @@ impl CleanPlan {
     pub fn load(path: impl AsRef<Path>) -> Result<Self, InsightError> {
         let path = path.as_ref();
         let refuse = |reason: String| InsightError::Plan { path: path.to_owned(), reason };
-        let bytes = json_file::bytes(path)?;
-        let plan: Self = serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
+        let plan: Self = if table::is_table(path) {
+            table::load(path)?
+        } else {
+            serde_json::from_slice(&json_file::bytes(path)?).map_err(|error| refuse(error.to_string()))?
+        };
         if plan.format > FORMAT {
             return Err(refuse(format!("it has format {}, this version reads up to {FORMAT}", plan.format)));
         }

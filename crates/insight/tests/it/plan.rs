@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use sciurus_data::{ContentHash, Correction};
-use sciurus_insight::plan::{CleanAction, CleanPlan, Decision, Journal, PlanItem, apply, recover, undo};
+use sciurus_insight::plan::{
+    CleanAction, CleanPlan, Decision, IssueScore, Journal, PlanItem, Suggestion, apply, recover, undo,
+};
 
 fn item(path: &str, bytes: &[u8], action: CleanAction, to: Option<&str>) -> PlanItem {
     let label = Path::new(path).iter().next().unwrap().to_str().unwrap().to_owned();
@@ -88,6 +90,26 @@ fn files_move_never_over_others_and_go_back() {
     assert_eq!(undo(root).unwrap().left, []);
     assert_eq!(tree(root), before);
     assert_eq!(undo(root).unwrap().moved, [], "nothing is left to take back");
+}
+
+#[test]
+fn a_plan_is_the_same_as_json_and_as_parquet() {
+    let folder = squirrels();
+    let mut plan = plan(folder.path());
+    plan.items[1].issues = vec![IssueScore { name: "near_duplicate".into(), score: 0.9 }];
+    plan.items[1].card = Some(3);
+    plan.items[2].suggested = Some(Suggestion { label: "red".into(), probability: 0.75 });
+    for name in ["plan.json", "plan.parquet"] {
+        let path = folder.path().join(name);
+        plan.save(&path).unwrap();
+        assert_eq!(CleanPlan::load(&path).unwrap(), plan, "{name}");
+        let cut = fs::read(&path).unwrap();
+        fs::write(&path, &cut[..cut.len() / 2]).unwrap();
+        assert!(CleanPlan::load(&path).unwrap_err().to_string().contains(name));
+    }
+    let none = CleanPlan::new("x", "y", Vec::new());
+    none.save(folder.path().join("none.parquet")).unwrap();
+    assert_eq!(CleanPlan::load(folder.path().join("none.parquet")).unwrap(), none);
 }
 
 #[test]
@@ -250,8 +272,9 @@ fn decisions_are_taken_back_one_by_one_and_fit_a_copy_elsewhere() {
     journal.decide(decision(b"a", CleanAction::SetAside)).unwrap();
     journal.decide(decision(b"b", CleanAction::Keep)).unwrap();
     journal.decide(decision(b"a", CleanAction::Keep)).unwrap();
-    let found =
-        |journal: &Journal, bytes: &[u8]| journal.corrections().find("b.jpg".as_ref(), &ContentHash::of(bytes)).cloned();
+    let found = |journal: &Journal, bytes: &[u8]| {
+        journal.corrections().find("b.jpg".as_ref(), &ContentHash::of(bytes)).cloned()
+    };
     assert_eq!(found(&journal, b"a"), Some(Correction::Keep));
     journal.undo("now").unwrap();
     assert_eq!(found(&journal, b"a"), Some(Correction::LeaveOut));

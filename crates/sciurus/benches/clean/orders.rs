@@ -6,9 +6,9 @@ use rand::seq::SliceRandom;
 use sciurus::Seed;
 use sciurus::insight::Embeddings;
 use sciurus::insight::clean::{
-    FilterOptions, FoldItems, FoldOptions, GivenLabels, LabelFilter, LabelScore, LogisticOptions, NearCopyOptions,
-    NeighbourGraph, QualityOptions, find_label_issues, label_quality, label_scores, near_copies,
-    neighbour_vote, out_of_fold, outliers, rank_average,
+    FilterOptions, FoldItems, FoldOptions, GivenLabels, Issue, LabelFilter, LabelScore, LogisticOptions,
+    NearCopyOptions, NeighbourGraph, OutOfSample, QualityOptions, find_label_issues, label_quality,
+    label_scores, near_copies, out_of_fold, outliers,
 };
 
 use super::planted::Case;
@@ -16,50 +16,34 @@ use super::planted::Case;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Order {
     Random,
-    /// cleanlab's default filter on the plain head first, by self confidence; then the rest.
-    Cleanlab,
     /// A plain out-of-fold head on the first backbone, self confidence: the bar of the design page.
     Plain,
-    /// `label_quality` with some of the backbones and this many rounds of reweighting.
-    Quality { members: Members, rounds: usize },
-    /// The same, averaged by rank with the vote of the neighbours.
-    WithVote { members: Members, rounds: usize },
-    /// `label_quality` of all backbones with this penalty.
-    Fixed { penalty: f64, rounds: usize },
-    /// Label and distance: the distance to this power, with this weight; the worse of both, or neither being fine.
-    Mixed { power: i32, weight: f64, or: bool },
+    /// cleanlab's default filter on the plain head first, by self confidence; then the rest.
+    Cleanlab,
+    /// The labels' scores alone.
+    Labels,
+    /// The queue of `sciurus clean`: the worse of label and distance, each with its weight.
+    Queue,
+    /// Labels' scores with another penalty (none: chosen by what predicts best) and other rounds.
+    Other {
+        penalty: Option<f64>,
+        rounds: usize,
+    },
     /// Far from all others first.
     Outlying,
-    /// The queue of `sciurus clean`: the worse of label and distance.
-    Queue,
-    /// Ranks of both averaged.
-    Averaged,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Members {
-    First,
-    Last,
-    All,
+    /// The queue with another weight of the distance.
+    Weighted(f64),
 }
 
 impl Order {
     pub(crate) fn all(tried: bool) -> Vec<Self> {
-        let mut orders = vec![Self::Random, Self::Plain, Self::Cleanlab, Self::Queue];
+        let mut orders = vec![Self::Random, Self::Plain, Self::Cleanlab, Self::Labels, Self::Queue];
         if tried {
-            for members in [Members::First, Members::Last, Members::All] {
-                for rounds in [0, 2] {
-                    orders.push(Self::Quality { members, rounds });
-                    orders.push(Self::WithVote { members, rounds });
-                }
+            for penalty in [None, Some(1.0), Some(2.0), Some(4.0)] {
+                orders.extend([0, 2].map(|rounds| Self::Other { penalty, rounds }));
             }
-            for penalty in [6.0, 2.0, 1.0] {
-                orders.extend([0, 2].map(|rounds| Self::Fixed { penalty, rounds }));
-            }
-            for (power, weight) in [(4, 1.0), (4, 0.9), (4, 0.8), (8, 1.0), (8, 0.9), (8, 0.8), (2, 0.8)] {
-                orders.extend([false, true].map(|or| Self::Mixed { power, weight, or }));
-            }
-            orders.extend([Self::Outlying, Self::Averaged]);
+            orders.push(Self::Outlying);
+            orders.extend([1.0, 0.9, 0.7, 0.6].map(Self::Weighted));
         }
         orders
     }
@@ -69,102 +53,75 @@ impl fmt::Display for Order {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Random => f.write_str("random"),
-            Self::Cleanlab => f.write_str("cleanlab's default"),
             Self::Plain => f.write_str("plain head"),
-            Self::Quality { members, rounds } => write!(f, "quality {members:?} {rounds}"),
-            Self::WithVote { members, rounds } => write!(f, "quality+vote {members:?} {rounds}"),
-            Self::Fixed { penalty, rounds } => write!(f, "fixed {penalty} {rounds}"),
-            Self::Mixed { power, weight, or } => write!(f, "mixed {power} {weight} {or}"),
+            Self::Cleanlab => f.write_str("cleanlab's default"),
+            Self::Labels => f.write_str("**labels alone**"),
+            Self::Queue => f.write_str("**whole queue**"),
+            Self::Other { penalty, rounds } => write!(f, "penalty {penalty:?}, {rounds} rounds"),
             Self::Outlying => f.write_str("outlying"),
-            Self::Queue => f.write_str("**sciurus**"),
-            Self::Averaged => f.write_str("label and outlying averaged"),
+            Self::Weighted(weight) => write!(f, "distance counts {weight}"),
         }
     }
 }
 
-/// The items, most suspicious first.
-pub(crate) fn ranked(order: Order, case: &Case, seed: u64) -> Vec<usize> {
-    let mut items: Vec<usize> = (0..case.labels.len()).collect();
-    // Ties are in random order, not in the order of the classes.
-    items.shuffle(&mut Seed(seed).rng(&[8]));
-    let scores = match order {
-        Order::Random => return items,
-        Order::Cleanlab => cleanlab(case),
-        Order::Plain => plain(case),
-        Order::Quality { members, rounds } => quality(case, members, rounds),
-        Order::WithVote { members, rounds } => {
-            averaged(&quality(case, members, rounds), &vote(case, members))
-        }
-        Order::Fixed { penalty, rounds } => {
-            judged(case, Members::All, QualityOptions::default().rounds(rounds).penalty(penalty))
-        }
-        Order::Mixed { power, weight, or } => {
-            let label = quality(case, Members::All, 2);
-            let far = outlying(case).into_iter().map(|badness| {
-                let ratio = (badness / (1.0 - badness).max(1e-12)).powf(f64::from(power) / 4.0);
-                weight * if ratio.is_finite() { ratio / (1.0 + ratio) } else { 1.0 }
-            });
-            let both = |(label, far): (&f64, f64)| {
-                if or { 1.0 - (1.0 - label) * (1.0 - far) } else { label.max(far) }
-            };
-            label.iter().zip(far).map(both).collect()
-        }
-        Order::Outlying => outlying(case),
-        Order::Queue => {
-            let quality = quality(case, Members::All, 2);
-            quality.iter().zip(outlying(case)).map(|(label, far)| label.max(far)).collect()
-        }
-        Order::Averaged => averaged(&quality(case, Members::All, 2), &outlying(case)),
-    };
-    items.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-    items
+/// A case with what several orders need.
+pub(crate) struct Scored<'a> {
+    case: &'a Case,
+    plain: OutOfSample,
+    labels: Vec<f64>,
+    outlying: Vec<f64>,
+    groups: Vec<usize>,
 }
 
-fn averaged(a: &[f64], b: &[f64]) -> Vec<f64> {
-    rank_average(&[(a, 1.0), (b, 1.0)]).unwrap()
-}
+impl<'a> Scored<'a> {
+    pub(crate) fn new(case: &'a Case) -> Self {
+        let graph = NeighbourGraph::new(&case.members[0], 10).unwrap();
+        let groups = near_copies(&graph, NearCopyOptions::default().build().unwrap()).groups;
+        let labels = judged(case, &groups, QualityOptions::default());
+        Self { plain: plain_rows(case), labels, outlying: outlying(&graph), groups, case }
+    }
 
-fn chosen(case: &Case, members: Members) -> Vec<&Embeddings> {
-    match members {
-        Members::First => vec![&case.members[0]],
-        Members::Last => case.members.last().into_iter().collect(),
-        Members::All => case.members.iter().collect(),
+    /// The items, most suspicious first.
+    pub(crate) fn ranked(&self, order: Order, seed: u64) -> Vec<usize> {
+        let mut items: Vec<usize> = (0..self.case.labels.len()).collect();
+        // Ties are in random order, not in the order of the classes.
+        items.shuffle(&mut Seed(seed).rng(&[8]));
+        let scores = match order {
+            Order::Random => return items,
+            Order::Plain => plain(&self.plain),
+            Order::Cleanlab => cleanlab(&self.plain),
+            Order::Labels => self.labels.clone(),
+            Order::Queue => self.queue(Issue::Outlier.weight()),
+            Order::Other { penalty, rounds } => {
+                judged(self.case, &self.groups, QualityOptions::default().rounds(rounds).penalty(penalty))
+            }
+            Order::Outlying => self.outlying.clone(),
+            Order::Weighted(weight) => self.queue(weight),
+        };
+        items.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+        items
+    }
+
+    fn queue(&self, weight: f64) -> Vec<f64> {
+        self.labels.iter().zip(&self.outlying).map(|(label, far)| label.max(weight * far)).collect()
     }
 }
 
-fn quality(case: &Case, members: Members, rounds: usize) -> Vec<f64> {
-    judged(case, members, QualityOptions::default().rounds(rounds))
-}
-
-fn judged(case: &Case, members: Members, options: QualityOptions) -> Vec<f64> {
-    let graph = NeighbourGraph::new(&case.members[0], 10).unwrap();
-    let groups = near_copies(&graph, NearCopyOptions::default().build().unwrap()).groups;
+fn judged(case: &Case, groups: &[usize], options: QualityOptions) -> Vec<f64> {
+    let members: Vec<&Embeddings> = case.members.iter().collect();
     let given =
-        GivenLabels { classes: case.classes, labels: &case.labels, groups: Some(&groups), weights: None };
-    label_quality(&chosen(case, members), given, options.build().unwrap()).unwrap().scores
+        GivenLabels { classes: case.classes, labels: &case.labels, groups: Some(groups), weights: None };
+    label_quality(&members, given, options.build().unwrap()).unwrap().scores
 }
 
-fn vote(case: &Case, members: Members) -> Vec<f64> {
-    let shares = chosen(case, members).into_iter().map(|member| {
-        let graph = NeighbourGraph::new(member, 10).unwrap();
-        neighbour_vote(&graph, &case.labels, case.classes).unwrap().share
-    });
-    let sum = shares.reduce(|a, b| a.iter().zip(&b).map(|(a, b)| a + b).collect()).unwrap();
-    sum.iter().map(|share| -share).collect()
-}
-
-/// The mean over all backbones of how far out items lie.
-fn outlying(case: &Case) -> Vec<f64> {
-    let mut sum = vec![0.0; case.labels.len()];
-    for member in &case.members {
-        let found = outliers(&NeighbourGraph::new(member, 10).unwrap());
-        sum.iter_mut().enumerate().for_each(|(item, sum)| *sum += found.badness(item));
-    }
-    sum.iter().map(|sum| sum / case.members.len() as f64).collect()
+/// How far out items lie, by the first backbone.
+fn outlying(graph: &NeighbourGraph) -> Vec<f64> {
+    let found = outliers(graph);
+    (0..graph.len()).map(|item| found.badness(item)).collect()
 }
 
 /// scikit-learn's default head on unit rows.
-fn plain_rows(case: &Case) -> sciurus::insight::clean::OutOfSample {
+fn plain_rows(case: &Case) -> OutOfSample {
     let mut unit = case.members[0].clone();
     for row in unit.values.chunks_mut(case.members[0].width) {
         let norm = row.iter().map(|value| value * value).sum::<f32>().sqrt();
@@ -176,15 +133,13 @@ fn plain_rows(case: &Case) -> sciurus::insight::clean::OutOfSample {
     out_of_fold(items, case.classes, options).unwrap().rows
 }
 
-fn plain(case: &Case) -> Vec<f64> {
-    label_scores(&plain_rows(case), LabelScore::SelfConfidence).into_iter().map(|score| -score).collect()
+fn plain(rows: &OutOfSample) -> Vec<f64> {
+    label_scores(rows, LabelScore::SelfConfidence).into_iter().map(|score| -score).collect()
 }
 
-fn cleanlab(case: &Case) -> Vec<f64> {
-    let rows = plain_rows(case);
-    let mut scores: Vec<f64> =
-        label_scores(&rows, LabelScore::SelfConfidence).into_iter().map(|score| -score).collect();
-    let issues = find_label_issues(&rows, LabelFilter::PruneByNoiseRate, FilterOptions::default());
+fn cleanlab(rows: &OutOfSample) -> Vec<f64> {
+    let mut scores = plain(rows);
+    let issues = find_label_issues(rows, LabelFilter::PruneByNoiseRate, FilterOptions::default());
     issues.into_iter().for_each(|item| scores[item] += 2.0);
     scores
 }
