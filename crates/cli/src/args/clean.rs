@@ -62,9 +62,9 @@ pub(crate) struct CleanArgs {
     /// Photos shown of each kind of trouble
     #[arg(long, default_value_t = 5, value_name = "PHOTOS")]
     pub(crate) worst: usize,
-    /// Photos that are looked at between two checks whether to stop
-    #[arg(long, default_value_t = 50, value_name = "PHOTOS", help_heading = "Review")]
-    pub(crate) page: usize,
+    /// Photos that are looked at between two checks whether to stop [default: a thirtieth of all, at most 50]
+    #[arg(long, value_name = "PHOTOS", help_heading = "Review")]
+    pub(crate) page: Option<usize>,
     /// Stop when fewer than this share (0 to 1) of the last three pages were wrong
     #[arg(long, default_value_t = 0.1, value_name = "SHARE", help_heading = "Review")]
     pub(crate) stop_below: f64,

@@ -37,6 +37,21 @@ impl Default for StopRule {
 }
 
 impl StopRule {
+    /// The rule for a set of so many items: pages of a thirtieth, from 5 to 50 items, and a window of three pages. What is
+    /// shown beyond the errors is about the window, so it is a tenth of a small set at most.
+    ///
+    /// ```
+    /// use sciurus_insight::clean::StopRule;
+    ///
+    /// assert_eq!(StopRule::of_set(100_000), StopRule::default());
+    /// assert_eq!(StopRule::of_set(300), StopRule::default().page(10).window(30));
+    /// ```
+    #[must_use]
+    pub fn of_set(items: usize) -> Self {
+        let page = (items / 30).clamp(5, 50);
+        Self::default().page(page).window(3 * page)
+    }
+
     /// Items between two looks at the rule, at least 1.
     #[must_use]
     pub fn page(mut self, items: usize) -> Self {

@@ -26,7 +26,7 @@ impl Measures {
             }
         }
         let among = |first: f64| found.iter().take(first as usize).filter(|&&wrong| wrong).count() as f64;
-        let shown = StopRule::default().build().unwrap().shown(&found) as f64;
+        let shown = StopRule::of_set(found.len()).build().unwrap().shown(&found) as f64;
         Self([
             pairs / (errors * (all - errors)),
             precision / errors,

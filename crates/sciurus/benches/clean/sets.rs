@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
-use sciurus::data::ImageDataset;
+use sciurus::data::{ImageDataset, ImageItem};
 use sciurus::insight::Embeddings;
 use sciurus::{Arch, EmbedItem, Embedder, Split, WeightPlaces, WeightSource};
 
 /// A set and its embeddings by each backbone.
 pub(crate) struct Set {
     pub(crate) name: &'static str,
+    pub(crate) dataset: ImageDataset,
+    /// The items that errors are planted into.
+    pub(crate) items: Vec<ImageItem>,
     pub(crate) labels: Vec<usize>,
     pub(crate) members: Vec<Embeddings>,
     /// Embeddings of photos that belong to no class, where the set has some.
@@ -37,7 +40,8 @@ fn set(shared: &Path, name: &'static str, archs: &[Arch]) -> Set {
     let dataset = ImageDataset::from_folder(shared.join("data").join(name)).build().unwrap();
     // Of a set with its own split the train part, as the bars say.
     let is_split = dataset.splitter.is_given();
-    let items: Vec<_> = dataset.items.iter().filter(|item| !is_split || item.split == Split::Train).collect();
+    let items: Vec<ImageItem> =
+        dataset.items.iter().filter(|item| !is_split || item.split == Split::Train).cloned().collect();
     let photos: Vec<EmbedItem> =
         items.iter().map(|item| EmbedItem { path: dataset.path(item), content: item.content }).collect();
     let junk = junk(&dataset.root);
@@ -47,6 +51,8 @@ fn set(shared: &Path, name: &'static str, archs: &[Arch]) -> Set {
         labels: items.iter().map(|item| item.target.classes()[0]).collect(),
         members: embedders.iter().map(|embedder| embed(embedder, &photos)).collect(),
         junk: embedders.iter().map(|embedder| embed(embedder, &junk)).collect(),
+        items,
+        dataset,
     }
 }
 

@@ -26,7 +26,12 @@ enum Asked {
 }
 
 pub(super) fn run(args: &CleanArgs, cleaner: Cleaner, journal: Journal) -> anyhow::Result<()> {
-    let rule = StopRule::default().page(args.page).window(3 * args.page).share(args.stop_below).build()?;
+    let rule = StopRule::of_set(cleaner.len()).share(args.stop_below);
+    let rule = match args.page {
+        Some(page) => rule.page(page).window(3 * page),
+        None => rule,
+    };
+    let rule = rule.build()?;
     let root = cleaner.dataset().root.clone();
     let labels: Vec<String> = cleaner.dataset().vocab.labels().iter().take(9).cloned().collect();
     let mut keys = Keys::new();
@@ -65,9 +70,8 @@ fn show(card: &Card, review: &Review, root: &std::path::Path) -> anyhow::Result<
 /// Few of the last photos were wrong: offers to look at a random part of the rest.
 fn stop_here(review: &mut Review, args: &CleanArgs, keys: &mut Keys) -> anyhow::Result<()> {
     text(Paint::Strong.on(format_args!(
-        "\nfewer than {:.0} % of the last {} were wrong: this is the place to stop",
-        100.0 * args.stop_below,
-        3 * args.page
+        "\nfewer than {:.0} % of the last photos were wrong: this is the place to stop",
+        100.0 * args.stop_below
     )))?;
     text(format!(
         "a: look at {AUDIT} random others first, to learn how many errors are left; any other key: go on"
