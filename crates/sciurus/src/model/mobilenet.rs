@@ -7,9 +7,11 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::activation::relu6;
 use burn::tensor::{Device, Tensor, assert_shape};
+use sciurus_kernels::Nonlinearity::{None as Linear, Relu6};
 
 use super::conv::{NormedConv, forward_normed, normed, square};
 use super::{BatchNorm, Pass};
+use crate::cpu::{self, ChainLayers, ConvNorm};
 
 /// The stages: expansion, channels, blocks, stride of the first (table 2 of the paper).
 const STAGES: [[usize; 4]; 7] = [
@@ -65,8 +67,13 @@ impl MobileNetV2 {
     /// Images `[batch, 3, height, width]` to features `[batch, 1280, height / 32, width / 32]` (rounded up).
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         assert_shape!(images, [_, 3, _, _]);
-        self.features.iter().fold(images, |features, entry| match entry {
-            Entry::Conv(layer) => relu6(forward_normed(layer, features, pass)),
+        self.features.iter().enumerate().fold(images, |features, (index, entry)| match entry {
+            Entry::Conv(layer) => {
+                let layers = ChainLayers::one(layer, Relu6);
+                let chain = if index == 0 { cpu::image_chain } else { cpu::chain };
+                chain(&layers, &features, pass)
+                    .unwrap_or_else(|| relu6(forward_normed(layer, features, pass)))
+            }
             Entry::Residual(block) => block.forward(features, pass),
         })
     }
@@ -112,6 +119,23 @@ impl InvertedResidual {
 
     /// `[batch, in, h, w]` to `[batch, out, h / stride, w / stride]` (rounded up).
     fn forward(&self, input: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        let fused = self.layers().and_then(|layers| cpu::chain(&layers, &input, pass));
+        fused.unwrap_or_else(|| self.layer_by_layer(input, pass))
+    }
+
+    /// The block as a chain.
+    fn layers(&self) -> Option<ChainLayers<'_>> {
+        let [before @ .., Step::Project(conv), Step::Norm(norm)] = &self.conv[..] else { return None };
+        let mut main = Vec::with_capacity(self.conv.len());
+        for step in before {
+            let Step::Conv((conv, norm)) = step else { return None };
+            main.push((ConvNorm { conv, norm }, Relu6));
+        }
+        main.push((ConvNorm { conv, norm }, Linear));
+        Some(ChainLayers { main, excitation: None, shortcut: self.has_shortcut.then_some(0.0) })
+    }
+
+    fn layer_by_layer(&self, input: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         let output = self.conv.iter().fold(input.clone(), |features, step| match step {
             Step::Conv(layer) => relu6(forward_normed(layer, features, pass)),
             Step::Project(conv) => conv.forward(features),
