@@ -83,7 +83,13 @@ impl ConvNeXt {
     /// Images `[batch, 3, height, width]` to features `[batch, 768, height / 32, width / 32]` (rounded down).
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         assert_shape!(images, [_, 3, _, _]);
-        self.features.iter().fold(images, |features, entry| match entry {
+        self.features.iter().fold(images, |features, entry| entry.forward(features, pass))
+    }
+}
+
+impl Entry {
+    fn forward(&self, features: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        match self {
             Entry::Stem((conv, norm)) => {
                 let patches =
                     cpu::biased_image_conv(conv, &features, pass).unwrap_or_else(|| conv.forward(features));
@@ -96,7 +102,7 @@ impl ConvNeXt {
             Entry::Stage(blocks) => {
                 blocks.iter().fold(features, |features, block| block.forward(features, pass))
             }
-        })
+        }
     }
 }
 
@@ -150,5 +156,28 @@ impl Block {
         let pixels = norm.forward(conv.forward(input.clone()).permute([0, 2, 3, 1]));
         let branch = narrow.forward(gelu.forward(widen.forward(pixels))).permute([0, 3, 1, 2]);
         input + pass.drop_path(branch * self.layer_scale.val().unsqueeze::<4>(), self.drop_path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Body;
+    use crate::model::single_blocks::{Walk, random_model};
+
+    #[test]
+    fn every_block_is_its_layers() {
+        let body = Body::ConvNeXt(ConvNeXtConfig { drop_path: 0.3 }.init(&Device::flex()));
+        let model = random_model(body, ConvNeXt::OUT_CHANNELS);
+        let Body::ConvNeXt(body) = model.body() else { unreachable!() };
+        for size in [[64, 64], [75, 58]] {
+            let mut walk = Walk::new(&model, size);
+            for entry in &body.features {
+                match entry {
+                    Entry::Stage(blocks) => blocks.iter().for_each(|block| walk.step(block, Block::forward)),
+                    other => walk.step(other, Entry::forward),
+                }
+            }
+        }
     }
 }

@@ -106,16 +106,22 @@ impl EfficientNet {
     /// Images `[batch, 3, height, width]` to features `[batch, 1280, height / 32, width / 32]` (rounded up).
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         assert_shape!(images, [_, 3, _, _]);
-        self.features.iter().enumerate().fold(images, |features, (index, entry)| match entry {
+        (0..self.features.len()).fold(images, |features, index| self.entry(index, features, pass))
+    }
+
+    /// One entry; the first one takes images.
+    fn entry(&self, index: usize, features: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        match &self.features[index] {
             Entry::Conv(layer) => {
                 let layers = ChainLayers::one(layer, Silu);
                 let chain = if index == 0 { cpu::image_chain } else { cpu::chain };
-                chain(&layers, &features, pass).unwrap_or_else(|| silu(forward_normed(layer, features, pass)))
+                chain(&layers, &features, pass)
+                    .unwrap_or_else(|| silu(forward_normed(layer, features, pass)))
             }
             Entry::Stage(blocks) => {
                 blocks.iter().fold(features, |features, block| block.forward(features, pass))
             }
-        })
+        }
     }
 }
 
@@ -210,5 +216,28 @@ impl SqueezeExcitation {
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let means = input.clone().mean_dims(&[2, 3]);
         input * sigmoid(self.fc2.forward(silu(self.fc1.forward(means))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Body;
+    use crate::model::single_blocks::{Walk, random_model};
+
+    #[test]
+    fn every_block_is_its_layers() {
+        let body = Body::EfficientNet(EfficientNetConfig { drop_path: 0.3 }.init(&Device::flex()));
+        let model = random_model(body, EfficientNet::OUT_CHANNELS);
+        let Body::EfficientNet(body) = model.body() else { unreachable!() };
+        for size in [[64, 64], [75, 58]] {
+            let mut walk = Walk::new(&model, size);
+            for (index, entry) in body.features.iter().enumerate() {
+                match entry {
+                    Entry::Conv(_) => walk.step(body, |body, features, pass| body.entry(index, features, pass)),
+                    Entry::Stage(blocks) => blocks.iter().for_each(|block| walk.step(block, Block::forward)),
+                }
+            }
+        }
     }
 }

@@ -67,7 +67,12 @@ impl MobileNetV2 {
     /// Images `[batch, 3, height, width]` to features `[batch, 1280, height / 32, width / 32]` (rounded up).
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         assert_shape!(images, [_, 3, _, _]);
-        self.features.iter().enumerate().fold(images, |features, (index, entry)| match entry {
+        (0..self.features.len()).fold(images, |features, index| self.entry(index, features, pass))
+    }
+
+    /// One entry; the first one takes images.
+    fn entry(&self, index: usize, features: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        match &self.features[index] {
             Entry::Conv(layer) => {
                 let layers = ChainLayers::one(layer, Relu6);
                 let chain = if index == 0 { cpu::image_chain } else { cpu::chain };
@@ -75,7 +80,7 @@ impl MobileNetV2 {
                     .unwrap_or_else(|| relu6(forward_normed(layer, features, pass)))
             }
             Entry::Residual(block) => block.forward(features, pass),
-        })
+        }
     }
 }
 
@@ -142,5 +147,52 @@ impl InvertedResidual {
             Step::Norm(norm) => norm.forward(features, pass),
         });
         if self.has_shortcut { input + output } else { output }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Body;
+    use crate::Seed;
+    use crate::model::single_blocks::{Walk, random_model};
+
+    /// Rounding of what a norm layer gives: values of a few units, each exact to some 1e-7.
+    const ROUNDING: f32 = 1e-6;
+
+    /// The smallest distance of any value that an entry's ReLU6 sees from a corner, where the gradient jumps.
+    fn distance_from_corner(entry: &Entry, features: &Tensor<4>) -> f32 {
+        let layers: Vec<&NormedConv> = match entry {
+            Entry::Conv(layer) => vec![layer],
+            Entry::Residual(block) => {
+                let conv = |step| if let Step::Conv(layer) = step { Some(layer) } else { None };
+                block.conv.iter().filter_map(conv).collect()
+            }
+        };
+        let mut pass = Pass::train(Seed(0).rng(&[]));
+        let (mut features, mut least) = (features.clone(), f32::INFINITY);
+        for layer in layers {
+            let values = forward_normed(layer, features, &mut pass);
+            let distances = values.clone().abs().min_pair((values.clone() - 6.0).abs());
+            least = least.min(distances.min().into_scalar());
+            features = relu6(values);
+        }
+        least
+    }
+
+    #[test]
+    fn every_block_is_its_layers() {
+        let body = Body::MobileNetV2(MobileNetV2::new(&Device::flex()));
+        let model = random_model(body, MobileNetV2::OUT_CHANNELS);
+        let Body::MobileNetV2(body) = model.body() else { unreachable!() };
+        for size in [[64, 64], [75, 58]] {
+            let mut walk = Walk::new(&model, size);
+            for index in 0..body.features.len() {
+                walk.shake_until(|features| {
+                    distance_from_corner(&body.features[index], features) > ROUNDING
+                });
+                walk.step(body, |body, features, pass| body.entry(index, features, pass));
+            }
+        }
     }
 }
