@@ -1,5 +1,6 @@
 //! What can be typed: the verbs, their options, defaults, units and examples.
 
+mod clean;
 mod train;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use sciurus::data::{Augmentation, CsvLabels, Labeler, ResizeMethod, Splitter};
 use sciurus::{Arch, Device};
 
+pub(crate) use clean::CleanArgs;
 pub(crate) use train::TrainArgs;
 
 const ABOUT: &str = "\
@@ -47,6 +49,8 @@ pub(crate) enum Verb {
     LrFind(LrFindArgs),
     /// Look at a folder of photos before training: classes, sizes, split, what is left out and why
     Inspect(InspectArgs),
+    /// Find what is wrong with the photos and their labels, decide, and move files there and back
+    Clean(Box<CleanArgs>),
     /// Show where a trained model is wrong: confusion matrix, most confused classes, top losses
     Interpret(InterpretArgs),
     /// Tell whether one run, or one recipe over several seeds, is better than another beyond chance
@@ -67,6 +71,10 @@ pub(crate) struct LabelArgs {
     /// Labels from a table with the columns path and label, and perhaps split and group; paths are relative to the folder
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
+    /// Photos of the table have any number of labels, none too, in the column labels (or label), with this character between
+    /// them, such as ' ' or ';'
+    #[arg(long, value_name = "CHARACTER", requires = "csv")]
+    label_separator: Option<char>,
     /// Labels from the names of the files: a regular expression with the label in parentheses
     #[arg(long, value_name = "REGEX", conflicts_with = "csv")]
     name_pattern: Option<String>,
@@ -78,7 +86,9 @@ pub(crate) struct LabelArgs {
 impl LabelArgs {
     pub(crate) fn labels(&self) -> Labeler {
         match (&self.csv, &self.name_pattern) {
-            (Some(file), _) => Labeler::Csv(CsvLabels::new(file)),
+            (Some(file), _) => {
+                Labeler::Csv(CsvLabels { label_separator: self.label_separator, ..CsvLabels::new(file) })
+            }
             (None, Some(pattern)) => Labeler::NamePattern { pattern: pattern.clone() },
             (None, None) => Labeler::Folder,
         }
@@ -278,7 +288,8 @@ pub(crate) struct PredictArgs {
     /// How many labels to show for each photo
     #[arg(long, default_value_t = 1, value_name = "LABELS")]
     pub(crate) top: usize,
-    /// How to write the answers: for reading, as path,label,probability, or as one JSON object a line
+    /// How to write the answers: for reading, as path,label,probability, or as one JSON object a line. Of a model for any
+    /// number of labels, CSV and JSON have them all and say which are on
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
     /// Images that are computed together

@@ -6,6 +6,7 @@ mod args;
 mod commands;
 mod interrupt;
 mod output;
+mod paint;
 mod progress;
 
 use std::io::{ErrorKind, Write};
@@ -13,13 +14,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::paint::Paint;
+
 fn main() -> ExitCode {
     match commands::run(args::Cli::parse()) {
         Ok(outcome) => outcome.into(),
         // The reader of our output has gone, as `| head` does; that is no failure of ours.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            let _ = writeln!(anstream::stderr(), "{} {error:#}", Paint::Error.on("error:"));
             ExitCode::from(2)
         }
     }

@@ -38,12 +38,12 @@ pub(crate) fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
 
 /// Text on standard output.
 pub(crate) fn text(text: impl std::fmt::Display) -> anyhow::Result<()> {
-    Ok(writeln!(std::io::stdout(), "{text}")?)
+    Ok(writeln!(anstream::stdout(), "{text}")?)
 }
 
 /// Text on standard output before work that must be done even if its reader has gone, as `| head` does.
 pub(crate) fn announce(what: impl std::fmt::Display) -> anyhow::Result<()> {
-    match writeln!(std::io::stdout(), "{what}") {
+    match writeln!(anstream::stdout(), "{what}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }

@@ -10,6 +10,7 @@ use sciurus::data::{Progress, Skipped};
 use sciurus::{Control, DownloadProgress, EpochRecord, Error, Event, Listeners, Observer, Phase};
 
 use crate::args::Show;
+use crate::paint::Paint;
 
 /// Adds the observer that fits how the output is to be shown.
 ///
@@ -37,7 +38,9 @@ impl Observer for Quiet {
 
 /// Names photos that were left out, on standard error.
 fn tell_skipped(skipped: &[Skipped]) -> Result<(), Error> {
-    skipped.iter().try_for_each(|photo| writeln!(std::io::stderr(), "left out {photo}").map_err(lost))
+    skipped.iter().try_for_each(|photo| {
+        writeln!(anstream::stderr(), "{} {photo}", Paint::Warning.on("left out")).map_err(lost)
+    })
 }
 
 /// Every event as a line of JSON.
@@ -93,12 +96,14 @@ impl Table {
         let mut names = ["epoch", "train_loss", "valid_loss"].map(str::to_owned).to_vec();
         names.extend(metrics.iter().cloned());
         names.push("time".to_owned());
-        self.widths = names.iter().map(|name| name.len().max(5)).collect();
+        // A loss or a metric takes six decimals, which is wider than the names of some.
+        let least = |place: usize| if (1..names.len() - 1).contains(&place) { number(0.0).len() } else { 5 };
+        self.widths = names.iter().enumerate().map(|(place, name)| name.len().max(least(place))).collect();
         let title = match phase {
             Phase::Frozen => "head only (body frozen):",
             _ => "whole network:",
         };
-        print_line(&format!("\n{title}\n{}", self.row(&names)))?;
+        print_line(&format!("\n{title}\n{}", Paint::Strong.on(self.row(&names))))?;
         let rule: Vec<String> = self.widths.iter().map(|width| "-".repeat(*width)).collect();
         let control = print_line(&self.row(&rule))?;
         self.start_bar();
@@ -326,7 +331,7 @@ fn number(value: f64) -> String {
 
 /// One line on standard output. A reader that has gone, as `| head` does, does not end a training run.
 fn print_line(line: &str) -> Result<Control, Error> {
-    match writeln!(std::io::stdout(), "{line}") {
+    match writeln!(anstream::stdout(), "{line}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(lost(error)),
         _ => Ok(Control::Continue),
     }

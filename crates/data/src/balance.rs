@@ -26,6 +26,25 @@ pub fn class_weights(counts: &[usize]) -> Vec<f32> {
     counts.iter().map(|count| if *count == 0 { 0.0 } else { (inverse(count) / mean) as f32 }).collect()
 }
 
+/// How much more the items with a label count than those without it, so that both count the same: `items without / items
+/// with`, PyTorch's `pos_weight`; 1 for a label that no item or every item has. In: items with each label, and all items.
+///
+/// Source: PyTorch's documentation of `BCEWithLogitsLoss`.
+///
+/// ```
+/// use sciurus_data::positive_weights;
+///
+/// assert_eq!(positive_weights(&[100, 300, 0, 400], 400), [3.0, 1.0 / 3.0, 1.0, 1.0]);
+/// ```
+#[must_use]
+pub fn positive_weights(counts: &[usize], items: usize) -> Vec<f64> {
+    let weight = |&with: &usize| match items.saturating_sub(with) {
+        without if with > 0 && without > 0 => without as f64 / with as f64,
+        _ => 1.0,
+    };
+    counts.iter().map(weight).collect()
+}
+
 /// An item in an epoch, and how often it came before in that epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Draw {

@@ -1,6 +1,7 @@
 //! How a data set is made. In: where the labels come from, and options. Out: an [`ImageDataset`], or what is wrong with
 //! the whole of it.
 
+use crate::corrections::{Correction, Corrections};
 use crate::dataset::ImageDataset;
 use crate::decode::DecodeLimits;
 use crate::error::DataError;
@@ -9,8 +10,9 @@ use crate::labeler::{Labeler, Listing};
 use crate::pattern::Pattern;
 use crate::scan::{self, Found, Progress, Tag, portable};
 use crate::seed::Seed;
-use crate::skip::Skipped;
+use crate::skip::{SkipReason, Skipped};
 use crate::splitter::{Division, Splitter};
+use crate::target::{Target, Targets};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
@@ -24,6 +26,7 @@ use std::path::PathBuf;
 /// | `test_fraction` | no test split, unless the data have one | share of all images that is kept for the last measurement | above 0, with the valid images below 1 |
 /// | `group_by` | the CSV file's `group` column, else none | which images stay on one side of a split | |
 /// | `root` | the folder; for CSV: the file's folder | what paths are relative to | |
+/// | `correct` | nothing | labels to change and images to leave out; which photos measure stays as it was | |
 /// | `seed` | 42 | seed of the split | any |
 /// | `limits` | [`DecodeLimits::default`] | what a file may cost | |
 /// | `on_progress` | nothing | called after each file, from many threads | |
@@ -33,6 +36,7 @@ pub struct ImageDatasetBuilder {
     splitter: Option<Splitter>,
     test_fraction: Option<f64>,
     group_pattern: Option<String>,
+    corrections: Corrections,
     seed: Seed,
     limits: DecodeLimits,
     progress: Box<dyn Fn(Progress) + Send + Sync>,
@@ -55,6 +59,7 @@ impl ImageDatasetBuilder {
             splitter: None,
             test_fraction: None,
             group_pattern: None,
+            corrections: Corrections::default(),
             seed: Seed(42),
             limits: DecodeLimits::default(),
             progress: Box::new(|_| {}),
@@ -103,6 +108,14 @@ impl ImageDatasetBuilder {
         self
     }
 
+    /// Labels to change and images to leave out. The split is drawn before, so that the same photos measure with and
+    /// without corrections; a label that is new becomes a class, and one that nothing has any more is none.
+    #[must_use]
+    pub fn correct(mut self, corrections: Corrections) -> Self {
+        self.corrections = corrections;
+        self
+    }
+
     /// Seed of the split.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -144,10 +157,12 @@ impl ImageDatasetBuilder {
         }
         let (found, mut skipped) = self.scan(&mut listing, &vocab)?;
         skipped.append(&mut listing.skipped);
-        skipped.sort_by_cached_key(|skipped| portable(&skipped.path));
         let splits = self.splits(&found, &vocab, splitter)?;
+        let (found, splits) = self.corrected(found, splits, &mut skipped);
+        let vocab = if self.corrections.is_empty() { vocab } else { self.corrected_vocab(&found)? };
+        skipped.sort_by_cached_key(|skipped| portable(&skipped.path));
         let dataset = ImageDataset {
-            items: items(found, &vocab, &splits),
+            items: items(found, &|tag| self.target(&vocab, tag), &splits),
             root: self.root,
             vocab,
             skipped,
@@ -192,17 +207,17 @@ impl ImageDatasetBuilder {
                 Err(skip) => skipped.push(skip),
             }
         }
-        let there: HashSet<(&str, Option<Split>)> = found.iter().map(|image| key(&image.tag)).collect();
+        let there: HashSet<(&str, Option<Split>)> = found.iter().flat_map(|image| keys(&image.tag)).collect();
         for folder in &listing.folders {
             if !there.contains(&(folder.label.as_str(), folder.split)) {
-                let of_folder = |tag: &Tag| key(tag) == (folder.label.as_str(), folder.split);
+                let of_folder = |tag: &Tag| keys(tag).any(|key| key == (folder.label.as_str(), folder.split));
                 let (skipped, reason) = first_skipped(&skipped, of_folder);
                 return Err(DataError::EmptyClass { path: folder.path.clone(), skipped, reason });
             }
         }
         for label in vocab.labels() {
             if !there.contains(&(label, None)) && !there.contains(&(label, Some(Split::Train))) {
-                let of_label = |tag: &Tag| tag.label == *label;
+                let of_label = |tag: &Tag| tag.labels.contains(label);
                 let (skipped, reason) = first_skipped(&skipped, of_label);
                 let (path, label) = (self.labeler.source(&self.root).to_owned(), label.clone());
                 return Err(DataError::EmptyLabel { path, label, skipped, reason });
@@ -215,10 +230,10 @@ impl ImageDatasetBuilder {
     fn splits(&self, found: &[Found], vocab: &Vocab, splitter: Splitter) -> Result<Vec<Split>, DataError> {
         let fixed = |image: &Found| image.tag.split;
         let open: Vec<&Found> = found.iter().filter(|image| fixed(image) != Some(Split::Test)).collect();
-        let classes: Vec<usize> = open.iter().map(|image| class(vocab, &image.tag)).collect();
+        let targets: Targets = open.iter().map(|image| self.target(vocab, &image.tag)).collect();
         let groups = group_numbers(&open);
         let division = Division { test_fraction: self.test_fraction, ..Division::new(splitter, self.seed) };
-        let mut drawn = division.assign(&classes, groups.as_deref())?.into_iter();
+        let mut drawn = division.assign_targets(&targets, groups.as_deref())?.into_iter();
         let split = |image: &Found| match fixed(image) {
             Some(Split::Test) => Split::Test,
             said => {
@@ -228,14 +243,52 @@ impl ImageDatasetBuilder {
         };
         Ok(found.iter().map(split).collect())
     }
+
+    /// The images as the corrections say.
+    fn corrected(
+        &self,
+        found: Vec<Found>,
+        splits: Vec<Split>,
+        skipped: &mut Vec<Skipped>,
+    ) -> (Vec<Found>, Vec<Split>) {
+        let mut kept = (Vec::new(), Vec::new());
+        for (mut image, split) in found.into_iter().zip(splits) {
+            match self.corrections.find(&image.path, &image.content) {
+                Some(Correction::LeaveOut) => {
+                    skipped.push(Skipped { path: image.path, reason: SkipReason::LeftOut });
+                    continue;
+                }
+                Some(Correction::Relabel(label)) => image.tag.labels = vec![label.clone()],
+                Some(Correction::Keep) | None => {}
+            }
+            kept.0.push(image);
+            kept.1.push(split);
+        }
+        kept
+    }
+
+    /// The labels that there are after corrections.
+    fn corrected_vocab(&self, found: &[Found]) -> Result<Vocab, DataError> {
+        let vocab = Vocab::new(found.iter().flat_map(|image| image.tag.labels.iter().cloned()));
+        let path = self.labeler.source(&self.root).to_owned();
+        match vocab.labels() {
+            [label] => Err(DataError::OnlyOneClass { path, label: label.clone() }),
+            _ => Ok(vocab),
+        }
+    }
+
+    /// What is true of an image. Every label is in the vocabulary; it is sorted, as the labels of an image are.
+    fn target(&self, vocab: &Vocab, tag: &Tag) -> Target {
+        let classes: Vec<usize> = tag.labels.iter().filter_map(|label| vocab.class(label)).collect();
+        match classes[..] {
+            [class] if !self.labeler.any_number() => Target::One(class),
+            _ => Target::Many(classes),
+        }
+    }
 }
 
-fn key(tag: &Tag) -> (&str, Option<Split>) {
-    (&tag.label, tag.split)
-}
-
-fn class(vocab: &Vocab, tag: &Tag) -> usize {
-    vocab.class(&tag.label).unwrap_or_default()
+fn keys(tag: &Tag) -> impl Iterator<Item = (&str, Option<Split>)> {
+    tag.labels.iter().map(|label| (label.as_str(), tag.split))
 }
 
 /// How many files with such a tag were skipped, and why the first was.
@@ -261,10 +314,10 @@ fn group_numbers(images: &[&Found]) -> Option<Vec<usize>> {
     })
 }
 
-fn items(found: Vec<Found>, vocab: &Vocab, splits: &[Split]) -> Vec<ImageItem> {
+fn items(found: Vec<Found>, target: &dyn Fn(&Tag) -> Target, splits: &[Split]) -> Vec<ImageItem> {
     let item = |(i, (image, &split)): (usize, (Found, &Split))| ImageItem {
         id: ItemId(i as u32),
-        class: class(vocab, &image.tag),
+        target: target(&image.tag),
         split,
         group: image.tag.group,
         content: image.content,
@@ -279,12 +332,14 @@ fn items(found: Vec<Found>, vocab: &Vocab, splits: &[Split]) -> Vec<ImageItem> {
 fn check_splits(dataset: &ImageDataset) -> Result<(), DataError> {
     let path = || dataset.labeler.source(&dataset.root).to_owned();
     let (train, valid) = (dataset.class_counts(Split::Train), dataset.class_counts(Split::Valid));
-    let needs_two = |class: &usize| !dataset.splitter.is_given() && train[*class] + valid[*class] < 2;
+    // A label beside others may be rare: it is learned from, and not measured.
+    let drawn = !dataset.splitter.is_given() && !dataset.labeler.any_number();
+    let needs_two = |class: &usize| drawn && train[*class] + valid[*class] < 2;
     if let Some(class) = (0..dataset.vocab.len()).find(needs_two) {
         return Err(DataError::TooFewImages { path: path(), label: dataset.vocab.label(class).to_owned() });
     }
-    for (split, counts) in [(Split::Train, train), (Split::Valid, valid)] {
-        if counts.iter().sum::<usize>() == 0 {
+    for split in [Split::Train, Split::Valid] {
+        if dataset.split(split).next().is_none() {
             return Err(DataError::EmptySplit { path: path(), split });
         }
     }

@@ -1,12 +1,14 @@
 //! Labels from a table. In: a CSV file with a path and a label in each line, perhaps a split and a group. Out: the files
 //! it names, or the line that makes no sense and what to do about it.
 
+use crate::corrections::{Correction, Corrections};
+use crate::dataset::ImageDataset;
 use crate::error::DataError;
-use crate::item::Split;
+use crate::item::{ContentHash, Split};
 use crate::scan::{Listed, Tag, portable};
 use csv::{ReaderBuilder, StringRecord, Trim};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
@@ -19,10 +21,11 @@ use std::path::{Component, Path, PathBuf};
 /// | `delimiter` | `,` | what stands between two fields | one ASCII character |
 /// | `path_column` | `path` (without a header: 0) | an image's path, relative to the data set's root | |
 /// | `label_column` | `label` (without a header: 1) | its label | |
+/// | `label_separator` | none: one label for each image | what stands between two labels of one image, which may then have any number of them, none too | not a letter or digit |
 /// | `split_column` | `split`, if there is one | `train`, `valid` (or `val`, `validation`) or `test` | |
 /// | `group_column` | `group`, if there is one | images of one group stay on one side of a split; empty: by itself | |
 ///
-/// Other columns are ignored. Fields may be quoted, from their first character on; blanks around a field do not count.
+/// With a separator the column of labels may also be called `labels`. Other columns are ignored. Fields may be quoted, from their first character on; blanks around a field do not count.
 ///
 /// ```
 /// use sciurus_data::{CsvLabels, ImageDataset};
@@ -42,6 +45,9 @@ pub struct CsvLabels {
     pub path_column: Option<Column>,
     /// The column of labels; `None`: `label`, or 1 without a header.
     pub label_column: Option<Column>,
+    /// What stands between two labels of one image; `None`: each image has exactly one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_separator: Option<char>,
     /// The column of splits; `None`: `split`, if there is one.
     pub split_column: Option<Column>,
     /// The column of groups; `None`: `group`, if there is one.
@@ -110,6 +116,7 @@ impl CsvLabels {
             delimiter: ',',
             path_column: None,
             label_column: None,
+            label_separator: None,
             split_column: None,
             group_column: None,
         }
@@ -140,6 +147,20 @@ impl CsvLabels {
     #[must_use]
     pub fn label_column(mut self, column: impl Into<Column>) -> Self {
         self.label_column = Some(column.into());
+        self
+    }
+
+    /// Lets an image have any number of labels, none too, with this character between them: fastai's `label_delim`.
+    ///
+    /// ```
+    /// use sciurus_data::{CsvLabels, Labeler};
+    ///
+    /// let labels = CsvLabels::new("pascal/train.csv").path_column("fname").label_separator(' ');
+    /// assert!(Labeler::Csv(labels).any_number());
+    /// ```
+    #[must_use]
+    pub fn label_separator(mut self, separator: char) -> Self {
+        self.label_separator = Some(separator);
         self
     }
 
@@ -216,31 +237,102 @@ fn list(found: &[String]) -> String {
     }
 }
 
-/// Reads the table: every image that it names, in its order.
-pub(crate) fn read(labels: &CsvLabels, root: &Path) -> Result<Vec<Listed>, DataError> {
-    let wrong = |line: u64, problem| DataError::Csv { path: labels.path.clone(), line, problem };
-    let file = File::open(&labels.path)
-        .map_err(|source| DataError::CsvUnreadable { path: labels.path.clone(), source })?;
-    let delimiter = u8::try_from(labels.delimiter).ok().filter(u8::is_ascii).ok_or(DataError::Option {
+impl CsvLabels {
+    /// The bytes of the same table with corrected labels, and without the lines of images that are left out. Lines of images
+    /// that are not in the data set stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// When the table cannot be read, or is not the one of the data set any more.
+    pub fn corrected(
+        &self,
+        dataset: &ImageDataset,
+        corrections: &Corrections,
+    ) -> Result<Vec<u8>, DataError> {
+        let contents: HashMap<&Path, ContentHash> =
+            dataset.items.iter().map(|item| (&*item.path, item.content)).collect();
+        let Table { names, columns, records } = Table::read(self)?;
+        let mut writer = csv::WriterBuilder::new()
+            .delimiter(delimiter(self)?)
+            .flexible(true)
+            .from_writer(Vec::new());
+        let failed = |error: csv::Error| DataError::CsvUnreadable {
+            path: self.path.clone(),
+            source: std::io::Error::other(error.to_string()),
+        };
+        if let Some(names) = &names {
+            writer.write_record(names).map_err(failed)?;
+        }
+        for record in &records {
+            let path = tidy(Path::new(record.get(columns.path).unwrap_or_default()), &dataset.root);
+            let correction = contents.get(&*path).and_then(|content| corrections.find(&path, content));
+            let label = match correction {
+                Some(Correction::LeaveOut) => continue,
+                Some(Correction::Relabel(label)) => Some(label.as_str()),
+                Some(Correction::Keep) | None => None,
+            };
+            let fields = record.iter().enumerate();
+            let fields = fields.map(|(place, field)| label.filter(|_| place == columns.label).unwrap_or(field));
+            writer.write_record(fields).map_err(failed)?;
+        }
+        writer.into_inner().map_err(|error| failed(csv::Error::from(error.into_error())))
+    }
+}
+
+/// A table as it lies on the disk.
+struct Table {
+    /// The names of the columns, if the first line has them.
+    names: Option<StringRecord>,
+    columns: Columns,
+    records: Vec<StringRecord>,
+}
+
+impl Table {
+    fn read(labels: &CsvLabels) -> Result<Self, DataError> {
+        let wrong = |line: u64, problem| DataError::Csv { path: labels.path.clone(), line, problem };
+        let file = File::open(&labels.path)
+            .map_err(|source| DataError::CsvUnreadable { path: labels.path.clone(), source })?;
+        let mut reader = ReaderBuilder::new()
+            .has_headers(false)
+            .delimiter(delimiter(labels)?)
+            .trim(Trim::All)
+            .from_reader(file);
+        let malformed = |error: csv::Error| {
+            let line = error.position().map_or(0, csv::Position::line);
+            wrong(line, CsvProblem::Malformed { detail: detail(&error) })
+        };
+        let mut records =
+            reader.records().collect::<Result<Vec<StringRecord>, csv::Error>>().map_err(malformed)?;
+        let named = labels.header == CsvHeader::FirstLine;
+        let first = records.first().ok_or(wrong(1, CsvProblem::NoRows))?;
+        let columns = Columns::find(labels, first).map_err(|problem| wrong(line_of(first), problem))?;
+        let names = named.then(|| records.remove(0));
+        if records.is_empty() {
+            return Err(wrong(1, CsvProblem::NoRows));
+        }
+        Ok(Self { names, columns, records })
+    }
+}
+
+fn delimiter(labels: &CsvLabels) -> Result<u8, DataError> {
+    u8::try_from(labels.delimiter).ok().filter(u8::is_ascii).ok_or(DataError::Option {
         option: "delimiter",
         value: format!("{:?}", labels.delimiter),
         advice: "choose one ASCII character, such as a comma",
-    })?;
-    let mut reader =
-        ReaderBuilder::new().has_headers(false).delimiter(delimiter).trim(Trim::All).from_reader(file);
-    let mut records = reader.records();
-    let malformed = |error: csv::Error| {
-        let line = error.position().map_or(0, csv::Position::line);
-        wrong(line, CsvProblem::Malformed { detail: detail(&error) })
-    };
-    let mut first = records.next().transpose().map_err(malformed)?.ok_or(wrong(1, CsvProblem::NoRows))?;
-    let columns = Columns::find(labels, &first).map_err(|problem| wrong(line_of(&first), problem))?;
-    if labels.header == CsvHeader::FirstLine {
-        first = records.next().transpose().map_err(malformed)?.ok_or(wrong(1, CsvProblem::NoRows))?;
+    })
+}
+
+/// Reads the table: every image that it names, in its order.
+pub(crate) fn read(labels: &CsvLabels, root: &Path) -> Result<Vec<Listed>, DataError> {
+    let wrong = |line: u64, problem| DataError::Csv { path: labels.path.clone(), line, problem };
+    if labels.label_separator.is_some_and(char::is_alphanumeric) {
+        let value = format!("{:?}", labels.label_separator.unwrap_or_default());
+        let advice = "choose a character that is no part of a label, such as a blank, ';' or '|'";
+        return Err(DataError::Option { option: "label_separator", value, advice });
     }
+    let Table { columns, records, .. } = Table::read(labels)?;
     let (mut listed, mut lines) = (Vec::new(), HashMap::new());
-    for record in std::iter::once(Ok(first)).chain(records) {
-        let record = record.map_err(malformed)?;
+    for record in records {
         let line = line_of(&record);
         let file = columns.row(&record, root).map_err(|problem| wrong(line, problem))?;
         if let Some(first) = lines.insert(portable(&file.path), line) {
@@ -270,6 +362,7 @@ fn detail(error: &csv::Error) -> String {
 struct Columns {
     path: usize,
     label: usize,
+    separator: Option<char>,
     split: Option<usize>,
     group: Option<usize>,
 }
@@ -304,9 +397,13 @@ impl Columns {
                 found => found.map(Some),
             },
         };
+        let label = needed(&labels.label_column, "label", 1);
+        let several = named && labels.label_separator.is_some() && labels.label_column.is_none();
+        let labels_column = || place(&Column::from("labels"), "label").ok().filter(|_| several);
         Ok(Self {
             path: needed(&labels.path_column, "path", 0)?,
-            label: needed(&labels.label_column, "label", 1)?,
+            label: label.or_else(|missing| labels_column().ok_or(missing))?,
+            separator: labels.label_separator,
             split: optional(&labels.split_column, "split")?,
             group: optional(&labels.group_column, "group")?,
         })
@@ -319,11 +416,20 @@ impl Columns {
             text => Ok(text),
         };
         let path = tidy(Path::new(filled(self.path, "path")?), root);
-        let label = filled(self.label, "label")?.to_owned();
+        let labels = match self.separator {
+            None => vec![filled(self.label, "label")?.to_owned()],
+            Some(separator) => several(field(self.label), separator),
+        };
         let split = self.split.map(|place| split(field(place))).transpose()?;
         let group = self.group.map(field).filter(|group| !group.is_empty()).map(str::to_owned);
-        Ok(Listed { path, tag: Tag { label, split, group }, problem: None })
+        Ok(Listed { path, tag: Tag { labels, split, group }, problem: None })
     }
+}
+
+/// The labels in a field, sorted, each once.
+fn several(field: &str, separator: char) -> Vec<String> {
+    let labels = field.split(separator).map(str::trim).filter(|label| !label.is_empty());
+    labels.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The same file always has the same path: without `.`, and relative to the root if it lies below it.

@@ -10,6 +10,7 @@ use crate::scan::portable;
 use crate::seed::Seed;
 use crate::skip::Skipped;
 use crate::splitter::Splitter;
+use crate::target::Target;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -107,18 +108,30 @@ impl ImageDataset {
         self.items.get(id.index())
     }
 
-    /// How many items of each class a split has: `[class]`.
+    /// How many items of each class a split has: `[class]`. An item with several labels counts for each of them.
     #[must_use]
     pub fn class_counts(&self, split: Split) -> Vec<usize> {
         let mut counts = vec![0; self.vocab.len()];
-        self.split(split).for_each(|item| counts[item.class] += 1);
+        self.split(split).flat_map(|item| item.target.classes()).for_each(|&class| counts[class] += 1);
         counts
     }
 
-    /// The label of an item.
+    /// The label of an item; its labels with commas between them if it may have any number.
     #[must_use]
-    pub fn label(&self, item: &ImageItem) -> &str {
-        self.vocab.label(item.class)
+    pub fn label(&self, item: &ImageItem) -> String {
+        self.labels(item).join(", ")
+    }
+
+    /// The labels of an item: one, unless items may have any number.
+    #[must_use]
+    pub fn labels(&self, item: &ImageItem) -> Vec<&str> {
+        item.target.classes().iter().map(|&class| self.vocab.label(class)).collect()
+    }
+
+    /// Whether items may have any number of labels, none too.
+    #[must_use]
+    pub fn any_number(&self) -> bool {
+        self.labeler.any_number()
     }
 
     /// Where an item's file is: the root and the item's path.
@@ -133,9 +146,12 @@ impl ImageDataset {
     pub fn fingerprint(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for item in &self.items {
-            let path = portable(&item.path);
-            for part in [path.as_str(), self.label(item), &item.split.to_string(), &item.content.to_string()]
-            {
+            let (path, labels) = (portable(&item.path), self.labels(item));
+            if let Target::Many(classes) = &item.target {
+                hasher.update(&(classes.len() as u64).to_le_bytes());
+            }
+            let (split, content) = (item.split.to_string(), item.content.to_string());
+            for part in [&[path.as_str()], &labels[..], &[&split, &content]].concat() {
                 hasher.update(&(part.len() as u64).to_le_bytes());
                 hasher.update(part.as_bytes());
             }

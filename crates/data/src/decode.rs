@@ -59,15 +59,57 @@ impl Default for DecodeLimits {
 /// # Ok::<(), sciurus_data::SkipReason>(())
 /// ```
 pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, SkipReason> {
+    decode_with_facts(bytes, limits).map(|(image, _)| image)
+}
+
+/// What there is to know of a file beside its pixels.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    pub(crate) format: ImageFormat,
+    /// Whether the file stores brightness alone, without colour.
+    pub(crate) one_channel: bool,
+    /// Whether any pixel is not opaque.
+    pub(crate) transparent: bool,
+    /// Whether its EXIF block asks viewers to turn or mirror it.
+    pub(crate) turned: bool,
+    /// The EXIF block.
+    pub(crate) exif: Option<Vec<u8>>,
+}
+
+/// As [`decode`], and what the file says about itself.
+pub(crate) fn decode_with_facts(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+) -> Result<(RgbImage, Facts), SkipReason> {
     guarded(|| {
         let (mut decoder, header) = open(bytes, limits)?;
         decoder.set_limits(memory_limits(limits)).map_err(|error| reason(&error, limits))?;
+        // A broken EXIF block must not cost the photo.
+        let exif = decoder.exif_metadata().ok().flatten();
         let image = DynamicImage::from_decoder(decoder).map_err(|error| reason(&error, limits))?;
+        let facts = Facts {
+            format: recognise(bytes)?,
+            one_channel: !image.color().has_color(),
+            transparent: is_transparent(&image),
+            turned: header.orientation != Orientation::NoTransforms,
+            exif,
+        };
         // Turned last, when a pixel has the fewest bytes.
         let mut image = DynamicImage::ImageRgb8(over_white(image));
         image.apply_orientation(header.orientation);
-        Ok(image.into_rgb8())
+        Ok((image.into_rgb8(), facts))
     })
+}
+
+fn is_transparent(image: &DynamicImage) -> bool {
+    match image {
+        DynamicImage::ImageLumaA8(image) => image.pixels().any(|pixel| pixel.0[1] != u8::MAX),
+        DynamicImage::ImageRgba8(image) => image.pixels().any(|pixel| pixel.0[3] != u8::MAX),
+        DynamicImage::ImageLumaA16(image) => image.pixels().any(|pixel| pixel.0[1] != u16::MAX),
+        DynamicImage::ImageRgba16(image) => image.pixels().any(|pixel| pixel.0[3] != u16::MAX),
+        DynamicImage::ImageRgba32F(image) => image.pixels().any(|pixel| pixel.0[3] < 1.0),
+        _ => false,
+    }
 }
 
 /// Reads and decodes a file; see [`decode`].

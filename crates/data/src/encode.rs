@@ -3,6 +3,7 @@
 use image::codecs::jpeg::JpegEncoder;
 
 use crate::RgbImage;
+use crate::resize::resized;
 
 /// An image as a JPEG file of this quality (1..=100), or `None` if it has no pixels or more than 65,535 along a side.
 ///
@@ -19,4 +20,12 @@ pub fn jpeg(image: &RgbImage, quality: u8) -> Option<Vec<u8>> {
     let has_pixels = image.width() > 0 && image.height() > 0;
     let encoder = JpegEncoder::new_with_quality(&mut file, quality.clamp(1, 100));
     (has_pixels && image.write_with_encoder(encoder).is_ok()).then_some(file)
+}
+
+/// A JPEG file of an image whose longer side is made at most `side` pixels; nothing if it has no pixels.
+pub fn small_jpeg(image: RgbImage, side: u32, quality: u8) -> Option<Vec<u8>> {
+    let (width, height) = image.dimensions();
+    let shrink = f64::from(side) / f64::from(width.max(height).max(1));
+    let small = |side: u32| ((f64::from(side) * shrink).round() as u32).max(1);
+    jpeg(&if shrink < 1.0 { resized(image, small(width), small(height)) } else { image }, quality)
 }

@@ -157,6 +157,19 @@ pub enum DataError {
         /// The only label.
         label: String,
     },
+    /// Images may have any number of labels, but there are not two to tell apart.
+    #[error(
+        "{} in {}; a model needs at least two labels: give every image one of two (such as `x` and `no x`) and leave the \
+         label separator out, or add labels",
+        label.as_ref().map_or("no image has a label".to_owned(), |label| format!("only one label, `{label}`,")),
+        path.display()
+    )]
+    TooFewLabels {
+        /// The CSV file.
+        path: PathBuf,
+        /// The only label, if there is one.
+        label: Option<String>,
+    },
     /// A label, none of whose images can be read.
     #[error(
         "no readable image of `{label}` to learn from in {} ({skipped} files skipped{}); add images or remove the label",

@@ -1,8 +1,10 @@
-//! Drawing whole groups. In: the class and the group of every item. Out: the items of the groups that are held back, or
+//! Drawing whole groups. In: the target and the group of every item. Out: the items of the groups that are held back, or
 //! of those in one fold, with every class as near to its share as whole groups allow.
 
+use crate::iterative::with_unlabelled;
 use crate::seed::{Seed, purpose};
 use crate::stratify::Part;
+use crate::target::Targets;
 use rand::seq::SliceRandom;
 use std::cmp::Ordering::Equal;
 
@@ -26,15 +28,21 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// Groups of items, given the class and the group of each.
-    pub(crate) fn new(classes: &[usize], groups: &[usize]) -> Self {
-        let count = |numbers: &[usize]| numbers.iter().max().map_or(0, |most| most + 1);
-        let mut members: Vec<Vec<usize>> = vec![Vec::new(); count(groups)];
+    /// Groups of items, given the target and the group of each. Items of any number of labels all have one class more,
+    /// so that parts are as large as they should be whatever labels their items have.
+    pub(crate) fn new(targets: &Targets, groups: &[usize]) -> Self {
+        let rows = match targets {
+            Targets::One(classes) => classes.iter().map(|&class| vec![class]).collect(),
+            Targets::Many(rows) => with_common(with_unlabelled(rows)),
+        };
+        let count = |most: Option<&usize>| most.map_or(0, |most| most + 1);
+        let classes = count(rows.iter().flatten().max());
+        let mut members: Vec<Vec<usize>> = vec![Vec::new(); count(groups.iter().max())];
         groups.iter().enumerate().for_each(|(item, &group)| members[group].push(item));
         members.retain(|items| !items.is_empty());
-        let (mut sizes, mut spread) = (vec![0; count(classes)], vec![0; count(classes)]);
+        let (mut sizes, mut spread) = (vec![0; classes], vec![0; classes]);
         let table = |items: &Vec<usize>| {
-            let mut present: Vec<usize> = items.iter().map(|&item| classes[item]).collect();
+            let mut present: Vec<usize> = items.iter().flat_map(|&item| rows[item].iter().copied()).collect();
             present.sort_unstable();
             let table: Vec<(usize, usize)> =
                 present.chunk_by(|a, b| a == b).map(|run| (run[0], run.len())).collect();
@@ -57,6 +65,13 @@ impl Groups {
         order.shuffle(&mut seed.rng(stream));
         order
     }
+}
+
+/// Gives all items one class that they share.
+fn with_common(mut rows: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
+    let common = rows.iter().flatten().max().map_or(0, |most| most + 1);
+    rows.iter_mut().for_each(|row| row.push(common));
+    rows
 }
 
 /// Takes groups in random order as long as they fit into `count` items.

@@ -1,6 +1,7 @@
 //! The nouns of a data set: an image with its label and split, and the vocabulary of labels.
 //! In: what the scan found. Out: plain serde data that every later stage reads.
 
+use crate::target::Target;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -131,8 +132,9 @@ pub struct ImageItem {
     pub id: ItemId,
     /// Path relative to the data set's root.
     pub path: PathBuf,
-    /// Its class: the index of its label in the vocabulary.
-    pub class: usize,
+    /// Its class, the index of its label in the vocabulary; or those of all its labels. In JSON `class`.
+    #[serde(rename = "class")]
+    pub target: Target,
     /// The part of the data it belongs to.
     pub split: Split,
     /// The group it belongs to, such as the animal or the camera: a group is never on two sides of a split. An item
@@ -225,7 +227,7 @@ mod tests {
         let item = ImageItem {
             id: ItemId(3),
             path: "red/a.jpg".into(),
-            class: 1,
+            target: Target::One(1),
             split: Split::Valid,
             group: None,
             content: ContentHash::of(b"a"),
@@ -234,7 +236,10 @@ mod tests {
             height: 10,
         };
         let text = serde_json::to_string(&item).unwrap();
-        assert!(text.contains(r#""split":"valid""#) && text.contains(r#""id":3"#), "{text}");
+        assert!(
+            [r#""split":"valid""#, r#""id":3"#, r#""class":1,"#].iter().all(|part| text.contains(part)),
+            "{text}"
+        );
         assert_eq!(serde_json::from_str::<ImageItem>(&text).unwrap(), item);
 
         let text = r#"["Red","grey","red","é"]"#;

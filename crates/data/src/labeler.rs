@@ -65,6 +65,12 @@ impl Labeler {
         Ok(listing)
     }
 
+    /// Whether an item may have any number of labels.
+    #[must_use]
+    pub fn any_number(&self) -> bool {
+        matches!(self, Self::Csv(labels) if labels.label_separator.is_some())
+    }
+
     /// What messages about labels name: the CSV file, or the root.
     pub(crate) fn source<'a>(&'a self, root: &'a Path) -> &'a Path {
         match self {
@@ -78,7 +84,10 @@ impl Labeler {
         let labels = |split: Option<Split>| -> BTreeSet<String> {
             let folders = listing.folders.iter().filter(|folder| folder.split == split);
             let files = listing.files.iter().filter(|file| file.tag.split == split).map(|file| &file.tag);
-            folders.map(|folder| folder.label.clone()).chain(files.map(|tag| tag.label.clone())).collect()
+            folders
+                .map(|folder| folder.label.clone())
+                .chain(files.flat_map(|tag| tag.labels.clone()))
+                .collect()
         };
         let train = labels(listing.has(Split::Train).then_some(Split::Train));
         let (valid, test) = (labels(Some(Split::Valid)), labels(Some(Split::Test)));
@@ -94,6 +103,10 @@ impl Labeler {
             return Err(differ(listing, root, Split::Test, test.difference(&train)));
         }
         let vocab = Vocab::new(train);
+        if self.any_number() && vocab.len() < 2 {
+            let (path, label) = (self.source(root).to_owned(), vocab.labels().first().cloned());
+            return Err(DataError::TooFewLabels { path, label });
+        }
         if vocab.len() == 1 {
             let (path, label) = (self.source(root).to_owned(), vocab.label(0).to_owned());
             return Err(match self {
@@ -117,7 +130,7 @@ fn checked(root: &Path) -> Result<&Path, DataError> {
 fn by_folder(root: &Path) -> Result<Listing, DataError> {
     let layout = layout::find(root)?;
     let list = |class: &ClassFolder| {
-        let tag = Tag { label: class.label.clone(), split: class.split, group: None };
+        let tag = Tag { labels: vec![class.label.clone()], split: class.split, group: None };
         let files = walk(root, &class.path).into_iter();
         files.map(move |(path, problem)| Listed { path, tag: tag.clone(), problem }).collect::<Vec<_>>()
     };
@@ -133,7 +146,7 @@ fn by_name(root: &Path, pattern: &str) -> Result<Listing, DataError> {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         match regex.find(&name) {
             Some(label) => {
-                let tag = Tag { label: label.to_owned(), ..Tag::default() };
+                let tag = Tag { labels: vec![label.to_owned()], ..Tag::default() };
                 listing.files.push(Listed { path, tag, problem });
             }
             None => listing.skipped.push(Skipped { path, reason: SkipReason::NameWithoutLabel }),

@@ -36,30 +36,43 @@
 //! options give the same bytes for any number of threads; and no file of the user is ever changed.
 
 mod affine;
+mod aligned;
+mod animation;
 mod augment;
 mod balance;
 mod builder;
+mod corrections;
 mod crop;
 mod csv_labels;
 mod dataset;
 mod decode;
+mod duplicates;
 mod encode;
 mod erase;
 mod error;
 mod format;
 mod geometry;
 mod group;
+mod hamming;
+mod inspect;
 mod item;
+mod iterative;
+mod keep;
 mod labeler;
 mod layout;
 mod lighting;
 mod loader;
+mod measure;
 mod memory;
 mod mix;
 mod normalize;
 mod pattern;
+mod phash;
+mod pillow;
 mod pipeline;
 mod policy;
+mod quality;
+mod report;
 mod resample;
 mod resize;
 mod scan;
@@ -70,26 +83,43 @@ mod splitter;
 mod store;
 mod stratify;
 mod summary;
+mod target;
+mod thumbnail;
 mod tone;
 mod transform;
 
+pub use aligned::{Alignment, Window};
 pub use augment::AugTransforms;
-pub use balance::class_weights;
+pub use balance::{class_weights, positive_weights};
 pub use builder::ImageDatasetBuilder;
+pub use corrections::{CorrectedFile, Correction, Corrections};
 pub use crop::{CenterCrop, Flip, RandomCrop, RandomResizedCrop};
 pub use csv_labels::{Column, CsvHeader, CsvLabels, CsvProblem};
 pub use dataset::ImageDataset;
 pub use decode::{DecodeLimits, RgbImage, decode, decode_file};
-pub use encode::jpeg;
+pub use duplicates::{
+    DuplicateGroup, DuplicateOptions, DuplicatePair, Duplicates, Photo, Sameness, find_duplicates,
+};
+pub use encode::{jpeg, small_jpeg};
 pub use erase::RandomErasing;
 pub use error::DataError;
+pub use hamming::{NearHashes, near_hashes};
+pub use inspect::{InspectedFile, KnownReports, PixelInspection, inspect_pixels};
 pub use item::{ContentHash, ImageItem, ItemId, NotAContentHash, NotAVocab, Split, Vocab};
+pub use keep::KeepReason;
 pub use labeler::Labeler;
 pub use loader::{Batch, Batches, LastBatch, Loader, LoaderOptions, Order};
+pub use measure::{Channels, PixelMeasures};
 pub use mix::{Mix, Mixed};
 pub use normalize::Normalize;
-pub use pipeline::{Augmentation, Pipeline, Preprocessing, Step};
+pub use phash::{NotAPerceptualHash, PerceptualHash, Turn};
+pub use pipeline::{Augmentation, Pipeline, Preprocessing, Step, Views};
 pub use policy::{RandAugment, TrivialAugment};
+pub use quality::{
+    QualityCheck, QualityIssue, blurry, checks, colourless, dark, find_quality_issues, greyscale, light,
+    low_information, odd_aspect, odd_size, unsharp,
+};
+pub use report::{FileFormat, PixelReport};
 pub use resize::{Resize, ResizeMethod, ResizeShorter, resized};
 pub use scan::Progress;
 pub use seed::{Rng, Seed};
@@ -98,4 +128,6 @@ pub use skip::{SkipReason, Skipped};
 pub use splitter::{Division, Splitter};
 pub use store::{PhotoStore, PhotoStoreOptions};
 pub use summary::{ClassSummary, DatasetSummary, Range, verify};
+pub use target::{Target, Targets};
+pub use thumbnail::Thumbnail;
 pub use transform::Transform;

@@ -11,6 +11,7 @@ use crate::pipeline::Pipeline;
 use crate::seed::{Rng, Seed, purpose};
 use crate::skip::{SkipReason, Skipped};
 use crate::store::PhotoStore;
+use crate::target::{Target, Targets};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -162,8 +163,8 @@ pub struct Batch {
     pub pixels: Vec<f32>,
     /// Width and height of an image in pixels.
     pub size: usize,
-    /// The class of each item: `[batch]`.
-    pub targets: Vec<usize>,
+    /// The class of each item, or all its classes: `[batch]`.
+    pub targets: Targets,
     /// Which items these are: `[batch]`.
     pub items: Vec<ItemId>,
     /// Items that should be here and could not be decoded. Each is named once in the life of a loader.
@@ -224,6 +225,10 @@ impl Loader {
         options: LoaderOptions,
     ) -> Result<Self, DataError> {
         check(&options, &pipeline)?;
+        if options.order == Order::Balanced && dataset.any_number() {
+            let advice = "photos of several labels cannot be drawn by class; weigh the labels in the loss instead (--balance loss)";
+            return Err(DataError::Option { option: "order", value: "balanced".to_owned(), advice });
+        }
         let items: Vec<ItemId> = dataset.split(split).map(|item| item.id).collect();
         if items.is_empty() {
             return Err(DataError::EmptySplit { path: dataset.root.clone(), split });
@@ -301,7 +306,9 @@ impl Loader {
         match self.options.order {
             Order::Shuffled => order.shuffle(rng),
             Order::Balanced => {
-                let class = |item| self.maker.dataset.item(item).map_or(0, |item| item.class);
+                // `new` refuses items of any number of labels.
+                let first = |item: &ImageItem| item.target.classes().first().copied().unwrap_or_default();
+                let class = |item| self.maker.dataset.item(item).map_or(0, first);
                 order = balanced(&self.items, class, rng);
             }
             Order::Sequential => {}
@@ -376,18 +383,20 @@ impl Maker {
         }
 
         let mut batch = Batch { pixels, size, ..Batch::default() };
+        let mut targets: Vec<Target> = Vec::new();
         for (place, ((item, _), result)) in items.into_iter().zip(results).enumerate() {
             match result {
                 Ok(()) => {
                     // Items that are missing leave no gap.
                     let to = batch.len() * values;
                     batch.pixels.copy_within(place * values..(place + 1) * values, to);
-                    batch.targets.push(item.class);
+                    targets.push(item.target.clone());
                     batch.items.push(item.id);
                 }
                 Err(reason) => batch.skipped.extend(self.name_once(item, reason)),
             }
         }
+        batch.targets = targets.into_iter().collect();
         batch.pixels.truncate(batch.len() * values);
         if let Some(mix) = self.mix {
             // The settings were checked when the loader was made.

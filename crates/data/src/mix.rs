@@ -85,12 +85,12 @@ impl Mix {
     /// As [`check`](Self::check).
     ///
     /// ```
-    /// use sciurus_data::{Batch, ItemId, Mix, Seed};
+    /// use sciurus_data::{Batch, ItemId, Mix, Seed, Targets};
     ///
     /// let mut batch = Batch {
     ///     pixels: [vec![0.0; 3 * 4 * 4], vec![1.0; 3 * 4 * 4]].concat(),
     ///     size: 4,
-    ///     targets: vec![0, 1],
+    ///     targets: Targets::One(vec![0, 1]),
     ///     items: vec![ItemId(0), ItemId(1)],
     ///     ..Batch::default()
     /// };
@@ -180,6 +180,7 @@ mod tests {
     use super::*;
     use crate::item::ItemId;
     use crate::seed::Seed;
+    use crate::target::Targets;
     use proptest::prelude::*;
 
     /// Image `i` has the value `i + 1` everywhere.
@@ -187,7 +188,7 @@ mod tests {
         Batch {
             pixels: (0..images).flat_map(|image| vec![image as f32 + 1.0; 3 * size * size]).collect(),
             size,
-            targets: (0..images).collect(),
+            targets: Targets::One((0..images).collect()),
             items: (0..images as u32).map(ItemId).collect(),
             ..Batch::default()
         }

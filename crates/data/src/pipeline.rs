@@ -33,13 +33,32 @@ pub struct Preprocessing {
     pub resize_method: ResizeMethod,
     /// The statistics that the model expects.
     pub normalize: Normalize,
+    /// The views of a photo that an answer is the mean of.
+    #[serde(default)]
+    pub views: Views,
 }
 
 impl Default for Preprocessing {
-    /// 224 pixels, cropped, ImageNet's statistics.
+    /// 224 pixels, cropped, ImageNet's statistics, one view.
     fn default() -> Self {
-        Self { image_size: 224, resize_method: ResizeMethod::Crop, normalize: Normalize::imagenet() }
+        Self {
+            image_size: 224,
+            resize_method: ResizeMethod::Crop,
+            normalize: Normalize::imagenet(),
+            views: Views::Plain,
+        }
     }
+}
+
+/// The views of a photo that a model's answer is the mean of, where it is measured and where it predicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Views {
+    /// The photo as it is.
+    #[default]
+    Plain,
+    /// The photo and its mirror image: their logits are averaged, which takes twice the time of one.
+    Mirrored,
 }
 
 impl Preprocessing {
@@ -180,6 +199,24 @@ impl Augmentation {
         })
     }
 
+    /// Whether a photo and its mirror image mean the same.
+    pub fn mirrors(&self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Standard(transforms) => transforms.do_flip,
+            Self::Flip
+            | Self::RandomResizedCrop { .. }
+            | Self::RandomErasing { .. }
+            | Self::TrivialAugment { .. }
+            | Self::RandAugment { .. } => true,
+        }
+    }
+
+    /// The views that a model trained with it answers from: mirrored ones only if it has learnt from such.
+    pub fn views(&self) -> Views {
+        if self.mirrors() { Views::Mirrored } else { Views::Plain }
+    }
+
     /// Smallest area of the kept photo that an epoch takes, if it takes a random part.
     fn min_scale(&self) -> Option<f64> {
         match *self {
@@ -229,7 +266,7 @@ impl Pipeline {
     /// another part of it. For `Squish` and `Pad` the square is kept.
     #[must_use]
     pub fn train(preprocessing: &Preprocessing, augmentation: &Augmentation) -> Self {
-        let Preprocessing { image_size: size, resize_method: method, normalize } = *preprocessing;
+        let Preprocessing { image_size: size, resize_method: method, normalize, .. } = *preprocessing;
         let pipeline = Self::new(size, normalize);
         let min_scale = augmentation.min_scale();
         let from_larger = min_scale.is_some() || matches!(augmentation, Augmentation::Standard(_));

@@ -22,7 +22,8 @@ pub struct Progress {
 /// What a labeler says about a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Tag {
-    pub(crate) label: String,
+    /// Exactly one, unless items may have any number of labels.
+    pub(crate) labels: Vec<String>,
     pub(crate) split: Option<Split>,
     /// Files of one group stay on one side of every split.
     pub(crate) group: Option<String>,

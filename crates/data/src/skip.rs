@@ -118,6 +118,9 @@ pub enum SkipReason {
     /// The name does not fit the pattern that labels are read from.
     #[error("the file's name does not fit the pattern of labels; rename it or change the pattern")]
     NameWithoutLabel,
+    /// Somebody decided so.
+    #[error("left out, as the plan says")]
+    LeftOut,
     /// The content is not what was listed when the data set was built.
     #[error("the file was changed after the data set was listed; start again to use it")]
     Changed,

@@ -4,8 +4,10 @@
 use crate::error::DataError;
 use crate::group::{self, Groups};
 use crate::item::Split;
+use crate::iterative;
 use crate::seed::Seed;
 use crate::stratify;
+use crate::target::Targets;
 use rand_mt::Mt;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -141,57 +143,82 @@ impl Division {
     /// When a fraction is not above 0 and below 1, both leave nothing to learn from, there is no such fold, or `groups`
     /// is not as long as `classes`.
     pub fn assign(&self, classes: &[usize], groups: Option<&[usize]>) -> Result<Vec<Split>, DataError> {
-        self.check(classes, groups)?;
-        let mut splits = vec![Split::Train; classes.len()];
+        self.assign_targets(&Targets::One(classes.to_vec()), groups)
+    }
+
+    /// The same for items that may have any number of labels: each label, and the items without any, give their share to
+    /// each part, as near as items of several labels allow.
+    ///
+    /// Source: Sechidis et al. 2011, "On the Stratification of Multi-label Data" (iterative stratification).
+    ///
+    /// ```
+    /// use sciurus_data::{Division, Seed, Split, Splitter, Targets};
+    ///
+    /// // Ten photos: all with a tree, four with a bird, two of those with a nest too.
+    /// let mut photos = vec![vec![2]; 10];
+    /// photos[..4].fill(vec![0, 2]);
+    /// photos[..2].fill(vec![0, 1, 2]);
+    /// let splits = Division::new(Splitter::default(), Seed(42)).assign_targets(&Targets::Many(photos), None)?;
+    /// assert_ne!(splits[0], splits[1]);
+    /// assert_eq!(splits.iter().filter(|split| **split == Split::Valid).count(), 2);
+    /// # Ok::<(), sciurus_data::DataError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`assign`](Self::assign).
+    pub fn assign_targets(
+        &self,
+        targets: &Targets,
+        groups: Option<&[usize]>,
+    ) -> Result<Vec<Split>, DataError> {
+        self.check(targets.len(), groups)?;
+        let mut splits = vec![Split::Train; targets.len()];
         if self.splitter.is_given() {
             return Ok(splits);
         }
-        let mut open: Vec<usize> = (0..classes.len()).collect();
+        let mut open: Vec<usize> = (0..targets.len()).collect();
         if let Some(fraction) = self.test_fraction {
-            let test = match groups {
-                None => stratify::hold_back(classes, fraction, stratify::Part::Test, self.seed),
-                Some(groups) => {
-                    group::hold_back(&Groups::new(classes, groups), fraction, stratify::Part::Test, self.seed)
-                }
-            };
+            let groups = groups.map(|groups| Groups::new(targets, groups));
+            let test = hold_back((targets, groups.as_ref()), fraction, stratify::Part::Test, self.seed);
             test.into_iter().for_each(|item| splits[item] = Split::Test);
             open.retain(|&item| splits[item] != Split::Test);
         }
         let of_open = |all: &[usize]| -> Vec<usize> { open.iter().map(|&item| all[item]).collect() };
-        let valid = self.valid(&of_open(classes), groups.map(of_open).as_deref(), classes.len());
+        let valid = self.valid(&targets.at(&open), groups.map(of_open).as_deref(), targets.len());
         valid.into_iter().for_each(|place| splits[open[place]] = Split::Valid);
         Ok(splits)
     }
 
     /// Which of the items that are not in test are valid. `all` counts those too.
-    fn valid(&self, classes: &[usize], groups: Option<&[usize]>, all: usize) -> Vec<usize> {
+    fn valid(&self, targets: &Targets, groups: Option<&[usize]>, all: usize) -> Vec<usize> {
         let (seed, part) = (self.seed, stratify::Part::Valid);
-        let groups = groups.map(|groups| Groups::new(classes, groups));
+        let groups = groups.map(|groups| Groups::new(targets, groups));
         match (self.splitter, groups) {
             (Splitter::Stratified { valid_fraction }, groups) => {
                 // Without a test split the fraction is kept to the last bit, so that old runs can be repeated.
-                let rest = classes.len();
+                let rest = targets.len();
                 let share =
                     if rest == all { valid_fraction } else { valid_fraction * all as f64 / rest as f64 };
-                match groups {
-                    None => stratify::hold_back(classes, share, part, seed),
-                    Some(groups) => group::hold_back(&groups, share, part, seed),
-                }
+                hold_back((targets, groups.as_ref()), share, part, seed)
             }
             (Splitter::Random { valid_fraction }, groups) => {
                 let count = (valid_fraction * all as f64) as usize;
                 match groups {
-                    None => random(classes.len(), count, seed),
+                    None => random(targets.len(), count, seed),
                     Some(groups) => group::random(&groups, count, seed),
                 }
             }
-            (Splitter::KFold { folds, fold }, None) => stratify::fold(classes, folds, fold, seed),
+            (Splitter::KFold { folds, fold }, None) => match targets {
+                Targets::One(classes) => stratify::fold(classes, folds, fold, seed),
+                Targets::Many(rows) => iterative::fold(rows, folds, fold, seed),
+            },
             (Splitter::KFold { folds, fold }, Some(groups)) => group::fold(&groups, folds, fold, seed),
             (Splitter::Folder | Splitter::Column, _) => Vec::new(),
         }
     }
 
-    fn check(&self, classes: &[usize], groups: Option<&[usize]>) -> Result<(), DataError> {
+    fn check(&self, items: usize, groups: Option<&[usize]>) -> Result<(), DataError> {
         let wrong = |option, value: String, advice| Err(DataError::Option { option, value, advice });
         let test = self.test_fraction.unwrap_or(0.0);
         if self.test_fraction.is_some() && !(test > 0.0 && test < 1.0) {
@@ -223,11 +250,25 @@ impl Division {
             Splitter::KFold { .. } | Splitter::Folder | Splitter::Column => {}
         }
         match groups {
-            Some(groups) if groups.len() != classes.len() => {
+            Some(groups) if groups.len() != items => {
                 wrong("groups", groups.len().to_string(), "give one for each item")
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Holds a share of each class or label back, in whole groups if there are any.
+fn hold_back(
+    (targets, groups): (&Targets, Option<&Groups>),
+    fraction: f64,
+    part: stratify::Part,
+    seed: Seed,
+) -> Vec<usize> {
+    match (groups, targets) {
+        (Some(groups), _) => group::hold_back(groups, fraction, part, seed),
+        (None, Targets::One(classes)) => stratify::hold_back(classes, fraction, part, seed),
+        (None, Targets::Many(rows)) => iterative::hold_back(rows, fraction, part, seed),
     }
 }
 

@@ -20,7 +20,7 @@ pub struct DatasetSummary {
     pub items: usize,
     /// Size of all images' files in bytes.
     pub bytes: u64,
-    /// Each class, in the order of the vocabulary.
+    /// Each class, in the order of the vocabulary; an image with several labels counts for each of them.
     pub classes: Vec<ClassSummary>,
     /// Images of the largest class for each image of the smallest (1 is balanced).
     pub imbalance: f64,
@@ -112,7 +112,7 @@ impl ImageDataset {
             items: self.items.len(),
             bytes: self.items.iter().map(|item| item.bytes).sum(),
             imbalance: most as f64 / least.max(1) as f64,
-            splits: Split::ALL.into_iter().zip(counts.iter().map(|counts| counts.iter().sum())).collect(),
+            splits: Split::ALL.into_iter().map(|split| (split, self.split(split).count())).collect(),
             width: Range::of(self.items.iter().map(|item| item.width)),
             height: Range::of(self.items.iter().map(|item| item.height)),
             skipped: self.skipped.clone(),

@@ -45,7 +45,7 @@ fn a_folder_per_class_is_read_in_the_order_of_paths() {
     assert!(dataset.items.iter().enumerate().all(|(i, item)| item.id.index() == i));
     assert_eq!(dataset.left_out_folders, [Path::new("_junk")]);
     let nested = dataset.items.iter().find(|item| item.path.ends_with("a.png")).unwrap();
-    assert_eq!((dataset.label(nested), nested.width, nested.height), ("red", 20, 30));
+    assert_eq!((dataset.label(nested).as_str(), nested.width, nested.height), ("red", 20, 30));
     assert_eq!(
         (dataset.class_counts(Split::Train), dataset.class_counts(Split::Valid)),
         (vec![4, 5], vec![1, 1])

@@ -6,7 +6,9 @@ mod support;
 
 use image::ImageFormat;
 use sciurus_data::{
-    CsvHeader, CsvLabels, DataError, ImageDataset, ImageDatasetBuilder, Labeler, SkipReason, Split, Splitter,
+    CorrectedFile, Correction, Corrections, CsvHeader, CsvLabels, DataError, ImageDataset,
+    ImageDatasetBuilder, ImageItem, Labeler, Loader, LoaderOptions, Mix,
+    Order, Pipeline, Preprocessing, SkipReason, Split, Splitter, Target, Targets,
 };
 use std::path::Path;
 use support::{class_folders, encoded, picture, write};
@@ -55,7 +57,8 @@ fn a_table_gives_paths_and_labels() {
     let dataset = from(&root).build().unwrap();
     assert_eq!(dataset.root, root.path());
     assert_eq!(dataset.vocab.labels(), ["grey, \"old\"", "red"]);
-    let items: Vec<_> = dataset.items.iter().map(|item| (item.path.to_str().unwrap(), item.class)).collect();
+    let items: Vec<_> =
+        dataset.items.iter().map(|item| (item.path.to_str().unwrap(), item.target.classes()[0])).collect();
     assert_eq!(items, [("photos/0.png", 0), ("photos/1.png", 1), ("photos/2.png", 0), ("photos/3.png", 1)]);
     let skipped: Vec<_> =
         dataset.skipped.iter().map(|skip| (skip.path.to_str().unwrap(), &skip.reason)).collect();
@@ -246,7 +249,8 @@ fn names_give_labels() {
     write(root.path().join("notes.txt"), b"pug");
     let dataset = ImageDataset::from_name_pattern(root.path(), r"^(.+)_\d+\.png$").build().unwrap();
     assert_eq!(dataset.vocab.labels(), ["great_dane", "pug"]);
-    let items: Vec<_> = dataset.items.iter().map(|item| (item.path.to_str().unwrap(), item.class)).collect();
+    let items: Vec<_> =
+        dataset.items.iter().map(|item| (item.path.to_str().unwrap(), item.target.classes()[0])).collect();
     assert_eq!(
         items,
         [("deep/pug_3.png", 1), ("great_dane_1.png", 0), ("great_dane_22.png", 0), ("pug_4.png", 1)]
@@ -302,4 +306,113 @@ fn a_real_table_is_read() {
     let dataset = ImageDataset::from_csv(labels).build().unwrap();
     assert_eq!(dataset.vocab.labels()[0], "_junk");
     assert!(dataset.items.len() >= 330 && dataset.skipped.is_empty(), "{:?}", dataset.skipped);
+}
+
+/// Pictures of a table of several labels: every second a tree, every third a bird, the others without any.
+fn several(count: u32) -> String {
+    let line = |i: u32| {
+        let labels: Vec<&str> = [("tree", 2), ("bird", 3)]
+            .iter()
+            .filter(|(_, every)| i.is_multiple_of(*every))
+            .map(|(label, _)| *label)
+            .collect();
+        format!("photos/{i}.png,{}\n", labels.join(" "))
+    };
+    "path,labels\n".to_owned() + &(0..count).map(line).collect::<String>()
+}
+
+fn of_several(root: &TempDir) -> ImageDatasetBuilder {
+    ImageDataset::from_csv(CsvLabels::new(root.path().join("labels.csv")).label_separator(' '))
+}
+
+#[test]
+fn an_image_may_have_any_number_of_labels() {
+    let root = folder(24, &several(24));
+    let dataset = of_several(&root).test_fraction(0.25).build().unwrap();
+    assert_eq!(
+        (dataset.vocab.labels(), dataset.any_number()),
+        (&["bird".to_owned(), "tree".to_owned()][..], true)
+    );
+    let item = |name: &str| dataset.items.iter().find(|item| item.path.ends_with(name)).unwrap();
+    assert_eq!(item("6.png").target, Target::Many(vec![0, 1]));
+    assert_eq!(
+        (dataset.label(item("6.png")), dataset.labels(item("1.png"))),
+        ("bird, tree".to_owned(), vec![])
+    );
+    let all = |class: usize| counts(&dataset).iter().map(|counts| counts[class]).collect::<Vec<_>>();
+    assert_eq!((all(0).iter().sum::<usize>(), all(1).iter().sum::<usize>()), (8, 12));
+    assert!(all(0).iter().all(|&birds| birds >= 1), "{:?}", counts(&dataset));
+    let summary = dataset.summary();
+    assert_eq!(summary.splits.iter().map(|(_, items)| items).sum::<usize>(), 24);
+    let again: ImageDataset = serde_json::from_str(&serde_json::to_string(&dataset).unwrap()).unwrap();
+    assert_eq!(again, dataset);
+    assert_ne!(dataset.fingerprint(), ImageDataset { items: vec![], ..again }.fingerprint());
+
+    let pipeline = || Preprocessing { image_size: 32, ..Preprocessing::default() }.pipeline();
+    let dataset = std::sync::Arc::new(dataset);
+    let options = LoaderOptions::measuring().batch_size(32).mix(Mix::mix_up());
+    let loader = Loader::new(dataset.clone(), Split::Train, pipeline(), options.clone()).unwrap();
+    let batch = loader.epoch(0).next().unwrap();
+    let expected: Targets = batch.items.iter().map(|&id| dataset.item(id).unwrap().target.clone()).collect();
+    assert!(matches!(batch.targets, Targets::Many(_)) && batch.mixed.is_some());
+    assert_eq!((&batch.targets, batch.targets.len()), (&expected, batch.len()));
+    let error = Loader::new(
+        dataset,
+        Split::Train,
+        Pipeline::clone(loader.pipeline()),
+        options.order(Order::Balanced),
+    );
+    assert!(error.unwrap_err().to_string().contains("--balance loss"));
+}
+
+#[test]
+fn labels_between_separators_are_tidied_and_tables_that_make_no_sense_refused() {
+    let table = "file;labels;label\nphotos/0.png;x|;fox | red|fox\nphotos/1.png;;red\nphotos/2.png;;\nphotos/3.png;;|fox\n";
+    let root = folder(4, table);
+    let labels = CsvLabels::new(root.path().join("labels.csv"))
+        .delimiter(';')
+        .path_column("file")
+        .label_separator('|');
+    let dataset = ImageDataset::from_csv(labels).seed(3).build().unwrap();
+    let labels: Vec<_> = dataset.items.iter().map(|item| dataset.label(item)).collect();
+    assert_eq!(labels, ["fox, red", "red", "", "fox"]);
+
+    let error = |table: &str| said(table, |labels| labels.label_separator(' '));
+    let one = error("path,label\nphotos/0.png,fox\nphotos/1.png,\n");
+    assert!(one.starts_with("only one label, `fox`, in CSV; a model needs at least two labels"), "{one}");
+    let none = error("path,label\nphotos/0.png,\nphotos/1.png,\n");
+    assert!(none.starts_with("no image has a label in CSV;"), "{none}");
+    assert!(error("path,kind\nphotos/0.png,fox\n").contains("there is no column `label`"));
+    let letter = said(&plain(4), |labels| labels.label_separator('e'));
+    assert!(letter.starts_with("label_separator is 'e'; choose a character"), "{letter}");
+    // Without a separator an empty label is still a mistake, and `labels` no column of labels.
+    assert!(said("path,label\nphotos/0.png,\n", |labels| labels).contains("the label is empty"));
+    assert!(said(&several(4), |labels| labels).contains("there is no column `label`"));
+}
+
+#[test]
+fn corrections_change_labels_and_leave_out_but_not_who_measures() {
+    let root = tempfile::tempdir().unwrap();
+    class_folders(root.path(), &["red", "grey"], 20);
+    let build = |corrections| ImageDataset::from_folder(root.path()).correct(corrections).build();
+    let before = build(Corrections::default()).unwrap();
+    let corrected = |i: usize, correction| {
+        let ImageItem { path, content, .. } = before.items[i].clone();
+        CorrectedFile { path, content, correction, as_copy: false }
+    };
+    let relabelled = [0, 3, 4].map(|i| corrected(i, Correction::Relabel("black".into())));
+    let moved = CorrectedFile { path: "elsewhere.png".into(), ..corrected(1, Correction::LeaveOut) };
+    let after = build(Corrections::new([&relabelled[..], &[moved, corrected(2, Correction::Keep)]].concat())).unwrap();
+    assert_eq!(after.vocab.labels(), ["black", "grey", "red"]);
+    assert_eq!(after.label(&after.items[0]), "black");
+    assert_eq!(after.skipped[0].reason, SkipReason::LeftOut);
+    let splits = |dataset: &ImageDataset| -> Vec<_> {
+        let items = dataset.items.iter().filter(|item| item.path != before.items[1].path);
+        items.map(|item| (item.path.clone(), item.split)).collect()
+    };
+    assert_eq!(splits(&before), splits(&after));
+
+    let all_grey = (0..20).map(|i| corrected(i, Correction::LeaveOut));
+    let error = build(Corrections::new(all_grey)).unwrap_err();
+    assert!(matches!(&error, DataError::OnlyOneClass { label, .. } if label == "red"), "{error}");
 }

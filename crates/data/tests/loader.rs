@@ -8,7 +8,7 @@ use image::ImageFormat;
 use sciurus_data::{
     AugTransforms, Augmentation, Batch, DecodeLimits, ImageDataset, ItemId, LastBatch, Loader, LoaderOptions,
     Mix, Mixed, Order, PhotoStore, PhotoStoreOptions, Pipeline, Preprocessing, RgbImage, Rng, Seed,
-    SkipReason, Split, Splitter, Transform, decode_file,
+    SkipReason, Split, Splitter, Targets, Transform, decode_file,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,8 +61,9 @@ fn batches_are_the_same_bit_for_bit_for_any_number_of_threads() {
     assert_ne!(one[0].items, one[4].items, "each epoch has its own order");
     for batch in &one {
         assert_eq!((batch.len(), batch.size, batch.pixels.len()), (4, 32, 4 * 3 * 32 * 32));
-        let targets: Vec<usize> = batch.items.iter().map(|&id| dataset.item(id).unwrap().class).collect();
-        assert_eq!(batch.targets, targets);
+        let targets: Vec<usize> =
+            batch.items.iter().map(|&id| dataset.item(id).unwrap().target.classes()[0]).collect();
+        assert_eq!(batch.targets, Targets::One(targets));
     }
 }
 
@@ -193,7 +194,10 @@ fn balanced_epochs_have_as_many_of_each_class_for_any_number_of_threads() {
     };
     let batches = epochs(&loader(&dataset, options(1)), 8);
     assert!(batches == epochs(&loader(&dataset, options(3)), 8));
-    let targets: Vec<usize> = batches.iter().flat_map(|batch| batch.targets.clone()).collect();
+    let targets: Vec<usize> = batches
+        .iter()
+        .flat_map(|batch| batch.targets.iter().flatten().copied().collect::<Vec<_>>())
+        .collect();
     let red = targets.iter().filter(|&&target| dataset.vocab.label(target) == "red").count();
     assert_eq!(targets.len(), 8 * 52);
     assert!((168..=248).contains(&red), "{red} of 416; a quarter would be 104");

@@ -77,6 +77,86 @@ pub enum InsightError {
         /// What there is.
         known: &'static str,
     },
+    /// A plan is damaged, or would do harm.
+    #[error("{path}: {reason}; mend the plan, or make a new one")]
+    Plan {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A journal of decisions or a log of moves cannot be used.
+    #[error("{path}: {reason}")]
+    Lines {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// Files cannot be moved in a data set that is only read.
+    #[error(
+        "{path} cannot be written to, so nothing was moved; make it writable, or copy it and apply the plan to the copy"
+    )]
+    ReadOnly {
+        /// The data set's folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A row of data does not hold what it should.
+    #[error("item {row} (counted from 0): {why}")]
+    Row {
+        /// Its position.
+        row: usize,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
+    /// An option is out of its range.
+    #[error("{name} is {found}; choose a value {range}")]
+    Option {
+        /// The option.
+        name: &'static str,
+        /// What was asked for.
+        found: f64,
+        /// What is possible, in words.
+        range: &'static str,
+    },
+    /// The metric cannot measure items with any number of labels.
+    #[error("{name:?} needs exactly one label per photo, these have any number; choose from: {known}")]
+    MetricOfOneLabel {
+        /// What was asked for.
+        name: String,
+        /// What there is for such items.
+        known: &'static str,
+    },
+    /// The metric measures items with any number of labels only.
+    #[error("{name:?} is for photos with any number of labels (--label-separator); choose from: {known}")]
+    MetricOfManyLabels {
+        /// What was asked for.
+        name: String,
+        /// What there is for items with one label.
+        known: &'static str,
+    },
+    /// The classes of an item are not in rising order.
+    #[error("{path}: its classes are not in rising order, each once; sort them")]
+    UnsortedTargets {
+        /// The image, relative to the data root.
+        path: PathBuf,
+    },
+    /// A probability is none.
+    #[error("{path}: {value} is no probability (0 to 1); pass logits to `MultiPredictions::from_logits`")]
+    NotAProbability {
+        /// The image, relative to the data root.
+        path: PathBuf,
+        /// The value.
+        value: f32,
+    },
+    /// A threshold is no probability.
+    #[error("a threshold is {threshold}; choose one from 0 to 1 for each label")]
+    BadThreshold {
+        /// The threshold.
+        threshold: f32,
+    },
     /// A file cannot be read.
     #[error("cannot read {path}; check the path and its permissions")]
     Read {
@@ -101,4 +181,16 @@ pub enum InsightError {
         /// The reason of the operating system or the encoder.
         source: std::io::Error,
     },
+}
+
+impl InsightError {
+    /// An error if an option's value is not in its range.
+    pub(crate) fn check_option(
+        name: &'static str,
+        found: f64,
+        is_valid: bool,
+        range: &'static str,
+    ) -> Result<(), Self> {
+        if is_valid { Ok(()) } else { Err(Self::Option { name, found, range }) }
+    }
 }

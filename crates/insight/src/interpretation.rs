@@ -8,6 +8,7 @@ use sciurus_data::ItemId;
 use serde::{Deserialize, Serialize};
 
 use crate::measured::nan_from_null;
+use crate::predictions::largest_first;
 use crate::table::{Align, Table, shorten};
 use crate::{
     Accuracy, ClassErrors, Confused, ConfusionMatrix, ErrorRate, Measured, MistakeWeight, Predictions,
@@ -75,10 +76,8 @@ impl ClassificationInterpretation {
     /// Right predictions with a small probability are among them, as in fastai: they too are worth a look.
     #[must_use]
     pub fn top_losses(&self, k: usize) -> Vec<TopLoss> {
-        let losses = &self.predictions.losses;
-        let mut order: Vec<usize> = (0..losses.len()).collect();
-        order.sort_by(|&a, &b| losses[b].total_cmp(&losses[a]));
-        order.into_iter().take(k).map(|i| TopLoss::new(&self.predictions, i)).collect()
+        let order = largest_first(&self.predictions.losses).into_iter();
+        order.take(k).map(|i| TopLoss::new(&self.predictions, i)).collect()
     }
 
     /// Everything above as plain data, with at most `top` losses and every confused pair.

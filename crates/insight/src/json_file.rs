@@ -11,12 +11,28 @@ use crate::InsightError;
 
 /// Reads the whole of `path`.
 pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<T, InsightError> {
-    let bytes = fs::read(path).map_err(|source| InsightError::Read { path: path.into(), source })?;
-    serde_json::from_slice(&bytes).map_err(|source| InsightError::Parse { path: path.into(), source })
+    serde_json::from_slice(&bytes(path)?).map_err(|source| InsightError::Parse { path: path.into(), source })
+}
+
+/// Reads the whole of `path` as it is.
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, InsightError> {
+    fs::read(path).map_err(|source| InsightError::Read { path: path.into(), source })
 }
 
 /// Writes a file beside `path` and renames it into place.
 pub(crate) fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), InsightError> {
+    replace(path, |writer| serde_json::to_writer(writer, value))
+}
+
+/// The same, for people to read.
+pub(crate) fn save_pretty<T: Serialize>(path: &Path, value: &T) -> Result<(), InsightError> {
+    replace(path, |writer| serde_json::to_writer_pretty(writer, value))
+}
+
+fn replace(
+    path: &Path,
+    value: impl FnOnce(&mut BufWriter<File>) -> serde_json::Result<()>,
+) -> Result<(), InsightError> {
     let partial = partial_path(path);
     write(&partial, value).and_then(|()| fs::rename(&partial, path)).map_err(|source| {
         // The first error is the one to tell; a left-over partial file is only untidy.
@@ -25,9 +41,9 @@ pub(crate) fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), InsightEr
     })
 }
 
-fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+fn write(path: &Path, value: impl FnOnce(&mut BufWriter<File>) -> serde_json::Result<()>) -> io::Result<()> {
     let mut writer = BufWriter::new(File::create(path)?);
-    serde_json::to_writer(&mut writer, value)?;
+    value(&mut writer)?;
     writer.write_all(b"\n")?;
     // On disk before the rename: after a power cut the name must not point at an empty file.
     writer.into_inner()?.sync_all()

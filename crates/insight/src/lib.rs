@@ -6,6 +6,8 @@
 //! * a [`Metric`] gives one number, exact over the whole split; [`Measured`] adds its 95 % interval;
 //! * a [`ClassificationInterpretation`] gives the [`ConfusionMatrix`], the most confused labels and the top losses;
 //! * [`compare`] and [`compare_many`] tell whether one model is better than another beyond chance;
+//! * [`MultiPredictions`] are the same for items with any number of labels, with metrics of their own and a
+//!   [`MultiInterpretation`];
 //! * a [`Report`] is all of it as one HTML page;
 //! * [`mistake_weight`] tells which differences are too small to mean anything.
 //!
@@ -28,6 +30,7 @@
 //! # Ok::<(), sciurus_insight::InsightError>(())
 //! ```
 
+pub mod clean;
 mod compare;
 mod confusion;
 mod error;
@@ -36,6 +39,8 @@ mod interval;
 mod json_file;
 mod measured;
 mod metrics;
+mod multi;
+pub mod plan;
 mod predictions;
 mod report;
 mod softmax;
@@ -48,11 +53,16 @@ pub use interpretation::{ClassificationInterpretation, InterpretationSummary, To
 pub use interval::{Interval, MistakeWeight, mistake_weight, wilson};
 pub use measured::Measured;
 pub use metrics::{
-    Accuracy, Average, AveragePrecision, BalancedAccuracy, Brier, ByClass, CalibrationError, CohenKappa,
-    ErrorRate, METRIC_NAMES, Matthews, Metric, ReliabilityBin, RocAuc, Temperature, TopK, metric_named,
-    reliability, roc_auc_by_class,
+    Accuracy, AccuracyMulti, Average, AveragePrecision, BalancedAccuracy, Brier, ByClass, ByLabel,
+    CalibrationError, CohenKappa, ErrorRate, METRIC_NAMES, MULTI_METRIC_NAMES, Matthews,
+    MeanAveragePrecision, Metric, MultiRocAuc, ReliabilityBin, RocAuc, Temperature, TopK,
+    average_precision_by_label, metric_named, multi_metric_named, reliability, roc_auc_by_class,
+};
+pub use multi::{
+    AnyPredictions, LabelScores, LabelTable, MultiInterpretation, MultiPredictions, MultiTopLoss,
+    MultiTopLossTable, sigmoid,
 };
 pub use predictions::{Embeddings, Predictions};
-pub use report::{EpochRow, Report, Thumbnail};
+pub use report::{CleanReport, EpochRow, Report, Thumbnail};
 pub use sciurus_data::{ItemId, Vocab};
 pub use softmax::softmax;

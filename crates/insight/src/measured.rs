@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Accuracy, ErrorRate, Interval, Metric, Predictions};
+use crate::{Accuracy, ErrorRate, Interval, Metric, MultiPredictions, Predictions};
 
 /// One metric, measured on one split.
 ///
@@ -32,12 +32,18 @@ impl Measured {
     /// Measures `metric` on `predictions`.
     #[must_use]
     pub fn new(metric: &dyn Metric, predictions: &Predictions) -> Self {
-        Self {
-            name: metric.name().to_string(),
-            value: metric.value(predictions),
-            interval: metric.interval(predictions),
-            items: predictions.len(),
-        }
+        Self::on(metric, predictions, predictions.len())
+    }
+
+    /// Measures `metric` on predictions of any number of labels.
+    #[must_use]
+    pub fn of_multi(metric: &dyn Metric<MultiPredictions>, predictions: &MultiPredictions) -> Self {
+        Self::on(metric, predictions, predictions.len())
+    }
+
+    fn on<P>(metric: &dyn Metric<P>, predictions: &P, items: usize) -> Self {
+        let (value, interval) = (metric.value(predictions), metric.interval(predictions));
+        Self { name: metric.name().to_string(), value, interval, items }
     }
 
     /// `1 of 58 wrong` for the two metrics that count, the number of items for any other.

@@ -1,6 +1,7 @@
 //! What a model said about a split, as plain data: everything that metrics, interpretation and cleaning look at.
 //! Logits or probabilities come in, checked [`Predictions`] go out.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use sciurus_data::{ItemId, Vocab};
@@ -105,6 +106,27 @@ impl Predictions {
         Ok(predictions)
     }
 
+    /// These predictions for the photos that `other` is about too, with its targets: as if they had been measured there.
+    ///
+    /// # Errors
+    ///
+    /// If the vocabularies differ, or a photo of `other` is not among these.
+    pub fn measured_as(&self, other: &Self) -> Result<Self, InsightError> {
+        let places: HashMap<&PathBuf, usize> =
+            self.paths.iter().enumerate().map(|(place, path)| (path, place)).collect();
+        let differ = |path: &PathBuf, why: &str| InsightError::DifferentItems { path: path.clone(), why: why.to_owned() };
+        let mut probabilities = Vec::with_capacity(other.probabilities.len());
+        for path in &other.paths {
+            if self.vocab != other.vocab {
+                return Err(differ(path, "the labels of the two runs are not the same"));
+            }
+            let place = places.get(path).ok_or_else(|| differ(path, "only one of the runs was measured on it"))?;
+            probabilities.extend(self.row(*place));
+        }
+        let (items, paths) = (other.items.clone(), other.paths.clone());
+        Self::from_probabilities(other.vocab.clone(), items, paths, probabilities, other.targets.clone())
+    }
+
     /// The same predictions with the losses of another loss function (label smoothing, focal), in nats, one per item.
     ///
     /// # Errors
@@ -165,10 +187,16 @@ impl Predictions {
         self.vocab.label(self.targets[i])
     }
 
+    /// Whether the prediction of item `i` is its target.
+    #[must_use]
+    pub fn is_right(&self, i: usize) -> bool {
+        self.prediction(i) == self.targets[i]
+    }
+
     /// The number of items whose prediction is not their target.
     #[must_use]
     pub fn mistakes(&self) -> usize {
-        (0..self.len()).filter(|&i| self.prediction(i) != self.targets[i]).count()
+        (0..self.len()).filter(|&i| !self.is_right(i)).count()
     }
 
     /// The mean loss in nats, every item counted once; not a number without items.
@@ -253,7 +281,14 @@ impl Predictions {
     }
 }
 
-fn check_length(what: &'static str, expected: usize, found: usize) -> Result<(), InsightError> {
+/// The positions of all items, the largest loss first, in the split's order on ties.
+pub(crate) fn largest_first(losses: &[f32]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..losses.len()).collect();
+    order.sort_by(|&a, &b| losses[b].total_cmp(&losses[a]));
+    order
+}
+
+pub(crate) fn check_length(what: &'static str, expected: usize, found: usize) -> Result<(), InsightError> {
     if expected == found { Ok(()) } else { Err(InsightError::Length { what, expected, found }) }
 }
 

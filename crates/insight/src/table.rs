@@ -21,6 +21,11 @@ pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
+/// Three decimals; a dash for what is not a number.
+pub(crate) fn share(value: f64) -> String {
+    if value.is_nan() { "–".to_string() } else { format!("{value:.3}") }
+}
+
 impl Table {
     /// A table with one column per heading.
     pub(crate) fn new<S: Into<String>>(columns: impl IntoIterator<Item = (S, Align)>) -> Self {

@@ -6,16 +6,20 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use sciurus_data::{Preprocessing, Seed, Split, Vocab};
-use sciurus_insight::Measured;
+use sciurus_data::{Preprocessing, Seed, Split, Views, Vocab};
+use sciurus_insight::{AnyPredictions, Measured, Temperature};
 use serde::{Deserialize, Serialize};
 
 use crate::model::weights::WeightsRecord;
 use crate::model::{Arch, StateDict, VisionModel};
 use crate::{Error, Learner, Precision, tensor_file};
 
-/// Version of the manifest that this build writes, and the newest it reads.
+/// Version of the manifest of a model for one label per photo.
 const FORMAT: u32 = 1;
+/// The same of one for any number of labels, which version 1 knew nothing of.
+const FORMAT_ANY_NUMBER: u32 = 2;
+/// The same of one that answers from several views, which versions 1 and 2 knew nothing of: the newest that this build reads.
+const FORMAT_VIEWS: u32 = 3;
 /// Key of the manifest in the file's metadata.
 const MANIFEST_KEY: &str = "sciurus";
 
@@ -43,6 +47,39 @@ pub struct Manifest {
     /// What activations were kept in when it was measured: f32 or bf16.
     #[serde(default = "f32_precision")]
     pub precision: Precision,
+    /// What its logits are divided by so that probabilities mean what they say, found on the validation photos.
+    #[serde(default = "no_temperature")]
+    pub temperature: Temperature,
+    /// How many labels it gives a photo.
+    #[serde(default, skip_serializing_if = "Output::is_one_label")]
+    pub output: Output,
+}
+
+/// How many labels a model gives a photo, and so what its logits mean.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Output {
+    /// Exactly one: probabilities are the softmax of the logits, and the largest decides.
+    #[default]
+    OneLabel,
+    /// Any number: each probability is the sigmoid of its logit.
+    AnyNumber {
+        /// What each label's probability must exceed (0..=1), by class. Chosen on the validation photos for the best F1, so
+        /// that what was measured on those flatters the model a little.
+        thresholds: Vec<f32>,
+    },
+}
+
+impl Output {
+    /// Whether it is exactly one.
+    pub fn is_one_label(&self) -> bool {
+        *self == Self::OneLabel
+    }
+}
+
+/// Models from before there was one were used as they were.
+fn no_temperature() -> Temperature {
+    Temperature(1.0)
 }
 
 /// What models were measured in before there was a choice.
@@ -82,20 +119,32 @@ pub struct ModelBundle {
 }
 
 impl ModelBundle {
-    /// Copies a learner's model out, with the metrics it was measured at.
-    pub fn new(learner: &Learner, metrics: Vec<Measured>) -> Self {
+    /// Copies a learner's model out, with the metrics it was measured at, and calibrated by its predictions for the photos
+    /// of the validation split.
+    pub fn new(learner: &Learner, metrics: Vec<Measured>, predictions: &AnyPredictions) -> Self {
         let dataset = learner.loaders().dataset();
+        let (format, temperature, output) = match predictions {
+            AnyPredictions::One(predictions) => (FORMAT, Temperature::fit_few(predictions), Output::OneLabel),
+            AnyPredictions::Many(predictions) => {
+                let thresholds = predictions.thresholds.clone();
+                (FORMAT_ANY_NUMBER, no_temperature(), Output::AnyNumber { thresholds })
+            }
+        };
+        let preprocessing = *learner.loaders().preprocessing();
+        let format = if preprocessing.views == Views::Plain { format } else { FORMAT_VIEWS };
         let manifest = Manifest {
-            format: FORMAT,
+            format,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             arch: learner.arch(),
             vocab: dataset.vocab.clone(),
-            preprocessing: *learner.loaders().preprocessing(),
+            preprocessing,
             metrics,
             data: DataRecord::of(dataset),
             weights: learner.weights().clone(),
             seed: learner.seed(),
             precision: learner.precision(),
+            temperature,
+            output,
         };
         Self { manifest, state: learner.model().state_dict() }
     }
@@ -139,11 +188,22 @@ impl ModelBundle {
             "it holds tensors but no Sciurus manifest; use a model.sciurus file that `sciurus train` wrote",
         )?;
         let Version { format } = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        if format > FORMAT {
-            return Err(format!("it has format {format}, this version reads up to {FORMAT}; update Sciurus"));
+        if format > FORMAT_VIEWS {
+            return Err(format!(
+                "it has format {format}, this version reads up to {FORMAT_VIEWS}; update Sciurus"
+            ));
         }
         let manifest: Manifest = serde_json::from_str(&text).map_err(|error| error.to_string())?;
         manifest.preprocessing.check().map_err(|error| error.to_string())?;
+        if !(manifest.temperature.0.is_finite() && manifest.temperature.0 > 0.0) {
+            return Err(format!("its temperature is {}, and must be above 0", manifest.temperature.0));
+        }
+        if let Output::AnyNumber { thresholds } = &manifest.output {
+            let sound = thresholds.iter().all(|threshold| (0.0..=1.0).contains(threshold));
+            if !sound || thresholds.len() != manifest.vocab.len() {
+                return Err("its thresholds are not one number from 0 to 1 for each label".to_owned());
+            }
+        }
         Ok(Self { manifest, state: tensor_file::tensors(bytes)? })
     }
 }

@@ -59,6 +59,11 @@ pub enum Error {
         /// How many there were.
         classes: usize,
     },
+    /// The photos have any number of labels each.
+    #[error(
+        "the photos have any number of labels each, and this needs exactly one: use `any_predictions`, or a table without a label separator"
+    )]
+    AnyNumberOfLabels,
     /// An option is out of its range.
     #[error("{option} is {value}: {expected}")]
     BadOption {
@@ -90,9 +95,23 @@ pub enum Error {
         /// Another.
         second: PathBuf,
     },
+    /// Weights are not on this machine, and the network may not be used.
+    #[error(
+        "the weights of {arch} are not on this machine and the network is forbidden (--offline or SCIURUS_OFFLINE); fetch {url} elsewhere and put {file} into {}, or into a folder that SCIURUS_MODELS names", cache.display()
+    )]
+    Offline {
+        /// The architecture.
+        arch: Arch,
+        /// Name of the file.
+        file: &'static str,
+        /// Where it is published.
+        url: &'static str,
+        /// Where downloads are kept.
+        cache: PathBuf,
+    },
     /// A download failed.
     #[error(
-        "cannot download {url}: {reason}; without a network, put the file into a folder and set SCIURUS_MODELS to it, or use --weights FILE or --no-pretrained"
+        "cannot download {url}: {reason}; what arrived is kept, and the same command goes on from there; without a network, put the file into a folder and set SCIURUS_MODELS to it, or use --weights FILE or --no-pretrained"
     )]
     Download {
         /// The address.
@@ -111,6 +130,12 @@ pub enum Error {
         expected: String,
         /// The hash of what came.
         found: String,
+    },
+    /// A weight does not fit into half precision.
+    #[error("`{name}` has values that half precision (fp16) cannot hold; save the model without --half")]
+    TooLargeForHalf {
+        /// The parameter.
+        name: String,
     },
     /// A weight file is damaged or refused.
     #[error("{}: cannot read weights: {reason}; use a .safetensors file or a PyTorch state dict", path.display())]

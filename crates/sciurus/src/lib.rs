@@ -19,9 +19,11 @@
 //! ```
 
 mod bundle;
+mod clean;
 mod cpu;
 mod demo;
 mod device;
+mod embedder;
 mod error;
 mod files;
 mod grad_cam;
@@ -32,10 +34,14 @@ mod predictor;
 mod run;
 mod tensor_file;
 
-pub use bundle::{DataRecord, Manifest, ModelBundle};
+pub use bundle::{DataRecord, Manifest, ModelBundle, Output};
+pub use clean::{
+    Card, Choice, CleanSettings, CleanStep, CleanSummary, Cleaner, IssueCount, Review,
+};
 pub use cpu::Precision;
 pub use demo::draw_demo;
 pub use device::Device;
+pub use embedder::{EmbedItem, Embedded, Embedder};
 pub use error::Error;
 pub use grad_cam::HeatMap;
 pub use learner::{
@@ -45,17 +51,19 @@ pub use learner::{
     vision_learner,
 };
 pub use loaders::{DataLoaders, DataLoadersBuilder, ImageDataLoaders};
-pub use model::weights::{DownloadProgress, WeightPlaces, WeightSource, WeightsRecord};
+pub use model::weights::{DownloadProgress, Network, WeightPlaces, WeightSource, WeightsRecord};
 pub use model::{Arch, ArchInfo};
 pub use predictor::{Answer, Prediction, Predictor, find_files};
 pub use run::{
-    Balance, EventLog, FinishedRun, HistoryCsv, Listeners, PreparedRun, Run, RunRecord, TrainSettings,
+    Balance, EventLog, FinishedRun, HistoryCsv, Listeners, PreparedRun, Run, RunRecord, TensorBoard,
+    TrainSettings,
 };
 pub use sciurus_data as data;
 pub use sciurus_data::{ImageDataset, Seed, Split, Splitter, Vocab};
 pub use sciurus_insight as insight;
 pub use sciurus_insight::{
-    Accuracy, ClassificationInterpretation, ConfusionMatrix, ErrorRate, Measured, Metric, Predictions,
+    Accuracy, AnyPredictions, ClassificationInterpretation, ConfusionMatrix, ErrorRate, Measured, Metric,
+    MultiInterpretation, MultiPredictions, Predictions,
 };
 
 /// What a training program usually needs.
@@ -64,6 +72,6 @@ pub mod prelude {
     pub use crate::insight::{Accuracy, ClassificationInterpretation, ErrorRate, Metric, Predictions};
     pub use crate::{
         Arch, Control, Device, EarlyStopping, Event, FineTune, FlatCosine, HyperSchedule, ImageDataLoaders,
-        Learner, LrFind, Observer, OneCycle, Predictor, vision_learner,
+        Learner, LrFind, Observer, OneCycle, Predictor, TensorBoard, vision_learner,
     };
 }

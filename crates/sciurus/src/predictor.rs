@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
 use rayon::prelude::*;
-use sciurus_data::{DecodeLimits, Loader, Pipeline, RgbImage, SkipReason, Skipped, Split, decode_file};
-use sciurus_insight::{Predictions, softmax};
+use sciurus_data::{
+    DecodeLimits, Loader, Pipeline, RgbImage, SkipReason, Skipped, Split, Targets, Views, decode_file,
+};
+use sciurus_insight::{AnyPredictions, MultiPredictions, Predictions, sigmoid, softmax};
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::{Manifest, ModelBundle};
+use crate::bundle::{Manifest, ModelBundle, Output};
 use crate::grad_cam::HeatMap;
 use crate::learner::Event;
 use crate::model::{FoldedLayers, Pass, VisionModel, floats};
@@ -20,8 +22,11 @@ use crate::{Device, Error, Precision};
 pub struct Prediction {
     /// The most probable label.
     pub label: String,
-    /// Its probability (0..1).
+    /// Its probability (0..1), calibrated by the model's temperature.
     pub probability: f32,
+    /// What it shows: that label; of a model for any number of labels those whose probability exceeds their threshold, most
+    /// probable first, perhaps none.
+    pub labels: Vec<String>,
     /// Every label with its probability (0..1), most probable first.
     pub ranking: Vec<(String, f32)>,
 }
@@ -168,7 +173,8 @@ impl Predictor {
 
     /// Pixels `[image, 3, size, size]` to logits, row-major `[image, class]`.
     fn logits(&self, pixels: Vec<f32>) -> Vec<f32> {
-        floats(self.model.forward(self.tensor(pixels), &mut self.pass()).into_data())
+        let views = self.manifest.preprocessing.views;
+        floats(self.model.answer(self.tensor(pixels), views, &mut self.pass()).into_data())
     }
 
     fn pass(&self) -> Pass {
@@ -183,11 +189,37 @@ impl Predictor {
     }
 
     fn ranked(&self, logits: &[f32]) -> Prediction {
+        match &self.manifest.output {
+            Output::OneLabel => self.most_probable(logits),
+            Output::AnyNumber { thresholds } => self.above(logits, thresholds),
+        }
+    }
+
+    fn above(&self, logits: &[f32], thresholds: &[f32]) -> Prediction {
+        let probabilities = logits.iter().map(|logit| sigmoid(*logit) as f32);
+        let mut answers: Vec<(String, f32, bool)> = self
+            .manifest
+            .vocab
+            .labels()
+            .iter()
+            .zip(probabilities.zip(thresholds))
+            .map(|(label, (p, threshold))| (label.clone(), p, p > *threshold))
+            .collect();
+        answers.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let labels = answers.iter().filter(|(.., on)| *on).map(|(label, ..)| label.clone()).collect();
+        let ranking: Vec<(String, f32)> = answers.into_iter().map(|(label, p, _)| (label, p)).collect();
+        let (label, probability) = ranking[0].clone();
+        Prediction { label, probability, labels, ranking }
+    }
+
+    fn most_probable(&self, logits: &[f32]) -> Prediction {
+        let scale = 1.0 / self.manifest.temperature.0 as f32;
+        let logits: Vec<f32> = logits.iter().map(|logit| logit * scale).collect();
         let mut ranking: Vec<(String, f32)> =
-            self.manifest.vocab.labels().iter().cloned().zip(softmax(logits).map(|p| p as f32)).collect();
+            self.manifest.vocab.labels().iter().cloned().zip(softmax(&logits).map(|p| p as f32)).collect();
         ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
         let (label, probability) = ranking[0].clone();
-        Prediction { label, probability, ranking }
+        Prediction { labels: vec![label.clone()], label, probability, ranking }
     }
 }
 
@@ -220,6 +252,7 @@ pub fn find_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Skipped>) {
 pub(crate) struct Evaluation<'a> {
     pub(crate) model: &'a VisionModel,
     pub(crate) precision: Precision,
+    pub(crate) views: Views,
     pub(crate) device: &'a BurnDevice,
 }
 
@@ -233,7 +266,7 @@ impl Evaluation<'_> {
         (loader, split): (&Loader, Split),
         epoch: u64,
         on_event: &mut dyn FnMut(Event) -> Result<(), Error>,
-    ) -> Result<Predictions, Error> {
+    ) -> Result<AnyPredictions, Error> {
         let (model, device) = (self.model.valid(), self.device.clone().inner());
         let dataset = loader.dataset();
         let folded = FoldedLayers::default();
@@ -247,15 +280,22 @@ impl Evaluation<'_> {
             }
             let images = crate::learner::images(&batch, &device)?;
             let mut pass = Pass::evaluate().with_precision(self.precision).with_folded(&folded);
-            logits.extend(floats(model.forward(images, &mut pass).into_data()));
-            targets.extend(&batch.targets);
+            logits.extend(floats(model.answer(images, self.views, &mut pass).into_data()));
             items.extend(&batch.items);
             on_event(Event::BatchValidated { step, images: batch.targets.len() })?;
+            targets.push(batch.targets);
         }
         if items.is_empty() {
             return Err(Error::NothingReadable { split });
         }
         let paths = items.iter().filter_map(|id| Some(dataset.item(*id)?.path.clone())).collect();
-        Ok(Predictions::from_logits(dataset.vocab.clone(), items, paths, &logits, targets)?)
+        let (vocab, mut targets) = (dataset.vocab.clone(), targets.iter().flat_map(Targets::iter));
+        Ok(if dataset.any_number() {
+            let targets = targets.map(<[usize]>::to_vec).collect();
+            AnyPredictions::Many(MultiPredictions::from_logits(vocab, items, paths, &logits, targets)?)
+        } else {
+            let targets = targets.by_ref().flatten().copied().collect();
+            AnyPredictions::One(Predictions::from_logits(vocab, items, paths, &logits, targets)?)
+        })
     }
 }

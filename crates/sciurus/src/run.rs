@@ -7,15 +7,20 @@ mod budget;
 mod log;
 mod report;
 mod settings;
+mod tensorboard;
 
 pub use log::{EventLog, HistoryCsv};
 pub use settings::{Balance, TrainSettings};
+pub use tensorboard::TensorBoard;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sciurus_data::{Progress, Skipped, Split};
-use sciurus_insight::{Accuracy, ErrorRate, Measured, Predictions};
+use sciurus_insight::{
+    Accuracy, AccuracyMulti, AnyPredictions, Average, ByLabel, ErrorRate, MeanAveragePrecision, Measured,
+    Predictions,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::{DataRecord, ModelBundle};
@@ -39,7 +44,8 @@ pub struct RunRecord {
     pub data: DataRecord,
     /// Files that were left out before training, and why. Photos that turned out damaged later are in `events.jsonl`.
     pub skipped: Vec<Skipped>,
-    /// How good the model is on the validation photos; empty until the run is done.
+    /// How good the model is on the validation photos; empty until the run is done. Where photos have any number of labels,
+    /// the thresholds were chosen on the same photos, which flatters it a little.
     pub metrics: Vec<Measured>,
     /// How good it is on the test photos, which nothing was chosen by; empty if there are none.
     pub test_metrics: Vec<Measured>,
@@ -117,6 +123,9 @@ impl Run {
         std::fs::create_dir_all(&run.folder).map_err(|source| Error::io(&run.folder, source))?;
         learner.observe(EventLog::create(&run.path("events.jsonl"))?);
         learner.observe(HistoryCsv::create(&run.path("history.csv"))?);
+        if settings.tensorboard {
+            learner.observe(TensorBoard::create(&run.path("tensorboard"))?);
+        }
         let dataset = learner.loaders().dataset();
         let record = RunRecord {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -156,6 +165,9 @@ impl Run {
         let events = learner.resume_from(&run.folder)?;
         learner.observe(EventLog::resume(&run.path("events.jsonl"), events)?);
         learner.observe(HistoryCsv::resume(&run.path("history.csv"))?);
+        if record.settings.tensorboard {
+            learner.observe(TensorBoard::create(&run.path("tensorboard"))?);
+        }
         Ok(PreparedRun::new(run, record, (learner, None)))
     }
 
@@ -190,17 +202,33 @@ impl Run {
         serde_json::from_slice(&text).map_err(|error| Error::Run { path, reason: error.to_string() })
     }
 
-    /// The validation predictions.
+    /// The validation predictions of photos with one label each.
+    ///
+    /// # Errors
+    /// The run did not finish, the file cannot be read, or its photos have any number of labels.
+    pub fn predictions(&self) -> Result<Predictions, Error> {
+        match self.any_predictions()? {
+            AnyPredictions::One(predictions) => Ok(predictions),
+            AnyPredictions::Many(_) => Err(Error::Run {
+                path: self.folder.clone(),
+                reason: "its photos have any number of labels each, and this needs exactly one; look at the run with \
+                         `sciurus interpret`"
+                    .to_owned(),
+            }),
+        }
+    }
+
+    /// The validation predictions, whether photos have one label each or any number.
     ///
     /// # Errors
     /// The run did not finish, or the file cannot be read.
-    pub fn predictions(&self) -> Result<Predictions, Error> {
+    pub fn any_predictions(&self) -> Result<AnyPredictions, Error> {
         let path = self.path("predictions.json");
         if !path.is_file() {
             let reason = "is missing: the run did not finish; train again".to_owned();
             return Err(Error::Run { path, reason });
         }
-        Ok(Predictions::load(&path)?)
+        Ok(AnyPredictions::load(&path)?)
     }
 
     /// The file of the trained model.
@@ -263,13 +291,17 @@ impl PreparedRun {
             Some(clock) => self.record.settings.fit_in_time(&mut self.learner, clock)?,
         };
         self.learner.restore_best();
-        let predictions = self.learner.last_predictions()?;
+        if self.record.settings.half {
+            self.learner.round_to_half()?;
+        }
+        let predictions = self.learner.last_predictions()?.at_best_thresholds();
         predictions.save(self.run.path("predictions.json"))?;
         self.record.metrics = measured(&predictions);
-        ModelBundle::new(&self.learner, self.record.metrics.clone()).save(&self.run.model_path())?;
+        let bundle = ModelBundle::new(&self.learner, self.record.metrics.clone(), &predictions);
+        bundle.save(&self.run.model_path())?;
         if self.learner.loaders().dataset().split(Split::Test).next().is_some() {
-            self.record.test_metrics = match self.learner.predictions(Split::Test) {
-                Ok(predictions) => measured(&predictions),
+            self.record.test_metrics = match self.learner.any_predictions(Split::Test) {
+                Ok(test) => measured(&test.at_thresholds_of(&predictions)),
                 // The photos were named as they were passed over; the model is measured and saved without them.
                 Err(Error::NothingReadable { .. }) => Vec::new(),
                 Err(error) => return Err(error),
@@ -281,8 +313,17 @@ impl PreparedRun {
     }
 }
 
-fn measured(predictions: &Predictions) -> Vec<Measured> {
-    vec![Measured::new(&ErrorRate, predictions), Measured::new(&Accuracy, predictions)]
+fn measured(predictions: &AnyPredictions) -> Vec<Measured> {
+    match predictions {
+        AnyPredictions::One(predictions) => {
+            vec![Measured::new(&ErrorRate, predictions), Measured::new(&Accuracy, predictions)]
+        }
+        AnyPredictions::Many(predictions) => vec![
+            Measured::of_multi(&AccuracyMulti, predictions),
+            Measured::of_multi(&ByLabel::f_beta(1.0, Average::Macro), predictions),
+            Measured::of_multi(&MeanAveragePrecision, predictions),
+        ],
+    }
 }
 
 /// A run that is done.
@@ -292,8 +333,8 @@ pub struct FinishedRun {
     pub run: Run,
     /// What was asked for and what came of it.
     pub record: RunRecord,
-    /// The validation predictions.
-    pub predictions: Predictions,
+    /// The validation predictions; of any number of labels at the thresholds that were chosen on them.
+    pub predictions: AnyPredictions,
     /// The learner, trained.
     pub learner: Learner,
 }

@@ -65,7 +65,10 @@ pub(crate) fn build() -> anyhow::Result<()> {
 
 /// What one run gave.
 pub(crate) struct Trained {
-    error_rate: f64,
+    /// On the validation photos, after the last epoch (0..1).
+    pub(crate) error_rate: f64,
+    /// With several views of each photo, if that was asked for (0..1).
+    pub(crate) views: Option<f64>,
     /// Of the whole command.
     pub(crate) whole: Duration,
     speed: f64,
@@ -87,23 +90,39 @@ impl std::fmt::Display for Trained {
 
 /// Trains on one data set of the shared folder, with the program that [`build`] built.
 pub(crate) fn train(shared: &Path, name: &str, seed: u64, options: &[String]) -> anyhow::Result<Trained> {
-    let run = std::env::temp_dir().join(format!("sciurus-accept-{}-{name}-{seed}", std::process::id()));
+    let run = run_folder(name, seed);
+    let result = train_into(&run, shared, name, seed, options);
+    std::fs::remove_dir_all(&run).with_context(|| format!("cannot remove {}", run.display()))?;
+    result
+}
+
+/// A folder for a run, to be removed after use.
+pub(crate) fn run_folder(name: &str, seed: u64) -> PathBuf {
+    std::env::temp_dir().join(format!("sciurus-accept-{}-{name}-{seed}", std::process::id()))
+}
+
+/// The same, and leaves the run folder.
+pub(crate) fn train_into(
+    run: &Path,
+    shared: &Path,
+    name: &str,
+    seed: u64,
+    options: &[String],
+) -> anyhow::Result<Trained> {
     let started = Instant::now();
     let output = Command::new(binary())
         .arg("train")
         .arg(shared.join("data").join(name))
-        .args(["--arch", "resnet18", "--epochs", "4", "--json", "--seed", &seed.to_string()])
+        .args(["--epochs", "4", "--json", "--seed", &seed.to_string()])
         .arg("--run")
-        .arg(&run)
+        .arg(run)
         .args(options)
         .env("SCIURUS_MODELS", shared.join("models"))
         .output()
         .context("cannot start sciurus")?;
     let whole = started.elapsed();
     ensure!(output.status.success(), "training failed: {}", String::from_utf8_lossy(&output.stderr));
-    let result = summarise(&String::from_utf8(output.stdout)?, whole);
-    std::fs::remove_dir_all(&run).with_context(|| format!("cannot remove {}", run.display()))?;
-    result
+    summarise(&String::from_utf8(output.stdout)?, whole)
 }
 
 /// Reads the event stream: the error of the last epoch, and the waiting after the first epoch of all.
@@ -112,9 +131,11 @@ fn summarise(events: &str, whole: Duration) -> anyhow::Result<Trained> {
     let epochs: Vec<&Value> = parsed.iter().filter(|event| event["event"] == "epoch_ended").collect();
     let Some(last) = epochs.last() else { bail!("no epoch ended") };
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+    let views = parsed.iter().find(|event| event["event"] == "views_measured");
     let later = |field: &str| epochs.iter().skip(1).map(|epoch| number(&epoch[field])).sum::<f64>();
     Ok(Trained {
         error_rate: number(&last["metrics"][0]["value"]),
+        views: views.map(|event| number(&event["metrics"][0]["value"])),
         whole,
         speed: number(&last["images_per_second"]),
         waited_later: later("waited") / later("time"),
@@ -122,7 +143,7 @@ fn summarise(events: &str, whole: Duration) -> anyhow::Result<Trained> {
 }
 
 /// The release binary that was just built.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| Path::new("target").to_owned(), PathBuf::from);
     target.join("release").join(format!("sciurus{}", std::env::consts::EXE_SUFFIX))

@@ -1,9 +1,11 @@
-//! Project chores: `cargo xtask check`, `accept`, `bench-step`, `bench-peers`. They run other programs and judge what comes out.
+//! Project chores: `cargo xtask check`, `accept`, `recipes`, `same`, `bench-step`, `bench-peers`. They run other programs and judge what comes out.
 
 mod accept;
 mod bench;
 mod check;
 mod peers;
+mod recipes;
+mod same;
 
 use clap::{Parser, Subcommand};
 
@@ -24,6 +26,10 @@ enum Chore {
     BenchStep(bench::Args),
     /// Time Sciurus beside PyTorch and fastai on this machine, in turn, and hold the ratios against the bars
     BenchPeers(peers::Args),
+    /// Train with other recipes and ten seeds on three data sets, beside the default: which of them earn their place
+    Recipes(recipes::Args),
+    /// Train pairs of runs that differ in their seed alone, and count how often `compare` calls them different
+    Same(same::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -32,6 +38,8 @@ fn main() -> anyhow::Result<()> {
         Chore::Accept(args) => accept::run(&args),
         Chore::BenchStep(args) => bench::run(&args),
         Chore::BenchPeers(args) => peers::run(&args),
+        Chore::Recipes(args) => recipes::run(&args),
+        Chore::Same(args) => same::run(&args),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use sciurus::data::{Augmentation, Mix, Splitter};
-use sciurus::{Arch, Balance, Device, Keep, Loss, Precision, TrainSettings, WeightSource};
+use sciurus::data::{Augmentation, Mix, Splitter, Views};
+use sciurus::{Arch, Balance, Device, Keep, Loss, Network, Precision, TrainSettings, WeightSource};
 
 use super::{LabelArgs, Resize, Show, Split, augmentation};
 
@@ -21,6 +21,8 @@ Examples:
       As much training as two minutes allow on this machine.
   sciurus train photos --csv labels.csv --test-fraction 0.1 --metrics error_rate,f1,roc_auc
       Labels from a table, a test split that is measured once, and more columns.
+  sciurus train photos --csv labels.csv --label-separator ' ' --metrics f1,average_precision
+      Photos with any number of labels, such as `bird tree`, or none.
   sciurus train --resume runs/squirrels-20261124-101500
       Go on with a run that was killed, as if nothing had happened.
   sciurus train --config runs/squirrels-20261124-101500/config.toml
@@ -76,19 +78,24 @@ const SETTINGS: &[&str] = &[
     "learning_rate",
     "batch_size",
     "image_size",
+    "first_image_size",
     "resize",
     "augment",
+    "views",
     "split",
     "valid_fraction",
     "seed",
     "weights",
     "no_pretrained",
+    "offline",
     "loss",
     "clip_norm",
     "accumulate",
     "average_decay",
     "keep",
     "patience",
+    "half",
+    "tensorboard",
     "checkpoint_seconds",
     "device",
     "precision",
@@ -98,8 +105,10 @@ const SETTINGS: &[&str] = &[
     "fold",
     "test_fraction",
     "csv",
+    "label_separator",
     "name_pattern",
     "group",
+    "plan",
     "metrics",
 ];
 
@@ -136,13 +145,20 @@ pub(crate) struct TrainArgs {
     /// Side of the square that the network sees
     #[arg(long, default_value_t = 224, value_name = "PIXELS")]
     image_size: usize,
+    /// Progressive resizing: pixels in the first half of the epochs, which then take less time [default: off]
+    #[arg(long = "first-size", value_name = "PIXELS", conflicts_with = "budget_seconds")]
+    first_image_size: Option<usize>,
     /// How a photo becomes a square: cut (crop), distorted (squish) or with mirrored borders (pad)
     #[arg(long, value_enum, default_value_t = Resize::Crop)]
     resize: Resize,
-    /// How training photos vary: none, flip, standard (fastai's aug_transforms), random_resized_crop, random_erasing,
+    /// How training photos vary: none (for letters, signs and whatever else has a left and a right), flip, standard (fastai's aug_transforms), random_resized_crop, random_erasing,
     /// rand_augment or trivial_augment
-    #[arg(long, value_parser = augmentation, default_value = "none", value_name = "NAME")]
+    #[arg(long, value_parser = augmentation, default_value = "flip", value_name = "NAME")]
     augment: Augmentation,
+    /// What an answer is the mean of, measured and predicted: the photo (plain), or also its mirror image (mirrored)
+    /// [default: mirrored where --augment mirrors, else plain]
+    #[arg(long, value_enum)]
+    views: Option<ViewsOfPhoto>,
     /// Mix the training photos of a batch with one another
     #[arg(long, value_enum)]
     mix: Option<MixImages>,
@@ -164,19 +180,27 @@ pub(crate) struct TrainArgs {
     test_fraction: Option<f64>,
     #[command(flatten)]
     data: LabelArgs,
+    /// Heed a plan of `sciurus clean`: labels change and photos are left out, but no file is touched
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// Columns of the table: error_rate, accuracy, balanced_accuracy, top_K, precision, recall, f1 (also _micro, _weighted),
-    /// roc_auc, average_precision, cohen_kappa, matthews, brier, calibration_error
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', default_value = "error_rate")]
+    /// roc_auc, average_precision, cohen_kappa, matthews, brier, calibration_error [default: error_rate]; with
+    /// --label-separator accuracy_multi, precision, recall, f1 (also _micro, _weighted, _samples), average_precision,
+    /// roc_auc [default: accuracy_multi,f1]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     metrics: Vec<String>,
     /// Seed of everything random: the same seed, photos and program give the same model
     #[arg(long, default_value_t = 42)]
     seed: u64,
-    /// Pretrained weights from this file (.safetensors, .pth) [default: SCIURUS_MODELS, else torchvision's, downloaded once]
+    /// Pretrained weights from this file (.safetensors, .pth) [default: SCIURUS_MODELS, else torchvision's, downloaded once from SCIURUS_MIRROR or its publisher]
     #[arg(long, value_name = "FILE", conflicts_with = "no_pretrained")]
     weights: Option<PathBuf>,
     /// Start from random weights
     #[arg(long)]
     no_pretrained: bool,
+    /// Download nothing: weights that are not on this machine are an error (also SCIURUS_OFFLINE=1)
+    #[arg(long)]
+    offline: bool,
     /// What training makes small: cross_entropy, label_smoothing:SHARE or focal:GAMMA
     #[arg(long, default_value_t = Loss::CrossEntropy)]
     loss: Loss,
@@ -198,6 +222,12 @@ pub(crate) struct TrainArgs {
     /// End after this many epochs in which the validation loss did not get lower [default: off]
     #[arg(long, value_name = "EPOCHS")]
     patience: Option<usize>,
+    /// Save the weights in half precision (fp16): half the file; the model is measured as it is saved
+    #[arg(long)]
+    half: bool,
+    /// Write event files for TensorBoard into the run folder
+    #[arg(long)]
+    tensorboard: bool,
     /// Least time between two checkpoints, for --resume
     #[arg(long, default_value_t = 60.0, value_name = "SECONDS")]
     checkpoint_seconds: f64,
@@ -234,13 +264,16 @@ impl TrainArgs {
         settings.learning_rate = self.learning_rate;
         settings.batch_size = self.batch_size;
         settings.image_size = self.image_size;
+        settings.first_image_size = self.first_image_size;
         settings.resize_method = self.resize.into();
         settings.augmentation = self.augment;
+        settings.views = self.views.map(Into::into);
         settings.mix = self.mix.map(Into::into);
         settings.balance = self.balance.into();
         settings.labels = self.data.labels();
         settings.test_fraction = self.test_fraction;
         settings.group_pattern = self.data.group.clone();
+        settings.plan.clone_from(&self.plan);
         settings.metrics.clone_from(&self.metrics);
         settings.splitter = self.fold.or_else(|| crate::commands::splitter(self.split, self.valid_fraction));
         settings.seed = self.seed;
@@ -249,18 +282,36 @@ impl TrainArgs {
             None if self.no_pretrained => WeightSource::Random,
             None => WeightSource::Pretrained,
         };
+        settings.network = if self.offline { Network::Forbidden } else { Network::Allowed };
         settings.loss = self.loss;
         settings.clip_norm = self.clip_norm;
         settings.accumulate = self.accumulate;
         settings.average_decay = self.average_decay;
         settings.keep = self.keep.into();
         settings.patience = self.patience;
+        settings.half = self.half;
+        settings.tensorboard = self.tensorboard;
         settings.checkpoint_seconds = self.checkpoint_seconds;
         settings.device = self.device;
         settings.precision = self.precision;
         settings.threads = self.threads;
         settings.memory_budget = self.memory_budget.map(|gib| (gib * f64::from(1 << 30)) as u64);
         Ok(settings)
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ViewsOfPhoto {
+    Plain,
+    Mirrored,
+}
+
+impl From<ViewsOfPhoto> for Views {
+    fn from(views: ViewsOfPhoto) -> Self {
+        match views {
+            ViewsOfPhoto::Plain => Self::Plain,
+            ViewsOfPhoto::Mirrored => Self::Mirrored,
+        }
     }
 }
 

@@ -107,10 +107,15 @@ fn render(summary: &DatasetSummary, dataset: &ImageDataset) -> anyhow::Result<()
         Labeler::NamePattern { .. } => "from the names of the files",
     };
     text(format!(
-        "what are the labels?  {} classes, {source}; the largest has {:.2} times the photos of the smallest",
+        "what are the labels?  {} {}, {source}; the largest has {:.2} times the photos of the smallest",
         summary.classes.len(),
+        if dataset.any_number() { "labels, any number for each photo" } else { "classes" },
         summary.imbalance
     ))?;
+    if dataset.any_number() {
+        let unlabelled = dataset.items.iter().filter(|item| item.target.classes().is_empty()).count();
+        text(format!("                      {} no label", have(unlabelled)))?;
+    }
     let width = summary.classes.iter().map(|class| class.label.chars().count()).max().unwrap_or(0).max(5);
     text(format!("  {:<width$} {:>7} {:>7} {:>7}", "class", "train", "valid", "test"))?;
     for class in &summary.classes {
@@ -131,6 +136,11 @@ fn render(summary: &DatasetSummary, dataset: &ImageDataset) -> anyhow::Result<()
             summary.skipped.iter().try_for_each(|skipped| text(format!("  {skipped}")))
         }
     }
+}
+
+/// `1 photo has`, `2 photos have`.
+fn have(photos: usize) -> String {
+    format!("{} {}", count(photos, "photo"), if photos == 1 { "has" } else { "have" })
 }
 
 fn render_walk(path: &std::path::Path, steps: &[Step]) -> anyhow::Result<()> {

@@ -3,8 +3,11 @@
 use std::path::Path;
 
 use anyhow::Context;
-use sciurus::insight::TopLossTable;
-use sciurus::{ClassificationInterpretation, Run};
+use sciurus::insight::{LabelTable, MultiTopLossTable, TopLossTable};
+use sciurus::{
+    AnyPredictions, ClassificationInterpretation, MultiInterpretation, MultiPredictions, Predictions, Run,
+    RunRecord,
+};
 use serde_json::json;
 
 use crate::args::{InterpretArgs, Show};
@@ -14,12 +17,20 @@ use crate::progress;
 pub(super) fn run(args: &InterpretArgs) -> anyhow::Result<Outcome> {
     let run = Run::open(&args.run)?;
     let record = run.record()?;
-    let interpretation = ClassificationInterpretation::new(run.predictions()?);
-    let confused = interpretation.most_confused(args.min_confused);
-    let losses = interpretation.top_losses(args.top);
+    let predictions = run.any_predictions()?;
     if let Some(path) = &args.html {
         write_page(path, &run, args.show)?;
     }
+    match predictions {
+        AnyPredictions::One(predictions) => one_label(args, &record, predictions),
+        AnyPredictions::Many(predictions) => any_number(args, &record, predictions),
+    }
+}
+
+fn one_label(args: &InterpretArgs, record: &RunRecord, predictions: Predictions) -> anyhow::Result<Outcome> {
+    let interpretation = ClassificationInterpretation::new(predictions);
+    let confused = interpretation.most_confused(args.min_confused);
+    let losses = interpretation.top_losses(args.top);
     if args.show.json {
         json_line(&json!({
             "metrics": record.metrics,
@@ -40,6 +51,25 @@ pub(super) fn run(args: &InterpretArgs) -> anyhow::Result<Outcome> {
     }
     text(format!("top losses (photos in {}):", record.settings.folder.display()))?;
     text(TopLossTable(&losses))?;
+    Ok(Outcome::Done)
+}
+
+/// Photos with any number of labels: a table of labels in place of a confusion matrix.
+fn any_number(
+    args: &InterpretArgs,
+    record: &RunRecord,
+    predictions: MultiPredictions,
+) -> anyhow::Result<Outcome> {
+    let interpretation = MultiInterpretation::new(predictions);
+    let (labels, losses) = (interpretation.labels(), interpretation.top_losses(args.top));
+    if args.show.json {
+        json_line(&json!({"metrics": record.metrics, "labels": labels, "top_losses": losses}))?;
+        return Ok(Outcome::Done);
+    }
+    record.metrics.iter().try_for_each(text)?;
+    text(format!("\n{}\n", LabelTable(&labels)))?;
+    text(format!("top losses (photos in {}):", record.settings.folder.display()))?;
+    text(MultiTopLossTable(&losses))?;
     Ok(Outcome::Done)
 }
 

@@ -1,6 +1,7 @@
 //! The verbs: each runs one function of the library and renders what it returns.
 
 mod archs;
+mod clean;
 mod compare;
 mod completions;
 mod demo;
@@ -22,6 +23,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Verb::LrFind(args) => lr_find::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Inspect(args) => inspect::run(&args),
+        Verb::Clean(args) => clean::run(&args),
         Verb::Interpret(args) => interpret::run(&args),
         Verb::Compare(args) => compare::run(&args),
         Verb::Predict(args) => predict::run(&args),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sciurus::data::Skipped;
-use sciurus::{Answer, Prediction, Predictor};
+use sciurus::{Answer, Manifest, Prediction, Predictor};
 use serde_json::json;
 
 use crate::args::{Format, PredictArgs};
@@ -18,7 +18,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
         !files.is_empty() || !unreadable.is_empty(),
         "no files to classify: name photos, or folders that hold some"
     );
-    let writer = Writer::new(args, &files);
+    let writer = Writer::new(args, &files, predictor.manifest());
     writer.header()?;
     let bar = progress::bar(args.show, "classifying");
     bar.set_length(files.len() as u64);
@@ -39,23 +39,29 @@ struct Writer {
     format: Format,
     top: usize,
     width: usize,
+    any_number: bool,
 }
 
 impl Writer {
-    fn new(args: &PredictArgs, files: &[PathBuf]) -> Self {
+    fn new(args: &PredictArgs, files: &[PathBuf], manifest: &Manifest) -> Self {
         let format = if args.show.json { Format::Jsonl } else { args.format };
         let width = files.iter().map(|path| path.display().to_string().chars().count()).max().unwrap_or(0);
-        Self { format, top: args.top.max(1), width: width.min(60) }
+        let any_number = !manifest.output.is_one_label();
+        Self { format, top: args.top.max(1), width: width.min(60), any_number }
     }
 
     fn header(&self) -> anyhow::Result<()> {
         match self.format {
+            Format::Csv if self.any_number => text("path,label,probability,on"),
             Format::Csv => text("path,label,probability"),
             Format::Table | Format::Jsonl => Ok(()),
         }
     }
 
     fn write(&self, path: &Path, prediction: &Prediction) -> anyhow::Result<()> {
+        if self.any_number {
+            return self.write_labels(path, prediction);
+        }
         let ranking = &prediction.ranking[..self.top.min(prediction.ranking.len())];
         let shown = path.display().to_string();
         match self.format {
@@ -78,6 +84,38 @@ impl Writer {
             }
         }
     }
+
+    /// Of a model for any number of labels: those that are on for reading, all of them for programs.
+    fn write_labels(&self, path: &Path, prediction: &Prediction) -> anyhow::Result<()> {
+        let shown = path.display().to_string();
+        let is_on = |label: &String| prediction.labels.contains(label);
+        let ranking = &prediction.ranking;
+        match self.format {
+            Format::Table => {
+                text(format!("{shown:<width$}  {}", listed(prediction, self.top), width = self.width))
+            }
+            Format::Csv => ranking.iter().try_for_each(|(label, p)| {
+                text(format!("{},{},{p:.6},{}", field(&shown), field(label), u8::from(is_on(label))))
+            }),
+            Format::Jsonl => {
+                let answer = |(label, p): &(String, f32)| json!({"label": label, "probability": p, "on": is_on(label)});
+                let all: Vec<_> = ranking.iter().map(answer).collect();
+                json_line(&json!({"path": shown, "labels": prediction.labels, "probabilities": all}))
+            }
+        }
+    }
+}
+
+/// Labels that are on, with those that are not and yet among the first `top` in parentheses.
+fn listed(prediction: &Prediction, top: usize) -> String {
+    let is_on = |label: &String| prediction.labels.contains(label);
+    let percent = |(label, p): &(String, f32)| format!("{label} {:5.1} %", f64::from(*p) * 100.0);
+    let on: Vec<String> = prediction.ranking.iter().filter(|(label, _)| is_on(label)).map(percent).collect();
+    let shown = if on.is_empty() || top > 1 { top } else { 0 };
+    let off = prediction.ranking.iter().take(shown).filter(|(label, _)| !is_on(label));
+    let off: Vec<String> = off.map(|answer| format!("({})", percent(answer))).collect();
+    let none = on.is_empty().then(|| "no label".to_owned());
+    none.into_iter().chain(on).chain(off).collect::<Vec<_>>().join("   ")
 }
 
 /// A CSV field, quoted where it must be.

@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use sciurus::data::{Skipped, Split};
-use sciurus::insight::mistake_weight;
+use sciurus::insight::{LabelTable, mistake_weight};
 use sciurus::{
-    ClassificationInterpretation, Error, FinishedRun, Keep, Listeners, PreparedRun, Run, TrainSettings, Tta,
+    AnyPredictions, ClassificationInterpretation, Error, FinishedRun, Keep, Listeners, MultiInterpretation,
+    PreparedRun, Run, TrainSettings, Tta,
 };
 use serde_json::json;
 
 use crate::args::{Show, TrainArgs};
 use crate::interrupt::Interrupt;
 use crate::output::{Outcome, announce, count, json_line, text};
+use crate::paint::Paint;
 use crate::progress;
 
 pub(super) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
@@ -35,7 +37,7 @@ pub(super) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
 
 /// Measures the model once more, on several views of each photo.
 fn measure_views(finished: &mut FinishedRun, views: usize, show: Show) -> anyhow::Result<()> {
-    let predictions = finished.learner.tta(Split::Valid, Tta::new(views))?;
+    let predictions = finished.learner.any_tta(Split::Valid, Tta::new(views))?;
     let metrics = finished.learner.measure(&predictions);
     if show.json {
         return json_line(&json!({ "event": "views_measured", "views": views, "metrics": metrics }));
@@ -74,10 +76,11 @@ fn introduce(prepared: &PreparedRun) -> anyhow::Result<()> {
     let record = prepared.record();
     let dataset = prepared.learner().loaders().dataset();
     announce(format!(
-        "{}: {} of {} classes ({}); {} to train, {} to measure",
+        "{}: {} of {} {} ({}); {} to train, {} to measure",
         record.settings.folder.display(),
         count(dataset.items.len(), "photo"),
         dataset.vocab.len(),
+        if dataset.any_number() { "labels, any number each" } else { "classes" },
         shortened(dataset.vocab.labels()),
         record.data.train,
         record.data.valid,
@@ -98,9 +101,13 @@ fn tell_skipped(skipped: &[Skipped]) -> anyhow::Result<()> {
     if skipped.is_empty() {
         return Ok(());
     }
-    announce(format!("{} left out:", count(skipped.len(), "file")))?;
+    announce(Paint::Warning.on(format_args!("{} left out:", count(skipped.len(), "file"))))?;
     skipped.iter().try_for_each(|skipped| announce(format!("  {skipped}")))
 }
+
+/// What chosen thresholds do to what is measured with them.
+const THRESHOLDS: &str = "each label's threshold was chosen for the best F1 on the photos that measure it, which flatters \
+                          the numbers a little; those of a test split (--test-fraction) are not flattered";
 
 /// How good the model is, and how sure that is.
 fn conclude(finished: &FinishedRun, show: Show) -> anyhow::Result<()> {
@@ -115,15 +122,25 @@ fn conclude(finished: &FinishedRun, show: Show) -> anyhow::Result<()> {
         }));
     }
     text("")?;
-    metrics.iter().try_for_each(text)?;
-    text(mistake_weight(finished.predictions.len()))?;
+    metrics.iter().try_for_each(|metric| text(Paint::Strong.on(metric)))?;
+    if let AnyPredictions::One(_) = finished.predictions {
+        text(mistake_weight(finished.predictions.len()))?;
+    }
     if let [first, rest @ ..] = &finished.record.test_metrics[..] {
         text(format!("on the test photos: {first}"))?;
         rest.iter().try_for_each(|metric| text(format!("                    {metric}")))?;
     }
     offer_best(finished)?;
-    let interpretation = ClassificationInterpretation::new(finished.predictions.clone());
-    text(format!("\n{}", interpretation.confusion_matrix()))
+    match finished.predictions.clone() {
+        AnyPredictions::One(predictions) => {
+            let interpretation = ClassificationInterpretation::new(predictions);
+            text(format!("\n{}", interpretation.confusion_matrix()))
+        }
+        AnyPredictions::Many(predictions) => {
+            text(THRESHOLDS)?;
+            text(format!("\n{}\n", LabelTable(&MultiInterpretation::new(predictions).labels())))
+        }
+    }
 }
 
 /// Says so where an earlier epoch had a lower validation loss than the model that was saved.
@@ -141,9 +158,10 @@ fn offer_best(finished: &FinishedRun) -> anyhow::Result<()> {
 }
 
 fn next_steps(finished: &FinishedRun) -> anyhow::Result<()> {
-    let run = finished.run.folder().display();
-    text(format!("look at its mistakes:  sciurus interpret {run}"))?;
-    text(format!("use it:                sciurus predict {} PHOTO...", finished.run.model_path().display()))
+    let interpret = format!("sciurus interpret {}", finished.run.folder().display());
+    let predict = format!("sciurus predict {} PHOTO...", finished.run.model_path().display());
+    text(format!("look at its mistakes:  {}", Paint::Command.on(interpret)))?;
+    text(format!("use it:                {}", Paint::Command.on(predict)))
 }
 
 /// `runs/NAME-TIME` for a folder of photos.

@@ -5,6 +5,7 @@ mod archs;
 mod demo;
 mod errors;
 mod help;
+mod multi;
 mod photos;
 mod resume;
 mod support;

@@ -165,3 +165,36 @@ fn image_size(path: &Path) -> [u32; 2] {
     let bytes = std::fs::read(path).unwrap();
     [16, 20].map(|at| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()))
 }
+
+#[test]
+fn a_run_writes_for_tensorboard_and_in_half_precision_if_asked_to() {
+    let folder = drawn(12);
+    let path = folder.path();
+    train(path, "run", "--epochs 1 --quiet --tensorboard --half").expect(0);
+    let mut files = std::fs::read_dir(path.join("run/tensorboard")).unwrap();
+    assert!(files.next().unwrap().unwrap().metadata().unwrap().len() > 200);
+    let config = std::fs::read_to_string(path.join("run/config.toml")).unwrap();
+    assert!(config.contains("half = true") && config.contains("tensorboard = true"), "{config}");
+}
+
+#[test]
+fn nothing_is_downloaded_offline() {
+    let folder = drawn(12);
+    let ran = sciurus(folder.path(), &["train", "photos", "--offline"]).expect(2);
+    assert!(ran.err.contains("resnet18-f37072fd.pth") && ran.err.contains("--offline"), "{}", ran.err);
+}
+
+#[test]
+fn colour_is_for_terminals_and_for_those_who_ask_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let failing = |variables: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sciurus"));
+        command.args(["inspect", "nowhere"]).current_dir(folder.path()).env_remove("NO_COLOR");
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(failing(&[("CLICOLOR_FORCE", "1")]).contains("\u{1b}[1m"));
+    for plain in [&[][..], &[("NO_COLOR", "1")]] {
+        assert!(failing(plain).starts_with("error: "), "{plain:?}");
+    }
+}

@@ -1,5 +1,7 @@
 //! Precision, recall and F-beta, averaged over classes; and the weighted confusion counts that they and others need.
 
+use std::fmt;
+
 use super::resampled::{Statistic, resampled_metric};
 use crate::Predictions;
 
@@ -12,6 +14,8 @@ pub enum Average {
     Micro,
     /// The mean over classes, each counting as often as it is a target.
     Weighted,
+    /// The mean over items, for items with any number of labels. With one label per item that is the accuracy.
+    Samples,
 }
 
 impl Average {
@@ -21,7 +25,15 @@ impl Average {
             Average::Macro => "",
             Average::Micro => "_micro",
             Average::Weighted => "_weighted",
+            Average::Samples => "_samples",
         }
+    }
+
+    /// A metric's name without the ending of one of these averages, and that average; `Macro` where there is none.
+    fn split<'a>(name: &'a str, averages: &[Self]) -> (&'a str, Self) {
+        let found =
+            averages.iter().find_map(|&average| Some((name.strip_suffix(average.suffix())?, average)));
+        found.unwrap_or((name, Average::Macro))
     }
 }
 
@@ -37,14 +49,18 @@ impl Average {
 /// assert_eq!(ByClass::recall(Average::Weighted).name(), "recall_weighted");
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct ByClass {
-    score: Score,
-    average: Average,
-    name: String,
+pub struct ByClass(pub(super) Averaged);
+
+/// A score of classes made one number; what [`ByClass`] and [`ByLabel`](super::ByLabel) are.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Averaged {
+    pub(super) score: Score,
+    pub(super) average: Average,
+    pub(super) name: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Score {
+pub(super) enum Score {
     Precision,
     Recall,
     FBeta(f64),
@@ -54,24 +70,73 @@ impl ByClass {
     /// The share of items predicted as a class that are it.
     #[must_use]
     pub fn precision(average: Average) -> Self {
-        Self { score: Score::Precision, average, name: format!("precision{}", average.suffix()) }
+        Self(Averaged::new(Score::Precision, average))
     }
 
     /// The share of items of a class that are predicted as it.
     #[must_use]
     pub fn recall(average: Average) -> Self {
-        Self { score: Score::Recall, average, name: format!("recall{}", average.suffix()) }
+        Self(Averaged::new(Score::Recall, average))
     }
 
     /// The harmonic mean of both, in which recall counts `beta` (above 0) times as much.
     #[must_use]
     pub fn f_beta(beta: f64, average: Average) -> Self {
-        Self { score: Score::FBeta(beta), average, name: format!("f{beta}{}", average.suffix()) }
+        Self(Averaged::new(Score::FBeta(beta), average))
+    }
+}
+
+impl Averaged {
+    pub(super) fn new(score: Score, average: Average) -> Self {
+        Self { score, average, name: format!("{score}{}", average.suffix()) }
+    }
+
+    /// `precision`, `recall` or `fBETA`, with the name of one of these averages or without.
+    pub(super) fn named(name: &str, averages: &[Average]) -> Option<Self> {
+        let (score, average) = Average::split(name, averages);
+        Some(Self::new(Score::named(score)?, average))
+    }
+
+    /// The number from counts of classes; of a mean over items too, which with one label each is that of all together.
+    pub(super) fn of(&self, counts: &Counts) -> f64 {
+        let Counts { right, predicted, targets } = counts;
+        let classes = 0..right.len();
+        let score = |class: usize| self.score.of(right[class], predicted[class], targets[class]);
+        let total: f64 = targets.iter().sum();
+        match self.average {
+            Average::Macro => classes.map(score).sum::<f64>() / right.len() as f64,
+            Average::Micro | Average::Samples => {
+                self.score.of(right.iter().sum(), predicted.iter().sum(), total)
+            }
+            Average::Weighted => classes.map(|class| score(class) * targets[class]).sum::<f64>() / total,
+        }
+    }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Score::Precision => f.write_str("precision"),
+            Score::Recall => f.write_str("recall"),
+            Score::FBeta(beta) => write!(f, "f{beta}"),
+        }
     }
 }
 
 impl Score {
-    fn of(self, right: f64, predicted: f64, targets: f64) -> f64 {
+    /// `precision`, `recall` or `fBETA` with a beta above 0.
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "precision" => Some(Score::Precision),
+            "recall" => Some(Score::Recall),
+            _ => {
+                let beta: f64 = name.strip_prefix('f')?.parse().ok()?;
+                (beta.is_finite() && beta > 0.0).then_some(Score::FBeta(beta))
+            }
+        }
+    }
+
+    pub(super) fn of(self, right: f64, predicted: f64, targets: f64) -> f64 {
         let (above, below) = match self {
             Score::Precision => (right, predicted),
             Score::Recall => (right, targets),
@@ -87,21 +152,11 @@ impl Score {
 impl Statistic for ByClass {
     fn prepare<'a>(&'a self, predictions: &'a Predictions) -> Box<dyn Fn(&[f64]) -> f64 + 'a> {
         let pairs = Pairs::new(predictions);
-        Box::new(move |weights| {
-            let Counts { right, predicted, targets } = pairs.counts(weights);
-            let classes = 0..right.len();
-            let score = |class: usize| self.score.of(right[class], predicted[class], targets[class]);
-            let total: f64 = targets.iter().sum();
-            match self.average {
-                Average::Macro => classes.map(score).sum::<f64>() / right.len() as f64,
-                Average::Micro => self.score.of(right.iter().sum(), predicted.iter().sum(), total),
-                Average::Weighted => classes.map(|class| score(class) * targets[class]).sum::<f64>() / total,
-            }
-        })
+        Box::new(move |weights| self.0.of(&pairs.counts(weights)))
     }
 }
 
-resampled_metric!(ByClass, |this| &this.name);
+resampled_metric!(ByClass, |this| &this.0.name);
 
 /// Target and prediction of every item.
 #[derive(Debug)]
@@ -122,6 +177,14 @@ pub(super) struct Counts {
     pub(super) targets: Vec<f64>,
 }
 
+impl Counts {
+    /// Nothing of any class yet.
+    pub(super) fn none(classes: usize) -> Self {
+        let [right, predicted, targets] = [0; 3].map(|_| vec![0.0; classes]);
+        Self { right, predicted, targets }
+    }
+}
+
 impl<'a> Pairs<'a> {
     pub(super) fn new(predictions: &'a Predictions) -> Self {
         let predicted = (0..predictions.len()).map(|i| predictions.prediction(i)).collect();
@@ -129,14 +192,14 @@ impl<'a> Pairs<'a> {
     }
 
     pub(super) fn counts(&self, weights: &[f64]) -> Counts {
-        let [mut right, mut predicted, mut targets] = [0; 3].map(|_| vec![0.0; self.classes]);
+        let mut counts = Counts::none(self.classes);
         for ((&target, &prediction), weight) in self.targets.iter().zip(&self.predicted).zip(weights) {
-            targets[target] += weight;
-            predicted[prediction] += weight;
+            counts.targets[target] += weight;
+            counts.predicted[prediction] += weight;
             if target == prediction {
-                right[target] += weight;
+                counts.right[target] += weight;
             }
         }
-        Counts { right, predicted, targets }
+        counts
     }
 }

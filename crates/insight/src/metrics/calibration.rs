@@ -124,17 +124,35 @@ impl Temperature {
     /// Source: Guo et al. 2017. Between 0.05 and 20; 1 without items.
     #[must_use]
     pub fn fit(predictions: &Predictions) -> Self {
-        if predictions.is_empty() {
-            return Self(1.0);
-        }
+        Self::of_predictions(predictions, 0.0)
+    }
+
+    /// The same where there are few items: each target counts `(n + 1) / (n + 2)` and the other classes share the rest, so
+    /// that a model without a mistake among `n` items is not called infinitely sure. Source: Platt 1999, for two classes.
+    #[must_use]
+    pub fn fit_few(predictions: &Predictions) -> Self {
+        Self::of_predictions(predictions, 1.0 / (predictions.len() as f64 + 2.0))
+    }
+
+    fn of_predictions(predictions: &Predictions, doubt: f64) -> Self {
         let rows: Vec<Vec<f64>> = (0..predictions.len()).map(|i| logarithms(predictions.row(i))).collect();
+        Self::of_logits(rows.iter().map(Vec::as_slice).zip(predictions.targets.iter().copied()), doubt)
+    }
+
+    /// The same for logits of items with their targets, in double precision; `doubt` (0..1) is what all classes but the target
+    /// share.
+    pub(crate) fn of_logits<'a>(rows: impl Iterator<Item = (&'a [f64], usize)>, doubt: f64) -> Self {
+        let rows: Vec<(&[f64], usize)> = rows.collect();
+        let Some((first, _)) = rows.first() else { return Self(1.0) };
+        let doubt_each = doubt / (first.len() as f64 - 1.0).max(1.0);
         // Cross entropy is convex in the inverse of the temperature, so its slope changes sign once.
         let slope = |inverse: f64| -> f64 {
-            let of_row = |(row, &target): (&Vec<f64>, &usize)| {
+            let of_row = |&(row, target): &(&[f64], usize)| {
                 let shares = tempered(row, inverse);
-                shares.iter().zip(row).map(|(share, value)| share * value).sum::<f64>() - row[target]
+                let wanted = row.iter().sum::<f64>() * doubt_each + row[target] * (1.0 - doubt - doubt_each);
+                shares.iter().zip(row).map(|(share, value)| share * value).sum::<f64>() - wanted
             };
-            rows.iter().zip(&predictions.targets).map(of_row).sum()
+            rows.iter().map(of_row).sum()
         };
         let [mut low, mut high] = [TEMPERATURES[1].recip(), TEMPERATURES[0].recip()];
         for _ in 0..60 {
@@ -142,6 +160,11 @@ impl Temperature {
             if slope(middle) < 0.0 { low = middle } else { high = middle }
         }
         Self((low * high).sqrt().recip())
+    }
+
+    /// Probabilities of one item from its logits, `[class]`.
+    pub(crate) fn softened(self, logits: &[f64]) -> Vec<f64> {
+        tempered(logits, self.0.recip())
     }
 
     /// The probabilities of one item at this temperature, given those at temperature 1: `[class]`, with sum 1.

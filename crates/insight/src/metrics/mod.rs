@@ -3,6 +3,7 @@
 mod agreement;
 mod by_class;
 mod calibration;
+mod multi;
 mod named;
 mod ranking;
 mod resampled;
@@ -12,6 +13,10 @@ pub use agreement::{BalancedAccuracy, CohenKappa, Matthews};
 pub use by_class::{Average, ByClass};
 pub(crate) use calibration::calibration_error;
 pub use calibration::{Brier, CalibrationError, ReliabilityBin, Temperature, reliability};
+pub use multi::{
+    AccuracyMulti, ByLabel, MULTI_METRIC_NAMES, MeanAveragePrecision, MultiRocAuc,
+    average_precision_by_label, multi_metric_named,
+};
 pub use named::{METRIC_NAMES, metric_named};
 pub use ranking::{AveragePrecision, RocAuc, roc_auc_by_class};
 pub use top_k::TopK;
@@ -20,7 +25,8 @@ use std::fmt;
 
 use crate::{Interval, Predictions, wilson};
 
-/// A number that tells how good predictions are.
+/// A number that tells how good predictions are: [`Predictions`], or, of items with any number of labels,
+/// [`MultiPredictions`](crate::MultiPredictions).
 ///
 /// It sees the whole split at once, so it is never a mean of batch means. To add one, implement
 /// [`value`](Self::value) and [`name`](Self::name):
@@ -44,9 +50,9 @@ use crate::{Interval, Predictions, wilson};
 ///     }
 /// }
 /// ```
-pub trait Metric: fmt::Debug + Send + Sync {
+pub trait Metric<P = Predictions>: fmt::Debug + Send + Sync {
     /// The number; not a number (NaN) if there are no items to compute it from.
-    fn value(&self, predictions: &Predictions) -> f64;
+    fn value(&self, predictions: &P) -> f64;
 
     /// The metric's name in lower case with underscores.
     ///
@@ -55,7 +61,7 @@ pub trait Metric: fmt::Debug + Send + Sync {
     fn name(&self) -> &str;
 
     /// The 95 % interval of the value, if the metric knows one; by default it does not.
-    fn interval(&self, _predictions: &Predictions) -> Option<Interval> {
+    fn interval(&self, _predictions: &P) -> Option<Interval> {
         None
     }
 }

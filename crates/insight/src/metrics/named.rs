@@ -1,5 +1,7 @@
 //! Metrics by name, as a command line or a file of settings gives them.
 
+use super::by_class::Averaged;
+use super::multi::unknown_for_one;
 use super::{
     Accuracy, Average, AveragePrecision, BalancedAccuracy, Brier, ByClass, CalibrationError, CohenKappa,
     ErrorRate, Matthews, Metric, RocAuc, TopK,
@@ -33,9 +35,7 @@ pub fn metric_named(name: &str) -> Result<Box<dyn Metric>, InsightError> {
         "matthews" => Box::new(Matthews),
         "brier" => Box::new(Brier),
         "calibration_error" => Box::new(CalibrationError),
-        _ => numbered(name)
-            .or_else(|| by_class(name))
-            .ok_or_else(|| InsightError::UnknownMetric { name: name.to_owned(), known: METRIC_NAMES })?,
+        _ => numbered(name).or_else(|| by_class(name)).ok_or_else(|| unknown_for_one(name))?,
     };
     Ok(metric)
 }
@@ -46,22 +46,7 @@ fn numbered(name: &str) -> Option<Box<dyn Metric>> {
     Some(Box::new(TopK::new(k)))
 }
 
-/// `precision`, `recall` or `fBETA`, with the name of an average or without.
 fn by_class(name: &str) -> Option<Box<dyn Metric>> {
-    let (score, average) = [Average::Micro, Average::Weighted]
-        .into_iter()
-        .find_map(|average| Some((name.strip_suffix(average.suffix())?, average)))
-        .unwrap_or((name, Average::Macro));
-    let metric = match score {
-        "precision" => ByClass::precision(average),
-        "recall" => ByClass::recall(average),
-        _ => {
-            let beta: f64 = score.strip_prefix('f')?.parse().ok()?;
-            if !(beta.is_finite() && beta > 0.0) {
-                return None;
-            }
-            ByClass::f_beta(beta, average)
-        }
-    };
-    Some(Box::new(metric))
+    let averaged = Averaged::named(name, &[Average::Micro, Average::Weighted])?;
+    Some(Box::new(ByClass(averaged)))
 }

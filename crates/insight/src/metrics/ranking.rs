@@ -40,7 +40,11 @@ pub fn roc_auc_by_class(predictions: &Predictions) -> Vec<f64> {
 /// The mean over classes of a number of their rankings; only the second class of two.
 fn over_classes<'a>(predictions: &'a Predictions, score: fn(&Ranking, &[f64]) -> f64) -> FromWeights<'a> {
     let classes = if predictions.vocab.len() == 2 { 1..2 } else { 0..predictions.vocab.len() };
-    let rankings: Vec<Ranking> = classes.map(|class| Ranking::new(predictions, class)).collect();
+    mean_over(classes.map(|class| Ranking::new(predictions, class)).collect(), score)
+}
+
+/// The mean of a number of rankings, those left out that have none.
+pub(super) fn mean_over<'a>(rankings: Vec<Ranking>, score: fn(&Ranking, &[f64]) -> f64) -> FromWeights<'a> {
     Box::new(move |weights| {
         let scores = rankings.iter().map(|ranking| score(ranking, weights));
         let scores: Vec<f64> = scores.filter(|score| !score.is_nan()).collect();
@@ -49,7 +53,7 @@ fn over_classes<'a>(predictions: &'a Predictions, score: fn(&Ranking, &[f64]) ->
 }
 
 /// Items by falling probability of one class.
-struct Ranking {
+pub(super) struct Ranking {
     /// Item, and whether it is of the class.
     order: Vec<(usize, bool)>,
     /// Where in `order` items with another probability begin; the end is the last of them.
@@ -59,11 +63,20 @@ struct Ranking {
 impl Ranking {
     fn new(predictions: &Predictions, class: usize) -> Self {
         let probability = |item: usize| predictions.row(item)[class];
-        let mut items: Vec<usize> = (0..predictions.len()).collect();
+        Self::of(predictions.len(), probability, |item| predictions.targets[item] == class)
+    }
+
+    /// As many items, given the probability of each and whether it is of the class.
+    pub(super) fn of(
+        items: usize,
+        probability: impl Fn(usize) -> f32,
+        is_target: impl Fn(usize) -> bool,
+    ) -> Self {
+        let mut items: Vec<usize> = (0..items).collect();
         items.sort_by(|&a, &b| probability(b).total_cmp(&probability(a)));
         let differs = |&at: &usize| at == items.len() || probability(items[at - 1]) != probability(items[at]);
         let ends = (1..=items.len()).filter(differs).collect();
-        let order = items.iter().map(|&item| (item, predictions.targets[item] == class)).collect();
+        let order = items.iter().map(|&item| (item, is_target(item))).collect();
         Self { order, ends }
     }
 
@@ -80,7 +93,7 @@ impl Ranking {
         })
     }
 
-    fn roc_auc(&self, weights: &[f64]) -> f64 {
+    pub(super) fn roc_auc(&self, weights: &[f64]) -> f64 {
         let (mut above, mut others, mut area) = (0.0, 0.0, 0.0);
         for [of_class, other] in self.groups(weights) {
             area += other * (above + of_class / 2.0);
@@ -90,7 +103,7 @@ impl Ranking {
         if above * others == 0.0 { f64::NAN } else { area / (above * others) }
     }
 
-    fn average_precision(&self, weights: &[f64]) -> f64 {
+    pub(super) fn average_precision(&self, weights: &[f64]) -> f64 {
         let (mut found, mut seen, mut sum) = (0.0, 0.0, 0.0);
         for [of_class, other] in self.groups(weights) {
             found += of_class;

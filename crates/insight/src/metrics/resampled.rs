@@ -23,20 +23,25 @@ pub(super) trait Statistic {
 
 /// The number over all items; NaN without any.
 pub(super) fn value(statistic: &dyn Statistic, predictions: &Predictions) -> f64 {
-    if predictions.is_empty() {
-        return f64::NAN;
-    }
-    statistic.prepare(predictions)(&vec![1.0; predictions.len()])
+    value_of(predictions.len(), &statistic.prepare(predictions))
+}
+
+/// The number over all of `items` items; NaN without any.
+pub(super) fn value_of(items: usize, compute: &FromWeights<'_>) -> f64 {
+    if items == 0 { f64::NAN } else { compute(&vec![1.0; items]) }
 }
 
 /// The 95 % percentile interval of a seeded bootstrap over items (Efron 1979): items drawn with replacement, as many as
 /// there are, a thousand times. None where too few of those have a value, such as an AUC without one of its classes.
 pub(super) fn interval(statistic: &dyn Statistic, predictions: &Predictions) -> Option<Interval> {
-    let items = predictions.len();
+    interval_of(predictions.len(), &statistic.prepare(predictions))
+}
+
+/// The same of a prepared number over `items` items.
+pub(super) fn interval_of(items: usize, compute: &FromWeights<'_>) -> Option<Interval> {
     if items == 0 {
         return None;
     }
-    let compute = statistic.prepare(predictions);
     let mut rng = Seed(0).rng(&[items as u64]);
     let mut weights = vec![0.0; items];
     let mut values = Vec::with_capacity(RESAMPLES);

@@ -2,7 +2,11 @@
 
 use maud::{Markup, html};
 
+use super::scores;
 use crate::ConfusionMatrix;
+use crate::table::share;
+
+const NUMBERS: [&str; 4] = ["items", "precision", "recall", "F1"];
 
 /// One class's scores, 0..1; `None` where nothing was counted that they could be a share of.
 #[derive(Debug, PartialEq)]
@@ -33,40 +37,20 @@ impl Scores {
 
 /// A row per class, in the vocabulary's order.
 pub(super) fn section(confusion: &ConfusionMatrix) -> Markup {
+    let labels = confusion.vocab.labels().iter().enumerate();
+    let rows = labels.map(|(class, label)| row(label, &Scores::of(confusion, class)));
     html! {
         section aria-labelledby="classes" {
             h2 id="classes" { "Classes" }
-            div class="scroll" {
-                table class="numbers" {
-                    thead {
-                        tr {
-                            th scope="col" { "class" }
-                            @for heading in ["items", "precision", "recall", "F1"] {
-                                th scope="col" class="right" { (heading) }
-                            }
-                        }
-                    }
-                    tbody {
-                        @for (class, label) in confusion.vocab.labels().iter().enumerate() {
-                            (row(label, &Scores::of(confusion, class)))
-                        }
-                    }
-                }
-            }
+            (scores::table("class", &NUMBERS, rows))
         }
     }
 }
 
-fn row(label: &str, scores: &Scores) -> Markup {
-    html! {
-        tr {
-            th scope="row" { (label) }
-            td class="right" { (scores.support) }
-            @for score in [scores.precision, scores.recall, scores.f1] {
-                td class="right" { (score.map_or("–".to_string(), |score| format!("{score:.3}"))) }
-            }
-        }
-    }
+fn row(label: &str, scores: &Scores) -> (String, Vec<String>) {
+    let mut cells = vec![scores.support.to_string()];
+    cells.extend([scores.precision, scores.recall, scores.f1].map(|score| share(score.unwrap_or(f64::NAN))));
+    (label.to_owned(), cells)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::Report;
-use crate::{Interval, Measured, mistake_weight};
+use crate::{AnyPredictions, Interval, Measured, mistake_weight};
 
 /// Width of the bar in its own units.
 const WIDTH: f64 = 160.0;
@@ -37,7 +37,9 @@ pub(super) fn section(report: &Report) -> Markup {
                     }
                 }
             }
-            p class="note" { "Mind that " (mistake_weight(predictions.len())) "." }
+            @if let AnyPredictions::One(_) = predictions {
+                p class="note" { "Mind that " (mistake_weight(predictions.len())) "." }
+            }
         }
     }
 }

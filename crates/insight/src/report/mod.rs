@@ -5,19 +5,27 @@
 //! photos, without JavaScript.
 
 mod classes;
+mod clean;
 mod curves;
+mod labels;
 mod line_chart;
 mod matrix;
 mod measures;
 mod page;
 mod photos;
 mod reliability;
+mod scores;
 
 use std::fmt;
 
+pub use clean::CleanReport;
+
 use sciurus_data::ItemId;
 
-use crate::{Accuracy, ErrorRate, Measured, Predictions};
+use crate::{
+    Accuracy, AccuracyMulti, AnyPredictions, ErrorRate, MeanAveragePrecision, Measured, MultiPredictions,
+    Predictions,
+};
 
 /// How many photos with the largest losses the page opens with.
 const TOP: usize = 12;
@@ -56,7 +64,7 @@ const TOP: usize = 12;
 #[derive(Debug, Clone)]
 pub struct Report {
     title: String,
-    predictions: Predictions,
+    predictions: AnyPredictions,
     facts: Vec<(String, String)>,
     metrics: Vec<Measured>,
     epochs: Vec<EpochRow>,
@@ -105,8 +113,23 @@ impl Report {
     #[must_use]
     pub fn new(title: impl Into<String>, predictions: Predictions) -> Self {
         let metrics = vec![Measured::new(&ErrorRate, &predictions), Measured::new(&Accuracy, &predictions)];
+        Self::about(title.into(), AnyPredictions::One(predictions), metrics)
+    }
+
+    /// A report about predictions of any number of labels. It has a table of labels in place of what takes one class for
+    /// another (confusion matrix) and of the reliability diagram.
+    #[must_use]
+    pub fn of_many(title: impl Into<String>, predictions: MultiPredictions) -> Self {
+        let metrics = vec![
+            Measured::of_multi(&AccuracyMulti, &predictions),
+            Measured::of_multi(&MeanAveragePrecision, &predictions),
+        ];
+        Self::about(title.into(), AnyPredictions::Many(predictions), metrics)
+    }
+
+    fn about(title: String, predictions: AnyPredictions, metrics: Vec<Measured>) -> Self {
         Self {
-            title: title.into(),
+            title,
             predictions,
             facts: Vec::new(),
             metrics,

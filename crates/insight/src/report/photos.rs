@@ -8,7 +8,8 @@ use maud::{Markup, html};
 use sciurus_data::ItemId;
 
 use super::{Report, Thumbnail};
-use crate::{ConfusionMatrix, Predictions};
+use crate::predictions::largest_first;
+use crate::{AnyPredictions, ConfusionMatrix, MultiPredictions, Predictions};
 
 /// When a photo is to be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +69,9 @@ impl Choice {
 pub(super) fn section(report: &Report) -> Markup {
     let Report { predictions, top, .. } = report;
     let (thumbnails, overlays) = (by_item(&report.thumbnails), by_item(&report.overlays));
-    let order = by_loss(predictions);
+    let order = largest_first(predictions.losses());
     let has_card = |place: usize, i: usize| {
-        place < *top || is_wrong(predictions, i) || thumbnails.contains_key(&predictions.items[i])
+        place < *top || !predictions.is_right(i) || thumbnails.contains_key(&predictions.items()[i])
     };
     html! {
         section aria-labelledby="photos" {
@@ -79,7 +80,7 @@ pub(super) fn section(report: &Report) -> Markup {
             p id="status" role="status" tabindex="-1" { (largest((*top).min(order.len()))) }
             div class="cards" {
                 @for (place, &i) in order.iter().enumerate().filter(|&(place, &i)| has_card(place, i)) {
-                    @let item = predictions.items[i];
+                    @let item = predictions.items()[i];
                     @let pictures = [thumbnails.get(&item).copied(), overlays.get(&item).copied()];
                     @let shown = if place < *top { Shown::AtFirst } else { Shown::WhenChosen };
                     (card(predictions, i, shown, pictures))
@@ -87,17 +88,6 @@ pub(super) fn section(report: &Report) -> Markup {
             }
         }
     }
-}
-
-/// The positions of all items, the largest loss first.
-fn by_loss(predictions: &Predictions) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..predictions.len()).collect();
-    order.sort_by(|&a, &b| predictions.losses[b].total_cmp(&predictions.losses[a]));
-    order
-}
-
-fn is_wrong(predictions: &Predictions, i: usize) -> bool {
-    predictions.prediction(i) != predictions.targets[i]
 }
 
 fn by_item(thumbnails: &[Thumbnail]) -> HashMap<ItemId, &Thumbnail> {
@@ -111,10 +101,11 @@ fn largest(top: usize) -> String {
 fn toolbar(report: &Report) -> Markup {
     let predictions = &report.predictions;
     let top = report.top.min(predictions.len());
+    let mistakes = (0..predictions.len()).filter(|&i| !predictions.is_right(i)).count();
     html! {
         div class="toolbar" role="group" aria-label="Which photos" {
             (Choice::of("top", &largest(top), top).button(None, &html! { "Largest losses" }))
-            (Choice::of("mistakes", "All mistakes", predictions.mistakes()).button(None, &html! { "All mistakes" }))
+            (Choice::of("mistakes", "All mistakes", mistakes).button(None, &html! { "All mistakes" }))
             (Choice::of("all", "All photos", predictions.len()).button(None, &html! { "All photos" }))
             @if !report.overlays.is_empty() {
                 label { input type="checkbox" id="overlays"; " Show where the model looked" }
@@ -123,23 +114,70 @@ fn toolbar(report: &Report) -> Markup {
     }
 }
 
-fn card(predictions: &Predictions, i: usize, shown: Shown, pictures: [Option<&Thumbnail>; 2]) -> Markup {
-    let is_top = shown == Shown::AtFirst;
-    let (target, prediction) = (predictions.targets[i], predictions.prediction(i));
-    let row = predictions.row(i);
-    let path = predictions.paths[i].display().to_string();
+fn card(predictions: &AnyPredictions, i: usize, shown: Shown, pictures: [Option<&Thumbnail>; 2]) -> Markup {
+    let (is_top, is_right) = (shown == Shown::AtFirst, predictions.is_right(i));
+    let told = match predictions {
+        AnyPredictions::One(predictions) => Told::of_one(predictions, i),
+        AnyPredictions::Many(predictions) => Told::of_many(predictions, i),
+    };
+    let Told { target, prediction, answer, given, path } = told;
     html! {
         figure class="card" data-target=(target) data-prediction=(prediction) data-top[is_top] hidden[!is_top] {
             (picture(&path, pictures))
             figcaption {
-                p class=(if target == prediction { "right-mark" } else { "wrong-mark" }) {
-                    span class="unseen" { (if target == prediction { "right: " } else { "wrong: " }) }
-                    strong { (predictions.prediction_label(i)) } " " (percent(row[prediction]))
+                p class=(if is_right { "right-mark" } else { "wrong-mark" }) {
+                    span class="unseen" { (if is_right { "right: " } else { "wrong: " }) }
+                    (answer)
                 }
-                p { "given " strong { (predictions.target_label(i)) } " " (percent(row[target])) }
-                p class="note" { "loss " (format!("{:.3}", predictions.losses[i])) }
+                p { "given " (given) }
+                p class="note" { "loss " (format!("{:.3}", predictions.losses()[i])) }
                 p class="path note" title=(path) { (path) }
             }
+        }
+    }
+}
+
+/// What a card tells of its item. Target and prediction are what the page's script compares.
+struct Told {
+    target: String,
+    prediction: String,
+    answer: Markup,
+    given: Markup,
+    path: String,
+}
+
+impl Told {
+    fn of_one(predictions: &Predictions, i: usize) -> Self {
+        let (target, prediction) = (predictions.targets[i], predictions.prediction(i));
+        let row = predictions.row(i);
+        Self {
+            target: target.to_string(),
+            prediction: prediction.to_string(),
+            answer: html! { strong { (predictions.prediction_label(i)) } " " (percent(row[prediction])) },
+            given: html! { strong { (predictions.target_label(i)) } " " (percent(row[target])) },
+            path: predictions.paths[i].display().to_string(),
+        }
+    }
+
+    fn of_many(predictions: &MultiPredictions, i: usize) -> Self {
+        let on = (0..predictions.vocab.len()).filter(|&class| predictions.is_on(i, class)).collect();
+        let numbers =
+            |classes: &Vec<usize>| classes.iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
+        let labels = |classes: &Vec<usize>| {
+            html! {
+                @if classes.is_empty() { "no label" }
+                @for (place, &class) in classes.iter().enumerate() {
+                    @if place > 0 { ", " }
+                    strong { (predictions.vocab.label(class)) } " " (percent(predictions.row(i)[class]))
+                }
+            }
+        };
+        Self {
+            target: numbers(&predictions.targets[i]),
+            prediction: numbers(&on),
+            answer: labels(&on),
+            given: labels(&predictions.targets[i]),
+            path: predictions.paths[i].display().to_string(),
         }
     }
 }

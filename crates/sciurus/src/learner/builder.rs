@@ -1,8 +1,9 @@
 //! Making a [`Learner`]: fastai's `vision_learner`.
 
 use sciurus_data::Seed;
-use sciurus_insight::{ErrorRate, Metric};
+use sciurus_insight::{Metric, MultiPredictions};
 
+use super::metrics::Asked;
 use super::{History, Keep, Learner, Objective, Observer, Phase, Trainer};
 use crate::loaders::DataLoaders;
 use crate::model::weights::{DownloadProgress, WeightPlaces, WeightSource, load_body};
@@ -24,7 +25,7 @@ pub fn vision_learner(loaders: DataLoaders, arch: Arch) -> LearnerBuilder {
         accumulate: 1,
         average_decay: None,
         keep: Keep::default(),
-        metrics: Vec::new(),
+        metrics: Asked::default(),
         observers: Vec::new(),
         on_download: None,
     }
@@ -45,6 +46,7 @@ pub fn vision_learner(loaders: DataLoaders, arch: Arch) -> LearnerBuilder {
 /// | `average_decay` | off | keeps a moving average of the weights, and measures and exports that (0..1) |
 /// | `keep` | `Last` | whether the model of the best epoch is kept for [`Learner::restore_best`] |
 /// | `metric` | `ErrorRate` | a column of the table; call it again for more |
+/// | `multi_metric` | `AccuracyMulti`, F1 | the same where photos have any number of labels |
 /// | `observer` | none | sees every event; call it again for more |
 pub struct LearnerBuilder {
     loaders: DataLoaders,
@@ -59,7 +61,7 @@ pub struct LearnerBuilder {
     accumulate: usize,
     average_decay: Option<f64>,
     keep: Keep,
-    metrics: Vec<Box<dyn Metric>>,
+    metrics: Asked,
     observers: Vec<Box<dyn Observer>>,
     on_download: Option<Box<dyn FnMut(DownloadProgress)>>,
 }
@@ -153,7 +155,22 @@ impl LearnerBuilder {
     /// Adds a column to the table that is known by its name only, as from [`metric_named`](sciurus_insight::metric_named).
     #[must_use]
     pub fn boxed_metric(mut self, metric: Box<dyn Metric>) -> Self {
-        self.metrics.push(metric);
+        self.metrics.one.push(metric);
+        self
+    }
+
+    /// Adds a column to the table of photos with any number of labels, such as
+    /// [`AccuracyMulti`](sciurus_insight::AccuracyMulti).
+    #[must_use]
+    pub fn multi_metric(self, metric: impl Metric<MultiPredictions> + 'static) -> Self {
+        self.boxed_multi_metric(Box::new(metric))
+    }
+
+    /// The same for a metric that is known by its name only, as from
+    /// [`multi_metric_named`](sciurus_insight::multi_metric_named).
+    #[must_use]
+    pub fn boxed_multi_metric(mut self, metric: Box<dyn Metric<MultiPredictions>>) -> Self {
+        self.metrics.many.push(metric);
         self
     }
 
@@ -191,7 +208,7 @@ impl LearnerBuilder {
             .with_accumulation(self.accumulate)
             .with_average(self.average_decay)
             .with_new_head();
-        let metrics = if self.metrics.is_empty() { vec![Box::new(ErrorRate) as _] } else { self.metrics };
+        let metrics = self.metrics.for_photos(self.loaders.dataset())?;
         let mut learner = Learner {
             loaders: self.loaders,
             arch: self.arch,
@@ -215,7 +232,11 @@ impl LearnerBuilder {
     }
 
     fn check(&self) -> Result<(), Error> {
-        self.objective.check(self.loaders.dataset().vocab.len())?;
+        let dataset = self.loaders.dataset();
+        match dataset.any_number() {
+            false => self.objective.check(dataset.vocab.len())?,
+            true => self.objective.check_multi(dataset.vocab.len())?,
+        }
         let refuse = |option, value: f64, expected| {
             Err(Error::BadOption { option, value: value.to_string(), expected })
         };

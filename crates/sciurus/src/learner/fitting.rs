@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sciurus_data::{Batch, Loader, Split};
-use sciurus_insight::Predictions;
+use sciurus_insight::AnyPredictions;
 
 use super::checkpoint::{Checkpoint, Checkpoints, Facts, Part, Place};
 use super::event::{Control, EpochRecord, Event};
@@ -31,7 +31,7 @@ impl Learner {
             epochs: epochs.ceil() as usize,
             steps: self.loaders.train().steps_per_epoch(),
             valid_steps: self.loaders.measured(Split::Valid)?.steps_per_epoch(),
-            metrics: self.metrics.iter().map(|metric| metric.name().to_owned()).collect(),
+            metrics: self.metrics.names(),
         })?;
         let mut place = resumed.unwrap_or(Place { fit, ..Place::default() });
         if resumed.is_some() {
@@ -56,7 +56,7 @@ impl Learner {
         let first_images = place.images;
         let trained = self.train_epoch(place, epochs, schedule)?;
         let training = started.elapsed();
-        let predictions = self.predictions(Split::Valid)?;
+        let predictions = self.any_predictions(Split::Valid)?;
         let record = EpochRecord {
             phase: self.phase,
             epoch: place.epoch,
@@ -82,7 +82,8 @@ impl Learner {
         epochs: f64,
         schedule: &HyperSchedule,
     ) -> Result<Trained, Error> {
-        let mut batches = Timed::new(self.loaders.train(), self.epochs_done, place.step);
+        let loader = self.loaders.train_at(place.epoch as f64 / epochs);
+        let mut batches = Timed::new(loader, self.epochs_done, place.step);
         let mut trained = Trained { waited: Duration::ZERO, control: Control::Continue };
         let mut last = None;
         let steps = self.loaders.train().steps_per_epoch();
@@ -160,7 +161,7 @@ impl Learner {
     }
 
     /// Keeps the model if it is the best so far and the best is wanted.
-    fn note_best(&mut self, record: &EpochRecord, predictions: &Predictions) {
+    fn note_best(&mut self, record: &EpochRecord, predictions: &AnyPredictions) {
         let is_better = self.best.as_ref().is_none_or(|best| record.valid_loss < best.record.valid_loss);
         if self.keep == Keep::Best && is_better {
             let (record, model) = (record.clone(), self.trainer.measured_model());
@@ -199,7 +200,7 @@ impl Learner {
         steps[1..].sort();
         let valid_loader = self.loaders.measured(Split::Valid)?;
         let started = Instant::now();
-        self.evaluated((&valid_loader, Split::Valid), 0)?;
+        self.any_predictions(Split::Valid)?;
         let valid_steps = valid_loader.steps_per_epoch();
         Ok(BatchTimes {
             train: steps[2],
@@ -281,7 +282,7 @@ pub(super) struct Best {
     pub(super) record: EpochRecord,
     pub(super) model: VisionModel,
     /// None after a resume: they are computed again when they are asked for.
-    pub(super) predictions: Option<Predictions>,
+    pub(super) predictions: Option<AnyPredictions>,
 }
 
 /// Batches, each with the time it was waited for.

@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor, TensorData};
-use sciurus_data::Mixed;
+use sciurus_data::{Mixed, Targets};
 use serde::{Deserialize, Serialize};
 
+use super::binary::binary;
 use crate::{Error, cpu};
 
 /// fastai's share of label smoothing.
@@ -29,6 +30,19 @@ const GAMMA: f64 = 2.0;
 ///
 /// Sources: PyTorch `cross_entropy`; fastai `LabelSmoothingCrossEntropy` (Szegedy et al. 2016), which leaves the smoothing
 /// part unweighted; fastai `FocalLoss` (Lin et al. 2017), which weighs inside `p_t`.
+///
+/// Where photos have any number of labels, `p` is the sigmoid of each logit by itself, `y` the truth (0 or 1) and each is a
+/// mean over images and labels:
+///
+/// ```text
+/// CrossEntropy     w y (-ln p) + (1 - y) (-ln (1 - p))
+/// LabelSmoothing   the same with y (1 - amount) + amount / 2 in place of y
+/// Focal            y (1 - p)^gamma (-ln p) + (1 - y) p^gamma (-ln (1 - p))
+/// ```
+///
+/// Sources: PyTorch `binary_cross_entropy_with_logits`, with the weights as `pos_weight`; Keras `BinaryCrossentropy`;
+/// torchvision `sigmoid_focal_loss` (Lin et al. 2017) without its `alpha`, which weighs as the weights would: focal loss
+/// and weights together are refused.
 ///
 /// ```
 /// use sciurus::Loss;
@@ -110,7 +124,8 @@ impl Loss {
 pub struct Objective {
     /// What is made small.
     pub loss: Loss,
-    /// Weight of each class (above 0); empty: all count the same.
+    /// Weight of each class (above 0); empty: all count the same. Where photos have any number of labels, how much more a
+    /// photo with the label counts than one without: PyTorch's `pos_weight`.
     pub class_weights: Vec<f64>,
 }
 
@@ -132,14 +147,35 @@ impl Objective {
         Err(Error::BadOption { option: "class weights", value, expected })
     }
 
+    /// Whether it can be used for photos with any number of these labels.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check), or focal loss with weights, for which there is no standard formula.
+    pub fn check_multi(&self, labels: usize) -> Result<(), Error> {
+        self.check(labels)?;
+        if matches!(self.loss, Loss::Focal { .. }) && !self.class_weights.is_empty() {
+            let expected = "photos with any number of labels have no focal loss with weights; use focal loss without \
+                            --balance loss, or cross_entropy with it";
+            return Err(Error::BadOption { option: "loss", value: self.loss.to_string(), expected });
+        }
+        Ok(())
+    }
+
     /// The loss `[1]` of logits `[batch, class]` whose classes are `targets` `[batch]`.
     pub fn forward(&self, logits: Tensor<2>, targets: &[usize]) -> Tensor<1> {
-        self.forward_mixed(logits, targets, None)
+        self.forward_one(logits, targets, None)
     }
 
     /// The loss `[1]` of a batch whose images may each be made of two: it is made of the losses against both targets, in
     /// the same shares. fastai's `MixUp.lf`.
-    pub fn forward_mixed(&self, logits: Tensor<2>, targets: &[usize], mixed: Option<&Mixed>) -> Tensor<1> {
+    pub fn forward_mixed(&self, logits: Tensor<2>, targets: &Targets, mixed: Option<&Mixed>) -> Tensor<1> {
+        match targets {
+            Targets::One(classes) => self.forward_one(logits, classes, mixed),
+            Targets::Many(rows) => binary(self, logits, rows, mixed),
+        }
+    }
+
+    fn forward_one(&self, logits: Tensor<2>, targets: &[usize], mixed: Option<&Mixed>) -> Tensor<1> {
         let [_, classes] = logits.dims();
         let parts = Parts { targets, mixed };
         match self.loss {
@@ -149,7 +185,7 @@ impl Objective {
         }
     }
 
-    fn weight(&self, class: usize) -> f64 {
+    pub(super) fn weight(&self, class: usize) -> f64 {
         self.class_weights.get(class).copied().unwrap_or(1.0)
     }
 

@@ -4,6 +4,7 @@
 
 mod adam;
 mod average;
+mod binary;
 mod builder;
 mod checkpoint;
 mod early_stopping;
@@ -14,6 +15,7 @@ mod golden;
 mod gradients;
 mod loss;
 mod lr_find;
+mod metrics;
 mod recipe;
 mod schedule;
 mod trainer;
@@ -35,8 +37,8 @@ pub use tta::Tta;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sciurus_data::{Loader, Seed, Split};
-use sciurus_insight::{Measured, Metric, Predictions};
+use sciurus_data::{Loader, Seed, Split, Views};
+use sciurus_insight::{AnyPredictions, Measured, MultiPredictions, Predictions};
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::ModelBundle;
@@ -47,6 +49,7 @@ use crate::predictor::Evaluation;
 use crate::{Error, Precision};
 use checkpoint::{Checkpoint, Checkpoints};
 use fitting::Best;
+use metrics::Metrics;
 
 /// Trains and measures a [`VisionModel`] on [`DataLoaders`].
 ///
@@ -57,12 +60,12 @@ pub struct Learner {
     arch: Arch,
     weights: WeightsRecord,
     trainer: Trainer,
-    metrics: Vec<Box<dyn Metric>>,
+    metrics: Metrics,
     observers: Vec<Box<dyn Observer>>,
     phase: Phase,
     epochs_done: u64,
     history: History,
-    last: Option<Predictions>,
+    last: Option<AnyPredictions>,
     keep: Keep,
     best: Option<Best>,
     fits: u64,
@@ -193,24 +196,39 @@ impl Learner {
     /// # Errors
     /// No photo of the split could be read.
     pub fn validate(&mut self) -> Result<Vec<Measured>, Error> {
-        let predictions = self.predictions(Split::Valid)?;
+        let predictions = self.any_predictions(Split::Valid)?;
         Ok(self.measure(&predictions))
     }
 
-    /// The model's predictions for a split, in the order of its items.
+    /// The model's predictions for a split of photos with one label each, in the order of its items.
+    ///
+    /// # Errors
+    /// The split is empty, none of its photos could be read, or they have any number of labels.
+    pub fn predictions(&mut self, split: Split) -> Result<Predictions, Error> {
+        only_one(self.any_predictions(split)?)
+    }
+
+    /// The model's predictions for a split, in the order of its items, whether photos have one label each or any number:
+    /// the latter at thresholds of 0.5.
     ///
     /// # Errors
     /// The split is empty, or none of its photos could be read.
-    pub fn predictions(&mut self, split: Split) -> Result<Predictions, Error> {
+    pub fn any_predictions(&mut self, split: Split) -> Result<AnyPredictions, Error> {
         let loader = self.loaders.measured(split)?;
-        self.evaluated((&loader, split), 0)
+        let views = self.loaders.preprocessing().views;
+        self.evaluated((&loader, split), 0, views)
     }
 
     /// The model's predictions for an epoch of a loader.
-    pub(super) fn evaluated(&mut self, loader: (&Loader, Split), epoch: u64) -> Result<Predictions, Error> {
+    fn evaluated(
+        &mut self,
+        loader: (&Loader, Split),
+        epoch: u64,
+        views: Views,
+    ) -> Result<AnyPredictions, Error> {
         let (model, precision) = (self.trainer.measured_model(), self.trainer.precision());
         let (observers, events) = (&mut self.observers, &mut self.events);
-        let evaluation = Evaluation { model: &model, precision, device: self.trainer.device() };
+        let evaluation = Evaluation { model: &model, precision, views, device: self.trainer.device() };
         evaluation.run(loader, epoch, &mut |event| {
             *events += 1;
             notify(observers, &event).map(|_| ())
@@ -222,47 +240,70 @@ impl Learner {
     /// # Errors
     /// As [`predictions`](Self::predictions), or options out of range.
     pub fn tta(&mut self, split: Split, options: Tta) -> Result<Predictions, Error> {
+        only_one(self.any_tta(split, options)?)
+    }
+
+    /// The same, whether photos have one label each or any number.
+    ///
+    /// # Errors
+    /// As [`any_predictions`](Self::any_predictions), or options out of range.
+    pub fn any_tta(&mut self, split: Split, options: Tta) -> Result<AnyPredictions, Error> {
         options.check()?;
-        let plain = self.predictions(split)?;
+        let plain = self.any_predictions(split)?;
         let loader = self.loaders.augmented(split)?;
-        let mut sum = vec![0.0_f64; plain.probabilities.len()];
+        let mut sum = vec![0.0_f64; plain.probabilities().len()];
         for view in 0..options.views {
-            let views = self.evaluated((&loader, split), view as u64)?;
-            if views.items != plain.items {
+            let views = self.evaluated((&loader, split), view as u64, Views::Plain)?;
+            if views.items() != plain.items() {
                 return Err(Error::PhotosChanged { split });
             }
-            sum.iter_mut().zip(views.probabilities).for_each(|(sum, p)| *sum += f64::from(p));
+            sum.iter_mut().zip(views.probabilities()).for_each(|(sum, p)| *sum += f64::from(*p));
         }
-        let mixed = sum.iter().zip(&plain.probabilities);
-        let mixed = mixed.map(|(sum, plain)| options.mix(sum / options.views as f64, f64::from(*plain)));
-        let Predictions { items, paths, vocab, targets, .. } = plain.clone();
-        Ok(Predictions::from_probabilities(vocab, items, paths, mixed.collect(), targets)?)
+        let mixed = sum.iter().zip(plain.probabilities());
+        let mixed =
+            mixed.map(|(sum, plain)| options.mix(sum / options.views as f64, f64::from(*plain))).collect();
+        Ok(match plain {
+            AnyPredictions::One(Predictions { items, paths, vocab, targets, .. }) => {
+                AnyPredictions::One(Predictions::from_probabilities(vocab, items, paths, mixed, targets)?)
+            }
+            AnyPredictions::Many(MultiPredictions { items, paths, vocab, targets, .. }) => {
+                AnyPredictions::Many(MultiPredictions::from_probabilities(
+                    vocab, items, paths, mixed, targets,
+                )?)
+            }
+        })
     }
 
     /// The validation predictions of the model as it is: those of the last epoch, or new ones before any.
     ///
     /// # Errors
-    /// As [`predictions`](Self::predictions).
-    pub fn last_predictions(&mut self) -> Result<Predictions, Error> {
+    /// As [`any_predictions`](Self::any_predictions).
+    pub fn last_predictions(&mut self) -> Result<AnyPredictions, Error> {
         match &self.last {
             Some(predictions) => Ok(predictions.clone()),
-            None => self.predictions(Split::Valid),
+            None => self.any_predictions(Split::Valid),
         }
     }
 
     /// The learner's metrics on these predictions.
-    pub fn measure(&self, predictions: &Predictions) -> Vec<Measured> {
-        self.metrics.iter().map(|metric| Measured::new(metric.as_ref(), predictions)).collect()
+    pub fn measure(&self, predictions: &AnyPredictions) -> Vec<Measured> {
+        self.metrics.measure(predictions)
     }
 
-    /// Writes the model with all that is needed to use it to one file.
+    /// The names of the learner's metrics, in the order of the table.
+    pub fn metric_names(&self) -> Vec<String> {
+        self.metrics.names()
+    }
+
+    /// Writes the model with all that is needed to use it to one file. Where photos have any number of labels, it has the
+    /// [best thresholds](MultiPredictions::best_thresholds) of the validation photos, and is measured with them.
     ///
     /// # Errors
     /// The model cannot be measured, or the file cannot be written.
     pub fn export(&mut self, path: impl AsRef<Path>) -> Result<ModelBundle, Error> {
-        let predictions = self.last_predictions()?;
+        let predictions = self.last_predictions()?.at_best_thresholds();
         let metrics = self.measure(&predictions);
-        let bundle = ModelBundle::new(self, metrics);
+        let bundle = ModelBundle::new(self, metrics, &predictions);
         bundle.save(path.as_ref())?;
         Ok(bundle)
     }
@@ -299,6 +340,18 @@ impl Learner {
         self.last = best.predictions;
         self.trainer.set_model(best.model);
         Some(best.record)
+    }
+
+    /// Rounds all weights, but not biases, norm layers and statistics, to half precision (fp16), so that the exported file is
+    /// about half as large. The model is then measured anew: what is exported is what was measured. Optimizer state is cleared.
+    ///
+    /// # Errors
+    /// A weight is too large for half precision (above 65504).
+    pub fn round_to_half(&mut self) -> Result<(), Error> {
+        let model = self.trainer.measured_model().rounded_to_half()?;
+        self.trainer.set_model(model);
+        self.last = None;
+        Ok(())
     }
 
     /// Adds an observer.
@@ -344,6 +397,14 @@ impl Learner {
     fn emit(&mut self, event: &Event) -> Result<Control, Error> {
         self.events += 1;
         notify(&mut self.observers, event)
+    }
+}
+
+/// Predictions of photos with one label each.
+fn only_one(predictions: AnyPredictions) -> Result<Predictions, Error> {
+    match predictions {
+        AnyPredictions::One(predictions) => Ok(predictions),
+        AnyPredictions::Many(_) => Err(Error::AnyNumberOfLabels),
     }
 }
 

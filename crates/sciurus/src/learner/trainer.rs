@@ -3,7 +3,7 @@
 use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
-use sciurus_data::{Batch, Mixed, Seed};
+use sciurus_data::{Batch, Mixed, Seed, Targets};
 
 use super::adam::Adam;
 use super::average::WeightAverage;
@@ -134,13 +134,13 @@ impl Trainer {
 
     /// Steps on images `[batch, 3, height, width]` with one class each.
     pub fn step_on(&mut self, images: Tensor<4>, targets: &[usize], hyper: &Hyper) -> StepResult {
-        self.step_mixed(images, (targets, None), hyper)
+        self.step_mixed(images, (&Targets::One(targets.to_vec()), None), hyper)
     }
 
     fn step_mixed(
         &mut self,
         images: Tensor<4>,
-        (targets, mixed): (&[usize], Option<&Mixed>),
+        (targets, mixed): (&Targets, Option<&Mixed>),
         hyper: &Hyper,
     ) -> StepResult {
         let rng = self.seed.rng(&[DROPOUT_STREAM, self.steps]);

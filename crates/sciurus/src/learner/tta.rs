@@ -6,7 +6,8 @@ use crate::Error;
 
 /// Options of [`Learner::tta`](crate::Learner::tta); fastai's `tta`.
 ///
-/// The result is `(1 - beta) * mean of the augmented views + beta * plain view`, in probabilities.
+/// The result is `(1 - beta) * mean of the augmented views + beta * plain view`, in probabilities; the plain view is what
+/// [`Learner::predictions`](crate::Learner::predictions) gives.
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|

@@ -39,6 +39,7 @@ pub use vit::VisionTransformer;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, assert_shape};
+use sciurus_data::Views;
 
 use crate::cpu;
 use crate::{Error, Seed};
@@ -151,6 +152,17 @@ impl VisionModel {
     /// Images `[batch, 3, height, width]` to logits `[batch, class]`.
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
         self.head.forward(self.body.forward(images, pass), pass)
+    }
+
+    /// Images `[batch, 3, height, width]` to logits `[batch, class]`, the mean over these views of them.
+    pub fn answer(&self, images: Tensor<4>, views: Views, pass: &mut Pass) -> Tensor<2> {
+        match views {
+            Views::Plain => self.forward(images, pass),
+            Views::Mirrored => {
+                let mirrored = images.clone().flip([3]);
+                (self.forward(images, pass) + self.forward(mirrored, pass)) * 0.5
+            }
+        }
     }
 
     /// Images `[batch, 3, height, width]` to embeddings `[batch, channel]`: the body's features, averaged over the picture.

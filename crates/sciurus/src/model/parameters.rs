@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
+use half::f16;
 
 use super::{Body, VisionModel};
 use crate::Error;
@@ -90,6 +91,22 @@ impl VisionModel {
             Some(error) => Err(error),
             None => Ok(model),
         }
+    }
+
+    /// The model with all weights, but not biases, norm layers and statistics, rounded to half precision (fp16).
+    ///
+    /// # Errors
+    /// A weight is too large for it (above 65504), or no number.
+    pub(crate) fn rounded_to_half(self) -> Result<Self, Error> {
+        let mut state = self.state_dict();
+        for parameter in self.parameters().into_iter().filter(|parameter| parameter.role == Role::Weight) {
+            let Some(tensor) = state.get_mut(&parameter.name) else { continue };
+            tensor.values.iter_mut().for_each(|value| *value = f16::from_f32(*value).to_f32());
+            if !tensor.values.iter().all(|value| value.is_finite()) {
+                return Err(Error::TooLargeForHalf { name: parameter.name });
+            }
+        }
+        self.with_state(&state)
     }
 
     /// Sets running statistics to the values a training pass handed back.

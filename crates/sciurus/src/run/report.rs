@@ -1,7 +1,11 @@
 //! A run as one HTML page: what its folder and its photos hold, put into a [`Report`].
 
-use sciurus_data::{DecodeLimits, ItemId, Progress, RgbImage, decode_file, jpeg, resized};
-use sciurus_insight::{ClassificationInterpretation, EpochRow, Report, Thumbnail};
+use std::path::PathBuf;
+
+use sciurus_data::{DecodeLimits, ItemId, Progress, RgbImage, decode_file, small_jpeg};
+use sciurus_insight::{
+    AnyPredictions, ClassificationInterpretation, EpochRow, MultiInterpretation, Report, Thumbnail,
+};
 
 use super::Run;
 use crate::learner::{EpochRecord, Event};
@@ -24,23 +28,28 @@ impl Run {
     /// The run did not finish, or its files cannot be read.
     pub fn report(&self, on_progress: &dyn Fn(Progress)) -> Result<Report, Error> {
         let record = self.record()?;
-        let predictions = self.predictions()?;
+        let predictions = self.any_predictions()?;
         let settings = &record.settings;
         let events = self.events()?;
         let predictor = Predictor::load_on(self.model_path(), Device::Cpu)?;
-        let worst = ClassificationInterpretation::new(predictions.clone()).top_losses(PICTURES);
+        let worst = worst(&predictions);
         let (mut thumbnails, mut overlays) = (Vec::new(), Vec::new());
         for (done, top) in worst.iter().enumerate() {
             on_progress(Progress { done: done + 1, total: worst.len() });
             let path = settings.folder.join(&top.path);
             let Ok(photo) = decode_file(path, &DecodeLimits::default()) else { continue };
-            if let Some(class) = predictions.vocab.class(&top.prediction).filter(|_| done < HEAT_MAPS) {
+            if let Some(class) = predictor.manifest().vocab.class(&top.label).filter(|_| done < HEAT_MAPS) {
                 let (square, map) = predictor.grad_cam(&photo, class);
                 overlays.extend(picture(top.item, map.over(&square)));
             }
             thumbnails.extend(picture(top.item, photo));
         }
-        let page = Report::new(format!("{} on {}", settings.arch, settings.folder.display()), predictions)
+        let title = format!("{} on {}", settings.arch, settings.folder.display());
+        let page = match predictions {
+            AnyPredictions::One(predictions) => Report::new(title, predictions),
+            AnyPredictions::Many(predictions) => Report::of_many(title, predictions),
+        };
+        let page = page
             .fact("weights it started from", &record.weights.name)
             .fact("epochs", settings.epochs.to_string())
             .fact("image size", format!("{} pixels", settings.image_size))
@@ -72,6 +81,29 @@ impl Run {
     }
 }
 
+/// A photo with a large loss, and the label whose heat map is worth a look.
+struct Worst {
+    item: ItemId,
+    path: PathBuf,
+    label: String,
+}
+
+/// The photos with the largest losses: with the label they were taken for, or, of any number, the one most wrong.
+fn worst(predictions: &AnyPredictions) -> Vec<Worst> {
+    match predictions {
+        AnyPredictions::One(predictions) => ClassificationInterpretation::new(predictions.clone())
+            .top_losses(PICTURES)
+            .into_iter()
+            .map(|top| Worst { item: top.item, path: top.path, label: top.prediction })
+            .collect(),
+        AnyPredictions::Many(predictions) => MultiInterpretation::new(predictions.clone())
+            .top_losses(PICTURES)
+            .into_iter()
+            .map(|top| Worst { item: top.item, path: top.path, label: top.worst })
+            .collect(),
+    }
+}
+
 #[derive(Debug, Default)]
 struct Log {
     rows: Vec<EpochRecord>,
@@ -90,9 +122,5 @@ fn row(record: &EpochRecord) -> EpochRow {
 
 /// A small copy as JPEG.
 fn picture(item: ItemId, photo: RgbImage) -> Option<Thumbnail> {
-    let (width, height) = photo.dimensions();
-    let shrink = f64::from(SIDE) / f64::from(width.max(height).max(1));
-    let small = |side: u32| ((f64::from(side) * shrink).round() as u32).max(1);
-    let photo = if shrink < 1.0 { resized(photo, small(width), small(height)) } else { photo };
-    Some(Thumbnail { item, jpeg: jpeg(&photo, QUALITY)? })
+    Some(Thumbnail { item, jpeg: small_jpeg(photo, SIDE, QUALITY)? })
 }

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use sciurus_data::{
-    Augmentation, ImageDataset, Labeler, Mix, Order, ResizeMethod, Split, Splitter, class_weights,
+    Augmentation, ImageDataset, Labeler, Mix, Order, ResizeMethod, Split, Splitter, Views, class_weights,
+    positive_weights,
 };
-use sciurus_insight::metric_named;
+use sciurus_insight::plan::CleanPlan;
+use sciurus_insight::{metric_named, multi_metric_named};
 use serde::{Deserialize, Serialize};
 
 use super::Listeners;
@@ -14,7 +16,7 @@ use crate::learner::{
     Control, EarlyStopping, FineTune, Keep, Learner, Loss, Objective, OneCycle, vision_learner,
 };
 use crate::loaders::{DataLoaders, ImageDataLoaders};
-use crate::model::weights::WeightSource;
+use crate::model::weights::{Network, WeightPlaces, WeightSource};
 use crate::model::{Arch, VisionModel};
 use crate::{Device, Error, Precision};
 
@@ -29,20 +31,24 @@ const SCRATCH_LEARNING_RATE: f64 = 1e-3;
 /// | `labels` | a folder per class | where labels come from: folders, a CSV file, or names | |
 /// | `test_fraction` | none, unless the data have test photos | share kept for the last measurement | 0..1 |
 /// | `group_pattern` | none | regular expression for the group of a photo, which stays on one side of the split | |
+/// | `plan` | none | a plan of `sciurus clean` that is heeded | |
 /// | `balance` | none | how rare classes are made to count | |
 /// | `mix` | none | MixUp or CutMix | |
-/// | `metrics` | error rate | columns of the table, by name | |
+/// | `metrics` | error rate; where photos have any number of labels `accuracy_multi`, `f1` | columns of the table, by name | |
 /// | `arch` | `resnet18` | the architecture | |
 /// | `epochs` | 4 | epochs with the whole model training | at least 1 |
 /// | `freeze_epochs` | 1 | epochs with a frozen body before them; none for random weights | |
 /// | `learning_rate` | 2e-3 to fine-tune, 1e-3 from scratch | highest rate of the head | above 0 |
 /// | `batch_size` | 64 | images in a batch | at least 2 |
 /// | `image_size` | 224 | side of the square the model sees (pixels) | 32 to 4096 |
+/// | `first_image_size` | off | progressive resizing: side of the square in the first half of each fit's epochs (pixels) | 32 to below `image_size` |
 /// | `resize_method` | `crop` | how a photo becomes a square | |
-/// | `augmentation` | none | how training photos vary | |
+/// | `augmentation` | `flip` | how training photos vary | |
+/// | `views` | `mirrored` where `augmentation` mirrors, else `plain` | what an answer is the mean of, measured and predicted | |
 /// | `splitter` | by folder if there are split folders, else stratified, 0.2 | which photos measure | |
 /// | `seed` | 42 | everything random | |
 /// | `weights` | pretrained | where the body's weights come from | |
+/// | `network` | allowed | whether weights may be downloaded | |
 /// | `loss` | cross entropy | what training makes small | |
 /// | `clip_norm` | off | gradients with a larger norm are scaled down to it | above 0 |
 /// | `accumulate` | 1 | batches for each step of the optimizer | at least 1 |
@@ -50,6 +56,8 @@ const SCRATCH_LEARNING_RATE: f64 = 1e-3;
 /// | `budget_seconds` | off | time that the run may take: it chooses epochs and image size | 10 or more |
 /// | `keep` | `last` | whether the last or the best epoch's model is saved | |
 /// | `patience` | off | epochs without a lower validation loss that end a fit | at least 1 |
+/// | `half` | off | whether weights are rounded to half precision (fp16) before they are measured and saved | |
+/// | `tensorboard` | off | whether the run writes event files for TensorBoard | |
 /// | `checkpoint_seconds` | 60 | least time between checkpoints (seconds) | 0 or more |
 /// | `device` | `cpu` | where it trains | |
 /// | `precision` | `auto` | what activations are kept in: `f32`, `bf16`, or `auto`: bf16 where the processor is faster with it | |
@@ -66,11 +74,13 @@ pub struct TrainSettings {
     pub test_fraction: Option<f64>,
     /// A regular expression that finds the group of a photo in its path.
     pub group_pattern: Option<String>,
+    /// A plan of `sciurus clean` that is heeded: labels change and images are left out, but no file is touched.
+    pub plan: Option<PathBuf>,
     /// How rare classes are made to count.
     pub balance: Balance,
     /// How the training photos of a batch are mixed with one another.
     pub mix: Option<Mix>,
-    /// Columns of the table, by their names.
+    /// Columns of the table, by their names; empty: the usual ones.
     pub metrics: Vec<String>,
     /// The architecture.
     pub arch: Arch,
@@ -84,16 +94,22 @@ pub struct TrainSettings {
     pub batch_size: usize,
     /// Side of the square the model sees, in pixels.
     pub image_size: usize,
+    /// Progressive resizing: side of the square in the first half of each fit's epochs, in pixels.
+    pub first_image_size: Option<usize>,
     /// How a photo becomes a square.
     pub resize_method: ResizeMethod,
     /// How training photos vary from epoch to epoch.
     pub augmentation: Augmentation,
+    /// The views of a photo that an answer is the mean of, where the model is measured and where it predicts.
+    pub views: Option<Views>,
     /// Which photos measure the model.
     pub splitter: Option<Splitter>,
     /// Seed of everything random.
     pub seed: u64,
     /// Where the body's weights come from.
     pub weights: WeightSource,
+    /// Whether weights may be downloaded.
+    pub network: Network,
     /// What training makes small.
     pub loss: Loss,
     /// Gradients with a larger norm are scaled down to it.
@@ -109,6 +125,10 @@ pub struct TrainSettings {
     pub keep: Keep,
     /// Epochs without a lower validation loss that end a fit.
     pub patience: Option<usize>,
+    /// Whether weights are rounded to half precision (fp16) before they are measured and saved.
+    pub half: bool,
+    /// Whether the run writes event files for TensorBoard.
+    pub tensorboard: bool,
     /// Least time between checkpoints, in seconds.
     pub checkpoint_seconds: f64,
     /// Where it trains.
@@ -130,7 +150,8 @@ pub enum Balance {
     None,
     /// Each batch holds all classes equally often: photos of rare ones come more than once in an epoch.
     Batches,
-    /// The loss weighs each class by the inverse of its number of training photos.
+    /// The loss weighs each class by the inverse of its number of training photos; of any number of labels, photos with a
+    /// label by `photos without / photos with` it.
     Loss,
 }
 
@@ -152,20 +173,24 @@ impl TrainSettings {
             labels: Labeler::Folder,
             test_fraction: None,
             group_pattern: None,
+            plan: None,
             balance: Balance::None,
             mix: None,
-            metrics: vec!["error_rate".to_owned()],
+            metrics: Vec::new(),
             arch: Arch::ResNet18,
             epochs: 4,
             freeze_epochs: 1,
             learning_rate: None,
             batch_size: 64,
             image_size: 224,
+            first_image_size: None,
             resize_method: ResizeMethod::Crop,
-            augmentation: Augmentation::None,
+            augmentation: Augmentation::Flip,
+            views: None,
             splitter: None,
             seed: 42,
             weights: WeightSource::Pretrained,
+            network: Network::Allowed,
             loss: Loss::default(),
             clip_norm: None,
             accumulate: 1,
@@ -173,6 +198,8 @@ impl TrainSettings {
             budget_seconds: None,
             keep: Keep::Last,
             patience: None,
+            half: false,
+            tensorboard: false,
             checkpoint_seconds: CHECKPOINT_SECONDS,
             device: Device::Cpu,
             precision: Precision::Auto,
@@ -213,8 +240,18 @@ impl TrainSettings {
             let expected = "choose 0 or more seconds";
             return Err(Error::BadOption { option: "checkpoint_seconds", value, expected });
         }
+        if let (Some(pixels), Some(_)) = (self.first_image_size, self.budget_seconds) {
+            let (value, expected) =
+                (pixels.to_string(), "leave it out beside budget_seconds, which chooses the size");
+            return Err(Error::BadOption { option: "first_image_size", value, expected });
+        }
         let loaders = self.loaders(listeners.on_scan)?;
+        let any_number = loaders.dataset().any_number();
         let class_weights = match self.balance {
+            Balance::Loss if any_number => {
+                let dataset = loaders.dataset();
+                positive_weights(&dataset.class_counts(Split::Train), dataset.split(Split::Train).count())
+            }
             Balance::Loss => class_weights(&loaders.dataset().class_counts(Split::Train))
                 .into_iter()
                 .map(f64::from)
@@ -223,6 +260,7 @@ impl TrainSettings {
         };
         let mut learner = vision_learner(loaders, self.arch)
             .weights(self.weights.clone())
+            .weight_places(WeightPlaces::from_environment().network(self.network))
             .device(self.device)
             .precision(self.precision)
             .seed(self.seed)
@@ -233,7 +271,10 @@ impl TrainSettings {
             .keep(self.keep)
             .on_download(listeners.on_download);
         for name in &self.metrics {
-            learner = learner.boxed_metric(metric_named(name)?);
+            learner = match any_number {
+                false => learner.boxed_metric(metric_named(name)?),
+                true => learner.boxed_multi_metric(multi_metric_named(name)?),
+            };
         }
         if let Some(patience) = self.patience {
             learner = learner.observer(EarlyStopping::new(patience));
@@ -301,7 +342,9 @@ impl TrainSettings {
         let default = if from_scratch { SCRATCH_LEARNING_RATE } else { FineTune::new(1).base_learning_rate };
         self.learning_rate.get_or_insert(default);
         self.splitter = Some(learner.loaders().dataset().splitter);
+        self.views = Some(learner.loaders().preprocessing().views);
         self.precision = learner.precision();
+        self.metrics = learner.metric_names();
         self
     }
 
@@ -316,14 +359,19 @@ impl TrainSettings {
         if let Some(pattern) = &self.group_pattern {
             dataset = dataset.group_by(pattern);
         }
+        if let Some(plan) = &self.plan {
+            dataset = dataset.correct(CleanPlan::load(plan)?.corrections());
+        }
         let order = if self.balance == Balance::Batches { Order::Balanced } else { Order::Shuffled };
         let mut loaders = ImageDataLoaders::from_dataset(dataset)
             .order(order)
             .mix(self.mix)
             .image_size(self.image_size)
+            .first_image_size(self.first_image_size)
             .resize_method(self.resize_method)
             .normalize(self.arch.normalize())
             .augmentation(self.augmentation)
+            .views(self.views)
             .batch_size(self.batch_size)
             .seed(self.seed)
             .on_progress(on_scan);

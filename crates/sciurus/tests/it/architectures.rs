@@ -164,10 +164,10 @@ fn a_run_normalises_and_computes_as_the_architecture_needs_and_its_bundle_says_s
         let mut settings = TrainSettings::new(&photos);
         (settings.arch, settings.weights) = (arch, WeightSource::Random);
         (settings.image_size, settings.batch_size) = (32, 2);
-        let learner = settings.learner(Listeners::default()).unwrap();
+        let mut learner = settings.learner(Listeners::default()).unwrap();
         assert_eq!(learner.precision(), precision, "{arch}");
         let path = folder.path().join("model.sciurus");
-        ModelBundle::new(&learner, Vec::new()).save(&path).unwrap();
+        learner.export(&path).unwrap();
         let bundle = ModelBundle::load(&path).unwrap();
         assert_eq!(bundle.manifest.arch, arch);
         assert_eq!(bundle.manifest.preprocessing.normalize, normalize, "{arch}");

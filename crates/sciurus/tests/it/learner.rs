@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use sciurus::data::{DecodeLimits, decode_file};
+use sciurus::insight::Temperature;
 use sciurus::model::StateDict;
 use sciurus::prelude::*;
 use sciurus::{
-    Error, HistoryCsv, LearningRates, Listeners, Phase, Run, TrainSettings, WeightSource, draw_demo,
+    AnyPredictions, Error, HistoryCsv, LearningRates, Listeners, ModelBundle, Phase, Run, TrainSettings,
+    WeightSource, draw_demo,
 };
 
 /// Settings for pictures of 64 pixels that train in seconds.
@@ -142,7 +144,7 @@ fn a_run_folder_holds_all_that_was_asked_and_what_came_of_it() {
         record.metrics.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(),
         ["error_rate", "accuracy"]
     );
-    assert_eq!(opened.predictions().unwrap(), finished.predictions);
+    assert_eq!(opened.any_predictions().unwrap(), finished.predictions);
     let history = std::fs::read_to_string(run.join("history.csv")).unwrap();
     assert_eq!(
         history.lines().next(),
@@ -164,17 +166,64 @@ fn the_model_that_was_measured_is_the_model_that_is_exported() {
     let settings = settings(&folder.path().join("photos"));
     let finished = Run::prepare(&run, settings, Listeners::default()).unwrap().train().unwrap();
     let predictor = Predictor::load(finished.run.model_path()).unwrap();
-    let measured = &finished.predictions;
+    let AnyPredictions::One(measured) = &finished.predictions else { panic!("one label each") };
+    let temperature = predictor.manifest().temperature;
+    assert_eq!(temperature, Temperature::fit_few(measured));
     for index in 0..measured.len() {
         let path = folder.path().join("photos").join(&measured.paths[index]);
         let image = decode_file(&path, &DecodeLimits::default()).unwrap();
         let prediction = predictor.predict(&image);
-        let expected = measured.row(index)[measured.prediction(index)];
+        let expected = temperature.applied_to(measured.row(index))[measured.prediction(index)];
         assert_eq!(prediction.label, measured.prediction_label(index));
         assert!((prediction.probability - expected).abs() < 1e-5, "{}", path.display());
         assert_eq!(predictor.embed(&image).len(), predictor.manifest().arch.channels());
     }
     assert_eq!(predictor.manifest().metrics, finished.record.metrics);
+}
+
+#[test]
+fn the_first_half_of_the_epochs_may_see_smaller_pictures() {
+    let folder = drawn(12);
+    let loaders = |first: usize| {
+        ImageDataLoaders::from_folder(folder.path().join("photos"))
+            .image_size(64)
+            .first_image_size(first)
+            .batch_size(8)
+            .build()
+    };
+    let dls = loaders(32).unwrap();
+    let side = |progress: f64| dls.train_at(progress).epoch(0).next().unwrap().size;
+    assert_eq!([0.0, 0.49, 0.5, 0.75].map(side), [32, 32, 64, 64]);
+    assert_eq!(dls.train_at(0.0).steps_per_epoch(), dls.train().steps_per_epoch());
+    assert_eq!(dls.measured(Split::Valid).unwrap().epoch(0).next().unwrap().size, 64);
+    assert!(loaders(64).unwrap_err().to_string().contains("first_image_size"));
+    let settings =
+        TrainSettings { first_image_size: Some(32), epochs: 2, ..settings(&folder.path().join("photos")) };
+    let run = Run::prepare(folder.path().join("run"), settings, Listeners::default()).unwrap();
+    assert_eq!(run.train().unwrap().learner.history().epochs.len(), 2);
+}
+
+#[test]
+fn half_precision_halves_the_file_and_is_measured_as_it_is_saved() {
+    let folder = drawn(12);
+    let train = |name: &str, half| {
+        let settings = TrainSettings { half, ..settings(&folder.path().join("photos")) };
+        Run::prepare(folder.path().join(name), settings, Listeners::default()).unwrap().train().unwrap()
+    };
+    let (whole, halved) = (train("whole", false), train("half", true));
+    let bytes = |run: &Run| std::fs::metadata(run.model_path()).unwrap().len() as f64;
+    let share = bytes(&halved.run) / bytes(&whole.run);
+    assert!((0.5..0.6).contains(&share), "{share}");
+    let bundle = ModelBundle::load(&halved.run.model_path()).unwrap();
+    assert_eq!(bundle.state, halved.learner.model().state_dict());
+    let exact = ModelBundle::load(&whole.run.model_path()).unwrap();
+    assert_eq!(exact.state, whole.learner.model().state_dict());
+    let predictor = Predictor::load(halved.run.model_path()).unwrap();
+    let AnyPredictions::One(measured) = &halved.predictions else { panic!("one label each") };
+    let path = folder.path().join("photos").join(&measured.paths[0]);
+    let prediction = predictor.predict_file(path).unwrap();
+    let row = predictor.manifest().temperature.applied_to(measured.row(0));
+    assert!((prediction.probability - row.iter().copied().fold(0.0, f32::max)).abs() < 1e-5);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::unwrap_used)]
 
 mod architectures;
+mod embedder;
 mod fused;
 mod golden_archs;
 mod golden_head;
@@ -11,6 +12,7 @@ mod golden_resnet;
 mod golden_squeezenet;
 mod grad_cam;
 mod learner;
+mod multi;
 mod resume;
 mod support;
 mod weights;

@@ -5,11 +5,12 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
-use sciurus::model::weights::{download, load_body, read};
+use sciurus::model::weights::{Download, load_body, read};
 use sciurus::model::{StateDict, StoredTensor, VisionModel};
-use sciurus::{Arch, Error, Seed, WeightPlaces, WeightSource};
+use sciurus::{Arch, Error, Network, Seed, WeightPlaces, WeightSource};
 
 use crate::support::chain;
 
@@ -31,6 +32,10 @@ fn body(model: &VisionModel) -> StateDict {
 }
 
 fn save(path: &Path, state: &StateDict) {
+    save_with(path, state, None);
+}
+
+fn save_with(path: &Path, state: &StateDict, metadata: Option<HashMap<String, String>>) {
     let bytes: HashMap<&String, Vec<u8>> = state
         .iter()
         .map(|(name, t)| (name, t.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
@@ -40,11 +45,12 @@ fn save(path: &Path, state: &StateDict) {
             safetensors::tensor::TensorView::new(safetensors::Dtype::F32, tensor.shape.clone(), &bytes[name]);
         (name.clone(), view.unwrap())
     });
-    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+    std::fs::write(path, safetensors::serialize(views, metadata).unwrap()).unwrap();
 }
 
 fn places(models: Option<&Path>) -> WeightPlaces {
-    WeightPlaces { models: models.map(Path::to_owned), cache: "/nonexistent/cache".into() }
+    let (mirrors, network) = (Vec::new(), Network::Allowed);
+    WeightPlaces { models: models.map(Path::to_owned), cache: "/nonexistent/cache".into(), mirrors, network }
 }
 
 fn load(arch: Arch, source: &WeightSource, places: &WeightPlaces) -> Result<VisionModel, Error> {
@@ -178,70 +184,215 @@ fn the_shared_weights_load() {
     }
 }
 
-/// Answers one request with this response, whatever was asked.
-fn serve(response: Vec<u8>) -> (String, JoinHandle<()>) {
+/// Answers one connection after the other, and returns what was asked.
+fn serve(responses: Vec<Vec<u8>>) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/weights.pth", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut request = [0; 1024];
-        let _ = stream.read(&mut request).unwrap();
-        // The client may hang up on a bad answer, which is what some tests are about.
-        let _ = stream.write_all(&response);
+        let answer = |response: Vec<u8>| {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            let count = stream.read(&mut request).unwrap();
+            // The client may hang up on a bad answer, which is what some tests are about.
+            let _ = stream.write_all(&response);
+            String::from_utf8_lossy(&request[..count]).to_lowercase()
+        };
+        responses.into_iter().map(answer).collect()
     });
     (url, server)
 }
 
 fn ok(body: &[u8], length: usize) -> Vec<u8> {
-    let mut response =
-        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n").into_bytes();
+    answer("200 OK", &format!("Content-Length: {length}\r\n"), body)
+}
+
+fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let mut response = format!("HTTP/1.1 {status}\r\n{headers}Connection: close\r\n\r\n").into_bytes();
     response.extend(body);
     response
+}
+
+fn empty(status: &str) -> Vec<u8> {
+    answer(status, "Content-Length: 0\r\n", b"")
 }
 
 /// SHA-256 of `squirrel`.
 const SQUIRREL: &str = "960a38ace75a2fe9426aa5d48b536cc6db18a2023b9bdd698e562fc3023585a6";
 
+/// A download into a folder that tries twice.
+fn to(folder: &Path, url: &str) -> Download {
+    Download::new(url, SQUIRREL, folder.join("weights.pth")).pauses(vec![Duration::ZERO])
+}
+
+/// What lies in a folder, the lock left out.
+fn listing(folder: &Path) -> Vec<String> {
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let mut names: Vec<String> = std::fs::read_dir(folder).unwrap().map(name).collect();
+    names.retain(|name| !name.ends_with(".lock"));
+    names.sort();
+    names
+}
+
 #[test]
 fn a_download_with_the_right_hash_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let target = folder.path().join("deep/weights.pth");
-    let (url, server) = serve(ok(b"squirrel", 8));
+    let deep = folder.path().join("deep");
+    let (url, server) = serve(vec![ok(b"squirrel", 8)]);
     let mut seen = Vec::new();
-    download(&url, SQUIRREL, &target, &mut |progress| seen.push(progress)).unwrap();
+    to(&deep, &url).run(&mut |progress| seen.push(progress)).unwrap();
     server.join().unwrap();
-    assert_eq!(std::fs::read(&target).unwrap(), b"squirrel");
+    assert_eq!(std::fs::read(deep.join("weights.pth")).unwrap(), b"squirrel");
+    assert_eq!(listing(&deep), ["weights.pth"]);
     assert_eq!(seen.last().map(|progress| (progress.received, progress.total)), Some((8, Some(8))));
+    // What is there is not fetched again: nobody would answer.
+    to(&deep, &url).run(&mut |_| ()).unwrap();
 }
 
 #[test]
 fn a_download_with_a_wrong_hash_is_refused_and_removed() {
     let folder = tempfile::tempdir().unwrap();
-    let (url, server) = serve(ok(b"raccoon!", 8));
-    let error =
-        download(&url, SQUIRREL, &folder.path().join("weights.pth"), &mut |_| ()).unwrap_err().to_string();
+    let (url, server) = serve(vec![ok(b"raccoon!", 8)]);
+    let error = to(folder.path(), &url).run(&mut |_| ()).unwrap_err().to_string();
     server.join().unwrap();
     assert!(error.contains(SQUIRREL) && error.contains("was removed"), "{error}");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert!(listing(folder.path()).is_empty());
 }
 
 #[test]
-fn failed_downloads_say_what_to_do_and_leave_nothing() {
-    let responses = [
-        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec(),
-        b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n".to_vec(),
-        ok(b"squ", 8),
-        b"garbage".to_vec(),
-    ];
-    for response in responses {
+fn failed_downloads_say_what_to_do_and_leave_nothing_wrong() {
+    let missing = (vec![empty("404 Not Found")], "404");
+    let broken = (vec![empty("500 Oops"), empty("503 Later")], "503");
+    let garbled = (vec![b"garbage".to_vec(), b"garbage".to_vec()], "tried 2 times");
+    for (responses, reason) in [missing, broken, garbled] {
         let folder = tempfile::tempdir().unwrap();
-        let (url, server) = serve(response);
-        let error = download(&url, SQUIRREL, &folder.path().join("weights.pth"), &mut |_| ())
-            .unwrap_err()
-            .to_string();
+        let (url, server) = serve(responses);
+        let error = to(folder.path(), &url).run(&mut |_| ()).unwrap_err().to_string();
         server.join().unwrap();
-        assert!(error.contains(&url) && error.contains("SCIURUS_MODELS"), "{error}");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert!(
+            error.contains(&url) && error.contains("SCIURUS_MODELS") && error.contains(reason),
+            "{error}"
+        );
+        assert!(listing(folder.path()).is_empty());
+    }
+}
+
+#[test]
+fn a_download_that_broke_off_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let rest = |range: &str, body| {
+        answer("206 Partial Content", &format!("Content-Range: {range}\r\nContent-Length: 2\r\n"), body)
+    };
+    // Broken off, then out of order, then broken off again: the first call gives up with five bytes.
+    let (url, server) = serve(vec![ok(b"squir", 8), empty("503 Later")]);
+    to(folder.path(), &url).run(&mut |_| ()).unwrap_err();
+    server.join().unwrap();
+    assert_eq!(listing(folder.path()), [".weights.pth.part"]);
+
+    let (url, server) = serve(vec![
+        rest("bytes 5-6/8", b"re"),
+        answer("206 Partial Content", "Content-Range: bytes 7-7/8\r\nContent-Length: 1\r\n", b"l"),
+    ]);
+    let mut seen = Vec::new();
+    to(folder.path(), &url).run(&mut |progress| seen.push((progress.received, progress.total))).unwrap();
+    let asked = server.join().unwrap();
+    assert!(asked[0].contains("range: bytes=5-") && asked[1].contains("range: bytes=7-"), "{asked:?}");
+    assert_eq!(seen, [(7, Some(8)), (8, Some(8))]);
+    assert_eq!(listing(folder.path()), ["weights.pth"]);
+}
+
+#[test]
+fn a_part_that_does_not_fit_is_fetched_anew() {
+    let ignored = vec![ok(b"squirrel", 8)];
+    let elsewhere = vec![
+        answer("206 Partial Content", "Content-Range: bytes 2-7/8\r\nContent-Length: 6\r\n", b"uirrel"),
+        ok(b"squirrel", 8),
+    ];
+    let shorter = vec![
+        answer("416 Range Not Satisfiable", "Content-Range: bytes */8\r\nContent-Length: 0\r\n", b""),
+        ok(b"squirrel", 8),
+    ];
+    let of_another_version = vec![
+        answer("206 Partial Content", "Content-Range: bytes 3-7/8\r\nContent-Length: 5\r\n", b"irrel"),
+        ok(b"squirrel", 8),
+    ];
+    for responses in [ignored, elsewhere, shorter, of_another_version] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(".weights.pth.part"), "rac").unwrap();
+        let (url, server) = serve(responses);
+        to(folder.path(), &url).run(&mut |_| ()).unwrap();
+        server.join().unwrap();
+        assert_eq!(std::fs::read(folder.path().join("weights.pth")).unwrap(), b"squirrel");
+    }
+}
+
+#[test]
+fn a_part_that_is_complete_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(".weights.pth.part"), "squirrel").unwrap();
+    let full = answer("416 Range Not Satisfiable", "Content-Range: bytes */8\r\nContent-Length: 0\r\n", b"");
+    let (url, server) = serve(vec![full]);
+    to(folder.path(), &url).run(&mut |_| ()).unwrap();
+    server.join().unwrap();
+    assert_eq!(listing(folder.path()), ["weights.pth"]);
+}
+
+#[test]
+fn a_mirror_is_asked_first_and_its_failure_is_no_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dead, gone) = serve(vec![empty("404 Not Found")]);
+    let (wrong, other) = serve(vec![ok(b"raccoon!", 8)]);
+    let (url, publisher) = serve(vec![ok(b"squirrel", 8)]);
+    to(folder.path(), &url).mirrors(vec![dead, wrong]).run(&mut |_| ()).unwrap();
+    for server in [gone, other, publisher] {
+        assert_eq!(server.join().unwrap().len(), 1);
+    }
+    assert_eq!(listing(folder.path()), ["weights.pth"]);
+}
+
+#[test]
+fn a_server_that_is_busy_says_how_long_to_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let busy = answer("429 Too Many Requests", "Retry-After: 1\r\nContent-Length: 0\r\n", b"");
+    let (url, server) = serve(vec![busy, ok(b"squirrel", 8)]);
+    let began = Instant::now();
+    to(folder.path(), &url).run(&mut |_| ()).unwrap();
+    server.join().unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
+fn two_that_want_the_same_file_fetch_it_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, server) = serve(vec![ok(b"squirrel", 8)]);
+    let run = || to(folder.path(), &url).run(&mut |_| ());
+    std::thread::scope(|scope| {
+        let other = scope.spawn(run);
+        run().unwrap();
+        other.join().unwrap().unwrap();
+    });
+    assert_eq!(server.join().unwrap().len(), 1);
+}
+
+#[test]
+fn the_record_says_what_the_file_says_of_its_licence() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.safetensors");
+    let state = body(&model(1));
+    for licence in [None, Some("CC-BY-4.0")] {
+        let says = |licence: &str| HashMap::from([("license".to_owned(), licence.to_owned())]);
+        save_with(&path, &state, licence.map(says));
+        let source = WeightSource::File(path.clone());
+        let loaded = load_body(model(2), Arch::ResNet10Narrow, &source, &places(None), &mut |_| ());
+        assert_eq!(loaded.unwrap().1.licence.as_deref(), licence);
+    }
+}
+
+#[test]
+fn without_the_network_the_error_says_which_file_is_wanted() {
+    let offline = WeightPlaces { network: Network::Forbidden, ..places(None) };
+    let error = load(Arch::ResNet18, &WeightSource::Pretrained, &offline).unwrap_err().to_string();
+    for part in ["resnet18-f37072fd.pth", "https://download.pytorch.org", "/nonexistent/cache", "--offline"] {
+        assert!(error.contains(part), "{error}");
     }
 }
 

@@ -1,18 +1,21 @@
-//! One file over HTTPS into a folder, kept only if its hash is the expected one.
+//! One file over HTTPS into a folder: resumed where it broke off, tried again, kept only if its hash is the expected one.
 
-use std::fs::File;
-use std::io::{Read, Write};
+use std::fmt::Display;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use ureq::http::{Response, StatusCode, header};
+use ureq::{Agent, Body};
 
 use crate::Error;
 
 /// How far a download has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DownloadProgress {
-    /// Bytes received so far.
+    /// Bytes received so far, in this call and in earlier ones.
     pub received: u64,
     /// Bytes in all, where the server says so.
     pub total: Option<u64>,
@@ -20,26 +23,131 @@ pub struct DownloadProgress {
 
 /// A weight file larger than this is not one of ours.
 const MAX_BYTES: u64 = 2 << 30;
+/// An attempt that brought this much was no failure of the server: the next one counts from the start again.
+const HEADWAY: u64 = 1 << 20;
+/// Longest pause that a server may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Downloads `url` to `target` and checks its SHA-256. The file appears under its name only when complete and right;
-/// a wrong one is removed.
+/// A file to fetch.
 ///
-/// # Errors
-/// The network or the disk fails, or the hash is not `sha256`.
-pub fn download(
-    url: &str,
-    sha256: &str,
-    target: &Path,
-    progress: &mut dyn FnMut(DownloadProgress),
-) -> Result<(), Error> {
-    let folder = target.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
-    let part = Part(target.with_extension(format!("part-{}", std::process::id())));
-    let found = fetch(url, &part.0, progress)?;
-    if found != sha256 {
-        return Err(Error::WrongHash { url: url.to_owned(), expected: sha256.to_owned(), found });
+/// What arrives is kept beside the target under `.NAME.part`; a later call goes on where it ends. Two processes that
+/// want the same file wait for each other.
+///
+/// | Name | Default | Meaning |
+/// |---|---|---|
+/// | `mirrors` | none | other addresses of the same file, asked first, in order |
+/// | `pauses` | 1, 2 and 4 s | pauses before further attempts at an address; as many attempts besides the first |
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Download {
+    url: String,
+    sha256: String,
+    target: PathBuf,
+    mirrors: Vec<String>,
+    pauses: Vec<Duration>,
+}
+
+impl Download {
+    /// The file at `url` whose SHA-256 (lower-case hex) is `sha256`, as `target`.
+    pub fn new(url: impl Into<String>, sha256: impl Into<String>, target: impl Into<PathBuf>) -> Self {
+        let (url, sha256, target) = (url.into(), sha256.into(), target.into());
+        Self { url, sha256, target, mirrors: Vec::new(), pauses: [1, 2, 4].map(Duration::from_secs).to_vec() }
     }
-    std::fs::rename(&part.0, target).map_err(|source| Error::io(target, source))
+
+    /// Other addresses of the same file, asked first, in order.
+    #[must_use]
+    pub fn mirrors(mut self, urls: Vec<String>) -> Self {
+        self.mirrors = urls;
+        self
+    }
+
+    /// Pauses before further attempts at an address.
+    #[must_use]
+    pub fn pauses(mut self, pauses: Vec<Duration>) -> Self {
+        self.pauses = pauses;
+        self
+    }
+
+    /// Fetches the file. It appears under its name only when complete and right; a wrong one is removed.
+    ///
+    /// # Errors
+    /// All addresses fail, the disk fails, or the hash is not the expected one.
+    pub fn run(&self, progress: &mut dyn FnMut(DownloadProgress)) -> Result<(), Error> {
+        let folder = self.target.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
+        let _lock = lock(&self.beside("lock"))?;
+        // Another process may have fetched it while this one waited.
+        if self.target.is_file() && sha256(&self.target)? == self.sha256 {
+            return Ok(());
+        }
+        let mut last = None;
+        for url in self.mirrors.iter().chain([&self.url]) {
+            match self.from(url, progress) {
+                Ok(()) => return Ok(()),
+                // A full disk is no better at another address.
+                Err(error @ Error::Io { .. }) => return Err(error),
+                Err(error) => last = Some(error),
+            }
+        }
+        last.map_or(Ok(()), Err)
+    }
+
+    /// Fetches the file from one address.
+    fn from(&self, url: &str, progress: &mut dyn FnMut(DownloadProgress)) -> Result<(), Error> {
+        let part = self.beside("part");
+        let goes_on = length(&part) > 0;
+        let found = self.complete(url, &part, progress).and_then(|()| sha256(&part));
+        let found = match found {
+            // What lay there may have been another version's beginning.
+            Ok(found) if found != self.sha256 && goes_on => {
+                remove(&part)?;
+                self.complete(url, &part, progress).and_then(|()| sha256(&part))
+            }
+            found => found,
+        };
+        if length(&part) == 0 {
+            // Nothing to go on with.
+            let _ = std::fs::remove_file(&part);
+        }
+        let found = found?;
+        if found != self.sha256 {
+            remove(&part)?;
+            return Err(Error::WrongHash { url: url.to_owned(), expected: self.sha256.clone(), found });
+        }
+        std::fs::rename(&part, &self.target).map_err(|source| Error::io(&self.target, source))
+    }
+
+    /// Attempts until the part is complete, or all pauses are used up without headway.
+    fn complete(
+        &self,
+        url: &str,
+        part: &Path,
+        progress: &mut dyn FnMut(DownloadProgress),
+    ) -> Result<(), Error> {
+        let mut pauses = self.pauses.iter();
+        loop {
+            let before = length(part);
+            let (reason, asked) = match attempt(url, part, progress) {
+                Ok(()) => return Ok(()),
+                Err(Failure::Disk(error)) => return Err(error),
+                Err(Failure::Final(reason)) => return Err(failed(url, reason)),
+                Err(Failure::Passing { reason, pause }) => (reason, pause),
+            };
+            if length(part) >= before + HEADWAY {
+                pauses = self.pauses.iter();
+            }
+            let Some(pause) = pauses.next() else {
+                let attempts = self.pauses.len() + 1;
+                return Err(failed(url, format!("{reason} (tried {attempts} times)")));
+            };
+            std::thread::sleep(asked.map_or(*pause, |asked| asked.min(LONGEST_PAUSE)));
+        }
+    }
+
+    /// `.NAME.extension` beside the target.
+    fn beside(&self, extension: &str) -> PathBuf {
+        let name = self.target.file_name().unwrap_or_default().to_string_lossy();
+        self.target.with_file_name(format!(".{name}.{extension}"))
+    }
 }
 
 /// SHA-256 of a file, lower-case hex.
@@ -47,51 +155,158 @@ pub fn download(
 /// # Errors
 /// The file cannot be read.
 pub(super) fn sha256(path: &Path) -> Result<String, Error> {
-    let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
-    Ok(hex(Sha256::new_with_prefix(bytes)))
-}
-
-/// A partial file, removed when the download ends in any way but a rename.
-struct Part(PathBuf);
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        // After a successful rename there is nothing left to remove, which is the usual case.
-        let _ = std::fs::remove_file(&self.0);
+    let failed = |source| Error::io(path, source);
+    let mut file = File::open(path).map_err(failed)?;
+    let (mut hash, mut block) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut block).map_err(failed)? {
+            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            count => hash.update(&block[..count]),
+        }
     }
 }
 
-/// Streams `url` into `path` and returns the SHA-256 of what came.
-fn fetch(url: &str, path: &Path, progress: &mut dyn FnMut(DownloadProgress)) -> Result<String, Error> {
-    let failed = |error: ureq::Error| Error::Download { url: url.to_owned(), reason: error.to_string() };
-    let agent: ureq::Agent = ureq::Agent::config_builder()
+/// Why an attempt failed.
+enum Failure {
+    /// It may work a little later; the server may say when.
+    Passing { reason: String, pause: Option<Duration> },
+    /// It will not work at this address.
+    Final(String),
+    /// It will not work on this disk.
+    Disk(Error),
+}
+
+impl Failure {
+    fn passing(reason: &dyn Display) -> Self {
+        Self::Passing { reason: reason.to_string(), pause: None }
+    }
+}
+
+fn failed(url: &str, reason: String) -> Error {
+    Error::Download { url: url.to_owned(), reason }
+}
+
+/// One request for what the part lacks, appended to it.
+fn attempt(url: &str, part: &Path, progress: &mut dyn FnMut(DownloadProgress)) -> Result<(), Failure> {
+    let mut request = agent().get(url);
+    let have = length(part);
+    if have > 0 {
+        request = request.header(header::RANGE, format!("bytes={have}-"));
+    }
+    let mut response = request.call().map_err(|error| refused(&error))?;
+    let (start, total) = match response.status() {
+        StatusCode::OK => (0, response.body().content_length()),
+        StatusCode::PARTIAL_CONTENT => match content_range(&response) {
+            Some((Some(start), total)) if start == have => (start, total),
+            _ => return start_again(part, "the server sent another part than the one asked for"),
+        },
+        StatusCode::RANGE_NOT_SATISFIABLE if content_range(&response) == Some((None, Some(have))) => {
+            return Ok(());
+        }
+        StatusCode::RANGE_NOT_SATISFIABLE => return start_again(part, "the server has a shorter file"),
+        status => return Err(refusal(status, &response)),
+    };
+    append(&mut response, part, DownloadProgress { received: start, total }, progress)
+}
+
+fn agent() -> Agent {
+    Agent::config_builder()
+        .http_status_as_error(false)
         .timeout_connect(Some(Duration::from_secs(20)))
         .timeout_recv_response(Some(Duration::from_secs(60)))
         .timeout_recv_body(Some(Duration::from_secs(3600)))
         .build()
-        .into();
-    let mut response = agent.get(url).call().map_err(failed)?;
-    let total = response.body().content_length();
+        .into()
+}
+
+/// No answer at all: the network, which may come back, or an address that is none.
+fn refused(error: &ureq::Error) -> Failure {
+    match error {
+        ureq::Error::BadUri(_) | ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => {
+            Failure::Final(error.to_string())
+        }
+        _ => Failure::passing(error),
+    }
+}
+
+/// An answer that is not the file.
+fn refusal(status: StatusCode, response: &Response<Body>) -> Failure {
+    let reason = format!("the server answered {status}");
+    let is_passing = status.is_server_error()
+        || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+    let seconds =
+        response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    match is_passing {
+        true => Failure::Passing { reason, pause: seconds.map(Duration::from_secs) },
+        false => Failure::Final(reason),
+    }
+}
+
+fn start_again(part: &Path, reason: &str) -> Result<(), Failure> {
+    remove(part).map_err(Failure::Disk)?;
+    Err(Failure::passing(&reason))
+}
+
+/// First byte and total of `Content-Range: bytes FIRST-LAST/TOTAL`; no first byte in `bytes */TOTAL`.
+fn content_range(response: &Response<Body>) -> Option<(Option<u64>, Option<u64>)> {
+    let value = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
+    let (range, total) = value.strip_prefix("bytes ")?.split_once('/')?;
+    Some((range.split_once('-').and_then(|(first, _)| first.parse().ok()), total.parse().ok()))
+}
+
+/// Writes a body behind the first `place.received` bytes of the part.
+fn append(
+    response: &mut Response<Body>,
+    part: &Path,
+    mut place: DownloadProgress,
+    progress: &mut dyn FnMut(DownloadProgress),
+) -> Result<(), Failure> {
+    let disk = |source| Failure::Disk(Error::io(part, source));
+    let mut options = OpenOptions::new();
+    let mut file = match place.received {
+        0 => options.write(true).create(true).truncate(true).open(part),
+        _ => options.append(true).open(part),
+    }
+    .map_err(disk)?;
     let mut body = response.body_mut().with_config().limit(MAX_BYTES).reader();
-    let mut file = File::create(path).map_err(|source| Error::io(path, source))?;
-    let mut hash = Sha256::new();
-    let (mut block, mut received) = (vec![0; 1 << 16], 0);
+    let mut block = vec![0; 1 << 16];
     loop {
-        let count = body
-            .read(&mut block)
-            .map_err(|error| Error::Download { url: url.to_owned(), reason: error.to_string() })?;
+        let count = body.read(&mut block).map_err(|error| Failure::passing(&error))?;
         if count == 0 {
             break;
         }
-        file.write_all(&block[..count]).map_err(|source| Error::io(path, source))?;
-        hash.update(&block[..count]);
-        received += count as u64;
-        progress(DownloadProgress { received, total });
+        file.write_all(&block[..count]).map_err(disk)?;
+        place.received += count as u64;
+        progress(place);
     }
-    file.sync_all().map_err(|source| Error::io(path, source))?;
-    Ok(hex(hash))
+    file.sync_all().map_err(disk)?;
+    match place.total {
+        Some(total) if place.received < total => Err(Failure::passing(&format_args!(
+            "the connection ended after {} of {total} bytes",
+            place.received
+        ))),
+        _ => Ok(()),
+    }
 }
 
-fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+/// Waits until no other process fetches the file.
+fn lock(path: &Path) -> Result<File, Error> {
+    let failed = |source| Error::io(path, source);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failed)?;
+    match file.lock() {
+        // Some network drives know no locks: then two processes fetch the file twice, and both check it.
+        Err(error) if error.kind() != ErrorKind::Unsupported => Err(failed(error)),
+        _ => Ok(file),
+    }
+}
+
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(Error::io(path, source)),
+        _ => Ok(()),
+    }
 }

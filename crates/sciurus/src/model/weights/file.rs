@@ -1,10 +1,14 @@
 //! Weight files as tensors by name: safetensors, and PyTorch checkpoints read without unpickling.
 
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use half::{bf16, f16};
 use pytorch_reader::{PickleValue, PytorchReader};
 use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
 
 use crate::Error;
 use crate::model::{StateDict, StoredTensor};
@@ -19,6 +23,34 @@ use crate::model::{StateDict, StoredTensor};
 pub fn read(path: &Path) -> Result<StateDict, Error> {
     let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
     if is_safetensors(&bytes) { read_safetensors(path, &bytes) } else { read_checkpoint(path) }
+}
+
+/// No header is larger, by the format.
+const MAX_HEADER: u64 = 100_000_000;
+
+/// What a safetensors file says of its licence, in its metadata; a PyTorch checkpoint says nothing. Only the header is read.
+///
+/// # Errors
+/// The file cannot be read.
+pub(super) fn licence(path: &Path) -> Result<Option<String>, Error> {
+    let failed = |source| Error::io(path, source);
+    let mut file = File::open(path).map_err(failed)?;
+    let (mut length, mut header) = (Vec::new(), Vec::new());
+    file.by_ref().take(8).read_to_end(&mut length).map_err(failed)?;
+    let length = <[u8; 8]>::try_from(length).map_or(0, u64::from_le_bytes);
+    if length > MAX_HEADER {
+        return Ok(None);
+    }
+    file.take(length).read_to_end(&mut header).map_err(failed)?;
+    let Header { metadata } = serde_json::from_slice(&header).unwrap_or_default();
+    Ok(["license", "licence"].iter().find_map(|key| metadata.get(*key)).cloned())
+}
+
+/// Of a safetensors file's header, the words beside its tensors.
+#[derive(Default, Deserialize)]
+struct Header {
+    #[serde(rename = "__metadata__", default)]
+    metadata: HashMap<String, String>,
 }
 
 /// A safetensors file opens with the length of its JSON header (8 bytes) and `{`.

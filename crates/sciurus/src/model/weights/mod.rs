@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use download::{DownloadProgress, download};
+pub use download::{Download, DownloadProgress};
 pub use file::read;
 
 use super::{Arch, StateDict, VisionModel};
@@ -36,6 +36,9 @@ pub struct WeightsRecord {
     pub name: String,
     /// SHA-256 of the file, lower-case hex; none for random weights.
     pub sha256: Option<String>,
+    /// Licence of the weights (SPDX, or the words of the file); none for random weights, or if it is not known.
+    #[serde(default)]
+    pub licence: Option<String>,
 }
 
 /// The folders that [`WeightSource::Pretrained`] looks into.
@@ -45,14 +48,46 @@ pub struct WeightPlaces {
     pub models: Option<PathBuf>,
     /// Where downloads are kept.
     pub cache: PathBuf,
+    /// Addresses of folders that hold the published files under their names; they are asked before the publisher.
+    pub mirrors: Vec<String>,
+    /// Whether the network may be used.
+    pub network: Network,
+}
+
+/// Whether the network may be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// It may.
+    #[default]
+    Allowed,
+    /// It may not: what is not on this machine is an error.
+    Forbidden,
 }
 
 impl WeightPlaces {
-    /// `SCIURUS_MODELS` and the user's cache folder.
+    /// `SCIURUS_MODELS`, the user's cache folder, the addresses in `SCIURUS_MIRROR` (separated by spaces), and no network
+    /// where `SCIURUS_OFFLINE` is set to anything but `0`.
     pub fn from_environment() -> Self {
-        let models = std::env::var_os("SCIURUS_MODELS").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let models = variable("SCIURUS_MODELS").map(PathBuf::from);
         let cache = dirs::cache_dir().unwrap_or_else(std::env::temp_dir).join("sciurus").join("weights");
-        Self { models, cache }
+        let mirrors = variable("SCIURUS_MIRROR").unwrap_or_default();
+        let mirrors = mirrors.to_string_lossy().split_whitespace().map(str::to_owned).collect();
+        let network = match variable("SCIURUS_OFFLINE") {
+            Some(value) if value != "0" => Network::Forbidden,
+            _ => Network::Allowed,
+        };
+        Self { models, cache, mirrors, network }
+    }
+
+    /// The same, without the network if it is forbidden here.
+    #[must_use]
+    pub fn network(mut self, network: Network) -> Self {
+        if network == Network::Forbidden {
+            self.network = network;
+        }
+        self
     }
 }
 
@@ -69,13 +104,21 @@ pub fn load_body(
     progress: &mut dyn FnMut(DownloadProgress),
 ) -> Result<(VisionModel, WeightsRecord), Error> {
     let path = match source {
-        WeightSource::Random => return Ok((model, WeightsRecord { name: "random".into(), sha256: None })),
+        WeightSource::Random => {
+            return Ok((model, WeightsRecord { name: "random".into(), sha256: None, licence: None }));
+        }
         WeightSource::File(path) => path.clone(),
         WeightSource::Pretrained => find_or_download(arch, places, progress)?,
     };
     let model = with_body(model, &path, &read(&path)?)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok((model, WeightsRecord { name, sha256: Some(download::sha256(&path)?) }))
+    let sha256 = download::sha256(&path)?;
+    let published = arch.published_weights().filter(|published| published.sha256 == sha256);
+    let licence = match published {
+        Some(published) => Some(published.licence.to_owned()),
+        None => file::licence(&path)?,
+    };
+    Ok((model, WeightsRecord { name, sha256: Some(sha256), licence }))
 }
 
 /// Sets the body's parameters from a torchvision state dict; `path` is named in errors.
@@ -115,9 +158,17 @@ fn find_or_download(
     }
     let cached = places.cache.join(published.file);
     // A file that was damaged since it was downloaded is fetched again.
-    if !cached.is_file() || download::sha256(&cached)? != published.sha256 {
-        download(published.url, published.sha256, &cached, progress)?;
+    if cached.is_file() && download::sha256(&cached)? == published.sha256 {
+        return Ok(cached);
     }
+    if places.network == Network::Forbidden {
+        let (file, url) = (published.file, published.url);
+        return Err(Error::Offline { arch, file, url, cache: places.cache.clone() });
+    }
+    let mirrors =
+        places.mirrors.iter().map(|mirror| format!("{}/{}", mirror.trim_end_matches('/'), published.file));
+    let download = Download::new(published.url, published.sha256, &cached).mirrors(mirrors.collect());
+    download.run(progress)?;
     Ok(cached)
 }
 

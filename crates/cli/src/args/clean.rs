@@ -1,0 +1,82 @@
+//! The options of `sciurus clean`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use sciurus::Arch;
+
+use super::{LabelArgs, Show};
+
+const EXAMPLES: &str = "\
+Examples:
+  sciurus clean squirrels                          look: what is wrong, the worst few of each kind
+  sciurus clean squirrels --html report.html       the same as a page with pictures
+  sciurus clean squirrels --review                 decide, one key a photo; every decision is kept at once
+  sciurus clean squirrels --plan clean.json        the whole queue as a file to read, edit and compare
+  sciurus clean squirrels --apply clean.json       move files as the plan says
+  sciurus clean squirrels --undo                   and back again
+  sciurus clean squirrels --auto                   only what is certain: equal copies, unreadable files
+  sciurus train squirrels --plan clean.json        heed a plan without moving anything
+  sciurus clean squirrels --retrain                train before and after, measured on the same photos
+
+No file is ever deleted or overwritten: what leaves the data set is moved to _set_aside/ inside it. Decisions are
+kept in .sciurus/decisions.jsonl inside the folder (or in --journal FILE), by the content of the photos.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct CleanArgs {
+    /// Photos, in a folder per class; or a run, for the photos that it was trained on
+    pub(crate) folder: PathBuf,
+    /// Pretrained networks that look at the photos, with commas between them; several are slower and see more
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', default_value = "resnet18")]
+    pub(crate) arch: Vec<Arch>,
+    #[command(flatten)]
+    pub(crate) data: LabelArgs,
+    /// Write the queue, with what was decided, to a file (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Write a self-contained page with pictures
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Decide photo by photo in the terminal
+    #[arg(long, conflicts_with_all = ["json", "auto"])]
+    pub(crate) review: bool,
+    /// Move the files of a plan, or write the corrected table of photos that have one
+    #[arg(long, value_name = "PLAN", conflicts_with_all = ["review", "plan", "html", "auto", "undo", "retrain"])]
+    pub(crate) apply: Option<PathBuf>,
+    /// The corrected table [default: NAME.clean.csv beside the table]
+    #[arg(long, value_name = "FILE", requires = "apply")]
+    pub(crate) out: Option<PathBuf>,
+    /// Take the last --apply or --auto back
+    #[arg(long, conflicts_with_all = ["review", "plan", "html", "auto", "retrain"])]
+    pub(crate) undo: bool,
+    /// Set aside what is certain: all but one of equal copies with the same label, and unreadable files
+    #[arg(long)]
+    pub(crate) auto: bool,
+    /// Train with the photos as they are and as they were decided, and compare both on the same reviewed photos
+    #[arg(long, conflicts_with = "auto")]
+    pub(crate) retrain: bool,
+    /// Where decisions are kept [default: .sciurus/decisions.jsonl in the folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Photos shown of each kind of trouble
+    #[arg(long, default_value_t = 5, value_name = "PHOTOS")]
+    pub(crate) worst: usize,
+    /// Photos that are looked at between two checks whether to stop
+    #[arg(long, default_value_t = 50, value_name = "PHOTOS", help_heading = "Review")]
+    pub(crate) page: usize,
+    /// Stop when fewer than this share (0 to 1) of the last three pages were wrong
+    #[arg(long, default_value_t = 0.1, value_name = "SHARE", help_heading = "Review")]
+    pub(crate) stop_below: f64,
+    /// Seed of splits and audits
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Download nothing: weights that are not on this machine are an error (also SCIURUS_OFFLINE=1)
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Threads that decode and compute [default: all cores]
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}

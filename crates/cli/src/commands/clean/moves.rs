@@ -1,0 +1,79 @@
+//! Plans carried out, and taken back.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use sciurus::CleanSettings;
+use sciurus::data::{ImageDataset, Labeler};
+use sciurus::insight::plan::{Applied, CleanAction, CleanPlan, apply as move_files, undo as move_back};
+use serde_json::json;
+
+use super::shown;
+use crate::args::{CleanArgs, Show};
+use crate::output::{Outcome, count, json_line, text};
+use crate::paint::Paint;
+
+/// Moves the files of a plan, or writes a new table.
+pub(super) fn apply(file: &Path, settings: &CleanSettings, args: &CleanArgs) -> anyhow::Result<Outcome> {
+    let plan = CleanPlan::load(file)?;
+    match &settings.labels {
+        Labeler::Csv(table) => {
+            let out = args.out.clone().unwrap_or_else(|| table.path.with_extension("clean.csv"));
+            anyhow::ensure!(!out.exists(), "{} is there already; name another file with --out", out.display());
+            let dataset =
+                ImageDataset::from_folder(&settings.folder).label_by(settings.labels.clone()).build()?;
+            let corrected = table.corrected(&dataset, &plan.corrections())?;
+            std::fs::write(&out, corrected).with_context(|| format!("cannot write {}", out.display()))?;
+            let changes = plan.items.iter().filter(|item| item.action != CleanAction::Keep).count();
+            if args.show.json {
+                json_line(&json!({ "table": out.display().to_string(), "changes": changes }))?;
+            } else {
+                text(format!("{} written with {}", out.display(), count(changes, "change")))?;
+            }
+            Ok(Outcome::Done)
+        }
+        Labeler::NamePattern { .. } => anyhow::bail!(
+            "labels come from names, which are not changed; use the plan with `sciurus train --plan {}`",
+            file.display()
+        ),
+        Labeler::Folder => {
+            let applied = move_files(&plan, &settings.folder)?;
+            tell(&applied, &settings.folder, args.show)?;
+            Ok(Outcome::found(&applied.left))
+        }
+    }
+}
+
+/// Moves what is certain.
+pub(super) fn auto(plan: &CleanPlan, folder: &Path, show: Show) -> anyhow::Result<()> {
+    tell(&move_files(plan, folder)?, folder, show)
+}
+
+/// Moves everything back.
+pub(super) fn undo(folder: &Path, show: Show) -> anyhow::Result<Outcome> {
+    let back = move_back(folder)?;
+    if back == Applied::default() && !show.json {
+        text("nothing to take back")?;
+        return Ok(Outcome::Done);
+    }
+    tell(&back, folder, show)?;
+    Ok(Outcome::found(&back.left))
+}
+
+fn tell(applied: &Applied, folder: &Path, show: Show) -> anyhow::Result<()> {
+    if show.json {
+        return json_line(applied);
+    }
+    if !show.quiet {
+        let pairs: &[(PathBuf, PathBuf)] = &applied.moved;
+        pairs.iter().try_for_each(|(from, to)| text(format!("{} -> {}", shown(from), shown(to))))?;
+    }
+    for left in &applied.left {
+        text(format!("{} {}: {}", Paint::Warning.on("left"), shown(&left.path), left.reason))?;
+    }
+    text(Paint::Strong.on(format_args!("{} moved in {}", count(applied.moved.len(), "file"), folder.display())))?;
+    if !applied.moved.is_empty() && !show.quiet {
+        text(format!("take it back:  {}", Paint::Command.on(format_args!("sciurus clean {} --undo", folder.display()))))?;
+    }
+    Ok(())
+}

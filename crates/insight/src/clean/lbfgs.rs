@@ -1,0 +1,131 @@
+//! A smooth convex function in, its minimum out: L-BFGS with a backtracking line search.
+//!
+//! Source: Nocedal, Wright, "Numerical Optimization", algorithms 7.4 and 3.1. Own code because it is short, and because
+//! the well-kept crate for it (argmin) would bring its own matrices and traits for what is one loop here.
+
+use std::collections::VecDeque;
+
+/// Steps that the estimate of the curvature remembers.
+const MEMORY: usize = 10;
+/// A step must bring this share of the fall that the slope promises.
+const SUFFICIENT: f64 = 1e-4;
+/// Halvings of a step before giving up: the function is then as low as rounding lets it be.
+const HALVINGS: i32 = 40;
+
+/// When to stop.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// No entry of the gradient is larger than this.
+    pub tolerance: f64,
+    /// Or this many steps were made.
+    pub iterations: usize,
+}
+
+/// A point with the function's value and gradient there.
+struct Place {
+    point: Vec<f64>,
+    value: f64,
+    gradient: Vec<f64>,
+}
+
+/// A step that was made and the change of the gradient along it.
+struct Curvature {
+    step: Vec<f64>,
+    change: Vec<f64>,
+}
+
+/// The point at which `function` (value and gradient at a point) is lowest, looked for from `point` on.
+pub(super) fn minimize(
+    point: Vec<f64>,
+    limits: Limits,
+    function: impl Fn(&[f64]) -> (f64, Vec<f64>),
+) -> Vec<f64> {
+    let (value, gradient) = function(&point);
+    let mut here = Place { point, value, gradient };
+    let mut memory: VecDeque<Curvature> = VecDeque::with_capacity(MEMORY);
+    for _ in 0..limits.iterations {
+        if here.gradient.iter().all(|slope| slope.abs() <= limits.tolerance) {
+            break;
+        }
+        let Some(next) = step(&here, &direction(&here.gradient, &memory), &function) else {
+            break;
+        };
+        let curvature = Curvature {
+            step: difference(&next.point, &here.point),
+            change: difference(&next.gradient, &here.gradient),
+        };
+        // A convex function bends upwards along every step; where rounding hides that, nothing is learnt.
+        if dot(&curvature.step, &curvature.change) > 0.0 {
+            memory.truncate(MEMORY - 1);
+            memory.push_front(curvature);
+        }
+        here = next;
+    }
+    here.point
+}
+
+/// Downhill, with the curvature of the last steps taken into account; the latest is the first in `memory`.
+fn direction(gradient: &[f64], memory: &VecDeque<Curvature>) -> Vec<f64> {
+    let mut direction: Vec<f64> = gradient.iter().map(|slope| -slope).collect();
+    let mut shares = Vec::with_capacity(memory.len());
+    for Curvature { step, change } in memory {
+        let share = dot(step, &direction) / dot(step, change);
+        add(&mut direction, -share, change);
+        shares.push(share);
+    }
+    let scale = match memory.front() {
+        Some(Curvature { step, change }) => dot(step, change) / dot(change, change),
+        None => 1.0 / dot(gradient, gradient).sqrt().max(1.0),
+    };
+    direction.iter_mut().for_each(|value| *value *= scale);
+    for (Curvature { step, change }, share) in memory.iter().zip(shares).rev() {
+        let back = dot(change, &direction) / dot(step, change);
+        add(&mut direction, share - back, step);
+    }
+    direction
+}
+
+/// The first of the full step, its half, its quarter, ... that brings the function down enough; nothing if none does.
+fn step(here: &Place, direction: &[f64], function: impl Fn(&[f64]) -> (f64, Vec<f64>)) -> Option<Place> {
+    let slope = dot(direction, &here.gradient);
+    (0..HALVINGS).map(|halvings| 0.5_f64.powi(halvings)).find_map(|length| {
+        let mut point = here.point.clone();
+        add(&mut point, length, direction);
+        let (value, gradient) = function(&point);
+        let is_lower = value <= here.value + SUFFICIENT * length * slope && value < here.value;
+        is_lower.then_some(Place { point, value, gradient })
+    })
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn add(to: &mut [f64], factor: f64, what: &[f64]) {
+    to.iter_mut().zip(what).for_each(|(to, what)| *to += factor * what);
+}
+
+fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a - b).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_bottom_of_a_narrow_valley() {
+        let weights = [1.0, 100.0, 10_000.0];
+        let bottom = [3.0, -2.0, 0.5];
+        let function = |at: &[f64]| {
+            let away = difference(at, &bottom);
+            let gradient: Vec<f64> = away.iter().zip(weights).map(|(x, w)| w * (x + x.powi(3))).collect();
+            let value = away.iter().zip(weights).map(|(x, w)| w * (x * x / 2.0 + x.powi(4) / 4.0)).sum();
+            (value, gradient)
+        };
+        let found = minimize(vec![0.0; 3], Limits { tolerance: 1e-9, iterations: 500 }, function);
+        for (found, bottom) in found.iter().zip(bottom) {
+            assert!((found - bottom).abs() < 1e-8, "{found} {bottom}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Predictions of either kind, as a learner makes them and a run's file holds them.
+
+use std::path::Path;
+
+use sciurus_data::ItemId;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::{InsightError, MultiPredictions, Predictions, json_file};
+
+/// What a model said about items with one label each, or with any number.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AnyPredictions {
+    /// Items with exactly one label each.
+    One(Predictions),
+    /// Items with any number of labels each.
+    Many(MultiPredictions),
+}
+
+impl AnyPredictions {
+    /// The number of items.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::One(predictions) => predictions.len(),
+            Self::Many(predictions) => predictions.len(),
+        }
+    }
+
+    /// Whether there are no items.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The mean loss in nats; not a number without items.
+    #[must_use]
+    pub fn valid_loss(&self) -> f64 {
+        match self {
+            Self::One(predictions) => predictions.valid_loss(),
+            Self::Many(predictions) => predictions.valid_loss(),
+        }
+    }
+
+    /// Probabilities, row-major `[item, class]`.
+    #[must_use]
+    pub fn probabilities(&self) -> &[f32] {
+        match self {
+            Self::One(predictions) => &predictions.probabilities,
+            Self::Many(predictions) => &predictions.probabilities,
+        }
+    }
+
+    /// Which item of the data set each row is about.
+    #[must_use]
+    pub fn items(&self) -> &[ItemId] {
+        match self {
+            Self::One(predictions) => &predictions.items,
+            Self::Many(predictions) => &predictions.items,
+        }
+    }
+
+    /// The loss of each item, in nats.
+    #[must_use]
+    pub fn losses(&self) -> &[f32] {
+        match self {
+            Self::One(predictions) => &predictions.losses,
+            Self::Many(predictions) => &predictions.losses,
+        }
+    }
+
+    /// Whether item `i` (its position here) is predicted right: its label, or all of its labels.
+    #[must_use]
+    pub fn is_right(&self, i: usize) -> bool {
+        match self {
+            Self::One(predictions) => predictions.is_right(i),
+            Self::Many(predictions) => predictions.is_right(i),
+        }
+    }
+
+    /// Reads a file of either kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`Predictions::load`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, InsightError> {
+        let path = path.as_ref();
+        let bytes = json_file::bytes(path)?;
+        let parse = |source| InsightError::Parse { path: path.into(), source };
+        let Kind { thresholds } = serde_json::from_slice(&bytes).map_err(parse)?;
+        match thresholds {
+            None => serde_json::from_slice(&bytes).map(Self::One).map_err(parse),
+            Some(_) => serde_json::from_slice(&bytes).map(Self::Many).map_err(parse),
+        }
+    }
+
+    /// Writes JSON to `path`, replacing a file there; no reader ever sees half of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Predictions::save`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), InsightError> {
+        match self {
+            Self::One(predictions) => predictions.save(path),
+            Self::Many(predictions) => predictions.save(path),
+        }
+    }
+}
+
+/// Only what tells the kinds apart.
+#[derive(Deserialize)]
+struct Kind {
+    thresholds: Option<IgnoredAny>,
+}

@@ -1,0 +1,88 @@
+//! The threshold of each label that gives the best F1. In: predictions with their truth. Out: a threshold per label.
+
+use crate::{AnyPredictions, MultiPredictions};
+
+/// Between thresholds with the same F1, the one nearest to this is taken.
+const USUAL: f32 = 0.5;
+
+impl MultiPredictions {
+    /// For each class the threshold (0..1) with the highest F1 on these very items, the one nearest to 0.5 among equals, in
+    /// the middle between two probabilities; 0.5 for a class that no item has.
+    ///
+    /// What is measured with them on the same items flatters the model, the more the fewer items there are. Items that had
+    /// no part in the choice, such as a test split, do not.
+    #[must_use]
+    pub fn best_thresholds(&self) -> Vec<f32> {
+        (0..self.vocab.len()).map(|class| self.best_threshold(class)).collect()
+    }
+
+    fn best_threshold(&self, class: usize) -> f32 {
+        let mut items: Vec<(f32, bool)> =
+            (0..self.len()).map(|i| (self.row(i)[class], self.is_target(i, class))).collect();
+        items.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let targets = items.iter().filter(|(_, is_target)| *is_target).count();
+        let (mut right, mut best) = (0, (0.0, USUAL));
+        for (place, &(probability, is_target)) in items.iter().enumerate() {
+            right += usize::from(is_target);
+            let next = items.get(place + 1).map_or(0.0, |next| next.0);
+            if next >= probability {
+                continue;
+            }
+            let f1 = 2.0 * right as f64 / (place + 1 + targets) as f64;
+            let threshold = between(next, probability);
+            let is_nearer = (threshold - USUAL).abs() < (best.1 - USUAL).abs();
+            if f1 > best.0 || (f1 == best.0 && f1 > 0.0 && is_nearer) {
+                best = (f1, threshold);
+            }
+        }
+        best.1
+    }
+}
+
+impl AnyPredictions {
+    /// The same at the thresholds of [`MultiPredictions::best_thresholds`], if items have any number of labels.
+    #[must_use]
+    pub fn at_best_thresholds(self) -> Self {
+        match self {
+            Self::Many(predictions) => {
+                let thresholds = predictions.best_thresholds();
+                Self::Many(MultiPredictions { thresholds, ..predictions })
+            }
+            one => one,
+        }
+    }
+
+    /// The same at the thresholds of other predictions of the same model.
+    #[must_use]
+    pub fn at_thresholds_of(self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Many(predictions), Self::Many(other)) => {
+                Self::Many(MultiPredictions { thresholds: other.thresholds.clone(), ..predictions })
+            }
+            (predictions, _) => predictions,
+        }
+    }
+}
+
+/// A number that `above` exceeds and `below` does not: 0.5 where it lies between them, else the middle.
+fn between(below: f32, above: f32) -> f32 {
+    if (below..above).contains(&USUAL) {
+        return USUAL;
+    }
+    let middle = below + (above - below) / 2.0;
+    if middle < above { middle } else { below }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threshold_parts_its_two_neighbours() {
+        assert_eq!(between(0.2, 0.4), 0.3);
+        assert_eq!(between(0.2, 0.9), 0.5);
+        let next = f32::from_bits(0.7_f32.to_bits() + 1);
+        assert_eq!(between(0.7, next), 0.7);
+        assert!(between(0.0, f32::from_bits(1)) == 0.0);
+    }
+}

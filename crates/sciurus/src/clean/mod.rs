@@ -1,0 +1,303 @@
+//! Finding what is wrong with a data set: everything looked at once, then one queue.
+//!
+//! In: a folder (and which backbones to look with). Out: a [`Cleaner`], which makes [`CleanPlan`]s: at first, and again after each
+//! hundred decisions. The detectors are [`sciurus_insight::clean`]'s; this drives them over real files.
+
+mod report;
+mod review;
+mod settings;
+mod summary;
+
+pub use review::{Card, Choice, Review};
+pub use settings::CleanSettings;
+pub use summary::{CleanSummary, IssueCount};
+
+use std::path::{Path, PathBuf};
+
+use sciurus_data::{
+    ContentHash, Correction, Corrections, DuplicateOptions, Duplicates, ImageDataset, InspectedFile,
+    KnownReports, Photo, Progress, SkipReason, Skipped, find_duplicates, find_quality_issues, inspect_pixels,
+};
+use sciurus_insight::Embeddings;
+use sciurus_insight::clean::{
+    Finding, GivenLabels, LabelQuality, NearCopyOptions, NeighbourGraph, QualityOptions, QueueItem,
+    duplicate_findings, label_findings, label_quality, near_copies, outlier_findings, outliers, pixel_findings,
+    queue, unreadable,
+};
+use sciurus_insight::plan::CleanPlan;
+
+use crate::embedder::{EmbedItem, Embedder};
+use crate::model::Arch;
+use crate::{DownloadProgress, Error, WeightSource};
+
+/// Neighbours of each image in the graph: Datalab's default.
+const NEIGHBOURS: usize = 10;
+
+/// What a [`Cleaner`] is doing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum CleanStep {
+    /// Listing files.
+    Listing(Progress),
+    /// Looking at the pixels of each file.
+    Pixels(Progress),
+    /// Fetching a backbone's weights.
+    Download(DownloadProgress),
+    /// Embedding photos.
+    Embedding(Arch, Progress),
+    /// Comparing everything with everything.
+    Analysing,
+}
+
+/// A data set that was looked at from all sides.
+#[derive(Debug)]
+pub struct Cleaner {
+    dataset: ImageDataset,
+    /// Readable images, then unreadable files.
+    items: Vec<QueueItem>,
+    /// The embeddings of the readable images by each backbone.
+    members: Vec<Embeddings>,
+    /// The class of each readable image.
+    classes: Vec<usize>,
+    /// The group of copies of each readable image.
+    groups: Vec<usize>,
+    /// Findings that do not depend on labels.
+    fixed: Vec<Finding>,
+    files: Vec<InspectedFile>,
+    duplicates: Duplicates,
+    model: String,
+}
+
+impl Cleaner {
+    /// Looks at a data set. Nothing in it is changed. `progress` is called from many threads.
+    ///
+    /// # Errors
+    /// The folder is no data set, or a backbone's weights cannot be found.
+    pub fn look(settings: &CleanSettings, progress: &(dyn Fn(CleanStep) + Sync)) -> Result<Self, Error> {
+        let dataset = settings.dataset(progress)?;
+        let paths: Vec<PathBuf> = dataset.items.iter().map(|item| item.path.clone()).collect();
+        let known = KnownReports::new();
+        let inspection = inspect_pixels(&dataset.root, &paths, &known, &dataset.limits, |done| {
+            progress(CleanStep::Pixels(done));
+        });
+        let mut files = inspection.files;
+        let mut broken = inspection.skipped;
+        let (members, unembedded) = embed(settings, &dataset, &mut files, progress)?;
+        broken.extend(unembedded);
+        progress(CleanStep::Analysing);
+        let classes = classes(&dataset, &files);
+        let items = readable_items(&dataset, &files)
+            .chain(broken_items(&dataset, &mut broken))
+            .collect();
+        let photos = photos(&dataset, &files);
+        let graph = NeighbourGraph::new(&members[0], NEIGHBOURS)?;
+        let copies = near_copies(&graph, NearCopyOptions::default().build()?);
+        let suggested: Vec<(usize, usize)> = copies.pairs.iter().map(|&(a, b, _)| (a, b)).collect();
+        let duplicates = find_duplicates(&photos, &DuplicateOptions::default(), &suggested);
+        let groups = joined(copies.groups, &duplicates);
+        let mut fixed = pixel_findings(&find_quality_issues(&files));
+        fixed.extend(outlier_findings(&outliers(&graph), &graph, duplicates.groups.len()));
+        fixed.extend(unreadable(&broken, files.len()));
+        let names: Vec<&str> = settings.archs.iter().map(|arch| arch.name()).collect();
+        let model = format!("out-of-fold heads on {}", names.join(", "));
+        Ok(Self { dataset, items, members, classes, groups, fixed, files, duplicates, model })
+    }
+
+    /// The data set as it is.
+    pub fn dataset(&self) -> &ImageDataset {
+        &self.dataset
+    }
+
+    /// How many images and unreadable files were looked at.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The queue of all images, worst first.
+    ///
+    /// # Errors
+    /// An embedding is not finite.
+    pub fn plan(&self) -> Result<CleanPlan, Error> {
+        self.plan_after(&Corrections::default())
+    }
+
+    /// The queue of the images about which nothing was decided. The heads are fitted again with what was decided: corrected
+    /// labels count as clean, and what was left out no longer counts.
+    ///
+    /// # Errors
+    /// An embedding is not finite.
+    pub fn plan_after(&self, decided: &Corrections) -> Result<CleanPlan, Error> {
+        let decision = |item: usize| decided.find(&self.items[item].path, &self.items[item].content);
+        let mut findings = self.fixed.clone();
+        let quality = self.quality(&decision)?;
+        if let Some(quality) = &quality {
+            findings.extend(label_findings(quality, &self.dataset.vocab));
+        }
+        let belief: Option<Vec<f64>> = quality.as_ref().map(|quality| {
+            (0..quality.rows.len()).flat_map(|item| quality.rows.row(item).iter().copied()).collect()
+        });
+        let photos = photos(&self.dataset, &self.files);
+        findings.extend(duplicate_findings(&self.duplicates, &photos, belief.as_deref()));
+        let open: Vec<bool> = (0..self.items.len()).map(|item| decision(item).is_none()).collect();
+        findings.retain(|finding| open[finding.item]);
+        let mut planned = queue(&self.items, &findings);
+        let undecided = |path: &Path, content: &ContentHash| decided.find(path, content).is_none();
+        planned.retain(|item| undecided(&item.path, &item.content));
+        Ok(CleanPlan::new(&self.dataset.root, &self.model, planned))
+    }
+
+    /// What the labels of readable images look like; none where images have any number of labels.
+    fn quality<'a>(
+        &self,
+        decision: &impl Fn(usize) -> Option<&'a Correction>,
+    ) -> Result<Option<LabelQuality>, Error> {
+        if self.dataset.any_number() {
+            return Ok(None);
+        }
+        let vocab = &self.dataset.vocab;
+        let class = |item: usize| match decision(item) {
+            Some(Correction::Relabel(label)) => vocab.class(label).unwrap_or(self.classes[item]),
+            _ => self.classes[item],
+        };
+        let labels: Vec<usize> = (0..self.classes.len()).map(class).collect();
+        let counts = |item: usize| f64::from(u8::from(decision(item) != Some(&Correction::LeaveOut)));
+        let weights: Vec<f64> = (0..self.classes.len()).map(counts).collect();
+        let members: Vec<&Embeddings> = self.members.iter().collect();
+        let given = GivenLabels {
+            classes: vocab.len(),
+            labels: &labels,
+            groups: Some(&self.groups),
+            weights: Some(&weights),
+        };
+        Ok(Some(label_quality(&members, given, QualityOptions::default().build()?)?))
+    }
+}
+
+/// The embeddings by every backbone of the files that all of them could read; the others leave `files`.
+fn embed(
+    settings: &CleanSettings,
+    dataset: &ImageDataset,
+    files: &mut Vec<InspectedFile>,
+    progress: &(dyn Fn(CleanStep) + Sync),
+) -> Result<(Vec<Embeddings>, Vec<Skipped>), Error> {
+    let items: Vec<EmbedItem> = files
+        .iter()
+        .map(|file| EmbedItem { path: dataset.root.join(&file.path), content: file.report.content })
+        .collect();
+    let mut rows = Vec::new();
+    for &arch in &settings.archs {
+        let mut on_download = |done| progress(CleanStep::Download(done));
+        let places = settings.places();
+        let mut embedder = Embedder::new(arch, &WeightSource::Pretrained, &places, &mut on_download)?;
+        if let Some(folder) = &settings.cache_folder {
+            embedder = embedder.cache_folder(folder.clone());
+        }
+        let total = items.len();
+        let embedded =
+            embedder.embed(&items, &mut |done| progress(CleanStep::Embedding(arch, Progress { done, total })))?;
+        rows.push(embedded.rows);
+    }
+    let is_whole = |item: usize| rows.iter().all(|member: &Vec<Option<Vec<f32>>>| member[item].is_some());
+    let whole: Vec<bool> = (0..items.len()).map(is_whole).collect();
+    let member = |rows: Vec<Option<Vec<f32>>>| {
+        let kept: Vec<Vec<f32>> =
+            rows.into_iter().zip(&whole).filter_map(|(row, whole)| row.filter(|_| *whole)).collect();
+        Embeddings { width: kept.first().map_or(1, Vec::len), values: kept.concat() }
+    };
+    let members = rows.into_iter().map(member).collect();
+    let (mut at, mut gone) = (0, Vec::new());
+    files.retain(|file| {
+        at += 1;
+        if !whole[at - 1] {
+            gone.push(Skipped { path: file.path.clone(), reason: SkipReason::Changed });
+        }
+        whole[at - 1]
+    });
+    Ok((members, gone))
+}
+
+/// The item of each file; files are a part of the data set's items, in their order.
+fn of_files<'a>(
+    dataset: &'a ImageDataset,
+    files: &'a [InspectedFile],
+) -> impl Iterator<Item = (&'a sciurus_data::ImageItem, &'a InspectedFile)> {
+    let mut items = dataset.items.iter();
+    files.iter().filter_map(move |file| Some((items.find(|item| item.path == file.path)?, file)))
+}
+
+/// The class of each file; the first where there are any number.
+fn classes(dataset: &ImageDataset, files: &[InspectedFile]) -> Vec<usize> {
+    of_files(dataset, files).map(|(item, _)| item.target.classes().first().copied().unwrap_or(0)).collect()
+}
+
+fn readable_items<'a>(
+    dataset: &'a ImageDataset,
+    files: &'a [InspectedFile],
+) -> impl Iterator<Item = QueueItem> + 'a {
+    of_files(dataset, files).map(|(item, file)| QueueItem {
+        path: item.path.clone(),
+        content: file.report.content,
+        label: dataset.label(item),
+    })
+}
+
+/// Files that are no images and could be moved away; `broken` becomes the list of them, those of the scan included. What cannot
+/// be opened is told elsewhere: it cannot be known by its content.
+fn broken_items(dataset: &ImageDataset, broken: &mut Vec<Skipped>) -> Vec<QueueItem> {
+    let about_content = |file: &&Skipped| {
+        !matches!(
+            file.reason,
+            SkipReason::OutsideClassFolder
+                | SkipReason::NameWithoutLabel
+                | SkipReason::NameNotText
+                | SkipReason::NotAFile
+                | SkipReason::NotFound
+                | SkipReason::PermissionDenied
+                | SkipReason::LeftOut
+                | SkipReason::TooManyBytes { .. }
+        )
+    };
+    broken.extend(dataset.skipped.iter().filter(about_content).cloned());
+    let label = |path: &Path| {
+        let parts = path.iter().filter_map(|part| part.to_str());
+        parts.into_iter().find(|part| dataset.vocab.class(part).is_some()).unwrap_or_default().to_owned()
+    };
+    let mut items = Vec::new();
+    broken.retain(|file| match std::fs::read(dataset.root.join(&file.path)) {
+        Ok(bytes) => {
+            let (path, content) = (file.path.clone(), ContentHash::of(&bytes));
+            items.push(QueueItem { label: label(&path), path, content });
+            true
+        }
+        Err(_) => false,
+    });
+    items
+}
+
+/// The files with what the data set knows of them. A split that was drawn by chance is no property of a photo: only one that the
+/// data give can leak.
+fn photos<'a>(dataset: &'a ImageDataset, files: &'a [InspectedFile]) -> Vec<Photo<'a>> {
+    let is_given = dataset.splitter.is_given();
+    of_files(dataset, files)
+        .map(|(item, file)| Photo {
+            modified: file.modified,
+            class: item.target.classes().first().copied(),
+            split: is_given.then_some(item.split),
+            ..Photo::new(&file.report)
+        })
+        .collect()
+}
+
+/// Groups of near copies by embedding, joined with those by pixels.
+fn joined(mut groups: Vec<usize>, duplicates: &Duplicates) -> Vec<usize> {
+    for group in &duplicates.groups {
+        let numbers: Vec<usize> = group.members.iter().map(|&member| groups[member]).collect();
+        let Some(&least) = numbers.iter().min() else { continue };
+        groups.iter_mut().filter(|number| numbers.contains(number)).for_each(|number| *number = least);
+    }
+    groups
+}

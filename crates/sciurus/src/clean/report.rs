@@ -1,0 +1,33 @@
+//! A plan as one HTML page, with the photos it is about.
+
+use sciurus_data::{DecodeLimits, decode_file, small_jpeg};
+use sciurus_insight::CleanReport;
+use sciurus_insight::plan::{CleanPlan, PlanItem};
+
+use super::{CleanSummary, Cleaner};
+
+/// Photos that get a picture: the worst.
+const PICTURES: usize = 300;
+/// The longer side of a small picture (pixels).
+const SIDE: u32 = 200;
+/// Quality (1..=100) of small pictures.
+const QUALITY: u8 = 80;
+
+impl Cleaner {
+    /// A page about a plan of this data set. Photos that cannot be read any more have no picture.
+    pub fn report(&self, plan: &CleanPlan) -> CleanReport {
+        let summary = CleanSummary::of(plan, 0);
+        let picture = |item: &PlanItem| {
+            let photo = decode_file(self.dataset.root.join(&item.path), &DecodeLimits::default()).ok()?;
+            Some((item.path.clone(), small_jpeg(photo, SIDE, QUALITY)?))
+        };
+        let worst = plan.items.iter().filter(|item| !item.issues.is_empty()).take(PICTURES);
+        CleanReport::new(plan.clone())
+            .fact("photos", summary.images.to_string())
+            .fact("with something to look into", summary.with_issues.to_string())
+            .fact("to relabel", summary.relabel.to_string())
+            .fact("to set aside", summary.set_aside.to_string())
+            .fact("looked at by", &plan.model)
+            .pictures(worst.filter_map(picture))
+    }
+}

@@ -1,0 +1,83 @@
+//! What a [`Cleaner`](super::Cleaner) is asked for.
+
+use std::path::PathBuf;
+
+use sciurus_data::{ImageDataset, Labeler, Splitter};
+
+use super::CleanStep;
+use crate::model::Arch;
+use crate::model::weights::{Network, WeightPlaces};
+use crate::{Error, TrainSettings};
+
+/// What is looked at, and with what.
+///
+/// | Name | Default | Meaning |
+/// |---|---|---|
+/// | `folder` | required | photos, in a folder per class |
+/// | `labels` | a folder per class | where labels come from |
+/// | `splitter` | as the data say | which photos measure: leaks are looked for only across a split that the data give |
+/// | `seed` | 42 | seed of a split that is drawn |
+/// | `archs` | `resnet18` | the pretrained backbones that look at the photos; their answers are averaged |
+/// | `network` | allowed | whether weights may be downloaded |
+/// | `cache_folder` | the user's cache folder | where embeddings are kept by content; may be deleted at any time |
+#[derive(Debug, Clone, PartialEq)]
+pub struct CleanSettings {
+    /// Photos, in a folder per class.
+    pub folder: PathBuf,
+    /// Where labels come from.
+    pub labels: Labeler,
+    /// Which photos measure.
+    pub splitter: Option<Splitter>,
+    /// Seed of a split that is drawn.
+    pub seed: u64,
+    /// The backbones, at least one.
+    pub archs: Vec<Arch>,
+    /// Whether weights may be downloaded.
+    pub network: Network,
+    /// Where embeddings are kept.
+    pub cache_folder: Option<PathBuf>,
+}
+
+impl CleanSettings {
+    /// Settings for a folder of photos.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            labels: Labeler::Folder,
+            splitter: None,
+            seed: 42,
+            archs: vec![Arch::ResNet18],
+            network: Network::Allowed,
+            cache_folder: None,
+        }
+    }
+
+    /// Settings for the photos of a run, split as they were there.
+    pub fn of_run(settings: &TrainSettings) -> Self {
+        Self {
+            labels: settings.labels.clone(),
+            splitter: settings.splitter,
+            seed: settings.seed,
+            network: settings.network,
+            ..Self::new(&settings.folder)
+        }
+    }
+
+    pub(super) fn dataset(&self, progress: &(dyn Fn(CleanStep) + Sync)) -> Result<ImageDataset, Error> {
+        if self.archs.is_empty() {
+            let expected = "name at least one network; `sciurus archs` lists them";
+            return Err(Error::BadOption { option: "arch", value: "none".to_owned(), expected });
+        }
+        progress(CleanStep::Listing(sciurus_data::Progress { done: 0, total: 0 }));
+        let mut dataset =
+            ImageDataset::from_folder(&self.folder).label_by(self.labels.clone()).seed(self.seed);
+        if let Some(splitter) = self.splitter {
+            dataset = dataset.split_by(splitter);
+        }
+        Ok(dataset.build()?)
+    }
+
+    pub(super) fn places(&self) -> WeightPlaces {
+        WeightPlaces::from_environment().network(self.network)
+    }
+}

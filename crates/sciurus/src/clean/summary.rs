@@ -1,0 +1,59 @@
+//! A plan in numbers.
+
+use std::collections::BTreeMap;
+
+use sciurus_insight::plan::{CleanAction, CleanPlan, PlanItem};
+use serde::Serialize;
+
+/// How often an issue was found, with the worst few.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct IssueCount {
+    /// Its name.
+    pub issue: String,
+    /// Images that have it.
+    pub images: usize,
+    /// The worst of them.
+    pub worst: Vec<PlanItem>,
+}
+
+/// A plan in numbers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CleanSummary {
+    /// Images and unreadable files in the plan.
+    pub images: usize,
+    /// Those with some issue.
+    pub with_issues: usize,
+    /// Images to relabel.
+    pub relabel: usize,
+    /// Images to set aside.
+    pub set_aside: usize,
+    /// By issue, the most frequent first.
+    pub issues: Vec<IssueCount>,
+}
+
+impl CleanSummary {
+    /// Counts a plan, with at most `worst` images for each issue.
+    pub fn of(plan: &CleanPlan, worst: usize) -> Self {
+        let mut by_issue: BTreeMap<&str, IssueCount> = BTreeMap::new();
+        for item in &plan.items {
+            for issue in &item.issues {
+                let new = || IssueCount { issue: issue.name.clone(), images: 0, worst: Vec::new() };
+                let count = by_issue.entry(&issue.name).or_insert_with(new);
+                count.images += 1;
+                if count.worst.len() < worst {
+                    count.worst.push(item.clone());
+                }
+            }
+        }
+        let mut issues: Vec<IssueCount> = by_issue.into_values().collect();
+        issues.sort_by(|a, b| b.images.cmp(&a.images).then(a.issue.cmp(&b.issue)));
+        let count = |action| plan.items.iter().filter(|item| item.action == action).count();
+        Self {
+            images: plan.items.len(),
+            with_issues: plan.items.iter().filter(|item| !item.issues.is_empty()).count(),
+            relabel: count(CleanAction::Relabel),
+            set_aside: count(CleanAction::SetAside),
+            issues,
+        }
+    }
+}

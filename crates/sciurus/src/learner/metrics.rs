@@ -1,0 +1,67 @@
+//! The metrics of a learner: of photos with one label each, or with any number.
+
+use sciurus_data::ImageDataset;
+use sciurus_insight::{
+    AccuracyMulti, AnyPredictions, Average, ByLabel, ErrorRate, Measured, Metric, MultiPredictions,
+};
+
+use crate::Error;
+
+/// The columns of the table.
+#[derive(Debug)]
+pub(super) enum Metrics {
+    One(Vec<Box<dyn Metric>>),
+    Many(Vec<Box<dyn Metric<MultiPredictions>>>),
+}
+
+/// What was asked for, before it is known which photos there are.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) one: Vec<Box<dyn Metric>>,
+    pub(super) many: Vec<Box<dyn Metric<MultiPredictions>>>,
+}
+
+impl Asked {
+    /// The metrics for photos with one label each, or with any number; the usual ones where none were asked for.
+    pub(super) fn for_photos(self, dataset: &ImageDataset) -> Result<Metrics, Error> {
+        let wrong = |value: String, expected| Err(Error::BadOption { option: "metric", value, expected });
+        match (dataset.any_number(), self.one.first(), self.many.first()) {
+            (false, _, Some(metric)) => {
+                wrong(metric.name().to_owned(), "the photos have one label each; give metrics with `metric`")
+            }
+            (true, Some(metric), _) => wrong(
+                metric.name().to_owned(),
+                "the photos have any number of labels; give metrics with `multi_metric`",
+            ),
+            (false, None, None) => Ok(Metrics::One(vec![Box::new(ErrorRate)])),
+            (true, None, None) => Ok(Metrics::Many(vec![
+                Box::new(AccuracyMulti),
+                Box::new(ByLabel::f_beta(1.0, Average::Macro)),
+            ])),
+            (false, Some(_), None) => Ok(Metrics::One(self.one)),
+            (true, None, Some(_)) => Ok(Metrics::Many(self.many)),
+        }
+    }
+}
+
+impl Metrics {
+    pub(super) fn names(&self) -> Vec<String> {
+        match self {
+            Self::One(metrics) => metrics.iter().map(|metric| metric.name().to_owned()).collect(),
+            Self::Many(metrics) => metrics.iter().map(|metric| metric.name().to_owned()).collect(),
+        }
+    }
+
+    /// What they come to; nothing for predictions of the other kind.
+    pub(super) fn measure(&self, predictions: &AnyPredictions) -> Vec<Measured> {
+        match (self, predictions) {
+            (Self::One(metrics), AnyPredictions::One(predictions)) => {
+                metrics.iter().map(|metric| Measured::new(metric.as_ref(), predictions)).collect()
+            }
+            (Self::Many(metrics), AnyPredictions::Many(predictions)) => {
+                metrics.iter().map(|metric| Measured::of_multi(metric.as_ref(), predictions)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}

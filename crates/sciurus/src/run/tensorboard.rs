@@ -1,0 +1,234 @@
+//! The observer that writes event files for TensorBoard. In: events. Out: `events.out.tfevents.*` in a folder.
+//!
+//! Format: records of `length (u64), masked CRC-32C of it (u32), data, masked CRC-32C of them (u32)`, little endian; the data
+//! are protocol buffers (TensorFlow's `event.proto` and `summary.proto`, of which only scalars are used here).
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prost::Message;
+
+use crate::Error;
+use crate::learner::{Control, Event, Observer};
+
+/// Writes losses, learning rates, momentum, speed and metrics as scalars for TensorBoard.
+///
+/// Steps are training batches, counted over all fits. A run that was resumed adds a second file to the folder; TensorBoard
+/// shows both as one.
+///
+/// ```no_run
+/// use sciurus::prelude::*;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let dls = ImageDataLoaders::from_folder("squirrels").build()?;
+/// let mut learner = vision_learner(dls, Arch::ResNet18).observer(TensorBoard::create("logs".as_ref())?).build()?;
+/// learner.fine_tune(4)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct TensorBoard {
+    path: PathBuf,
+    file: File,
+    /// Training batches of one epoch, and epochs before this fit.
+    steps: usize,
+    epochs_before: usize,
+    epochs_done: usize,
+}
+
+impl TensorBoard {
+    /// Starts an event file in a folder, which is made if need be.
+    ///
+    /// # Errors
+    /// The folder or the file cannot be written.
+    pub fn create(folder: &Path) -> Result<Self, Error> {
+        std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
+        let (seconds, process) = (now() as u64, std::process::id());
+        let path = folder.join(format!("events.out.tfevents.{seconds:010}.sciurus.{process}"));
+        let file = File::create_new(&path).map_err(|source| Error::io(&path, source))?;
+        let mut board = Self { path, file, steps: 0, epochs_before: 0, epochs_done: 0 };
+        board.write(&Record {
+            wall_time: now(),
+            file_version: Some("brain.Event:2".to_owned()),
+            ..Record::default()
+        })?;
+        Ok(board)
+    }
+
+    fn scalars(&mut self, step: usize, values: Vec<(String, f64)>) -> Result<(), Error> {
+        let value =
+            values.into_iter().map(|(tag, value)| Scalar { tag, simple_value: Some(value as f32) }).collect();
+        self.write(&Record {
+            wall_time: now(),
+            step: step as i64,
+            summary: Some(Summary { value }),
+            file_version: None,
+        })
+    }
+
+    fn write(&mut self, record: &Record) -> Result<(), Error> {
+        let data = record.encode_to_vec();
+        let length = (data.len() as u64).to_le_bytes();
+        let parts =
+            [&length[..], &masked_crc(&length).to_le_bytes(), &data, &masked_crc(&data).to_le_bytes()];
+        // One write, so that a run that is killed leaves whole records.
+        self.file.write_all(&parts.concat()).map_err(|source| Error::io(&self.path, source))
+    }
+}
+
+impl Observer for TensorBoard {
+    fn observe(&mut self, event: &Event) -> Result<Control, Error> {
+        match event {
+            Event::FitStarted { steps, .. } => {
+                (self.steps, self.epochs_before) = (*steps, self.epochs_done);
+            }
+            Event::Resumed { rows, epoch, .. } => {
+                (self.epochs_done, self.epochs_before) = (rows.len(), rows.len() - epoch);
+            }
+            Event::BatchTrained { epoch, step, loss, train_loss, learning_rates, momentum, .. } => {
+                let of_group = |(group, rate): (usize, &f64)| (format!("learning_rate/group_{group}"), *rate);
+                let mut values = vec![
+                    ("train/batch_loss".to_owned(), *loss),
+                    ("train/loss".to_owned(), *train_loss),
+                    ("momentum".to_owned(), *momentum),
+                ];
+                values.extend(learning_rates.iter().enumerate().map(of_group));
+                self.scalars((self.epochs_before + epoch) * self.steps + step, values)?;
+            }
+            Event::EpochEnded(row) => {
+                self.epochs_done += 1;
+                let mut values = vec![
+                    ("valid/loss".to_owned(), row.valid_loss),
+                    ("images_per_second".to_owned(), row.images_per_second),
+                ];
+                values.extend(
+                    row.metrics.iter().map(|metric| (format!("valid/{}", metric.name), metric.value)),
+                );
+                self.scalars(self.epochs_done * self.steps, values)?;
+            }
+            _ => {}
+        }
+        Ok(Control::Continue)
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+/// TensorFlow's masking, as checksums of data that hold checksums are weak.
+fn masked_crc(data: &[u8]) -> u32 {
+    crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
+}
+
+/// `tensorflow.Event`.
+#[derive(Clone, PartialEq, Message)]
+struct Record {
+    #[prost(double, tag = "1")]
+    wall_time: f64,
+    #[prost(int64, tag = "2")]
+    step: i64,
+    #[prost(string, optional, tag = "3")]
+    file_version: Option<String>,
+    #[prost(message, optional, tag = "5")]
+    summary: Option<Summary>,
+}
+
+/// `tensorflow.Summary`.
+#[derive(Clone, PartialEq, Message)]
+struct Summary {
+    #[prost(message, repeated, tag = "1")]
+    value: Vec<Scalar>,
+}
+
+/// `tensorflow.Summary.Value`.
+#[derive(Clone, PartialEq, Message)]
+struct Scalar {
+    #[prost(string, tag = "1")]
+    tag: String,
+    #[prost(float, optional, tag = "2")]
+    simple_value: Option<f32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learner::Phase;
+
+    /// The records of a file, checksums verified.
+    fn records(bytes: &[u8]) -> Vec<Record> {
+        let (mut rest, mut records) = (bytes, Vec::new());
+        while !rest.is_empty() {
+            let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
+            let data = &rest[12..12 + length];
+            for (of, at) in [(&rest[..8], 8), (data, 12 + length)] {
+                assert_eq!(masked_crc(of).to_le_bytes(), rest[at..at + 4]);
+            }
+            records.push(Record::decode(data).unwrap());
+            rest = &rest[16 + length..];
+        }
+        records
+    }
+
+    #[test]
+    fn checksums_are_those_of_tensorflow() {
+        // The check value of CRC-32C (RFC 3720) is e3069283.
+        assert_eq!(crc32c::crc32c(b"123456789"), 0xe306_9283);
+        assert_eq!(masked_crc(b"123456789"), 0xc78a_b0e5);
+    }
+
+    #[test]
+    fn every_batch_and_epoch_is_a_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut board = TensorBoard::create(folder.path()).unwrap();
+        let start =
+            Event::FitStarted { phase: Phase::Frozen, epochs: 1, steps: 3, valid_steps: 1, metrics: vec![] };
+        let batch = |epoch, step| Event::BatchTrained {
+            epoch,
+            step,
+            loss: 0.5,
+            train_loss: 0.25,
+            learning_rates: vec![1e-3, 2e-3],
+            momentum: 0.9,
+            images: 8,
+            elapsed: Default::default(),
+            waited: Default::default(),
+        };
+        let end = |epoch| {
+            let metrics = vec![];
+            let (elapsed, waited) = Default::default();
+            let (phase, train_loss, valid_loss, images_per_second) = (Phase::Frozen, 0.1, 0.75, 10.0);
+            Event::EpochEnded(crate::EpochRecord {
+                phase,
+                epoch,
+                train_loss,
+                valid_loss,
+                metrics,
+                elapsed,
+                waited,
+                images_per_second,
+            })
+        };
+        for event in
+            [start.clone(), batch(0, 2), end(0), start.clone(), batch(0, 1), end(0), start, batch(1, 0)]
+        {
+            board.observe(&event).unwrap();
+        }
+        let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap();
+        assert!(file.file_name().to_string_lossy().starts_with("events.out.tfevents."));
+        let records = records(&std::fs::read(file.path()).unwrap());
+        assert_eq!(records[0].file_version.as_deref(), Some("brain.Event:2"));
+        let steps: Vec<i64> = records[1..].iter().map(|record| record.step).collect();
+        assert_eq!(steps, [2, 3, 4, 6, 9]);
+        let scalars = |record: &Record| -> Vec<(String, Option<f32>)> {
+            let values = record.summary.clone().unwrap().value;
+            values.into_iter().map(|scalar| (scalar.tag, scalar.simple_value)).collect()
+        };
+        let batch = scalars(&records[1]);
+        assert!(batch.contains(&("train/batch_loss".into(), Some(0.5))), "{batch:?}");
+        assert!(batch.contains(&("learning_rate/group_1".into(), Some(2e-3))), "{batch:?}");
+        assert!(scalars(&records[2]).contains(&("valid/loss".into(), Some(0.75))));
+    }
+}
