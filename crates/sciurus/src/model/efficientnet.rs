@@ -115,8 +115,7 @@ impl EfficientNet {
             Entry::Conv(layer) => {
                 let layers = ChainLayers::one(layer, Silu);
                 let chain = if index == 0 { cpu::image_chain } else { cpu::chain };
-                chain(&layers, &features, pass)
-                    .unwrap_or_else(|| silu(forward_normed(layer, features, pass)))
+                chain(&layers, &features, pass).unwrap_or_else(|| silu(forward_normed(layer, features, pass)))
             }
             Entry::Stage(blocks) => {
                 blocks.iter().fold(features, |features, block| block.forward(features, pass))
@@ -234,7 +233,9 @@ mod tests {
             let mut walk = Walk::new(&model, size);
             for (index, entry) in body.features.iter().enumerate() {
                 match entry {
-                    Entry::Conv(_) => walk.step(body, |body, features, pass| body.entry(index, features, pass)),
+                    Entry::Conv(_) => {
+                        walk.step(body, |body, features, pass| body.entry(index, features, pass))
+                    }
                     Entry::Stage(blocks) => blocks.iter().for_each(|block| walk.step(block, Block::forward)),
                 }
             }

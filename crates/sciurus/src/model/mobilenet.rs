@@ -153,8 +153,8 @@ impl InvertedResidual {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Body;
     use crate::Seed;
+    use crate::model::Body;
     use crate::model::single_blocks::{Walk, random_model};
 
     /// Rounding of what a norm layer gives: values of a few units, each exact to some 1e-7.
@@ -165,8 +165,10 @@ mod tests {
         let layers: Vec<&NormedConv> = match entry {
             Entry::Conv(layer) => vec![layer],
             Entry::Residual(block) => {
-                let conv = |step| if let Step::Conv(layer) = step { Some(layer) } else { None };
-                block.conv.iter().filter_map(conv).collect()
+                let steps = block.conv.iter();
+                steps
+                    .filter_map(|step| if let Step::Conv(layer) = step { Some(layer) } else { None })
+                    .collect()
             }
         };
         let mut pass = Pass::train(Seed(0).rng(&[]));
@@ -188,9 +190,7 @@ mod tests {
         for size in [[64, 64], [75, 58]] {
             let mut walk = Walk::new(&model, size);
             for index in 0..body.features.len() {
-                walk.shake_until(|features| {
-                    distance_from_corner(&body.features[index], features) > ROUNDING
-                });
+                walk.shake_until(|features| distance_from_corner(&body.features[index], features) > ROUNDING);
                 walk.step(body, |body, features, pass| body.entry(index, features, pass));
             }
         }
