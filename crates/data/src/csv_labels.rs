@@ -244,12 +244,18 @@ impl CsvLabels {
     /// # Errors
     ///
     /// When the table cannot be read, or is not the one of the data set any more.
-    pub fn corrected(&self, dataset: &ImageDataset, corrections: &Corrections) -> Result<Vec<u8>, DataError> {
+    pub fn corrected(
+        &self,
+        dataset: &ImageDataset,
+        corrections: &Corrections,
+    ) -> Result<Vec<u8>, DataError> {
         let contents: HashMap<&Path, ContentHash> =
             dataset.items.iter().map(|item| (&*item.path, item.content)).collect();
         let Table { names, columns, records } = Table::read(self)?;
-        let mut writer =
-            csv::WriterBuilder::new().delimiter(delimiter(self)?).flexible(true).from_writer(Vec::new());
+        let mut writer = csv::WriterBuilder::new()
+            .delimiter(delimiter(self)?)
+            .flexible(true)
+            .from_writer(Vec::new());
         let failed = |error: csv::Error| DataError::CsvUnreadable {
             path: self.path.clone(),
             source: std::io::Error::other(error.to_string()),
@@ -266,8 +272,7 @@ impl CsvLabels {
                 Some(Correction::Keep) | None => None,
             };
             let fields = record.iter().enumerate();
-            let fields =
-                fields.map(|(place, field)| label.filter(|_| place == columns.label).unwrap_or(field));
+            let fields = fields.map(|(place, field)| label.filter(|_| place == columns.label).unwrap_or(field));
             writer.write_record(fields).map_err(failed)?;
         }
         writer.into_inner().map_err(|error| failed(csv::Error::from(error.into_error())))

@@ -7,8 +7,8 @@ mod support;
 use image::ImageFormat;
 use sciurus_data::{
     CorrectedFile, Correction, Corrections, CsvHeader, CsvLabels, DataError, ImageDataset,
-    ImageDatasetBuilder, ImageItem, Labeler, Loader, LoaderOptions, Mix, Order, Pipeline, Preprocessing,
-    SkipReason, Split, Splitter, Target, Targets,
+    ImageDatasetBuilder, ImageItem, Labeler, Loader, LoaderOptions, Mix,
+    Order, Pipeline, Preprocessing, SkipReason, Split, Splitter, Target, Targets,
 };
 use std::path::Path;
 use support::{class_folders, encoded, picture, write};
@@ -402,8 +402,7 @@ fn corrections_change_labels_and_leave_out_but_not_who_measures() {
     };
     let relabelled = [0, 3, 4].map(|i| corrected(i, Correction::Relabel("black".into())));
     let moved = CorrectedFile { path: "elsewhere.png".into(), ..corrected(1, Correction::LeaveOut) };
-    let after = build(Corrections::new([&relabelled[..], &[moved, corrected(2, Correction::Keep)]].concat()))
-        .unwrap();
+    let after = build(Corrections::new([&relabelled[..], &[moved, corrected(2, Correction::Keep)]].concat())).unwrap();
     assert_eq!(after.vocab.labels(), ["black", "grey", "red"]);
     assert_eq!(after.label(&after.items[0]), "black");
     assert_eq!(after.skipped[0].reason, SkipReason::LeftOut);

@@ -114,17 +114,13 @@ impl Predictions {
     pub fn measured_as(&self, other: &Self) -> Result<Self, InsightError> {
         let places: HashMap<&PathBuf, usize> =
             self.paths.iter().enumerate().map(|(place, path)| (path, place)).collect();
-        let differ = |path: &PathBuf, why: &str| InsightError::DifferentItems {
-            path: path.clone(),
-            why: why.to_owned(),
-        };
+        let differ = |path: &PathBuf, why: &str| InsightError::DifferentItems { path: path.clone(), why: why.to_owned() };
         let mut probabilities = Vec::with_capacity(other.probabilities.len());
         for path in &other.paths {
             if self.vocab != other.vocab {
                 return Err(differ(path, "the labels of the two runs are not the same"));
             }
-            let place =
-                places.get(path).ok_or_else(|| differ(path, "only one of the runs was measured on it"))?;
+            let place = places.get(path).ok_or_else(|| differ(path, "only one of the runs was measured on it"))?;
             probabilities.extend(self.row(*place));
         }
         let (items, paths) = (other.items.clone(), other.paths.clone());

@@ -2,12 +2,7 @@
 //!
 //! `cargo xtask clean-bench` runs it. Errors are planted into labels (and rows of other photos into the data) after embedding, so
 //! that a set is embedded once; near copies are planted into pixels by `cargo bench -p sciurus-data --bench duplicates`.
-#![allow(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    missing_docs,
-    reason = "a program to look at, not a library"
-)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs, reason = "a program to look at, not a library")]
 
 #[path = "clean/measures.rs"]
 mod measures;
@@ -52,9 +47,7 @@ fn main() {
     let args = Args::parse();
     let seeds = args.first..args.first + args.seeds;
     let sets = sets::load(&args.shared, args.set.as_deref());
-    println!(
-        "| set | planted | order | AUROC | AP | P@20 | P@50 | P@100 | found in 5 % | in 10 % | shown for 90 % | stop rule: shown | found |"
-    );
+    println!("| set | planted | order | AUROC | AP | P@20 | P@50 | P@100 | found in 5 % | in 10 % | shown for 90 % | stop rule: shown | found |");
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     for set in &sets {
         for noise in Noise::ALL {

@@ -81,7 +81,8 @@ impl Embedder {
         on_download: &mut dyn FnMut(DownloadProgress),
     ) -> Result<Self, Error> {
         let device = Device::Cpu.open()?;
-        let preprocessing = Preprocessing { normalize: arch.normalize(), ..Preprocessing::default() };
+        let preprocessing =
+            Preprocessing { normalize: arch.normalize(), ..Preprocessing::default() };
         // The head is never asked; it only makes a model of the body.
         let model = VisionModel::new(arch, 2, Seed(0), &device)?;
         let (model, weights) = load_body(model, arch, source, places, on_download)?;

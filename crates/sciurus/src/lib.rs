@@ -35,7 +35,9 @@ mod run;
 mod tensor_file;
 
 pub use bundle::{DataRecord, Manifest, ModelBundle, Output};
-pub use clean::{Card, Choice, CleanSettings, CleanStep, CleanSummary, Cleaner, IssueCount, Review};
+pub use clean::{
+    Card, Choice, CleanSettings, CleanStep, CleanSummary, Cleaner, IssueCount, Review,
+};
 pub use cpu::Precision;
 pub use demo::draw_demo;
 pub use device::Device;

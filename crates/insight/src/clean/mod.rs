@@ -40,8 +40,7 @@ pub use neighbours::NeighbourGraph;
 pub use out_of_fold::{FoldItems, FoldOptions, OutOfFold, out_of_fold};
 pub use out_of_sample::OutOfSample;
 pub use queue::{
-    Finding, QueueItem, duplicate_findings, label_findings, outlier_findings, pixel_findings, queue,
-    unreadable,
+    Finding, QueueItem, duplicate_findings, label_findings, outlier_findings, pixel_findings, queue, unreadable,
 };
 pub use ranking::{member_weights, rank_average};
 pub use stop_rule::{ErrorsLeft, StopRule, audit_sample};

@@ -234,8 +234,7 @@ impl Repeat {
         }
         let losses = judged.iter().map(|&item| -Temperature(1.0).softened(&rows[item])[labels[item]].ln());
         let loss = losses.sum::<f64>() / judged.len().max(1) as f64;
-        let temperature =
-            Temperature::of_logits(judged.iter().map(|&item| (&*rows[item], labels[item])), 0.0);
+        let temperature = Temperature::of_logits(judged.iter().map(|&item| (&*rows[item], labels[item])), 0.0);
         let probabilities = rows.iter().flat_map(|row| softened(row, temperature)).collect();
         Self { probabilities, temperature, loss, unjudged }
     }

@@ -67,7 +67,8 @@ pub fn label_findings(quality: &LabelQuality, vocab: &Vocab) -> Vec<Finding> {
         let probability = quality.suggested_probability[item];
         let label = vocab.label(quality.suggested[item]).to_owned();
         let given = quality.rows.row(item)[quality.rows.labels()[item]];
-        let evidence = format!("{label} {:.0} %, its own label {:.0} %", 100.0 * probability, 100.0 * given);
+        let evidence =
+            format!("{label} {:.0} %, its own label {:.0} %", 100.0 * probability, 100.0 * given);
         let score = quality.scores[item];
         let wrong = score > 0.5;
         Finding {
@@ -87,18 +88,10 @@ pub fn outlier_findings(outliers: &Outliers, graph: &NeighbourGraph, first_card:
     let mut card: Vec<usize> = (0..is_out.len()).collect();
     for &item in &outliers.items {
         // Only those that are as near to each other as other images are.
-        let near = graph
-            .ids(item)
-            .iter()
-            .zip(graph.distances(item))
-            .filter(|(_, distance)| **distance < outliers.cut);
+        let near = graph.ids(item).iter().zip(graph.distances(item)).filter(|(_, distance)| **distance < outliers.cut);
         for other in near.map(|(&other, _)| other as usize).filter(|&other| is_out[other]) {
             let (a, b) = (card[item].min(card[other]), card[item].max(card[other]));
-            outliers.items.iter().for_each(|&any| {
-                if card[any] == b {
-                    card[any] = a
-                }
-            });
+            outliers.items.iter().for_each(|&any| if card[any] == b { card[any] = a });
         }
     }
     let mut members: BTreeMap<usize, usize> = BTreeMap::new();
@@ -120,11 +113,7 @@ pub fn pixel_findings(issues: &[Vec<QualityIssue>]) -> Vec<Finding> {
         let score = 1.0 - 0.5 * issue.score / issue.cut.max(f64::MIN_POSITIVE);
         Finding::new(item, Issue::Pixels(issue.check), score.clamp(0.5, 1.0), issue.evidence.clone())
     };
-    issues
-        .iter()
-        .enumerate()
-        .flat_map(|(item, all)| all.iter().map(move |issue| finding(item, issue)))
-        .collect()
+    issues.iter().enumerate().flat_map(|(item, all)| all.iter().map(move |issue| finding(item, issue))).collect()
 }
 
 /// The least number of equal files in several classes that make a placeholder.
@@ -133,11 +122,7 @@ const PLACEHOLDERS: usize = 3;
 /// Copies of each other: a card for each group, numbered by the group. Of copies with one label all but the best leave the
 /// data set. Where labels differ, `belief` (row-major `[item, class]`, probabilities of models that have not seen any member)
 /// says which one is right, and copies with another label leave.
-pub fn duplicate_findings(
-    duplicates: &Duplicates,
-    photos: &[Photo<'_>],
-    belief: Option<&[f64]>,
-) -> Vec<Finding> {
+pub fn duplicate_findings(duplicates: &Duplicates, photos: &[Photo<'_>], belief: Option<&[f64]>) -> Vec<Finding> {
     let mut likeness: BTreeMap<usize, f64> = BTreeMap::new();
     for pair in &duplicates.pairs {
         let correlation = match pair.sameness {
@@ -166,8 +151,7 @@ pub fn duplicate_findings(
         let count = group.members.len();
         let mut findings = Vec::new();
         for &member in &group.members {
-            let score =
-                if score > 0.0 { score } else { likeness.get(&member).copied().unwrap_or(0.9).min(1.0) };
+            let score = if score > 0.0 { score } else { likeness.get(&member).copied().unwrap_or(0.9).min(1.0) };
             let leaves = placeholder || member != kept;
             let evidence = match (placeholder, member == kept) {
                 (true, _) => format!("{count} equal pictures in several classes"),
@@ -184,10 +168,7 @@ pub fn duplicate_findings(
                 findings.push(finding(Issue::AcrossClasses, "a copy has another label".to_owned()));
             }
             if group.across_splits {
-                findings.push(finding(
-                    Issue::AcrossSplits,
-                    "a copy is on the other side of the split".to_owned(),
-                ));
+                findings.push(finding(Issue::AcrossSplits, "a copy is on the other side of the split".to_owned()));
             }
             findings.push(finding(issue, evidence));
         }
@@ -202,8 +183,7 @@ fn right_class(group: &DuplicateGroup, photos: &[Photo<'_>], belief: &[f64]) -> 
         return None;
     }
     let classes = belief.len().checked_div(photos.len())?;
-    let sum =
-        |class: usize| -> f64 { group.members.iter().map(|&member| belief[member * classes + class]).sum() };
+    let sum = |class: usize| -> f64 { group.members.iter().map(|&member| belief[member * classes + class]).sum() };
     let candidates = group.members.iter().filter_map(|&member| photos[member].class);
     candidates.max_by(|&a, &b| sum(a).total_cmp(&sum(b)))
 }
@@ -217,8 +197,7 @@ pub fn queue(items: &[QueueItem], findings: &[Finding]) -> Vec<PlanItem> {
     for found in &mut of_item {
         found.sort_by(|a, b| b.rank().total_cmp(&a.rank()).then(a.issue.cmp(&b.issue)));
     }
-    let planned: Vec<PlanItem> =
-        items.iter().zip(&of_item).map(|(item, found)| planned(item, found)).collect();
+    let planned: Vec<PlanItem> = items.iter().zip(&of_item).map(|(item, found)| planned(item, found)).collect();
     let mut worst: BTreeMap<usize, f64> = BTreeMap::new();
     for item in &planned {
         if let Some(card) = item.card {
@@ -230,11 +209,7 @@ pub fn queue(items: &[QueueItem], findings: &[Finding]) -> Vec<PlanItem> {
     let mut order: Vec<PlanItem> = planned;
     order.sort_by(|a, b| {
         let by_card = a.card.unwrap_or(usize::MAX).cmp(&b.card.unwrap_or(usize::MAX));
-        place(b)
-            .total_cmp(&place(a))
-            .then(by_card)
-            .then(b.score.total_cmp(&a.score))
-            .then(a.path.cmp(&b.path))
+        place(b).total_cmp(&place(a)).then(by_card).then(b.score.total_cmp(&a.score)).then(a.path.cmp(&b.path))
     });
     order
 }
@@ -247,9 +222,7 @@ fn planned(item: &QueueItem, found: &[&Finding]) -> PlanItem {
     let card = told.iter().find_map(|finding| finding.card);
     let action = change.map_or(CleanAction::Keep, |finding| finding.action);
     let suggested = found.iter().find_map(|finding| finding.suggested.clone());
-    let to = (action == CleanAction::Relabel)
-        .then(|| suggested.as_ref().map(|other| other.label.clone()))
-        .flatten();
+    let to = (action == CleanAction::Relabel).then(|| suggested.as_ref().map(|other| other.label.clone())).flatten();
     let words: Vec<&str> = told.iter().map(|finding| &*finding.evidence).collect();
     PlanItem {
         path: item.path.clone(),

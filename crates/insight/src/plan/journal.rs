@@ -89,7 +89,8 @@ impl Journal {
     /// The file cannot be written; the decision stands then.
     pub fn undo(&mut self, time: &str) -> Result<Option<Decision>, InsightError> {
         let Some(last) = self.decisions.last().cloned() else { return Ok(None) };
-        let entry = Entry::Undone { path: last.path.clone(), content: last.content, time: time.to_owned() };
+        let entry =
+            Entry::Undone { path: last.path.clone(), content: last.content, time: time.to_owned() };
         self.lines.append(&entry)?;
         self.take(entry);
         Ok(Some(last))

@@ -69,8 +69,7 @@ impl CleanReport {
     /// Items worst first; those of one card in one frame. Only items with a picture, and files that cannot have one, are shown.
     fn cards(&self, found: &[&PlanItem]) -> Markup {
         let is_shown = |item: &&&PlanItem| {
-            self.pictures.contains_key(&item.path)
-                || item.issues.iter().any(|issue| issue.name == "unreadable")
+            self.pictures.contains_key(&item.path) || item.issues.iter().any(|issue| issue.name == "unreadable")
         };
         let shown: Vec<&&PlanItem> = found.iter().filter(is_shown).collect();
         let groups = shown.chunk_by(|a, b| a.card.is_some() && a.card == b.card);

@@ -250,9 +250,8 @@ fn decisions_are_taken_back_one_by_one_and_fit_a_copy_elsewhere() {
     journal.decide(decision(b"a", CleanAction::SetAside)).unwrap();
     journal.decide(decision(b"b", CleanAction::Keep)).unwrap();
     journal.decide(decision(b"a", CleanAction::Keep)).unwrap();
-    let found = |journal: &Journal, bytes: &[u8]| {
-        journal.corrections().find("b.jpg".as_ref(), &ContentHash::of(bytes)).cloned()
-    };
+    let found =
+        |journal: &Journal, bytes: &[u8]| journal.corrections().find("b.jpg".as_ref(), &ContentHash::of(bytes)).cloned();
     assert_eq!(found(&journal, b"a"), Some(Correction::Keep));
     journal.undo("now").unwrap();
     assert_eq!(found(&journal, b"a"), Some(Correction::LeaveOut));

@@ -6,9 +6,9 @@ use rand::seq::SliceRandom;
 use sciurus::Seed;
 use sciurus::insight::Embeddings;
 use sciurus::insight::clean::{
-    FilterOptions, FoldItems, FoldOptions, GivenLabels, LabelFilter, LabelScore, LogisticOptions,
-    NearCopyOptions, NeighbourGraph, QualityOptions, find_label_issues, label_quality, label_scores,
-    near_copies, neighbour_vote, out_of_fold, outliers, rank_average,
+    FilterOptions, FoldItems, FoldOptions, GivenLabels, LabelFilter, LabelScore, LogisticOptions, NearCopyOptions,
+    NeighbourGraph, QualityOptions, find_label_issues, label_quality, label_scores, near_copies,
+    neighbour_vote, out_of_fold, outliers, rank_average,
 };
 
 use super::planted::Case;
@@ -21,15 +21,9 @@ pub(crate) enum Order {
     /// A plain out-of-fold head on the first backbone, self confidence: the bar of the design page.
     Plain,
     /// `label_quality` with some of the backbones and this many rounds of reweighting.
-    Quality {
-        members: Members,
-        rounds: usize,
-    },
+    Quality { members: Members, rounds: usize },
     /// The same, averaged by rank with the vote of the neighbours.
-    WithVote {
-        members: Members,
-        rounds: usize,
-    },
+    WithVote { members: Members, rounds: usize },
     /// Far from all others first.
     Outlying,
     /// The queue of `sciurus clean`: the worse of label and distance.

@@ -88,8 +88,7 @@ pub(crate) fn planted(set: &Set, noise: Noise, seed: u64, sets: &[Set]) -> Case 
         }
         Noise::OffTopic(share) => {
             let count = (share * case.labels.len() as f64).round() as usize;
-            let others: Vec<&Set> =
-                sets.iter().filter(|other| other.name != set.name && fit(other, set)).collect();
+            let others: Vec<&Set> = sets.iter().filter(|other| other.name != set.name && fit(other, set)).collect();
             for _ in 0..if others.is_empty() { 0 } else { count } {
                 let other = others[rng.random_range(0..others.len())];
                 let row = rng.random_range(0..other.labels.len());
@@ -122,7 +121,8 @@ fn add(case: &mut Case, from: &[Embeddings], row: usize, class: usize) {
 
 /// The most probable class that is not the right one, by out-of-fold heads on right labels.
 fn second_best(set: &Set) -> Vec<usize> {
-    let items = FoldItems { embeddings: &set.members[0], labels: &set.labels, groups: None, weights: None };
+    let items =
+        FoldItems { embeddings: &set.members[0], labels: &set.labels, groups: None, weights: None };
     let found = out_of_fold(items, set.classes(), FoldOptions::default().build().unwrap()).unwrap();
     let second = |item: usize| {
         let row = found.rows.row(item);

@@ -37,9 +37,12 @@ fn set(shared: &Path, name: &'static str, archs: &[Arch]) -> Set {
     let dataset = ImageDataset::from_folder(shared.join("data").join(name)).build().unwrap();
     // Of a set with its own split the train part, as the bars say.
     let is_split = dataset.splitter.is_given();
-    let items: Vec<_> = dataset.items.iter().filter(|item| !is_split || item.split == Split::Train).collect();
-    let photos: Vec<EmbedItem> =
-        items.iter().map(|item| EmbedItem { path: dataset.path(item), content: item.content }).collect();
+    let items: Vec<_> =
+        dataset.items.iter().filter(|item| !is_split || item.split == Split::Train).collect();
+    let photos: Vec<EmbedItem> = items
+        .iter()
+        .map(|item| EmbedItem { path: dataset.path(item), content: item.content })
+        .collect();
     let junk = junk(&dataset.root);
     let embedders: Vec<Embedder> = archs.iter().map(|&arch| embedder(shared, arch)).collect();
     Set {

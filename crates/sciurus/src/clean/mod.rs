@@ -21,8 +21,8 @@ use sciurus_data::{
 use sciurus_insight::Embeddings;
 use sciurus_insight::clean::{
     Finding, GivenLabels, LabelQuality, NearCopyOptions, NeighbourGraph, QualityOptions, QueueItem,
-    duplicate_findings, label_findings, label_quality, near_copies, outlier_findings, outliers,
-    pixel_findings, queue, unreadable,
+    duplicate_findings, label_findings, label_quality, near_copies, outlier_findings, outliers, pixel_findings,
+    queue, unreadable,
 };
 use sciurus_insight::plan::CleanPlan;
 
@@ -85,7 +85,9 @@ impl Cleaner {
         broken.extend(unembedded);
         progress(CleanStep::Analysing);
         let classes = classes(&dataset, &files);
-        let items = readable_items(&dataset, &files).chain(broken_items(&dataset, &mut broken)).collect();
+        let items = readable_items(&dataset, &files)
+            .chain(broken_items(&dataset, &mut broken))
+            .collect();
         let photos = photos(&dataset, &files);
         let graph = NeighbourGraph::new(&members[0], NEIGHBOURS)?;
         let copies = near_copies(&graph, NearCopyOptions::default().build()?);
@@ -195,8 +197,8 @@ fn embed(
             embedder = embedder.cache_folder(folder.clone());
         }
         let total = items.len();
-        let embedded = embedder
-            .embed(&items, &mut |done| progress(CleanStep::Embedding(arch, Progress { done, total })))?;
+        let embedded =
+            embedder.embed(&items, &mut |done| progress(CleanStep::Embedding(arch, Progress { done, total })))?;
         rows.push(embedded.rows);
     }
     let is_whole = |item: usize| rows.iter().all(|member: &Vec<Option<Vec<f32>>>| member[item].is_some());

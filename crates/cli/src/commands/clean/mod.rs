@@ -161,10 +161,7 @@ fn render(summary: &CleanSummary, decided: usize, args: &CleanArgs) -> anyhow::R
         summary.relabel, summary.set_aside
     ))?;
     let folder = args.folder.display();
-    text(format!(
-        "look at pictures:  {}",
-        Paint::Command.on(format_args!("sciurus clean {folder} --html report.html"))
-    ))?;
+    text(format!("look at pictures:  {}", Paint::Command.on(format_args!("sciurus clean {folder} --html report.html"))))?;
     text(format!("decide:            {}", Paint::Command.on(format_args!("sciurus clean {folder} --review"))))
 }
 
@@ -180,9 +177,5 @@ fn line(item: &PlanItem) -> String {
 
 /// A path as text on one line.
 fn shown(path: &Path) -> String {
-    path.display()
-        .to_string()
-        .chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-        .collect()
+    path.display().to_string().chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }

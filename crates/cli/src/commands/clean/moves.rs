@@ -19,11 +19,7 @@ pub(super) fn apply(file: &Path, settings: &CleanSettings, args: &CleanArgs) -> 
     match &settings.labels {
         Labeler::Csv(table) => {
             let out = args.out.clone().unwrap_or_else(|| table.path.with_extension("clean.csv"));
-            anyhow::ensure!(
-                !out.exists(),
-                "{} is there already; name another file with --out",
-                out.display()
-            );
+            anyhow::ensure!(!out.exists(), "{} is there already; name another file with --out", out.display());
             let dataset =
                 ImageDataset::from_folder(&settings.folder).label_by(settings.labels.clone()).build()?;
             let corrected = table.corrected(&dataset, &plan.corrections())?;
@@ -75,16 +71,9 @@ fn tell(applied: &Applied, folder: &Path, show: Show) -> anyhow::Result<()> {
     for left in &applied.left {
         text(format!("{} {}: {}", Paint::Warning.on("left"), shown(&left.path), left.reason))?;
     }
-    text(Paint::Strong.on(format_args!(
-        "{} moved in {}",
-        count(applied.moved.len(), "file"),
-        folder.display()
-    )))?;
+    text(Paint::Strong.on(format_args!("{} moved in {}", count(applied.moved.len(), "file"), folder.display())))?;
     if !applied.moved.is_empty() && !show.quiet {
-        text(format!(
-            "take it back:  {}",
-            Paint::Command.on(format_args!("sciurus clean {} --undo", folder.display()))
-        ))?;
+        text(format!("take it back:  {}", Paint::Command.on(format_args!("sciurus clean {} --undo", folder.display()))))?;
     }
     Ok(())
 }

@@ -22,8 +22,7 @@ pub(super) fn row(items: &[PlanItem], folder: &Path) -> anyhow::Result<()> {
 /// Shows a photo; one that cannot be read is passed over.
 pub(super) fn photo(path: &Path) -> anyhow::Result<()> {
     let Ok(photo) = decode_file(path, &DecodeLimits::default()) else { return Ok(()) };
-    let wide =
-        u64::from(photo.width()) * u64::from(LINES) * 2 > u64::from(photo.height()) * u64::from(COLUMNS);
+    let wide = u64::from(photo.width()) * u64::from(LINES) * 2 > u64::from(photo.height()) * u64::from(COLUMNS);
     let config = viuer::Config {
         absolute_offset: false,
         x: 2,

@@ -41,9 +41,10 @@ pub(super) fn run(args: &CleanArgs, settings: &CleanSettings) -> anyhow::Result<
         text(WHY)?;
     }
     let folder = train::default_folder(&settings.folder);
-    let named = |what: &str| {
-        folder.with_file_name(format!("{}-{what}", folder.file_name().unwrap_or_default().to_string_lossy()))
-    };
+    let named = |what: &str| folder.with_file_name(format!(
+        "{}-{what}",
+        folder.file_name().unwrap_or_default().to_string_lossy()
+    ));
     let (before, after) = (named("before"), named("after"));
     let file = named("plan").with_extension("json");
     if let Some(parent) = file.parent() {

@@ -69,9 +69,7 @@ fn stop_here(review: &mut Review, args: &CleanArgs, keys: &mut Keys) -> anyhow::
         100.0 * args.stop_below,
         3 * args.page
     )))?;
-    text(format!(
-        "a: look at {AUDIT} random others first, to learn how many errors are left; any other key: go on"
-    ))?;
+    text(format!("a: look at {AUDIT} random others first, to learn how many errors are left; any other key: go on"))?;
     if keys.key()? == Some(Key::Char('a')) {
         review.audit(AUDIT, Seed(args.seed));
     }
@@ -96,14 +94,8 @@ fn conclude(review: &Review, args: &CleanArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let folder = args.folder.display();
-    text(format!(
-        "write a plan:  {}",
-        Paint::Command.on(format_args!("sciurus clean {folder} --plan clean.json"))
-    ))?;
-    text(format!(
-        "move files:    {}",
-        Paint::Command.on(format_args!("sciurus clean {folder} --apply clean.json"))
-    ))
+    text(format!("write a plan:  {}", Paint::Command.on(format_args!("sciurus clean {folder} --plan clean.json"))))?;
+    text(format!("move files:    {}", Paint::Command.on(format_args!("sciurus clean {folder} --apply clean.json"))))
 }
 
 fn now() -> String {
