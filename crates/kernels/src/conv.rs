@@ -390,7 +390,7 @@ impl<E: Element> Group<'_, E> {
 /// Adds one vector of a tile to the group's pivot, sum and sum of squares `[3, channel]`. The pivot is the group's first
 /// value: sums of differences from a value of the same size lose no digits to a large mean.
 #[inline(always)]
-unsafe fn measure<S: Simd>(
+pub(crate) unsafe fn measure<S: Simd>(
     column: impl Iterator<Item = S::V> + Clone,
     (parts, channels): (*mut f32, usize),
     (channel, lanes): (usize, usize),

@@ -30,6 +30,10 @@ mod sealed {
         #[doc(hidden)]
         unsafe fn store<S: Simd>(to: *mut Self, value: S::V);
         #[doc(hidden)]
+        unsafe fn load_first<S: Simd>(from: *const Self, lanes: usize) -> S::V;
+        #[doc(hidden)]
+        unsafe fn store_first<S: Simd>(to: *mut Self, value: S::V, lanes: usize);
+        #[doc(hidden)]
         unsafe fn dot<S: Simd>(sum: S::V, a: S::V, b: S::V) -> S::V;
     }
 }
@@ -73,6 +77,16 @@ impl sealed::Sealed for f32 {
         unsafe { S::store(to, value) }
     }
     #[inline(always)]
+    unsafe fn load_first<S: Simd>(from: *const f32, lanes: usize) -> S::V {
+        // SAFETY: as the caller promises.
+        unsafe { S::load_first(from, lanes) }
+    }
+    #[inline(always)]
+    unsafe fn store_first<S: Simd>(to: *mut f32, value: S::V, lanes: usize) {
+        // SAFETY: as the caller promises.
+        unsafe { S::store_first(to, value, lanes) }
+    }
+    #[inline(always)]
     unsafe fn dot<S: Simd>(sum: S::V, a: S::V, b: S::V) -> S::V {
         // SAFETY: as the caller promises.
         unsafe { S::fma(a, b, sum) }
@@ -92,6 +106,16 @@ impl sealed::Sealed for bf16 {
         unsafe { S::store_bf16(to.cast(), value) }
     }
     #[inline(always)]
+    unsafe fn load_first<S: Simd>(from: *const bf16, lanes: usize) -> S::V {
+        // SAFETY: as the caller promises; a bf16 is its 16 bits.
+        unsafe { S::load_first_bf16(from.cast(), lanes) }
+    }
+    #[inline(always)]
+    unsafe fn store_first<S: Simd>(to: *mut bf16, value: S::V, lanes: usize) {
+        // SAFETY: as the caller promises; a bf16 is its 16 bits.
+        unsafe { S::store_first_bf16(to.cast(), value, lanes) }
+    }
+    #[inline(always)]
     unsafe fn dot<S: Simd>(sum: S::V, a: S::V, b: S::V) -> S::V {
         // SAFETY: as the caller promises.
         unsafe { S::dot_bf16(sum, a, b) }
@@ -105,7 +129,7 @@ impl sealed::Sealed for bf16 {
 #[inline(always)]
 pub(crate) unsafe fn load<S: Simd, E: Element>(from: *const E, lanes: usize) -> S::V {
     // SAFETY: the caller's promise.
-    unsafe { if lanes == S::LANES { E::load::<S>(from) } else { load_part::<S, E>(from, lanes) } }
+    unsafe { if lanes == S::LANES { E::load::<S>(from) } else { E::load_first::<S>(from, lanes) } }
 }
 
 /// Writes a whole vector, or the first `lanes` of one.
@@ -115,33 +139,7 @@ pub(crate) unsafe fn load<S: Simd, E: Element>(from: *const E, lanes: usize) -> 
 #[inline(always)]
 pub(crate) unsafe fn store<S: Simd, E: Element>(to: *mut E, value: S::V, lanes: usize) {
     // SAFETY: the caller's promise.
-    unsafe { if lanes == S::LANES { E::store::<S>(to, value) } else { store_part::<S, E>(to, value, lanes) } }
-}
-
-/// Reads `count <= LANES` elements; the other lanes are 0.
-///
-/// # Safety
-/// `from` is valid for `count` elements, and the processor has the features of `S`.
-#[inline(always)]
-unsafe fn load_part<S: Simd, E: Element>(from: *const E, count: usize) -> S::V {
-    let mut whole = [E::default(); 16];
-    // SAFETY: the caller's promise; `whole` holds the lanes of the widest vector.
     unsafe {
-        std::ptr::copy_nonoverlapping(from, whole.as_mut_ptr(), count);
-        E::load::<S>(whole.as_ptr())
-    }
-}
-
-/// Writes the first `count <= LANES` elements.
-///
-/// # Safety
-/// `to` is valid for `count` elements, and the processor has the features of `S`.
-#[inline(always)]
-unsafe fn store_part<S: Simd, E: Element>(to: *mut E, value: S::V, count: usize) {
-    let mut whole = [E::default(); 16];
-    // SAFETY: the caller's promise; `whole` holds the lanes of the widest vector.
-    unsafe {
-        E::store::<S>(whole.as_mut_ptr(), value);
-        std::ptr::copy_nonoverlapping(whole.as_ptr(), to, count);
+        if lanes == S::LANES { E::store::<S>(to, value) } else { E::store_first::<S>(to, value, lanes) }
     }
 }

@@ -32,15 +32,21 @@
 //! - Functions check lengths and panic on wrong ones, before any pointer is used. This is the only crate with `unsafe`;
 //!   every block states why it is sound.
 
+mod activation;
 mod adam;
 mod arena;
 mod conv;
+mod depthwise;
+mod depthwise_gradient;
 mod element;
 mod images;
 mod isa;
+mod layer_norm;
 mod moments;
+mod nonlinearity;
 mod norm;
 mod pack;
+mod per_image;
 mod plan;
 mod pointer;
 mod pool;
@@ -52,17 +58,23 @@ mod tile;
 mod view;
 mod weight_gradient;
 
+pub use activation::{Activated, activation_gradient};
 pub use adam::{AdamStep, adam_step};
 pub use arena::{Buffer, Plain, trim};
 pub use conv::{
     Activation, Existing, conv_forward, conv_forward_activated, conv_forward_moments, conv_input_gradient,
 };
+pub use depthwise::{depthwise_forward, depthwise_input_gradient};
+pub use depthwise_gradient::depthwise_weight_gradient;
 pub use element::Element;
 pub use images::prepare_images;
 pub use isa::Isa;
+pub use layer_norm::{PixelMoments, layer_norm, layer_norm_gradient};
 pub use moments::Moments;
+pub use nonlinearity::Nonlinearity;
 pub use norm::{GradientSums, NormGradient, gradient_sums, norm_gradient, normalize, relu_gradient};
 pub use pack::PackedWeights;
+pub use per_image::{image_sums, scale_images};
 pub use pool::{NormRelu, PoolShape, concat_pool, concat_pool_gradient, max_pool, max_pool_gradient};
 pub use shape::ConvShape;
 pub use softmax::softmax_cross_entropy;

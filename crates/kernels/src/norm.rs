@@ -1,12 +1,15 @@
-//! What lies between convolutions: batch norm, shortcut and ReLU in one pass, and their gradients in two.
+//! What lies between convolutions: batch norm, shortcut and nonlinearity in one pass, and their gradients in two.
 //!
 //! All work on pixels with `channels` values each, side by side. Pixels are dealt out in chunks whose size depends on
 //! the shape alone, and sums are added up in the order of the chunks, in f64.
+
+use std::marker::PhantomData;
 
 use rayon::prelude::*;
 
 use crate::element::{Element, load, store};
 use crate::isa::Isa;
+use crate::nonlinearity::{Curve, Nonlinearity, with_curve};
 use crate::pointer::SharedMut;
 use crate::simd::{Job, Simd};
 
@@ -15,11 +18,11 @@ const CHUNK: usize = 64 * 1024;
 /// Vectors of channels whose sums are kept in registers.
 const TOGETHER: usize = 4;
 
-fn chunk_pixels(channels: usize) -> usize {
+pub(crate) fn chunk_pixels(channels: usize) -> usize {
     (CHUNK / channels).max(1)
 }
 
-/// `output = input * scale + shift`, plus a shortcut, then ReLU, each channel with its own scale and shift.
+/// `output = input * scale + shift`, plus a shortcut, then a nonlinearity, each channel with its own scale and shift.
 ///
 /// # Panics
 /// When lengths do not fit.
@@ -27,7 +30,7 @@ pub fn normalize<E: Element>(
     isa: Isa,
     input: &[E],
     [scale, shift]: [&[f32]; 2],
-    (residual, relu): (Option<&[E]>, bool),
+    (residual, nonlinearity): (Option<&[E]>, Nonlinearity),
     output: &mut [E],
 ) {
     let channels = scale.len();
@@ -38,20 +41,23 @@ pub fn normalize<E: Element>(
     output.par_chunks_mut(len).enumerate().for_each(|(chunk, output)| {
         let at = chunk * len..chunk * len + output.len();
         let residual = residual.map(|residual| &residual[at.clone()]);
-        isa.run(Normalize { input: &input[at], scale, shift, residual, relu, output });
+        let input = &input[at];
+        with_curve!(nonlinearity, C => {
+            isa.run(Normalize::<C, E> { input, scale, shift, residual, output, curve: PhantomData });
+        });
     });
 }
 
-struct Normalize<'a, E> {
+struct Normalize<'a, C, E> {
     input: &'a [E],
     scale: &'a [f32],
     shift: &'a [f32],
     residual: Option<&'a [E]>,
-    relu: bool,
     output: &'a mut [E],
+    curve: PhantomData<C>,
 }
 
-impl<E: Element> Job for Normalize<'_, E> {
+impl<C: Curve, E: Element> Job for Normalize<'_, C, E> {
     type Output = ();
 
     #[inline(always)]
@@ -72,7 +78,7 @@ impl<E: Element> Job for Normalize<'_, E> {
     }
 }
 
-impl<E: Element> Normalize<'_, E> {
+impl<C: Curve, E: Element> Normalize<'_, C, E> {
     #[inline(always)]
     unsafe fn vector<S: Simd>(&self, pixel: usize, channel: usize, lanes: usize) {
         let at = pixel + channel;
@@ -84,10 +90,7 @@ impl<E: Element> Normalize<'_, E> {
             if let Some(residual) = self.residual {
                 value = S::add(value, load::<S, E>(residual.as_ptr().add(at), lanes));
             }
-            if self.relu {
-                value = S::relu(value);
-            }
-            store::<S, E>(self.output.as_ptr().cast_mut().add(at), value, lanes);
+            store::<S, E>(self.output.as_ptr().cast_mut().add(at), C::value::<S>(value), lanes);
         }
     }
 }
@@ -127,6 +130,11 @@ pub fn gradient_sums<E: Element>(
         let input = input.map(|(input, mean)| (&input[at.clone()], mean));
         isa.run(Sum { channels, gradient: &gradient[at], output, input, sums });
     });
+    combined_sums(&parts, channels)
+}
+
+/// Adds parts `[part, 2, channel]` up in order.
+pub(crate) fn combined_sums(parts: &[f32], channels: usize) -> GradientSums {
     let total = |row: usize| {
         (0..channels)
             .map(|channel| {

@@ -57,6 +57,11 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
+    /// Values that are all channels of their pixels.
+    pub(crate) fn whole(len: usize, channels: usize) -> Self {
+        Self { len, offset: 0, spacing: channels }
+    }
+
     /// # Panics
     /// When there are not `pixels` with `channels` each.
     pub(crate) fn check(self, pixels: usize, channels: usize) {

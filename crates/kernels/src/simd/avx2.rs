@@ -99,6 +99,10 @@ impl Simd for Avx2 {
         _mm256_fmadd_ps(_mm256_and_ps(a, high_half), _mm256_and_ps(b, high_half), sum)
     }
     #[inline(always)]
+    unsafe fn to_exponent(a: __m256) -> __m256 {
+        _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(a)))
+    }
+    #[inline(always)]
     unsafe fn where_not_greater(a: __m256, b: __m256, yes: __m256, no: __m256) -> __m256 {
         _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_LE_OQ>(a, b))
     }

@@ -36,6 +36,12 @@ impl Avx512Bf16 {
     }
 }
 
+/// The mask of the first `lanes <= 16` lanes.
+#[inline(always)]
+fn first(lanes: usize) -> __mmask16 {
+    ((1_u32 << lanes) - 1) as __mmask16
+}
+
 /// What the two sets share.
 macro_rules! shared {
     () => {
@@ -59,6 +65,27 @@ macro_rules! shared {
         unsafe fn load_bf16(from: *const u16) -> __m512 {
             let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
             _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
+        }
+        #[inline(always)]
+        unsafe fn load_first(from: *const f32, lanes: usize) -> __m512 {
+            _mm512_maskz_loadu_ps(first(lanes), from)
+        }
+        #[inline(always)]
+        unsafe fn store_first(to: *mut f32, value: __m512, lanes: usize) {
+            _mm512_mask_storeu_ps(to, first(lanes), value);
+        }
+        #[inline(always)]
+        unsafe fn load_first_bf16(from: *const u16, lanes: usize) -> __m512 {
+            let wide = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first(lanes), from.cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide))
+        }
+        #[inline(always)]
+        unsafe fn store_bf16(to: *mut u16, value: __m512) {
+            _mm256_storeu_si256(to.cast(), Self::narrow(value));
+        }
+        #[inline(always)]
+        unsafe fn store_first_bf16(to: *mut u16, value: __m512, lanes: usize) {
+            _mm256_mask_storeu_epi16(to.cast(), first(lanes), Self::narrow(value));
         }
         #[inline(always)]
         unsafe fn pair_bf16(low: *const u16, high: *const u16) -> __m512 {
@@ -100,12 +127,16 @@ macro_rules! shared {
             _mm512_maskz_mov_ps(positive, value)
         }
         #[inline(always)]
+        unsafe fn to_exponent(a: __m512) -> __m512 {
+            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(a)))
+        }
+        #[inline(always)]
         unsafe fn where_not_greater(a: __m512, b: __m512, yes: __m512, no: __m512) -> __m512 {
             _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LE_OQ>(a, b), no, yes)
         }
         #[inline(always)]
         unsafe fn where_bytes_are(bytes: *const u8, wanted: u8, lanes: usize, value: __m512) -> __m512 {
-            let present = ((1_u32 << lanes) - 1) as __mmask16;
+            let present = first(lanes);
             let read = _mm_maskz_loadu_epi8(present, bytes.cast());
             let same = _mm_mask_cmpeq_epi8_mask(present, read, _mm_set1_epi8(wanted as i8));
             _mm512_maskz_mov_ps(same, value)
@@ -113,18 +144,30 @@ macro_rules! shared {
     };
 }
 
-impl Simd for Avx512 {
-    shared!();
-
+impl Avx512 {
+    /// Rounds to bf16, ties to even; NaN stays NaN.
     #[inline(always)]
-    unsafe fn store_bf16(to: *mut u16, value: __m512) {
+    unsafe fn narrow(value: __m512) -> __m256i {
         let bits = _mm512_castps_si512(value);
         let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
         let rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
         let is_nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(value, value);
         let rounded = _mm512_mask_or_epi32(rounded, is_nan, bits, _mm512_set1_epi32(0x0040_0000));
-        _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded)));
+        _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded))
     }
+}
+
+impl Avx512Bf16 {
+    /// Rounds to bf16, ties to even; NaN stays NaN.
+    #[inline(always)]
+    unsafe fn narrow(value: __m512) -> __m256i {
+        transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(value))
+    }
+}
+
+impl Simd for Avx512 {
+    shared!();
+
     #[inline(always)]
     unsafe fn dot_bf16(sum: __m512, a: __m512, b: __m512) -> __m512 {
         let high_half = _mm512_set1_epi32(0xffff_0000_u32 as i32);
@@ -137,10 +180,6 @@ impl Simd for Avx512 {
 impl Simd for Avx512Bf16 {
     shared!();
 
-    #[inline(always)]
-    unsafe fn store_bf16(to: *mut u16, value: __m512) {
-        _mm256_storeu_si256(to.cast(), transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(value)));
-    }
     #[inline(always)]
     unsafe fn dot_bf16(sum: __m512, a: __m512, b: __m512) -> __m512 {
         _mm512_dpbf16_ps(sum, transmute::<__m512, __m512bh>(a), transmute::<__m512, __m512bh>(b))

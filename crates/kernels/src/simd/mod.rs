@@ -47,6 +47,46 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn load_bf16(from: *const u16) -> Self::V;
     /// Rounds to the nearest bf16, ties to even, and writes.
     unsafe fn store_bf16(to: *mut u16, value: Self::V);
+    /// Reads the first `lanes <= LANES` values; the other lanes are 0.
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, lanes: usize) -> Self::V {
+        let mut whole = [0.0_f32; 16];
+        // SAFETY: the caller's promise; `whole` holds the lanes of the widest vector.
+        unsafe {
+            std::ptr::copy_nonoverlapping(from, whole.as_mut_ptr(), lanes);
+            Self::load(whole.as_ptr())
+        }
+    }
+    /// Writes the first `lanes <= LANES` values.
+    #[inline(always)]
+    unsafe fn store_first(to: *mut f32, value: Self::V, lanes: usize) {
+        let mut whole = [0.0_f32; 16];
+        // SAFETY: the caller's promise; `whole` holds the lanes of the widest vector.
+        unsafe {
+            Self::store(whole.as_mut_ptr(), value);
+            std::ptr::copy_nonoverlapping(whole.as_ptr(), to, lanes);
+        }
+    }
+    /// Reads the first `lanes <= LANES` bf16 and widens; the other lanes are 0.
+    #[inline(always)]
+    unsafe fn load_first_bf16(from: *const u16, lanes: usize) -> Self::V {
+        let mut whole = [0_u16; 16];
+        // SAFETY: the caller's promise; `whole` holds the lanes of the widest vector.
+        unsafe {
+            std::ptr::copy_nonoverlapping(from, whole.as_mut_ptr(), lanes);
+            Self::load_bf16(whole.as_ptr())
+        }
+    }
+    /// Rounds and writes the first `lanes <= LANES` bf16.
+    #[inline(always)]
+    unsafe fn store_first_bf16(to: *mut u16, value: Self::V, lanes: usize) {
+        let mut whole = [0_u16; 16];
+        // SAFETY: the caller's promise; `whole` holds the lanes of the widest vector.
+        unsafe {
+            Self::store_bf16(whole.as_mut_ptr(), value);
+            std::ptr::copy_nonoverlapping(whole.as_ptr(), to, lanes);
+        }
+    }
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
@@ -62,6 +102,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn where_not_greater(a: Self::V, b: Self::V, yes: Self::V, no: Self::V) -> Self::V;
     /// `value` where the byte is `wanted`, else 0. Reads the first `lanes` bytes; the other lanes are 0.
     unsafe fn where_bytes_are(bytes: *const u8, wanted: u8, lanes: usize, value: Self::V) -> Self::V;
+    /// Each 32-bit word shifted left by 23 bits: whole numbers become exponents.
+    unsafe fn to_exponent(a: Self::V) -> Self::V;
     /// Words that hold a bf16 of `low` in their lower half and one of `high` in the upper.
     unsafe fn pair_bf16(low: *const u16, high: *const u16) -> Self::V;
     /// Per word: `sum + a.low * b.low + a.high * b.high` of bf16 pairs.

@@ -86,6 +86,10 @@ impl Simd for Neon {
         vreinterpretq_f32_u32(vandq_u32(vcgtzq_f32(sign), vreinterpretq_u32_f32(value)))
     }
     #[inline(always)]
+    unsafe fn to_exponent(a: float32x4_t) -> float32x4_t {
+        vreinterpretq_f32_u32(vshlq_n_u32::<23>(vreinterpretq_u32_f32(a)))
+    }
+    #[inline(always)]
     unsafe fn where_not_greater(
         a: float32x4_t,
         b: float32x4_t,

@@ -108,6 +108,10 @@ impl Simd for Portable {
         [0, 1, 2, 3].map(|i| multiply_add(high(a[i]), high(b[i]), multiply_add(low(a[i]), low(b[i]), sum[i])))
     }
     #[inline(always)]
+    unsafe fn to_exponent(a: V) -> V {
+        a.map(|a| f32::from_bits(a.to_bits() << 23))
+    }
+    #[inline(always)]
     unsafe fn where_not_greater(a: V, b: V, yes: V, no: V) -> V {
         [0, 1, 2, 3].map(|i| if a[i] <= b[i] { yes[i] } else { no[i] })
     }

@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use sciurus_kernels::{
-    Activation, AdamStep, Element, Existing, Isa, NormGradient, PackedWeights, PoolShape, View, ViewMut,
-    adam_step, concat_pool, concat_pool_gradient, conv_forward, conv_forward_activated, conv_forward_moments,
-    conv_input_gradient, conv_weight_gradient, gradient_sums, max_pool, max_pool_gradient, norm_gradient,
-    normalize, prepare_images,
+    Activation, AdamStep, Element, Existing, Isa, Nonlinearity, NormGradient, PackedWeights, PoolShape, View,
+    ViewMut, adam_step, concat_pool, concat_pool_gradient, conv_forward, conv_forward_activated,
+    conv_forward_moments, conv_input_gradient, conv_weight_gradient, gradient_sums, max_pool,
+    max_pool_gradient, norm_gradient, normalize, prepare_images,
 };
 
 use crate::cases::{ConvCase, conv_cases, large_cases};
@@ -23,7 +23,7 @@ static POOLS: LazyLock<[ThreadPool; 3]> = LazyLock::new(|| {
 });
 
 /// Asserts that some results have the same bits in every pool.
-fn same_in_every_pool(place: &str, results: impl Fn() -> Vec<Vec<u32>> + Sync) -> TestCaseResult {
+pub(crate) fn same_in_every_pool(place: &str, results: impl Fn() -> Vec<Vec<u32>> + Sync) -> TestCaseResult {
     let [first, others @ ..] = &*POOLS;
     let want = first.install(&results);
     for pool in others {
@@ -129,7 +129,7 @@ fn norms<E: Element>(pixels: usize, channels: usize, seed: u64) -> TestCaseResul
     for isa in sets() {
         same_in_every_pool(&place::<E>("norms", isa, &[pixels, channels]), || {
             let mut output = filled(nan::<E>(), input.len());
-            normalize(isa, &input, [&scale, &shift], (Some(&gradient), true), &mut output);
+            normalize(isa, &input, [&scale, &shift], (Some(&gradient), Nonlinearity::Relu), &mut output);
             let sums = gradient_sums(isa, channels, &gradient, Some(&output), Some((&input, &constant)));
             let factors = NormGradient {
                 by_gradient: scale.clone(),

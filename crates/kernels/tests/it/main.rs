@@ -6,12 +6,15 @@
 #![allow(clippy::fn_params_excessive_bools, reason = "properties are run with each option on and off")]
 #![allow(clippy::expect_used, reason = "a helper of a test fails the test, as the test itself would")]
 
+mod activation;
 mod adam;
 mod buffer;
 mod cases;
 mod conv;
+mod depthwise;
 mod determinism;
 mod images;
+mod layer_norm;
 mod non_finite;
 mod norm;
 mod pool;

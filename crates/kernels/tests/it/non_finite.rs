@@ -8,9 +8,9 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::TestCaseResult;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use sciurus_kernels::{
-    Activation, ConvShape, Element, Existing, Isa, NormGradient, PackedWeights, PoolShape, View, ViewMut,
-    concat_pool, conv_forward, conv_forward_activated, conv_forward_moments, conv_input_gradient,
-    conv_weight_gradient, gradient_sums, max_pool, norm_gradient, normalize,
+    Activation, ConvShape, Element, Existing, Isa, Nonlinearity, NormGradient, PackedWeights, PoolShape,
+    View, ViewMut, concat_pool, conv_forward, conv_forward_activated, conv_forward_moments,
+    conv_input_gradient, conv_weight_gradient, gradient_sums, max_pool, norm_gradient, normalize,
 };
 
 use crate::cases::shapes;
@@ -289,7 +289,13 @@ fn norms<E: Element>([pixels, channels]: [usize; 2], at: usize, intruder: f32, s
         for relu in [false, true].into_iter().filter(|relu| !relu || intruder.is_nan()) {
             let [before, after] = [&input, &intruded].map(|input| {
                 let mut output = filled(nan::<E>(), input.len());
-                normalize(isa, input, [&scale, &shift], (None, relu), &mut output);
+                normalize(
+                    isa,
+                    input,
+                    [&scale, &shift],
+                    (None, if relu { Nonlinearity::Relu } else { Nonlinearity::None }),
+                    &mut output,
+                );
                 output
             });
             changed_only_there(&place, intruder, [&before, &after], &reached)?;

@@ -4,7 +4,8 @@ use half::bf16;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use sciurus_kernels::{
-    Element, GradientSums, Isa, NormGradient, gradient_sums, norm_gradient, normalize, relu_gradient,
+    Element, GradientSums, Isa, Nonlinearity, NormGradient, gradient_sums, norm_gradient, normalize,
+    relu_gradient,
 };
 
 use crate::reference::{self, Sums};
@@ -71,6 +72,10 @@ proptest! {
     }
 }
 
+fn rectifier(relu: bool) -> Nonlinearity {
+    if relu { Nonlinearity::Relu } else { Nonlinearity::None }
+}
+
 /// A ReLU's output: about half of it is 0, some of that -0.
 fn rectified<E: Element>(seed: u64, len: usize) -> Box<[E]> {
     let zero = |value: f32| if value < -0.9 { -0.0 } else { 0.0 };
@@ -101,7 +106,7 @@ fn normalizes<E: Element>(case: &NormCase) -> TestCaseResult {
     }
     for isa in sets() {
         let mut output = filled(nan::<E>(), len);
-        normalize(isa, &input, [&scale, &shift], (residual.as_deref(), case.relu), &mut output);
+        normalize(isa, &input, [&scale, &shift], (residual.as_deref(), rectifier(case.relu)), &mut output);
         agree(&place::<E>("normalize", isa, case), &output, &want)?;
     }
     Ok(())
@@ -294,7 +299,7 @@ fn outputs<E: Element>(isa: Isa, layer: &Layer, input: &[E], residual: Option<&[
     let shift: Vec<f32> =
         layer.mean.iter().zip(&scale).map(|(mean, scale)| (-mean * f64::from(*scale)) as f32).collect();
     let mut output = filled(nan::<E>(), input.len());
-    normalize(isa, input, [&scale, &shift], (residual, relu), &mut output);
+    normalize(isa, input, [&scale, &shift], (residual, rectifier(relu)), &mut output);
     output
 }
 

@@ -11,10 +11,11 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use sciurus_kernels::{
-    Activation, Buffer, ConvShape, Isa, Moments, PackedWeights, View, ViewMut, conv_forward_activated,
+    Activation, Buffer, ConvShape, Isa, Moments, Nonlinearity, PackedWeights, View, ViewMut,
+    conv_forward_activated, depthwise_forward, normalize,
 };
 
-use super::layer::{ConvNorm, affine, shape};
+use super::layer::{ConvNorm, Reach, affine, shape};
 use super::residual::BlockLayers;
 use super::tensor::{Number, features, parameter, pixels, plain, sizes, values};
 use crate::model::Pass;
@@ -79,12 +80,9 @@ impl<E: Number> Folded<E> {
 
     /// A convolution with its norm layer in evaluation, as `pass` keeps it.
     pub(super) fn norm(layer: &ConvNorm<'_>, shape: &ConvShape, pass: &Pass) -> Option<Self> {
-        let ConvNorm { conv, norm } = layer;
+        let conv = layer.conv;
         let make = || {
-            let read = |tensor: Tensor<1>| Some(values::<f32>(&parameter(&plain(&tensor)?)).to_vec());
-            let moments =
-                Moments { mean: read(norm.running_mean.val())?, variance: read(norm.running_var.val())? };
-            let [scale, bias] = affine(&moments, &read(norm.weight.val())?, &read(norm.bias.val())?);
+            let [scale, bias] = layer.running_affine()?;
             let weight = parameter(&plain(&conv.weight.val())?);
             Some(Layer::new(shape, &weight, Some(&scale), bias))
         };
@@ -154,4 +152,53 @@ pub(super) fn evaluate_block<E: Number>(
     let from = inner.as_deref().unwrap_or_else(|| values(&input));
     let output = last.forward(last_shape, from, (Some(residual), true));
     Some(Tensor::from_primitive::<Flex>(features(output, [batch, last_shape.channels[1], size[0], size[1]])))
+}
+
+impl ConvNorm<'_> {
+    /// The layer in evaluation over pixels, its norm layer folded into the weights; then a shortcut is added and a
+    /// nonlinearity applied.
+    pub(super) fn evaluate<E: Number>(
+        &self,
+        (shape, reach): (ConvShape, Reach),
+        input: &[E],
+        (residual, nonlinearity): (Option<&[E]>, Nonlinearity),
+        pass: &Pass,
+    ) -> Option<Buffer<E>> {
+        let isa = Isa::current();
+        let relu = nonlinearity == Nonlinearity::Relu;
+        let convolved = match reach {
+            Reach::Dense => {
+                let folded = Folded::norm(self, &shape, pass)?;
+                if relu || nonlinearity == Nonlinearity::None {
+                    return Some(folded.forward(&shape, input, (residual, relu)));
+                }
+                folded.forward(&shape, input, (None, false))
+            }
+            Reach::Depthwise => {
+                let [scale, bias] = self.running_affine()?;
+                let mut weight = values::<f32>(&parameter(&plain(&self.conv.weight.val())?)).to_vec();
+                let area = shape.kernel[0] * shape.kernel[1];
+                for (kernel, scale) in weight.chunks_exact_mut(area).zip(&scale) {
+                    kernel.iter_mut().for_each(|weight| *weight *= scale);
+                }
+                let mut convolved = Buffer::stale(shape.output_len());
+                depthwise_forward(isa, &shape, input, [&weight, &bias], &mut convolved);
+                convolved
+            }
+        };
+        let channels = shape.channels[1];
+        let (ones, zeros) = (vec![1.0; channels], vec![0.0; channels]);
+        let mut output = Buffer::stale(convolved.len());
+        normalize(isa, &convolved, [&ones, &zeros], (residual, nonlinearity), &mut output);
+        Some(output)
+    }
+
+    /// The norm layer in evaluation as scale and shift.
+    fn running_affine(&self) -> Option<[Vec<f32>; 2]> {
+        let norm = self.norm;
+        let read = |tensor: Tensor<1>| Some(values::<f32>(&parameter(&plain(&tensor)?)).to_vec());
+        let moments =
+            Moments { mean: read(norm.running_mean.val())?, variance: read(norm.running_var.val())? };
+        Some(affine(&moments, &read(norm.weight.val())?, &read(norm.bias.val())?))
+    }
 }

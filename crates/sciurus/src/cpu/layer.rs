@@ -8,7 +8,8 @@ use burn::tensor::{Tensor, TensorData};
 use burn_flex::FlexTensor;
 use sciurus_kernels::{
     Buffer, ConvShape, Existing, GradientSums, Isa, Moments, NormGradient, PackedWeights, View, ViewMut,
-    conv_forward_moments, conv_input_gradient, conv_weight_gradient,
+    conv_forward_moments, conv_input_gradient, conv_weight_gradient, depthwise_forward,
+    depthwise_input_gradient, depthwise_weight_gradient,
 };
 
 use super::tensor::{Number, Tracked, floats, parameter, tracked, values};
@@ -34,9 +35,19 @@ impl Parameters {
     }
 }
 
+/// Which channels of its input a channel of a convolution sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// All of them.
+    Dense,
+    /// Its own.
+    Depthwise,
+}
+
 /// A [`ConvNorm`] that the kernels know, over pixels of a known size.
 pub(super) struct Ready {
     pub(super) shape: ConvShape,
+    pub(super) reach: Reach,
     pub(super) parameters: Parameters,
 }
 
@@ -44,7 +55,8 @@ impl ConvNorm<'_> {
     /// Shape and parameters over `[batch, height, width]` pixels, if the kernels know the one and the processor has the
     /// others.
     pub(super) fn ready(&self, batch: usize, size: [usize; 2]) -> Option<Ready> {
-        Some(Ready { shape: shape(self.conv, batch, size)?, parameters: self.parameters()? })
+        let (shape, reach) = any_shape(self.conv, batch, size)?;
+        Some(Ready { shape, reach, parameters: self.parameters()? })
     }
 
     /// The parameters as tracked primitives, if they are on the processor.
@@ -68,31 +80,41 @@ impl ConvNorm<'_> {
     }
 }
 
-/// The shape of a convolution over `[batch, height, width]` pixels, if it is one that the kernels know.
+/// The shape of a convolution over all channels, if it is one that the kernels know.
 pub(super) fn shape(conv: &Conv2d, batch: usize, size: [usize; 2]) -> Option<ConvShape> {
+    any_shape(conv, batch, size).filter(|(_, reach)| *reach == Reach::Dense).map(|(shape, _)| shape)
+}
+
+/// The shape of a convolution over `[batch, height, width]` pixels, if it is one that the kernels know.
+pub(super) fn any_shape(conv: &Conv2d, batch: usize, size: [usize; 2]) -> Option<(ConvShape, Reach)> {
     let padding = match conv.padding {
         PaddingConfig2d::Valid => 0,
         PaddingConfig2d::Explicit(top, left, bottom, right) if [left, bottom, right] == [top; 3] => top,
         _ => return None,
     };
     let [out, channels_in, height, width] = conv.weight.val().dims();
-    let known = conv.groups == 1 && conv.dilation == [1, 1] && conv.stride[0] == conv.stride[1];
+    let reach = if conv.groups == 1 { Reach::Dense } else { Reach::Depthwise };
+    let known = (conv.groups == 1 || (conv.groups == out && channels_in == 1 && width <= 16))
+        && conv.dilation == [1, 1]
+        && conv.stride[0] == conv.stride[1];
     let fits =
         size[0] + 2 * padding >= height && size[1] + 2 * padding >= width && padding < height.min(width);
-    (known && fits).then_some(ConvShape {
+    let shape = ConvShape {
         batch,
         size,
-        channels: [channels_in, out],
+        channels: [channels_in * conv.groups, out],
         kernel: [height, width],
         stride: conv.stride[0],
         padding,
-    })
+    };
+    (known && fits).then_some((shape, reach))
 }
 
 /// What a [`ConvNorm`] keeps of its forward pass.
 #[derive(Debug)]
 pub(super) struct Kept<E: Number> {
     pub(super) shape: ConvShape,
+    reach: Reach,
     /// Weight `[out, in, height, width]` and norm weight `[out]`.
     weight: FlexTensor,
     norm_weight: FlexTensor,
@@ -104,18 +126,31 @@ pub(super) struct Kept<E: Number> {
 }
 
 impl<E: Number> Kept<E> {
+    /// Convolves over all channels and measures.
+    pub(super) fn dense(shape: ConvShape, input: &[E], parameters: &Parameters) -> Self {
+        Self::forward((shape, Reach::Dense), input, parameters)
+    }
+
     /// Convolves and measures.
-    pub(super) fn forward(shape: ConvShape, input: &[E], parameters: &Parameters) -> Self {
+    pub(super) fn forward((shape, reach): (ConvShape, Reach), input: &[E], parameters: &Parameters) -> Self {
         let isa = Isa::current();
         let weight = parameter(parameters.weight.primitive());
         let [norm_weight, norm_bias] = parameters.norm.each_ref().map(|norm| parameter(norm.primitive()));
-        let packed = PackedWeights::forward(isa, &shape, values(&weight), None);
         let [channels_in, channels_out] = shape.channels;
         let mut convolved = Buffer::stale(shape.output_len());
-        let output = ViewMut::new(&mut convolved, channels_out);
-        let moments = conv_forward_moments(&shape, View::new(input, channels_in), &packed, output);
+        let moments = match reach {
+            Reach::Dense => {
+                let packed = PackedWeights::forward(isa, &shape, values(&weight), None);
+                let output = ViewMut::new(&mut convolved, channels_out);
+                conv_forward_moments(&shape, View::new(input, channels_in), &packed, output)
+            }
+            Reach::Depthwise => {
+                let weights = [values(&weight), &vec![0.0; channels_out]];
+                depthwise_forward(isa, &shape, input, weights, &mut convolved)
+            }
+        };
         let affine = affine(&moments, values(&norm_weight), values(&norm_bias));
-        Self { shape, weight, norm_weight, convolved, moments, affine }
+        Self { shape, reach, weight, norm_weight, convolved, moments, affine }
     }
 
     /// Scale and shift, borrowed.
@@ -152,19 +187,44 @@ impl<E: Number> Kept<E> {
 
     /// The gradient of the convolution's weight.
     pub(super) fn weight_gradient(&self, input: &[E], output_gradient: &[E]) -> FlexTensor {
-        weight_gradient(
-            &self.shape,
-            View::new(input, self.shape.channels[0]),
-            View::new(output_gradient, self.shape.channels[1]),
-        )
+        let [channels_in, channels_out] = self.shape.channels;
+        match self.reach {
+            Reach::Dense => {
+                let (from, to) = (View::new(input, channels_in), View::new(output_gradient, channels_out));
+                weight_gradient(&self.shape, from, to)
+            }
+            Reach::Depthwise => {
+                let [height, width] = self.shape.kernel;
+                let mut gradient = Buffer::stale(channels_out * height * width);
+                let isa = Isa::current();
+                depthwise_weight_gradient(isa, &self.shape, input, output_gradient, &mut gradient);
+                floats(gradient, [channels_out, 1, height, width])
+            }
+        }
     }
 
     /// Writes, or adds, the gradient of the convolution's input.
     pub(super) fn input_gradient(&self, output_gradient: &[E], input_gradient: &mut [E], existing: Existing) {
         let [channels_in, channels_out] = self.shape.channels;
-        let (from, to) =
-            (View::new(output_gradient, channels_out), ViewMut::new(input_gradient, channels_in));
-        input_gradient_of(&self.shape, &self.weight, from, to, existing);
+        match (self.reach, existing) {
+            (Reach::Dense, existing) => {
+                let (from, to) =
+                    (View::new(output_gradient, channels_out), ViewMut::new(input_gradient, channels_in));
+                input_gradient_of(&self.shape, &self.weight, from, to, existing);
+            }
+            (Reach::Depthwise, Existing::Replace) => {
+                let weight = values(&self.weight);
+                let isa = Isa::current();
+                depthwise_input_gradient(isa, &self.shape, output_gradient, weight, input_gradient);
+            }
+            (Reach::Depthwise, Existing::Add) => {
+                let mut more = Buffer::<E>::stale(input_gradient.len());
+                self.input_gradient(output_gradient, &mut more, Existing::Replace);
+                for (to, more) in input_gradient.iter_mut().zip(&*more) {
+                    *to = E::narrow(to.widen() + more.widen());
+                }
+            }
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn linear(layer: &Linear, input: &Tensor<2>, pass: &Pass) -> Option<T
 }
 
 /// Burn's weight `[in, out]` as kernels take it: `[out, in]`.
-fn by_output(weight: &FlexTensor) -> FlexTensor {
+pub(super) fn by_output(weight: &FlexTensor) -> FlexTensor {
     parameter(&weight.permute(&[1, 0]))
 }
 

@@ -8,7 +8,11 @@
 //! (`[batch, height, width, channel]`), in f32 or bf16; parameters, their gradients and all sums are f32.
 
 mod adam;
+mod biased;
+mod chain;
+mod convnext;
 mod cross_entropy;
+mod excitation;
 mod fire;
 mod inference;
 mod layer;
@@ -21,6 +25,9 @@ mod stem;
 mod tensor;
 
 pub(crate) use adam::adam_step;
+pub(crate) use biased::{biased_conv, biased_image_conv, layer_norm_pixels};
+pub(crate) use chain::{ChainLayers, chain, image_chain};
+pub(crate) use convnext::{ConvNeXtLayers, convnext_block};
 pub(crate) use cross_entropy::cross_entropy;
 pub(crate) use fire::{FireLayers, fire};
 pub use inference::FoldedLayers;

@@ -11,7 +11,7 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
 use half::bf16;
-use sciurus_kernels::{Buffer, Existing, Isa, gradient_sums, norm_gradient, normalize};
+use sciurus_kernels::{Buffer, Existing, Isa, Nonlinearity, gradient_sums, norm_gradient, normalize};
 
 use super::inference::evaluate_block;
 use super::layer::{ConvNorm, Kept, Ready};
@@ -114,23 +114,23 @@ impl<E: Number> State<E> {
         for layer in layers {
             if let Some(kept) = main.last() {
                 let mut between = Buffer::stale(kept.convolved.len());
-                normalize(isa, &kept.convolved, kept.affine(), (None, true), &mut between);
+                normalize(isa, &kept.convolved, kept.affine(), (None, Nonlinearity::Relu), &mut between);
                 inner.push(between);
             }
             let from = inner.last().map_or_else(|| values(&input), |between| &**between);
-            main.push(Kept::forward(layer.shape, from, &layer.parameters));
+            main.push(Kept::forward((layer.shape, layer.reach), from, &layer.parameters));
         }
-        let shortcut =
-            shortcut.map(|layer| Kept::<E>::forward(layer.shape, values(&input), &layer.parameters));
+        let shortcut = shortcut
+            .map(|layer| Kept::<E>::forward((layer.shape, layer.reach), values(&input), &layer.parameters));
         let beside = shortcut.as_ref().map(|kept| {
             let mut beside = Buffer::stale(kept.convolved.len());
-            normalize(isa, &kept.convolved, kept.affine(), (None, false), &mut beside);
+            normalize(isa, &kept.convolved, kept.affine(), (None, Nonlinearity::None), &mut beside);
             beside
         });
         let residual: &[E] = beside.as_deref().unwrap_or_else(|| values(&input));
         let last = &main[main.len() - 1];
         let mut output = Buffer::stale(last.convolved.len());
-        normalize(isa, &last.convolved, last.affine(), (Some(residual), true), &mut output);
+        normalize(isa, &last.convolved, last.affine(), (Some(residual), Nonlinearity::Relu), &mut output);
         let [height, width] = last.shape.out_size();
         let output = features(output, [last.shape.batch, last.shape.channels[1], height, width]);
         Self { input, main, inner, shortcut, output }

@@ -25,14 +25,15 @@ use super::{Precision, pool};
 use crate::model::Pass;
 
 /// Images with zeros around, as the first convolution reads them, and its shape over them.
-struct Prepared<E: Number> {
-    images: Buffer<E>,
-    shape: ConvShape,
+#[derive(Debug)]
+pub(super) struct Prepared<E: Number> {
+    pub(super) images: Buffer<E>,
+    pub(super) shape: ConvShape,
 }
 
 impl<E: Number> Prepared<E> {
     /// Prepares images `[batch, channel, height, width]`.
-    fn new(conv: &Conv2d, images: &FlexTensor) -> Option<Self> {
+    pub(super) fn new(conv: &Conv2d, images: &FlexTensor) -> Option<Self> {
         let [batch, channels, height, width] = sizes(images);
         let shape = shape(conv, batch, [height, width])?;
         // An even width lets windows of bf16 begin at whole words.
@@ -89,7 +90,7 @@ fn train_norm_stem<E: Number>(
     let images = tracked(images)?;
     let parameters = layer.parameters()?;
     let Prepared { images: prepared, shape } = Prepared::<E>::new(layer.conv, images.primitive())?;
-    let kept = Kept::<E>::forward(shape, &prepared, &parameters);
+    let kept = Kept::<E>::dense(shape, &prepared, &parameters);
     layer.note(&kept.moments, kept.convolved.len() / kept.moments.mean.len(), pass);
     let pool = pool_over(pool, &shape);
     let mut output = Buffer::stale(pool.output_len());

@@ -180,14 +180,14 @@ impl Arch {
             (false, Precision::Bf16) => Err(Error::BadOption {
                 option: "precision",
                 value: format!("bf16 with {self}"),
-                expected: "bf16 works with ResNets and SqueezeNet only so far; choose f32 or auto",
+                expected: "the transformer works in f32 only so far; choose f32 or auto",
             }),
         }
     }
 
     /// Whether its blocks are single operations over `sciurus-kernels` on the processor.
     fn has_kernels(self) -> bool {
-        !matches!(self, Arch::MobileNetV2 | Arch::EfficientNetB0 | Arch::ConvNeXtTiny | Arch::ViTSmall16)
+        self != Arch::ViTSmall16
     }
 
     /// How fastai's head pools its features.

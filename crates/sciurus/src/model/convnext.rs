@@ -10,6 +10,7 @@ use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::conv::{patches, square};
 use super::{LayerNorm, Pass};
+use crate::cpu::{self, ConvNeXtLayers};
 
 /// Channels and blocks of the stages.
 const STAGES: [[usize; 2]; 4] = [[96, 3], [192, 3], [384, 9], [768, 3]];
@@ -82,14 +83,32 @@ impl ConvNeXt {
     /// Images `[batch, 3, height, width]` to features `[batch, 768, height / 32, width / 32]` (rounded down).
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         assert_shape!(images, [_, 3, _, _]);
-        self.features.iter().fold(images, |features, entry| match entry {
-            Entry::Stem((conv, norm)) => norm.forward_pixels(conv.forward(features)),
-            Entry::Downsample((norm, conv)) => conv.forward(norm.forward_pixels(features)),
+        self.features.iter().fold(images, |features, entry| entry.forward(features, pass))
+    }
+}
+
+impl Entry {
+    fn forward(&self, features: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        match self {
+            Entry::Stem((conv, norm)) => {
+                let patches =
+                    cpu::biased_image_conv(conv, &features, pass).unwrap_or_else(|| conv.forward(features));
+                normed(norm, patches, pass)
+            }
+            Entry::Downsample((norm, conv)) => {
+                let normed = normed(norm, features, pass);
+                cpu::biased_conv(conv, &normed, pass).unwrap_or_else(|| conv.forward(normed))
+            }
             Entry::Stage(blocks) => {
                 blocks.iter().fold(features, |features, block| block.forward(features, pass))
             }
-        })
+        }
     }
+}
+
+/// Layer norm of each pixel over its channels.
+fn normed(norm: &LayerNorm, features: Tensor<4>, pass: &Pass) -> Tensor<4> {
+    cpu::layer_norm_pixels(norm, &features, pass).unwrap_or_else(|| norm.forward_pixels(features))
 }
 
 /// A 7x7 convolution of each channel by itself, then two linear layers over each pixel.
@@ -124,8 +143,41 @@ impl Block {
     /// `x + layer_scale * linear(gelu(linear(norm(conv(x)))))`: `[batch, channel, h, w]`, same shape out.
     fn forward(&self, input: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         let (conv, _, norm, widen, gelu, narrow) = &self.block;
+        let layers = ConvNeXtLayers {
+            depthwise: conv,
+            norm,
+            linear: [widen, narrow],
+            scale: &self.layer_scale,
+            drop_path: self.drop_path,
+        };
+        if let Some(output) = cpu::convnext_block(&layers, &input, pass) {
+            return output;
+        }
         let pixels = norm.forward(conv.forward(input.clone()).permute([0, 2, 3, 1]));
         let branch = narrow.forward(gelu.forward(widen.forward(pixels))).permute([0, 3, 1, 2]);
         input + pass.drop_path(branch * self.layer_scale.val().unsqueeze::<4>(), self.drop_path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Body;
+    use crate::model::single_blocks::{Walk, random_model};
+
+    #[test]
+    fn every_block_is_its_layers() {
+        let body = Body::ConvNeXt(ConvNeXtConfig { drop_path: 0.3 }.init(&Device::flex()));
+        let model = random_model(body, ConvNeXt::OUT_CHANNELS);
+        let Body::ConvNeXt(body) = model.body() else { unreachable!() };
+        for size in [[64, 64], [75, 58]] {
+            let mut walk = Walk::new(&model, size);
+            for entry in &body.features {
+                match entry {
+                    Entry::Stage(blocks) => blocks.iter().for_each(|block| walk.step(block, Block::forward)),
+                    other => walk.step(other, Entry::forward),
+                }
+            }
+        }
     }
 }

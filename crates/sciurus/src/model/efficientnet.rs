@@ -7,9 +7,11 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::activation::{sigmoid, silu};
 use burn::tensor::{Device, Tensor, assert_shape};
+use sciurus_kernels::Nonlinearity::{None as Linear, Silu};
 
 use super::Pass;
 use super::conv::{NormedConv, forward_normed, normed, square};
+use crate::cpu::{self, ChainLayers, ConvNorm};
 
 /// A stage of blocks.
 struct Stage {
@@ -104,12 +106,21 @@ impl EfficientNet {
     /// Images `[batch, 3, height, width]` to features `[batch, 1280, height / 32, width / 32]` (rounded up).
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         assert_shape!(images, [_, 3, _, _]);
-        self.features.iter().fold(images, |features, entry| match entry {
-            Entry::Conv(layer) => silu(forward_normed(layer, features, pass)),
+        (0..self.features.len()).fold(images, |features, index| self.entry(index, features, pass))
+    }
+
+    /// One entry; the first one takes images.
+    fn entry(&self, index: usize, features: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        match &self.features[index] {
+            Entry::Conv(layer) => {
+                let layers = ChainLayers::one(layer, Silu);
+                let chain = if index == 0 { cpu::image_chain } else { cpu::chain };
+                chain(&layers, &features, pass).unwrap_or_else(|| silu(forward_normed(layer, features, pass)))
+            }
             Entry::Stage(blocks) => {
                 blocks.iter().fold(features, |features, block| block.forward(features, pass))
             }
-        })
+        }
     }
 }
 
@@ -156,6 +167,26 @@ impl Block {
 
     /// `[batch, in, h, w]` to `[batch, out, h / stride, w / stride]` (rounded up).
     fn forward(&self, input: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        let fused = self.layers().and_then(|layers| cpu::chain(&layers, &input, pass));
+        fused.unwrap_or_else(|| self.layer_by_layer(input, pass))
+    }
+
+    /// The block as a chain.
+    fn layers(&self) -> Option<ChainLayers<'_>> {
+        let [before @ .., Step::Excite(excite), Step::Project((conv, norm))] = &self.block[..] else {
+            return None;
+        };
+        let mut main = Vec::with_capacity(self.block.len());
+        for step in before {
+            let Step::Conv((conv, norm)) = step else { return None };
+            main.push((ConvNorm { conv, norm }, Silu));
+        }
+        main.push((ConvNorm { conv, norm }, Linear));
+        let excitation = Some([&excite.fc1, &excite.fc2]);
+        Some(ChainLayers { main, excitation, shortcut: self.has_shortcut.then_some(self.drop_path) })
+    }
+
+    fn layer_by_layer(&self, input: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         let output = self.block.iter().fold(input.clone(), |features, step| match step {
             Step::Conv(layer) => silu(forward_normed(layer, features, pass)),
             Step::Excite(excite) => excite.forward(features),
@@ -184,5 +215,30 @@ impl SqueezeExcitation {
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let means = input.clone().mean_dims(&[2, 3]);
         input * sigmoid(self.fc2.forward(silu(self.fc1.forward(means))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Body;
+    use crate::model::single_blocks::{Walk, random_model};
+
+    #[test]
+    fn every_block_is_its_layers() {
+        let body = Body::EfficientNet(EfficientNetConfig { drop_path: 0.3 }.init(&Device::flex()));
+        let model = random_model(body, EfficientNet::OUT_CHANNELS);
+        let Body::EfficientNet(body) = model.body() else { unreachable!() };
+        for size in [[64, 64], [75, 58]] {
+            let mut walk = Walk::new(&model, size);
+            for (index, entry) in body.features.iter().enumerate() {
+                match entry {
+                    Entry::Conv(_) => {
+                        walk.step(body, |body, features, pass| body.entry(index, features, pass))
+                    }
+                    Entry::Stage(blocks) => blocks.iter().for_each(|block| walk.step(block, Block::forward)),
+                }
+            }
+        }
     }
 }

@@ -7,9 +7,11 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::activation::relu6;
 use burn::tensor::{Device, Tensor, assert_shape};
+use sciurus_kernels::Nonlinearity::{None as Linear, Relu6};
 
 use super::conv::{NormedConv, forward_normed, normed, square};
 use super::{BatchNorm, Pass};
+use crate::cpu::{self, ChainLayers, ConvNorm};
 
 /// The stages: expansion, channels, blocks, stride of the first (table 2 of the paper).
 const STAGES: [[usize; 4]; 7] = [
@@ -65,10 +67,20 @@ impl MobileNetV2 {
     /// Images `[batch, 3, height, width]` to features `[batch, 1280, height / 32, width / 32]` (rounded up).
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         assert_shape!(images, [_, 3, _, _]);
-        self.features.iter().fold(images, |features, entry| match entry {
-            Entry::Conv(layer) => relu6(forward_normed(layer, features, pass)),
+        (0..self.features.len()).fold(images, |features, index| self.entry(index, features, pass))
+    }
+
+    /// One entry; the first one takes images.
+    fn entry(&self, index: usize, features: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        match &self.features[index] {
+            Entry::Conv(layer) => {
+                let layers = ChainLayers::one(layer, Relu6);
+                let chain = if index == 0 { cpu::image_chain } else { cpu::chain };
+                chain(&layers, &features, pass)
+                    .unwrap_or_else(|| relu6(forward_normed(layer, features, pass)))
+            }
             Entry::Residual(block) => block.forward(features, pass),
-        })
+        }
     }
 }
 
@@ -112,11 +124,75 @@ impl InvertedResidual {
 
     /// `[batch, in, h, w]` to `[batch, out, h / stride, w / stride]` (rounded up).
     fn forward(&self, input: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        let fused = self.layers().and_then(|layers| cpu::chain(&layers, &input, pass));
+        fused.unwrap_or_else(|| self.layer_by_layer(input, pass))
+    }
+
+    /// The block as a chain.
+    fn layers(&self) -> Option<ChainLayers<'_>> {
+        let [before @ .., Step::Project(conv), Step::Norm(norm)] = &self.conv[..] else { return None };
+        let mut main = Vec::with_capacity(self.conv.len());
+        for step in before {
+            let Step::Conv((conv, norm)) = step else { return None };
+            main.push((ConvNorm { conv, norm }, Relu6));
+        }
+        main.push((ConvNorm { conv, norm }, Linear));
+        Some(ChainLayers { main, excitation: None, shortcut: self.has_shortcut.then_some(0.0) })
+    }
+
+    fn layer_by_layer(&self, input: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         let output = self.conv.iter().fold(input.clone(), |features, step| match step {
             Step::Conv(layer) => relu6(forward_normed(layer, features, pass)),
             Step::Project(conv) => conv.forward(features),
             Step::Norm(norm) => norm.forward(features, pass),
         });
         if self.has_shortcut { input + output } else { output }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Seed;
+    use crate::model::Body;
+    use crate::model::single_blocks::{Walk, random_model};
+
+    /// Rounding of what a norm layer gives: values of a few units, each exact to some 1e-7.
+    const ROUNDING: f32 = 1e-6;
+
+    /// The smallest distance of any value that an entry's ReLU6 sees from a corner, where the gradient jumps.
+    fn distance_from_corner(entry: &Entry, features: &Tensor<4>) -> f32 {
+        let layers: Vec<&NormedConv> = match entry {
+            Entry::Conv(layer) => vec![layer],
+            Entry::Residual(block) => {
+                let steps = block.conv.iter();
+                steps
+                    .filter_map(|step| if let Step::Conv(layer) = step { Some(layer) } else { None })
+                    .collect()
+            }
+        };
+        let mut pass = Pass::train(Seed(0).rng(&[]));
+        let (mut features, mut least) = (features.clone(), f32::INFINITY);
+        for layer in layers {
+            let values = forward_normed(layer, features, &mut pass);
+            let distances = values.clone().abs().min_pair((values.clone() - 6.0).abs());
+            least = least.min(distances.min().into_scalar());
+            features = relu6(values);
+        }
+        least
+    }
+
+    #[test]
+    fn every_block_is_its_layers() {
+        let body = Body::MobileNetV2(MobileNetV2::new(&Device::flex()));
+        let model = random_model(body, MobileNetV2::OUT_CHANNELS);
+        let Body::MobileNetV2(body) = model.body() else { unreachable!() };
+        for size in [[64, 64], [75, 58]] {
+            let mut walk = Walk::new(&model, size);
+            for index in 0..body.features.len() {
+                walk.shake_until(|features| distance_from_corner(&body.features[index], features) > ROUNDING);
+                walk.step(body, |body, features, pass| body.entry(index, features, pass));
+            }
+        }
     }
 }

@@ -15,6 +15,8 @@ mod parameters;
 mod pass;
 mod published;
 mod resnet;
+#[cfg(test)]
+mod single_blocks;
 mod squeezenet;
 mod vit;
 pub mod weights;

@@ -143,11 +143,15 @@ impl Pass {
         probability: f64,
         device: &Device,
     ) -> Option<Tensor<2>> {
+        let mask = self.dropout_factors(shape[0] * shape[1], probability)?;
+        Some(Tensor::from_data(TensorData::new(mask, shape), device))
+    }
+
+    /// The same as plain numbers.
+    pub(crate) fn dropout_factors(&mut self, count: usize, probability: f64) -> Option<Vec<f32>> {
         let training = self.training.as_mut().filter(|_| probability > 0.0)?;
         let kept = (1.0 / (1.0 - probability)) as f32;
-        let mask: Vec<f32> = (0..shape[0] * shape[1])
-            .map(|_| if training.rng.random::<f64>() < probability { 0.0 } else { kept })
-            .collect();
-        Some(Tensor::from_data(TensorData::new(mask, shape), device))
+        let factor = |_| if training.rng.random::<f64>() < probability { 0.0 } else { kept };
+        Some((0..count).map(factor).collect())
     }
 }

@@ -1,0 +1,58 @@
+//! What differs from image to image: factors of its channels, and sums over its pixels.
+
+use rayon::prelude::*;
+
+use crate::element::Element;
+use crate::isa::Isa;
+use crate::nonlinearity::Nonlinearity;
+use crate::norm::{GradientSums, gradient_sums, normalize};
+
+/// `output = input * scale + shift`, plus a shortcut, where each channel of each image has its own scale and shift
+/// `[image, channel]`.
+///
+/// # Panics
+/// When lengths do not fit.
+pub fn scale_images<E: Element>(
+    isa: Isa,
+    input: &[E],
+    (channels, [scale, shift]): (usize, [&[f32]; 2]),
+    residual: Option<&[E]>,
+    output: &mut [E],
+) {
+    let images = scale.len() / channels;
+    assert!(scale.len() == images * channels && shift.len() == scale.len(), "factors of whole images");
+    assert!(
+        input.len() == output.len() && input.len().is_multiple_of(scale.len()),
+        "whole images of one shape"
+    );
+    assert!(residual.is_none_or(|residual| residual.len() == input.len()), "a shortcut of the same shape");
+    let len = input.len() / images;
+    output.par_chunks_exact_mut(len).enumerate().for_each(|(image, output)| {
+        let (values, factors) = (image * len..(image + 1) * len, image * channels..(image + 1) * channels);
+        let residual = residual.map(|residual| &residual[values.clone()]);
+        let affine = [&scale[factors.clone()], &shift[factors]];
+        normalize(isa, &input[values], affine, (residual, Nonlinearity::None), output);
+    });
+}
+
+/// Sums over the pixels of each image, one after the other: of `values`, and of `values` times `others`.
+///
+/// # Panics
+/// When lengths do not fit.
+pub fn image_sums<E: Element>(
+    isa: Isa,
+    [images, channels]: [usize; 2],
+    values: &[E],
+    others: Option<&[E]>,
+) -> Vec<GradientSums> {
+    assert!(values.len().is_multiple_of(images * channels), "whole images");
+    assert!(others.is_none_or(|others| others.len() == values.len()), "two of one shape");
+    let len = values.len() / images;
+    let zeros = vec![0.0; channels];
+    let of_image = |image: usize| {
+        let at = image * len..(image + 1) * len;
+        let others = others.map(|others| (&others[at.clone()], &zeros[..]));
+        gradient_sums(isa, channels, &values[at], None, others)
+    };
+    (0..images).into_par_iter().map(of_image).collect()
+}

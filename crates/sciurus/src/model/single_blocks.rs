@@ -1,0 +1,142 @@
+//! Every block of a network by itself: as one operation against its layers one by one.
+//!
+//! Whole networks magnify rounding: a value that lies within rounding of ReLU6's corner passes its gradient or does not,
+//! and each later norm layer divides by a small deviation. Here each block gets the same input and the same gradient of
+//! its output either way, so what differs is that block's own doing.
+
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use rand::RngExt;
+use sciurus_data::{Rng, Seed};
+
+use super::{Body, HeadConfig, Pass, Role, VisionModel, floats};
+
+/// Relative to the largest value of a result. Its terms are exact to 6e-8 (f32), and some ten thousand of them are summed
+/// in another order, which costs the root of that: 6e-6; three convolutions and their norm layers on each way make it some
+/// 1e-5. Measured is half of that at most, with every instruction set.
+const TOLERANCE: f32 = 2e-5;
+
+/// Walks a network, from its images on.
+pub(super) struct Walk {
+    features: Tensor<4>,
+    names: Vec<(ParamId, String)>,
+    step: usize,
+}
+
+/// A model with a body of random weights and norm layers that are no identity, on a device with gradients.
+pub(super) fn random_model(body: Body, channels: usize) -> VisionModel {
+    let head = HeadConfig::new(channels, 2).init(&Device::flex());
+    let model = VisionModel::from_parts(body, head);
+    let mut state = model.state_dict();
+    let mut rng = Seed(8).rng(&[]);
+    for (name, tensor) in &mut state {
+        let fan: usize = tensor.shape.iter().skip(1).product();
+        let scale = (2.0 / fan as f32).sqrt();
+        for value in &mut tensor.values {
+            let noise = rng.random_range(-1.0..1.0_f32);
+            *value = match name.rsplit('.').next() {
+                Some("running_var") => 1.0 + 0.3 * noise,
+                Some("running_mean" | "bias") => 0.2 * noise,
+                _ if tensor.shape.len() == 1 => 1.0 + 0.5 * noise,
+                _ => 1.7 * scale * noise,
+            };
+        }
+    }
+    model.with_state(&state).unwrap().train().with_trained(|info| info.role != Role::RunningStatistic)
+}
+
+impl Walk {
+    /// Begins with random images `[6, 3, height, width]`.
+    pub(super) fn new(model: &VisionModel, [height, width]: [usize; 2]) -> Self {
+        let features = random([6, 3, height, width], &mut Seed(3).rng(&[]));
+        let names = model.parameters().into_iter().map(|info| (info.id, info.name)).collect();
+        Self { features, names, step: 0 }
+    }
+
+    /// Compares a block of `model` on the features so far, and goes on with what its layers make of them.
+    pub(super) fn step<M: Module>(
+        &mut self,
+        module: &M,
+        forward: impl Fn(&M, Tensor<4>, &mut Pass) -> Tensor<4>,
+    ) {
+        let pass = || Pass::train(Seed(self.step as u64).rng(&[]));
+        let [ours, layers] = [pass(), pass().layer_by_layer()]
+            .map(|pass| Found::new(module, &forward, &self.features, pass, self.step > 0));
+        assert_eq!(ours.values.len(), layers.values.len(), "step {}", self.step);
+        for ((id, what, ours), (_, _, expected)) in ours.values.iter().zip(&layers.values) {
+            let parameter = self.names.iter().find(|(named, _)| Some(named) == id.as_ref());
+            let name = parameter.map_or("", |(_, name)| name);
+            let largest = expected.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+            let off = ours.iter().zip(expected).fold(0.0_f32, |off, (a, b)| off.max((a - b).abs())) / largest;
+            assert!(
+                off < TOLERANCE,
+                "step {}: {what} {name} is off by {off:e} of its largest value",
+                self.step
+            );
+        }
+        self.features = layers.output;
+        self.step += 1;
+    }
+
+    /// Changes the features by up to a hundredth until they fit.
+    pub(super) fn shake_until(&mut self, fit: impl Fn(&Tensor<4>) -> bool) {
+        let mut rng = Seed(7).rng(&[self.step as u64]);
+        let mut shaken = || {
+            let noise = random(self.features.dims(), &mut rng);
+            self.features.clone() + self.features.clone() * noise.mul_scalar(0.01)
+        };
+        let found = (0..30).map(|_| shaken()).find(fit);
+        self.features = found.expect("features that fit");
+    }
+}
+
+/// What a training pass through a block gives.
+struct Found {
+    output: Tensor<4>,
+    /// Parameter, kind and values of every result.
+    values: Vec<(Option<ParamId>, &'static str, Vec<f32>)>,
+}
+
+impl Found {
+    fn new<M: Module>(
+        module: &M,
+        forward: impl Fn(&M, Tensor<4>, &mut Pass) -> Tensor<4>,
+        input: &Tensor<4>,
+        mut pass: Pass,
+        is_behind: bool,
+    ) -> Self {
+        let input = if is_behind { input.clone().detach().require_grad() } else { input.clone().detach() };
+        let output = forward(module, input.clone(), &mut pass);
+        let upstream = random(output.dims(), &mut Seed(5).rng(&[]));
+        let gradients = (output.clone() * upstream).sum().backward();
+        let mut values = vec![(None, "output", floats(output.to_data()))];
+        if is_behind {
+            values.push((None, "input gradient", floats(input.grad(&gradients).unwrap().into_data())));
+        }
+        let mut collect = Collect { gradients: &gradients, values };
+        module.visit(&mut collect);
+        let mut values = collect.values;
+        for (id, statistic) in pass.into_statistics() {
+            values.push((Some(id), "statistic", floats(statistic.into_data())));
+        }
+        Self { output: output.detach(), values }
+    }
+}
+
+struct Collect<'a> {
+    gradients: &'a Gradients,
+    values: Vec<(Option<ParamId>, &'static str, Vec<f32>)>,
+}
+
+impl ModuleVisitor for Collect<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = param.val().grad(self.gradients) {
+            self.values.push((Some(param.id), "gradient of", floats(gradient.into_data())));
+        }
+    }
+}
+
+fn random(shape: [usize; 4], rng: &mut Rng) -> Tensor<4> {
+    let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex().autodiff())
+}
