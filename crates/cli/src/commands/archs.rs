@@ -11,10 +11,11 @@ pub(super) fn run(args: &ArchsArgs) -> anyhow::Result<Outcome> {
         json_line(&infos)?;
     } else {
         text(format!(
-            "{:<22} {:>12} {:>9} {:>7}  pretrained weights",
-            "network", "parameters", "features", "pixels"
+            "{:<22} {:>12} {:>9} {:>7} {:>9}  pretrained weights",
+            "network", "parameters", "features", "pixels", "images/s"
         ))?;
         infos.iter().try_for_each(|info| text(row(info)))?;
+        text("images/s: training on 2 Zen 5 cores in f32, batches of 32 at the network's size")?;
     }
     Ok(Outcome::Done)
 }
@@ -24,10 +25,11 @@ fn row(info: &ArchInfo) -> String {
         .weights
         .map_or_else(|| "none".to_owned(), |weights| format!("{} ({})", weights.file, weights.licence));
     format!(
-        "{:<22} {:>10.1} M {:>9} {:>7}  {weights}",
+        "{:<22} {:>10.1} M {:>9} {:>7} {:>9.1}  {weights}",
         info.name,
         info.parameters as f64 / 1e6,
         info.channels,
-        info.image_size
+        info.image_size,
+        info.images_per_second
     )
 }

@@ -6,9 +6,18 @@ use crate::support::sciurus;
 fn help_of_every_verb() {
     let folder = tempfile::tempdir().unwrap();
     insta::assert_snapshot!("help", sciurus(folder.path(), &["--help"]).expect(0).out);
-    for verb in
-        ["train", "lr-find", "inspect", "interpret", "compare", "predict", "archs", "demo", "completions"]
-    {
+    for verb in [
+        "train",
+        "lr-find",
+        "inspect",
+        "clean",
+        "interpret",
+        "compare",
+        "predict",
+        "archs",
+        "demo",
+        "completions",
+    ] {
         let ran = sciurus(folder.path(), &[verb, "--help"]).expect(0);
         insta::assert_snapshot!(format!("help_{verb}"), ran.out);
     }

@@ -1,16 +1,21 @@
-//! Heat maps: they lie where the evidence is.
+//! A trained model on one picture and its mirror image: heat maps lie where the evidence is, answers are the same.
 
-use sciurus::data::{RgbImage, decode_file};
+use sciurus::data::{RgbImage, Views, decode_file};
 use sciurus::prelude::*;
 use sciurus::{Listeners, TrainSettings, WeightSource, draw_demo};
 
 /// A model that has learnt the drawn pictures, and one of them.
 fn learnt() -> (tempfile::TempDir, Predictor, RgbImage) {
+    learnt_with(None)
+}
+
+fn learnt_with(views: Option<Views>) -> (tempfile::TempDir, Predictor, RgbImage) {
     let folder = tempfile::tempdir().unwrap();
     let photos = folder.path().join("photos");
     draw_demo(&photos, 24, 42).unwrap();
     let mut settings = TrainSettings::new(&photos);
     settings.arch = Arch::ResNet10Narrow;
+    settings.views = views;
     settings.weights = WeightSource::Random;
     (settings.image_size, settings.batch_size, settings.epochs) = (64, 8, 4);
     let mut learner = settings.learner(Listeners::default()).unwrap();
@@ -37,14 +42,29 @@ fn a_heat_map_covers_the_square_that_the_model_sees() {
     assert!(maps.iter().any(|map| map.values.contains(&1.0)), "nothing speaks for either class");
 }
 
+fn mirrored(photo: &RgbImage) -> RgbImage {
+    RgbImage::from_fn(photo.width(), photo.height(), |x, y| *photo.get_pixel(photo.width() - 1 - x, y))
+}
+
+#[test]
+fn an_answer_from_both_sides_is_that_of_the_mirror_image() {
+    let probability = |views| {
+        let (_folder, predictor, photo) = learnt_with(views);
+        assert_eq!(predictor.manifest().preprocessing.views, views.unwrap_or(Views::Mirrored));
+        [&photo, &mirrored(&photo)].map(|photo| predictor.predict(photo).probability)
+    };
+    let [photo, other] = probability(None);
+    assert_eq!(photo, other, "training mirrors, so answers come from both sides");
+    let [photo, other] = probability(Some(Views::Plain));
+    assert_ne!(photo, other, "one side alone is seen as it is");
+}
+
 /// A heat map is not the same for a picture that was mirrored: it is mirrored too, about.
 #[test]
 fn a_mirrored_picture_has_a_mirrored_heat_map() {
     let (_folder, predictor, photo) = learnt();
-    let mirrored =
-        RgbImage::from_fn(photo.width(), photo.height(), |x, y| *photo.get_pixel(photo.width() - 1 - x, y));
     let (_, map) = predictor.grad_cam(&photo, 0);
-    let (_, other) = predictor.grad_cam(&mirrored, 0);
+    let (_, other) = predictor.grad_cam(&mirrored(&photo), 0);
     let turned: Vec<f32> = map.values.chunks(map.width).flat_map(|row| row.iter().rev().copied()).collect();
     let distance = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum() };
     assert!(

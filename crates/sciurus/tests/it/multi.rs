@@ -140,7 +140,7 @@ fn it_learns_which_shapes_are_there_and_predicts_as_it_was_measured() {
     let predictor = Predictor::load(finished.run.model_path()).unwrap();
     let manifest = predictor.manifest();
     assert_eq!(manifest.output, Output::AnyNumber { thresholds: measured.thresholds.clone() });
-    assert_eq!(manifest.format, 2);
+    assert_eq!(manifest.format, 3, "it answers from a photo and its mirror image");
     for i in 0..measured.len() {
         let image = decode_file(photos.join(&measured.paths[i]), &DecodeLimits::default()).unwrap();
         let prediction = predictor.predict(&image);
