@@ -185,6 +185,7 @@ pub enum InsightError {
 
 impl InsightError {
     /// An error if an option's value is not in its range.
+    #[allow(clippy::fn_params_excessive_bools, reason = "a fact about the value, not a way to behave")]
     pub(crate) fn check_option(
         name: &'static str,
         found: f64,

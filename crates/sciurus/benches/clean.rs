@@ -77,7 +77,8 @@ fn main() {
             if !noise.fits(set.classes()) {
                 continue;
             }
-            let results = measured(set, noise, (seeds.clone(), args.tried), &sets);
+            let orders = if args.tried { Order::with_tried() } else { Order::shown() };
+            let results = measured(set, noise, (seeds.clone(), orders), &sets);
             for (order, measures) in results {
                 println!("| {} | {noise} | {order} | {} |", set.name, mean(&measures));
             }
@@ -89,11 +90,11 @@ fn main() {
 fn measured(
     set: &Set,
     noise: Noise,
-    (seeds, tried): (std::ops::Range<u64>, bool),
+    (seeds, orders): (std::ops::Range<u64>, Vec<Order>),
     sets: &[Set],
 ) -> Vec<(Order, Vec<Measures>)> {
     let mut results: Vec<(Order, Vec<Measures>)> =
-        Order::all(tried).into_iter().map(|order| (order, Vec::new())).collect();
+        orders.into_iter().map(|order| (order, Vec::new())).collect();
     for seed in seeds {
         let case = planted(set, noise, seed, sets);
         if !case.wrong.contains(&true) {

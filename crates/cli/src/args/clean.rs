@@ -9,18 +9,18 @@ use super::{LabelArgs, Show};
 
 const EXAMPLES: &str = "\
 Examples:
-  sciurus clean squirrels                          look: what is wrong, the worst few of each kind
-  sciurus clean squirrels --html report.html       the same as a page with pictures
-  sciurus clean squirrels --review                 decide, one key a photo; every decision is kept at once
-  sciurus clean squirrels --plan clean.json        the whole queue as a file to read, edit and compare
-  sciurus clean squirrels --apply clean.json       move files as the plan says
-  sciurus clean squirrels --undo                   and back again
-  sciurus clean squirrels --auto                   only what is certain: equal copies, unreadable files
-  sciurus train squirrels --plan clean.json        heed a plan without moving anything
-  sciurus clean squirrels --retrain                train before and after, measured on the same photos
+  sciurus clean squirrels                      look: the worst few of each kind of trouble
+  sciurus clean squirrels --html report.html   the same as a page with pictures
+  sciurus clean squirrels --review             decide, one key a photo
+  sciurus clean squirrels --plan clean.json    the whole queue as a file
+  sciurus clean squirrels --apply clean.json   move files as the plan says
+  sciurus clean squirrels --undo               and back again
+  sciurus clean squirrels --auto               only equal copies and unreadable files
+  sciurus train squirrels --plan clean.json    heed a plan without moving anything
+  sciurus clean squirrels --retrain            before and after, on the same photos
 
-No file is ever deleted or overwritten: what leaves the data set is moved to _set_aside/ inside it. Decisions are
-kept in .sciurus/decisions.jsonl inside the folder (or in --journal FILE), by the content of the photos.";
+No file is ever deleted or overwritten: what leaves the data set is moved to _set_aside/ inside it.
+Decisions are kept in .sciurus/decisions.jsonl inside the folder, by the content of the photos.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -32,7 +32,7 @@ pub(crate) struct CleanArgs {
     pub(crate) arch: Vec<Arch>,
     #[command(flatten)]
     pub(crate) data: LabelArgs,
-    /// Write the queue, with what was decided, to a file (JSON)
+    /// Write the queue, with what was decided, to a file: .json, or .parquet for DuckDB, pandas and polars
     #[arg(long, value_name = "FILE")]
     pub(crate) plan: Option<PathBuf>,
     /// Write a self-contained page with pictures

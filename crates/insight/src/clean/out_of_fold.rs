@@ -223,11 +223,7 @@ impl Repeat {
         let (mut judged, mut unjudged) = (Vec::new(), Vec::new());
         for (item, row) in rows.iter_mut().enumerate() {
             let is_known = row[labels[item]] > f64::NEG_INFINITY;
-            if is_known {
-                judged.push(item)
-            } else {
-                unjudged.push(item)
-            }
+            if is_known { &mut judged } else { &mut unjudged }.push(item);
             let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let largest = if largest.is_finite() { largest } else { 0.0 };
             row.iter_mut().for_each(|logit| *logit = (*logit - largest).max(UNKNOWN));

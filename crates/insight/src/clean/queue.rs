@@ -94,11 +94,7 @@ pub fn outlier_findings(outliers: &Outliers, graph: &NeighbourGraph, first_card:
             .filter(|(_, distance)| **distance < outliers.cut);
         for other in near.map(|(&other, _)| other as usize).filter(|&other| is_out[other]) {
             let (a, b) = (card[item].min(card[other]), card[item].max(card[other]));
-            outliers.items.iter().for_each(|&any| {
-                if card[any] == b {
-                    card[any] = a
-                }
-            });
+            outliers.items.iter().for_each(|&any| card[any] = if card[any] == b { a } else { card[any] });
         }
     }
     let mut members: BTreeMap<usize, usize> = BTreeMap::new();
@@ -202,8 +198,12 @@ impl Copies<'_> {
         findings
     }
 
-    /// How alike a member and the one that is kept are, where that was seen.
+    /// How alike a member and the one that is kept are, where that was seen; of the kept one, how alike the nearest is.
     fn likeness(&self, member: usize) -> Option<f64> {
+        if member == self.kept {
+            let others = self.group.members.iter().filter(|&&other| other != member);
+            return others.filter_map(|&other| self.likeness(other)).reduce(f64::max);
+        }
         if self.photos[member].report.pixels == self.photos[self.kept].report.pixels {
             return Some(1.0);
         }

@@ -107,7 +107,7 @@ fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let entries = walkdir::WalkDir::new(root).into_iter().map(Result::unwrap);
     let files = entries.filter(|entry| entry.file_type().is_file());
     files
-        .map(|entry| entry.into_path())
+        .map(walkdir::DirEntry::into_path)
         .filter(|path| !path.iter().any(|part| part == ".sciurus"))
         .map(|path| (path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap()))
         .collect()

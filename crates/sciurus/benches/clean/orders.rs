@@ -36,15 +36,19 @@ pub(crate) enum Order {
 }
 
 impl Order {
-    pub(crate) fn all(tried: bool) -> Vec<Self> {
-        let mut orders = vec![Self::Random, Self::Plain, Self::Cleanlab, Self::Labels, Self::Queue];
-        if tried {
-            for penalty in [None, Some(1.0), Some(2.0), Some(4.0)] {
-                orders.extend([0, 2].map(|rounds| Self::Other { penalty, rounds }));
-            }
-            orders.push(Self::Outlying);
-            orders.extend([1.0, 0.9, 0.7, 0.6].map(Self::Weighted));
+    /// Those of the tables.
+    pub(crate) fn shown() -> Vec<Self> {
+        vec![Self::Random, Self::Plain, Self::Cleanlab, Self::Labels, Self::Queue]
+    }
+
+    /// And those that were tried.
+    pub(crate) fn with_tried() -> Vec<Self> {
+        let mut orders = Self::shown();
+        for penalty in [None, Some(1.0), Some(2.0), Some(4.0)] {
+            orders.extend([0, 2].map(|rounds| Self::Other { penalty, rounds }));
         }
+        orders.push(Self::Outlying);
+        orders.extend([1.0, 0.9, 0.8, 0.6].map(Self::Weighted));
         orders
     }
 }

@@ -101,7 +101,7 @@ impl Review {
     /// Whether few of the last images were wrong: the rule says to stop.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.rule.is_done(&self.wrong(false))
+        self.rule.is_done(&self.wrong(|card| !card.is_audit))
     }
 
     /// Decides the card, and goes on to the next. When this returns, the decisions are on the disk. `time` is now, as RFC 3339.
@@ -176,7 +176,7 @@ impl Review {
     /// How many errors are probably left in what nobody looked at, after an audit.
     #[must_use]
     pub fn errors_left(&self) -> Option<ErrorsLeft> {
-        let audited = self.wrong(true);
+        let audited = self.wrong(|card| card.is_audit);
         let wrong = audited.iter().filter(|wrong| **wrong).count();
         Some(ErrorsLeft::from_audit(self.open_before_audit?, audited.len(), wrong))
     }
@@ -191,9 +191,9 @@ impl Review {
         Ok(plan)
     }
 
-    /// Whether each image decided in this review was wrong, those of audits or all others.
-    fn wrong(&self, audits: bool) -> Vec<bool> {
-        let past = self.past.iter().filter(|past| past.card.is_audit == audits);
+    /// Whether each image that was decided on such cards of this review was wrong.
+    fn wrong(&self, counts: impl Fn(&Card) -> bool) -> Vec<bool> {
+        let past = self.past.iter().filter(|past| counts(&past.card));
         past.flat_map(|past| past.wrong.iter().copied()).collect()
     }
 

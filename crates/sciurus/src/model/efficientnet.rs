@@ -234,7 +234,7 @@ mod tests {
             for (index, entry) in body.features.iter().enumerate() {
                 match entry {
                     Entry::Conv(_) => {
-                        walk.step(body, |body, features, pass| body.entry(index, features, pass))
+                        walk.step(body, |body, features, pass| body.entry(index, features, pass));
                     }
                     Entry::Stage(blocks) => blocks.iter().for_each(|block| walk.step(block, Block::forward)),
                 }

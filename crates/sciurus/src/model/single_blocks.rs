@@ -98,6 +98,7 @@ struct Found {
 }
 
 impl Found {
+    #[allow(clippy::fn_params_excessive_bools, reason = "a fact about the block's place")]
     fn new<M: Module>(
         module: &M,
         forward: impl Fn(&M, Tensor<4>, &mut Pass) -> Tensor<4>,

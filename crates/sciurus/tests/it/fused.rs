@@ -69,7 +69,7 @@ fn between_corners(model: &VisionModel) -> VisionModel {
         if name.starts_with("body.") && tensor.shape.len() == 1 {
             for value in &mut tensor.values {
                 match name {
-                    _ if name.ends_with(".1.weight") => *value = 0.2 * *value,
+                    _ if name.ends_with(".1.weight") => *value *= 0.2,
                     _ if name.ends_with(".1.bias") => *value += 3.0,
                     _ => {}
                 }
