@@ -1,12 +1,15 @@
 //! Ctrl-C: the first one ends a fit cleanly, the second one ends the program.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use sciurus::{Control, Error, Event, Observer};
 
 use crate::args::Show;
 use crate::output::announce;
+
+/// Whether it was pressed; a process listens once, however many fits it has.
+static PRESSED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
 /// Asks the fit to stop once Ctrl-C was pressed.
 #[derive(Debug)]
@@ -15,7 +18,10 @@ pub(crate) struct Interrupt(Arc<AtomicBool>);
 impl Interrupt {
     /// Listens from now on.
     pub(crate) fn listen(show: Show) -> anyhow::Result<Self> {
-        let pressed = Arc::new(AtomicBool::new(false));
+        if let Some(pressed) = PRESSED.get() {
+            return Ok(Self(Arc::clone(pressed)));
+        }
+        let pressed = Arc::clone(PRESSED.get_or_init(Arc::default));
         let flag = Arc::clone(&pressed);
         ctrlc::set_handler(move || {
             if flag.swap(true, Ordering::SeqCst) {
