@@ -35,6 +35,8 @@
 mod activation;
 mod adam;
 mod arena;
+mod attention;
+mod attention_parts;
 mod conv;
 mod depthwise;
 mod depthwise_gradient;
@@ -61,6 +63,7 @@ mod weight_gradient;
 pub use activation::{Activated, activation_gradient};
 pub use adam::{AdamStep, adam_step};
 pub use arena::{Buffer, Plain, trim};
+pub use attention::{AttentionShape, attention, attention_gradient};
 pub use conv::{
     Activation, Existing, conv_forward, conv_forward_activated, conv_forward_moments, conv_input_gradient,
 };

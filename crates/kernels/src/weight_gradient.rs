@@ -210,7 +210,7 @@ impl<E: Element> Job for LayOutColumns<'_, E> {
 /// # Safety
 /// `to` is valid for `len` words, `first` and (bf16) `second` for `len` values; the processor has the features of `S`.
 #[inline(always)]
-unsafe fn pair<S: Simd, E: Element>(to: *mut u32, first: *const E, second: *const E, len: usize) {
+pub(crate) unsafe fn pair<S: Simd, E: Element>(to: *mut u32, first: *const E, second: *const E, len: usize) {
     let whole = len - len % S::LANES;
     // SAFETY: the caller's promise; an f32 is a word, a bf16 is 16 bits.
     unsafe {

@@ -92,7 +92,7 @@ impl Embedder {
             pipeline: preprocessing.pipeline(),
             image_size: preprocessing.image_size,
             views: Views::Mirrored,
-            precision: arch.precision(Precision::Auto)?.on(Device::Cpu)?,
+            precision: Precision::Auto.on(Device::Cpu)?,
             device: device.inner(),
             folded: FoldedLayers::default(),
             cache: dirs::cache_dir().map(|folder| folder.join("sciurus").join("embeddings")),

@@ -1,7 +1,7 @@
 //! `bench-peers`: Sciurus beside PyTorch and fastai on this machine, in turn, as ratios with the bars of the project.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -27,8 +27,10 @@ pub(crate) struct Args {
 }
 
 /// One row: what is run, and which ratio it must reach.
+#[derive(Clone, Copy)]
 struct Row {
     name: &'static str,
+    program: Program,
     ours: &'static str,
     /// `SCIURUS_CPU` for ours; the peer is limited to the same.
     isa: Option<&'static str>,
@@ -36,6 +38,15 @@ struct Row {
     peer: &'static [&'static str],
     compared: Compared,
     must: f64,
+}
+
+/// PyTorch's program.
+#[derive(Clone, Copy)]
+enum Program {
+    /// Of the shared folder.
+    Shared,
+    /// Of this crate: the networks that the other does not know.
+    Networks,
 }
 
 #[derive(Clone, Copy)]
@@ -53,6 +64,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "training step f32, fastai as installed",
         ours: "train --precision f32",
+        program: Program::Shared,
         isa: None,
         peer: &[INSTALLED],
         compared: Compared::Speed,
@@ -61,6 +73,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "training step bf16, fastai as installed",
         ours: "train --precision bf16",
+        program: Program::Shared,
         isa: None,
         peer: &[INSTALLED],
         compared: Compared::Speed,
@@ -69,6 +82,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "training step bf16, PyTorch at its best",
         ours: "train --precision bf16",
+        program: Program::Shared,
         isa: None,
         peer: &["train --dtype bf16 --layout channels_last --tuned"],
         compared: Compared::Speed,
@@ -77,6 +91,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "frozen step bf16, PyTorch at its best",
         ours: "frozen --precision bf16",
+        program: Program::Shared,
         isa: None,
         peer: &["frozen --dtype bf16 --layout channels_last --tuned"],
         compared: Compared::Speed,
@@ -85,6 +100,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "inference batch 64, PyTorch at its best",
         ours: "infer --precision bf16",
+        program: Program::Shared,
         isa: None,
         peer: &["infer --dtype bf16 --layout channels_last --tuned"],
         compared: Compared::Speed,
@@ -93,6 +109,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "inference batch 1, PyTorch at its best",
         ours: "infer --precision bf16 --batch 1 --steps 41",
+        program: Program::Shared,
         isa: None,
         peer: &[
             "infer --dtype bf16 --layout channels_last --tuned --batch 1 --steps 41",
@@ -105,6 +122,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "memory of training bf16, PyTorch f32",
         ours: "train --precision bf16",
+        program: Program::Shared,
         isa: None,
         peer: &[INSTALLED],
         compared: Compared::Memory,
@@ -113,6 +131,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "SqueezeNet training f32, PyTorch channels-last",
         ours: "train --arch squeezenet1_1 --precision f32",
+        program: Program::Shared,
         isa: None,
         peer: &["train --arch squeezenet1_1 --dtype fp32 --layout channels_last"],
         compared: Compared::Speed,
@@ -121,6 +140,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "SqueezeNet training bf16, PyTorch channels-last",
         ours: "train --arch squeezenet1_1 --precision bf16",
+        program: Program::Shared,
         isa: None,
         peer: &["train --arch squeezenet1_1 --dtype bf16 --layout channels_last"],
         compared: Compared::Speed,
@@ -129,11 +149,39 @@ const ROWS: &[Row] = &[
     Row {
         name: "training step on AVX2, fastai on AVX2",
         ours: "train --precision f32",
+        program: Program::Shared,
         isa: Some("avx2"),
         peer: &[INSTALLED],
         compared: Compared::Speed,
         must: 1.2,
     },
+];
+
+/// A further network's training step in f32 and in bf16.
+macro_rules! network {
+    ($arch:literal) => {
+        [network!($arch, "f32", "fp32"), network!($arch, "bf16", "bf16")]
+    };
+    ($arch:literal, $precision:literal, $dtype:literal) => {
+        Row {
+            name: concat!("network ", $arch, " training ", $precision, ", PyTorch channels-last"),
+            ours: concat!("train --arch ", $arch, " --batch 32 --steps 3 --precision ", $precision),
+            program: Program::Networks,
+            isa: None,
+            peer: &[concat!("--arch ", $arch, " --batch 32 --steps 3 --dtype ", $dtype)],
+            compared: Compared::Speed,
+            must: 1.0,
+        }
+    };
+}
+
+const NETWORKS: [[Row; 2]; 6] = [
+    network!("resnet50"),
+    network!("resnet101"),
+    network!("mobilenet_v2"),
+    network!("efficientnet_b0"),
+    network!("convnext_tiny"),
+    network!("vit_small_patch16_224"),
 ];
 
 /// The figures of one line of either program.
@@ -146,7 +194,8 @@ struct Figures {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let wanted = |name: &str| args.only.as_deref().is_none_or(|only| name.contains(only));
-    let rows: Vec<&Row> = ROWS.iter().filter(|row| wanted(row.name)).collect();
+    let all = ROWS.iter().chain(NETWORKS.iter().flatten());
+    let rows: Vec<&Row> = all.filter(|row| wanted(row.name)).collect();
     let mut measured = Measured::new();
     for _ in 0..args.rounds.max(1) {
         run_round(args, &rows, &mut measured)?;
@@ -209,7 +258,11 @@ fn sciurus(row: &Row) -> anyhow::Result<Figures> {
 
 fn pytorch(args: &Args, row: &Row, options: &str) -> anyhow::Result<Figures> {
     let mut command = Command::new(&args.python);
-    command.arg(args.shared.join("bench/pytorch_step.py")).args(options.split_whitespace());
+    let program = match row.program {
+        Program::Shared => args.shared.join("bench/pytorch_step.py"),
+        Program::Networks => Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/network_step.py"),
+    };
+    command.arg(program).args(options.split_whitespace());
     if row.isa == Some("avx2") {
         command.env("ONEDNN_MAX_CPU_ISA", "AVX2").env("MKL_ENABLE_INSTRUCTIONS", "AVX2");
     }

@@ -8,6 +8,7 @@
 
 mod activation;
 mod adam;
+mod attention;
 mod buffer;
 mod cases;
 mod conv;

@@ -70,7 +70,7 @@ fn biased<E: Number>(
     let source = source(input.into_primitive())?;
     let shape = shape(&source)?;
     let [weight, bias] = [&weight, &bias].map(|tracked| parameter(tracked.primitive()));
-    let output = Folded::new(&shape, &weight, &bias).forward(&shape, source.values(), (None, false));
+    let output = Folded::new(&shape, &weight, values(&bias)).forward(&shape, source.values(), (None, false));
     let output = features(output, sizes(&shape));
     let tracked = record(Biased(PhantomData), nodes, Arc::new(BiasedState { source, shape, weight }), output);
     Some(Tensor::from_primitive::<Autodiff<Flex>>(tracked))

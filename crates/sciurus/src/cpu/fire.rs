@@ -100,14 +100,14 @@ fn train<E: Number>(layers: &FireLayers<'_>, input: &Tensor<4>) -> Option<Tensor
     let ([squeeze, squeeze_bias], [one, one_bias], [three, three_bias]) = (plain(0), plain(1), plain(2));
     let node = input.node();
     let input = pixels::<E>(input.into_primitive());
-    let squeezed = Folded::<E>::new(&shapes.squeeze, &squeeze, &squeeze_bias).forward(
+    let squeezed = Folded::<E>::new(&shapes.squeeze, &squeeze, values(&squeeze_bias)).forward(
         &shapes.squeeze,
         values(&input),
         (None, true),
     );
     let folded = [
-        Folded::new(&shapes.expand[0], &one, &one_bias),
-        Folded::new(&shapes.expand[1], &three, &three_bias),
+        Folded::new(&shapes.expand[0], &one, values(&one_bias)),
+        Folded::new(&shapes.expand[1], &three, values(&three_bias)),
     ];
     let output = expand(&shapes, &folded, &squeezed);
     let state = State { input, squeezed, shapes, squeeze, expand: [one, three], output: output.clone() };

@@ -64,8 +64,8 @@ pub(super) struct Folded<E>(Arc<Layer<E>>);
 
 impl<E: Number> Folded<E> {
     /// A convolution with a bias.
-    pub(super) fn new(shape: &ConvShape, weight: &FlexTensor, bias: &FlexTensor) -> Self {
-        Self(Arc::new(Layer::new(shape, weight, None, values(bias).to_vec())))
+    pub(super) fn new(shape: &ConvShape, weight: &FlexTensor, bias: &[f32]) -> Self {
+        Self(Arc::new(Layer::new(shape, weight, None, bias.to_vec())))
     }
 
     /// A convolution with a bias, as `pass` keeps it.

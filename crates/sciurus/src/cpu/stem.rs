@@ -168,7 +168,7 @@ fn train_relu_stem<E: Number>(conv: &Conv2d, images: &Tensor<4>) -> Option<Tenso
     let [weight, bias]: [Tracked; 2] = [tracked(&conv.weight.val())?, tracked(&conv.bias.as_ref()?.val())?];
     let Prepared { images: prepared, shape } = Prepared::<E>::new(conv, images.primitive())?;
     let [weight_values, bias_values] = [&weight, &bias].map(|tracked| parameter(tracked.primitive()));
-    let folded = Folded::<E>::new(&shape, &weight_values, &bias_values);
+    let folded = Folded::<E>::new(&shape, &weight_values, values(&bias_values));
     let output = folded.forward(&shape, &prepared, (None, true));
     let output = features(output, output_sizes(&shape));
     let state = ReluStemState { images: prepared, shape, output: output.clone() };

@@ -193,7 +193,7 @@ impl LearnerBuilder {
     /// # Errors
     /// An option is out of range, the device is not in this build, or the weights cannot be found, fetched or read, or do not fit.
     pub fn build(self) -> Result<Learner, Error> {
-        let precision = self.arch.precision(self.precision)?.on(self.device)?;
+        let precision = self.precision.on(self.device)?;
         let device = self.device.open()?;
         let seed = self.seed.unwrap_or(self.loaders.seed());
         self.check()?;

@@ -12,7 +12,7 @@ use super::{
     Body, ConvNeXt, ConvNeXtConfig, EfficientNet, EfficientNetConfig, MobileNetV2, Pooling, ResNetConfig,
     SqueezeNet, VisionTransformer,
 };
-use crate::{Error, Precision};
+use crate::Error;
 
 /// A network architecture.
 ///
@@ -186,28 +186,6 @@ impl Arch {
             Arch::ViTSmall16 => Normalize { mean: [0.5; 3], std: [0.5; 3] },
             _ => Normalize::imagenet(),
         }
-    }
-
-    /// What its activations are kept in, of what was asked for. Architectures without blocks of their own in
-    /// `sciurus-kernels` run layer by layer with Burn's operations, in f32.
-    ///
-    /// # Errors
-    /// bf16 was asked for and it has no such blocks.
-    pub fn precision(self, asked: Precision) -> Result<Precision, Error> {
-        match (self.has_kernels(), asked) {
-            (true, asked) => Ok(asked),
-            (false, Precision::Auto | Precision::F32) => Ok(Precision::F32),
-            (false, Precision::Bf16) => Err(Error::BadOption {
-                option: "precision",
-                value: format!("bf16 with {self}"),
-                expected: "the transformer works in f32 only so far; choose f32 or auto",
-            }),
-        }
-    }
-
-    /// Whether its blocks are single operations over `sciurus-kernels` on the processor.
-    fn has_kernels(self) -> bool {
-        self != Arch::ViTSmall16
     }
 
     /// How fastai's head pools its features.

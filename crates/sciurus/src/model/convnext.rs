@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::conv::{patches, square};
 use super::{LayerNorm, Pass};
-use crate::cpu::{self, ConvNeXtLayers};
+use crate::cpu::{self, ConvNeXtLayers, PerceptronLayers};
 
 /// Channels and blocks of the stages.
 const STAGES: [[usize; 2]; 4] = [[96, 3], [192, 3], [384, 9], [768, 3]];
@@ -145,8 +145,7 @@ impl Block {
         let (conv, _, norm, widen, gelu, narrow) = &self.block;
         let layers = ConvNeXtLayers {
             depthwise: conv,
-            norm,
-            linear: [widen, narrow],
+            perceptron: PerceptronLayers { norm, linear: [widen, narrow] },
             scale: &self.layer_scale,
             drop_path: self.drop_path,
         };

@@ -72,7 +72,7 @@ impl Body {
             Body::MobileNetV2(body) => body.forward(images, pass),
             Body::EfficientNet(body) => body.forward(images, pass),
             Body::ConvNeXt(body) => body.forward(images, pass),
-            Body::VisionTransformer(body) => body.forward(images),
+            Body::VisionTransformer(body) => body.forward(images, pass),
         }
     }
 

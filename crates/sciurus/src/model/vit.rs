@@ -13,10 +13,11 @@ use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::activation::gelu;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Device, Tensor, assert_shape};
+use burn::tensor::{DType, Device, Tensor, assert_shape};
 
-use super::LayerNorm;
 use super::conv::patches;
+use super::{LayerNorm, Pass};
+use crate::cpu::{self, AttentionLayers, PerceptronLayers, Precision};
 
 const DEPTH: usize = 12;
 const HEADS: usize = 6;
@@ -59,17 +60,27 @@ impl VisionTransformer {
     }
 
     /// Images `[batch, 3, height, width]` of at least 16 pixels a side to their class tokens `[batch, 384, 1, 1]`.
-    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         assert_shape!(images, [_, 3, _, _]);
-        let patches = self.patch_embed.proj.forward(images);
+        let tokens = self.tokens(images, pass);
+        let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, pass));
+        // The norm layer looks at each token by itself, so only the class token needs it.
+        let class = tokens.narrow(2, 0, 1).cast(DType::F32);
+        cpu::layer_norm_pixels(&self.norm, &class, pass).unwrap_or_else(|| self.norm.forward_pixels(class))
+    }
+
+    /// The class token and those of the patches with their places, `[batch, feature, token, 1]`, in the pass's precision.
+    fn tokens(&self, images: Tensor<4>, pass: &Pass) -> Tensor<4> {
+        let proj = &self.patch_embed.proj;
+        let patches = cpu::biased_image_conv(proj, &images, pass).unwrap_or_else(|| proj.forward(images));
+        let precision = if patches.dtype() == DType::BF16 { Precision::Bf16 } else { Precision::F32 };
         let [batch, width, rows, columns] = patches.dims();
-        let patches = patches.reshape([batch, width, rows * columns]).swap_dims(1, 2);
+        let patches = patches.cast(DType::F32).reshape([batch, width, rows * columns]).swap_dims(1, 2);
         let class = self.cls_token.val().expand([batch, 1, width]);
         let tokens = Tensor::cat(vec![class, patches], 1);
         let tokens = tokens + position::resampled(self.pos_embed.val(), GRID, [rows, columns]);
-        let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens));
-        // The norm layer looks at each token by itself, so only the class token needs it.
-        self.norm.forward(tokens.narrow(1, 0, 1)).reshape([batch, width, 1, 1])
+        let tokens = tokens.swap_dims(1, 2).unsqueeze_dim::<4>(3);
+        if precision == Precision::Bf16 { tokens.cast(DType::BF16) } else { tokens }
     }
 }
 
@@ -92,11 +103,22 @@ impl Block {
         }
     }
 
-    /// `[batch, token, feature]`, same shape out.
-    fn forward(&self, tokens: Tensor<3>) -> Tensor<3> {
-        let tokens = tokens.clone() + self.attn.forward(self.norm1.forward(tokens));
-        tokens.clone() + self.mlp.forward(self.norm2.forward(tokens))
+    /// `[batch, feature, token, 1]`, same shape out.
+    fn forward(&self, tokens: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        let Self { norm1: norm, attn: Attention { qkv, proj }, .. } = self;
+        let layers = AttentionLayers { norm, qkv, proj, heads: HEADS };
+        let tokens = cpu::attention_block(&layers, &tokens, pass)
+            .unwrap_or_else(|| residual(tokens, |tokens| self.attn.forward(norm.forward(tokens))));
+        let Self { norm2: norm, mlp: Mlp { fc1, fc2 }, .. } = self;
+        cpu::perceptron_block(&PerceptronLayers { norm, linear: [fc1, fc2] }, &tokens, pass)
+            .unwrap_or_else(|| residual(tokens, |tokens| self.mlp.forward(norm.forward(tokens))))
     }
+}
+
+/// `x + branch(x)` for `x` as `[batch, feature, token, 1]`; the branch sees `[batch, token, feature]`.
+fn residual(tokens: Tensor<4>, branch: impl Fn(Tensor<3>) -> Tensor<3>) -> Tensor<4> {
+    let by_token = tokens.clone().squeeze_dim::<3>(3).swap_dims(1, 2);
+    tokens + branch(by_token).swap_dims(1, 2).unsqueeze_dim::<4>(3)
 }
 
 /// Self-attention with several heads (Vaswani et al. 2017).
@@ -135,4 +157,25 @@ impl Mlp {
 
 fn linear(d_in: usize, d_out: usize, device: &Device) -> Linear {
     LinearConfig::new(d_in, d_out).with_initializer(Initializer::Zeros).init(device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Body;
+    use crate::model::single_blocks::{Walk, random_model};
+
+    #[test]
+    fn every_block_is_its_layers() {
+        let body = Body::VisionTransformer(VisionTransformer::new(&Device::flex()));
+        let model = random_model(body, VisionTransformer::OUT_CHANNELS);
+        let Body::VisionTransformer(body) = model.body() else { unreachable!() };
+        for size in [[48, 48], [80, 112]] {
+            let mut walk = Walk::new(&model, size);
+            walk.step(body, |body, images, pass| body.tokens(images, pass));
+            for block in &body.blocks {
+                walk.step(block, Block::forward);
+            }
+        }
+    }
 }

@@ -1,0 +1,392 @@
+//! Scaled dot-product attention of several heads (Vaswani et al. 2017, arXiv:1706.03762), and its gradients.
+//!
+//! One head of one image is a unit of work. Its queries are taken a block at a time, so that a block's scores stay in the
+//! cache; the backward pass computes probabilities again from one kept number for each query, as FlashAttention does
+//! (Dao et al. 2022, arXiv:2205.14135), instead of keeping all of them.
+
+use rayon::prelude::*;
+
+use crate::attention_parts::{Finish, Packing, Product, Rows, paired, probabilities, row_product};
+use crate::element::{Element, store};
+use crate::isa::Isa;
+use crate::pointer::SharedMut;
+use crate::scratch;
+use crate::simd::{Job, Simd};
+
+/// Tokens of a batch, and the heads that look at them.
+///
+/// Queries, keys and values lie together, `[batch, token, 3, head, feature]`; results are `[batch, token, head, feature]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttentionShape {
+    /// Images.
+    pub batch: usize,
+    /// Tokens of an image.
+    pub tokens: usize,
+    /// Heads.
+    pub heads: usize,
+    /// Features of a head; an even number for bf16.
+    pub features: usize,
+}
+
+/// Queries that are worked on together: an even number.
+const BLOCK: usize = 48;
+
+impl AttentionShape {
+    /// Values of a result: batch × tokens × heads × features.
+    pub fn output_len(&self) -> usize {
+        self.batch * self.tokens * self.heads * self.features
+    }
+
+    /// Values from one token's result to the next one's.
+    fn width(&self) -> usize {
+        self.heads * self.features
+    }
+
+    fn check<E: Element>(&self, qkv: usize, output: usize) {
+        let sizes = [self.batch, self.tokens, self.heads, self.features];
+        assert!(sizes.iter().all(|&size| size > 0), "attention has no size of 0: {self:?}");
+        assert!(self.features.is_multiple_of(E::PER_WORD), "an even number of features: {self:?}");
+        assert_eq!([qkv, output], [3 * self.output_len(), self.output_len()], "lengths of {self:?}");
+    }
+
+    /// What scores are multiplied with.
+    fn scale(&self) -> f32 {
+        (self.features as f32).sqrt().recip()
+    }
+
+    /// Runs `work` for each head of each image, with its number and where its part of the first token begins: in
+    /// queries, keys and values, and in results.
+    fn each_head(&self, work: impl Fn(usize, [usize; 2]) + Sync) {
+        (0..self.batch * self.heads).into_par_iter().for_each(|item| {
+            let (image, head) = (item / self.heads, item % self.heads);
+            let before = image * self.tokens * self.width();
+            work(item, [3 * before + head * self.features, before + head * self.features]);
+        });
+    }
+}
+
+/// `softmax(q k' / sqrt(features)) v` of each head. Returns, for each query, the logarithm of the sum of its
+/// exponentials, `[batch, head, token]`: what [`attention_gradient`] needs.
+///
+/// # Panics
+/// When lengths do not fit, or bf16 has an odd number of features.
+///
+/// ```
+/// use sciurus_kernels::{AttentionShape, Isa, attention};
+///
+/// // Two tokens whose keys are alike: each gets the mean of the values 3 and 5.
+/// let shape = AttentionShape { batch: 1, tokens: 2, heads: 1, features: 1 };
+/// let mut output = [0.0; 2];
+/// attention(Isa::current(), &shape, &[1.0, 1.0, 3.0, 2.0, 1.0, 5.0], &mut output);
+/// assert!(output.iter().all(|value: &f32| (value - 4.0).abs() < 1e-5));
+/// ```
+pub fn attention<E: Element>(isa: Isa, shape: &AttentionShape, qkv: &[E], output: &mut [E]) -> Vec<f32> {
+    shape.check::<E>(qkv.len(), output.len());
+    let mut log_sums = vec![0.0; shape.batch * shape.heads * shape.tokens];
+    let (results, sums) = (SharedMut::new(output), SharedMut::new(&mut log_sums));
+    let packing = Packing::new::<E>(isa, shape.tokens, shape.features);
+    shape.each_head(|item, [from, to]| {
+        scratch::with(packing.keys + packing.values + 2 * BLOCK * packing.columns, |memory| {
+            // SAFETY: every head has its own part of each token's result, and its own sums.
+            let (output, log_sums) =
+                unsafe { (results.at(to), sums.part(item * shape.tokens, shape.tokens)) };
+            let qkv = &qkv[from..];
+            isa.run(Forward { shape, packing: &packing, qkv, output, log_sums, memory });
+        });
+    });
+    log_sums
+}
+
+/// One head of one image: `qkv` begins at its first query, `output` at its first result.
+struct Forward<'a, E> {
+    shape: &'a AttentionShape,
+    packing: &'a Packing,
+    qkv: &'a [E],
+    output: *mut E,
+    log_sums: &'a mut [f32],
+    memory: &'a mut [u32],
+}
+
+impl<E: Element> Job for Forward<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let AttentionShape { tokens, features, .. } = *self.shape;
+        let packing = self.packing;
+        let width = self.shape.width();
+        let (keys, rest) = self.memory.split_at_mut(packing.keys);
+        let (values, rest) = rest.split_at_mut(packing.values);
+        let (scores, narrow) = rest.split_at_mut(BLOCK * packing.columns);
+        // SAFETY: `attention` checked the lengths and gave memory for all of this; the packing is of this shape.
+        unsafe {
+            let query = Rows::new(self.qkv.as_ptr(), 3 * width);
+            packing.transposed::<S, E>(query.shifted(width), keys);
+            packing.stacked::<S, E>(query.shifted(2 * width), tokens, values);
+            for first in (0..tokens).step_by(BLOCK) {
+                let count = BLOCK.min(tokens - first);
+                let by_key = Product {
+                    rows: query.beginning_at(first).words(),
+                    count,
+                    panels: keys.as_ptr(),
+                    words: packing.feature_words,
+                    columns: packing.columns,
+                };
+                let scores = scores.as_mut_ptr().cast::<f32>();
+                by_key.run::<S, E>(packing, Finish::Store(scores, packing.columns));
+                let narrow = narrow.as_mut_ptr().cast::<E>();
+                for row in 0..count {
+                    let here = scores.add(row * packing.columns);
+                    let scale = self.shape.scale();
+                    self.log_sums[first + row] = probabilities::<S>(here, tokens, packing.columns, scale);
+                    narrowed::<S, E>(here, packing.columns, narrow.add(row * packing.columns));
+                }
+                let by_value = Product {
+                    rows: Rows::new(narrow.cast_const(), packing.columns).words(),
+                    count,
+                    panels: values.as_ptr(),
+                    words: packing.token_words,
+                    columns: features,
+                };
+                by_value.run::<S, E>(packing, Finish::Narrow(self.output.add(first * width), width));
+            }
+        }
+    }
+}
+
+/// Writes a row of whole vectors as elements.
+///
+/// # Safety
+/// Both are valid for `len` values, and the processor has the features of `S`.
+#[inline(always)]
+unsafe fn narrowed<S: Simd, E: Element>(from: *const f32, len: usize, to: *mut E) {
+    for at in (0..len).step_by(S::LANES) {
+        // SAFETY: the caller's promise; rows are whole vectors.
+        unsafe { store::<S, E>(to.add(at), S::load(from.add(at)), S::LANES) };
+    }
+}
+
+/// The gradient of queries, keys and values, laid out as they are, from that of the result. `output` and `log_sums` are
+/// what [`attention`] gave.
+///
+/// # Panics
+/// When lengths do not fit, or bf16 has an odd number of features.
+pub fn attention_gradient<E: Element>(
+    isa: Isa,
+    shape: &AttentionShape,
+    (qkv, output, log_sums): (&[E], &[E], &[f32]),
+    output_gradient: &[E],
+    qkv_gradient: &mut [E],
+) {
+    shape.check::<E>(qkv.len(), output.len());
+    shape.check::<E>(qkv_gradient.len(), output_gradient.len());
+    assert_eq!(
+        log_sums.len(),
+        shape.batch * shape.heads * shape.tokens,
+        "one sum for each query of {shape:?}"
+    );
+    let results = SharedMut::new(qkv_gradient);
+    let packing = Packing::new::<E>(isa, shape.tokens, shape.features);
+    shape.each_head(|item, [from, to]| {
+        scratch::with(Memory::words::<E>(&packing), |memory| {
+            let memory = Memory::new::<E>(&packing, memory);
+            let head = Backward {
+                shape,
+                packing: &packing,
+                qkv: &qkv[from..],
+                output: &output[to..],
+                output_gradient: &output_gradient[to..],
+                log_sums: &log_sums[item * shape.tokens..][..shape.tokens],
+                // SAFETY: every head has its own part of each token's gradients.
+                qkv_gradient: unsafe { results.at(from) },
+                memory,
+            };
+            isa.run(head);
+        });
+    });
+}
+
+/// Working memory of a head's backward pass.
+struct Memory<'a> {
+    /// Keys and values, features by tokens.
+    keys: &'a mut [u32],
+    values: &'a mut [u32],
+    /// Keys, tokens by features.
+    stacked_keys: &'a mut [u32],
+    /// A block's probabilities, and the gradients of its scores: as floats, then as elements and in pairs of rows.
+    probabilities: &'a mut [u32],
+    gradients: &'a mut [u32],
+    narrow: &'a mut [u32],
+    pairs: &'a mut [u32],
+    /// A block's queries or gradients of its results, tokens by features.
+    block: &'a mut [u32],
+    /// Gradients of keys and values, as floats.
+    sums: [&'a mut [u32]; 2],
+}
+
+impl<'a> Memory<'a> {
+    fn sizes<E: Element>(packing: &Packing) -> [usize; 10] {
+        let scores = BLOCK * packing.columns;
+        let sums = packing.tokens * packing.feature_columns;
+        let block = BLOCK / E::PER_WORD * packing.feature_columns;
+        let Packing { keys, values, .. } = *packing;
+        [keys, keys, values, scores, scores, scores, scores, block, sums, sums]
+    }
+
+    fn words<E: Element>(packing: &Packing) -> usize {
+        Self::sizes::<E>(packing).iter().sum()
+    }
+
+    fn new<E: Element>(packing: &Packing, mut memory: &'a mut [u32]) -> Self {
+        let parts = Self::sizes::<E>(packing).map(|size| {
+            let (part, rest) = std::mem::take(&mut memory).split_at_mut(size);
+            memory = rest;
+            part
+        });
+        let [keys, values, stacked_keys, probabilities, gradients, narrow, pairs, block, a, b] = parts;
+        Self { keys, values, stacked_keys, probabilities, gradients, narrow, pairs, block, sums: [a, b] }
+    }
+}
+
+/// One head of one image: slices and pointer begin at its part of the first token.
+struct Backward<'a, E> {
+    shape: &'a AttentionShape,
+    packing: &'a Packing,
+    qkv: &'a [E],
+    output: &'a [E],
+    output_gradient: &'a [E],
+    log_sums: &'a [f32],
+    qkv_gradient: *mut E,
+    memory: Memory<'a>,
+}
+
+impl<E: Element> Job for Backward<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(mut self) {
+        let AttentionShape { tokens, features, .. } = *self.shape;
+        let width = self.shape.width();
+        // SAFETY: `attention_gradient` checked the lengths, and the memory is of this shape.
+        unsafe {
+            let query = Rows::new(self.qkv.as_ptr(), 3 * width);
+            self.packing.transposed::<S, E>(query.shifted(width), self.memory.keys);
+            self.packing.transposed::<S, E>(query.shifted(2 * width), self.memory.values);
+            self.packing.stacked::<S, E>(query.shifted(width), tokens, self.memory.stacked_keys);
+            self.memory.sums.iter_mut().for_each(|sums| sums.fill(0));
+            for first in (0..tokens).step_by(BLOCK) {
+                self.block::<S>(first, BLOCK.min(tokens - first));
+            }
+            for (part, sums) in self.memory.sums.iter().enumerate() {
+                let stride = self.packing.feature_columns;
+                for token in 0..tokens {
+                    let from = sums.as_ptr().cast::<f32>().add(token * stride);
+                    let to = self.qkv_gradient.add((3 * token + 1 + part) * width);
+                    for at in (0..features).step_by(S::LANES) {
+                        let lanes = S::LANES.min(features - at);
+                        store::<S, E>(to.add(at), S::load(from.add(at)), lanes);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<E: Element> Backward<'_, E> {
+    /// Adds what the queries of a block do to the gradients of keys and values, and writes the queries' own.
+    #[inline(always)]
+    unsafe fn block<S: Simd>(&mut self, first: usize, count: usize) {
+        let width = self.shape.width();
+        // SAFETY: as for `run`.
+        unsafe {
+            let query = Rows::new(self.qkv.as_ptr(), 3 * width).beginning_at(first);
+            let upstream = Rows::new(self.output_gradient.as_ptr(), width).beginning_at(first);
+            self.scores::<S>(query, upstream, count);
+            for row in 0..count {
+                self.score_gradients::<S>(first, row);
+            }
+            // Values: probabilities, transposed, by the gradients of results. Then keys: the scores' gradients,
+            // transposed, by queries. What is left in `narrow` are the scores' gradients, row by row.
+            self.sum_up::<S>(1, upstream, count);
+            self.sum_up::<S>(0, query, count);
+            let by_key = Product {
+                rows: Rows::new(self.memory.narrow.as_ptr().cast::<E>(), self.packing.columns).words(),
+                count,
+                panels: self.memory.stacked_keys.as_ptr(),
+                words: self.packing.token_words,
+                columns: self.shape.features,
+            };
+            let to = self.qkv_gradient.add(3 * first * width);
+            by_key.run::<S, E>(self.packing, Finish::Narrow(to, 3 * width));
+        }
+    }
+
+    /// Scores, and the gradients of probabilities.
+    #[inline(always)]
+    unsafe fn scores<S: Simd>(&mut self, query: Rows<E>, upstream: Rows<E>, count: usize) {
+        let Packing { columns, feature_words: words, .. } = *self.packing;
+        let memory = &mut self.memory;
+        let products = [
+            (query, &*memory.keys, &mut *memory.probabilities),
+            (upstream, &*memory.values, &mut *memory.gradients),
+        ];
+        for (rows, panels, to) in products {
+            let product = Product { rows: rows.words(), count, panels: panels.as_ptr(), words, columns };
+            // SAFETY: as for `run`.
+            unsafe { product.run::<S, E>(self.packing, Finish::Store(to.as_mut_ptr().cast(), columns)) };
+        }
+    }
+
+    /// Turns a row's scores into probabilities `p`, and their gradients `g` into those of the scores:
+    /// `p (g - Σ p g) / sqrt(features)`, where `Σ p g` is the result by its gradient.
+    #[inline(always)]
+    unsafe fn score_gradients<S: Simd>(&mut self, first: usize, row: usize) {
+        let AttentionShape { tokens, features, .. } = *self.shape;
+        let (columns, width, scale) = (self.packing.columns, self.shape.width(), self.shape.scale());
+        // SAFETY: as for `run`.
+        unsafe {
+            let at = (first + row) * width;
+            let (output, upstream) = (self.output.as_ptr().add(at), self.output_gradient.as_ptr().add(at));
+            let mean = row_product::<S, E>(output, upstream, features);
+            let p = self.memory.probabilities.as_mut_ptr().cast::<f32>().add(row * columns);
+            let g = self.memory.gradients.as_mut_ptr().cast::<f32>().add(row * columns);
+            for at in (0..columns).step_by(S::LANES) {
+                let exponent =
+                    S::fma(S::load(p.add(at)), S::splat(scale), S::splat(-self.log_sums[first + row]));
+                let probability = crate::nonlinearity::exp::<S>(exponent);
+                let gradient = S::mul(probability, S::sub(S::load(g.add(at)), S::splat(mean)));
+                S::store(p.add(at), probability);
+                S::store(g.add(at), S::mul(gradient, S::splat(scale)));
+            }
+            for rest in tokens..columns {
+                p.add(rest).write(0.0);
+                g.add(rest).write(0.0);
+            }
+        }
+    }
+
+    /// Adds `weights' rows` of the block to sum `part`, with the gradients of scores (part 0) or the probabilities
+    /// (part 1) as weights.
+    #[inline(always)]
+    unsafe fn sum_up<S: Simd>(&mut self, part: usize, rows: Rows<E>, count: usize) {
+        let Packing { columns, feature_columns, tokens, .. } = *self.packing;
+        let memory = &mut self.memory;
+        let weights = if part == 0 { memory.gradients.as_ptr() } else { memory.probabilities.as_ptr() };
+        // SAFETY: as for `run`.
+        unsafe {
+            let narrow = memory.narrow.as_mut_ptr().cast::<E>();
+            narrowed::<S, E>(weights.cast(), count * columns, narrow);
+            paired::<S, E>(narrow, columns, count, memory.pairs.as_mut_ptr());
+            self.packing.stacked::<S, E>(rows, count, memory.block);
+            let product = Product {
+                rows: Rows::columns(memory.pairs.as_ptr(), columns),
+                count: tokens,
+                panels: memory.block.as_ptr(),
+                words: count.div_ceil(E::PER_WORD),
+                columns: feature_columns,
+            };
+            let to = memory.sums[part].as_mut_ptr().cast::<f32>();
+            product.run::<S, E>(self.packing, Finish::Add(to, feature_columns));
+        }
+    }
+}

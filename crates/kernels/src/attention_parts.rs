@@ -1,0 +1,347 @@
+//! The parts that attention is made of: packed tokens, products of small matrices that lie in the cache, and softmax.
+
+use crate::element::{Element, load, store};
+use crate::isa::Isa;
+use crate::nonlinearity::exp;
+use crate::simd::Simd;
+use crate::tile::{Sums, accumulate, zeros};
+use crate::weight_gradient::pair;
+
+/// Rows of elements, or of words, some distance apart; in a row, words some step apart.
+#[derive(Debug)]
+pub(crate) struct Rows<E> {
+    start: *const E,
+    distance: usize,
+    step: usize,
+}
+
+impl<E> Clone for Rows<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Rows<E> {}
+
+impl<E: Element> Rows<E> {
+    /// Rows of elements that begin `distance` elements apart.
+    pub(crate) fn new(start: *const E, distance: usize) -> Self {
+        Self { start, distance, step: 1 }
+    }
+
+    /// The same rows, their beginning `elements` further on.
+    ///
+    /// # Safety
+    /// That is within the same memory.
+    #[inline(always)]
+    pub(crate) unsafe fn shifted(self, elements: usize) -> Self {
+        // SAFETY: the caller's promise.
+        Self { start: unsafe { self.start.add(elements) }, ..self }
+    }
+
+    /// The rows from this one on.
+    ///
+    /// # Safety
+    /// The row exists.
+    #[inline(always)]
+    pub(crate) unsafe fn beginning_at(self, row: usize) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { self.shifted(row * self.distance) }
+    }
+
+    /// The same rows in words. A row must be whole words.
+    #[inline(always)]
+    pub(crate) fn words(self) -> Rows<u32> {
+        Rows { start: self.start.cast(), distance: self.distance / E::PER_WORD, step: self.step }
+    }
+
+    fn row(self, row: usize) -> *const E {
+        self.start.wrapping_add(row * self.distance)
+    }
+}
+
+impl Rows<u32> {
+    /// The columns of words that lie in rows of `width`.
+    pub(crate) fn columns(start: *const u32, width: usize) -> Self {
+        Self { start, distance: 1, step: width }
+    }
+}
+
+/// How one head's tokens are packed as right-hand sides of products.
+#[derive(Debug)]
+pub(crate) struct Packing {
+    pub(crate) tokens: usize,
+    features: usize,
+    /// Tokens and features, filled up to whole vectors.
+    pub(crate) columns: usize,
+    pub(crate) feature_columns: usize,
+    /// Words of a token's features, and of a feature's tokens.
+    pub(crate) feature_words: usize,
+    pub(crate) token_words: usize,
+    /// Words of all tokens, features by tokens (`keys`) and tokens by features (`values`).
+    pub(crate) keys: usize,
+    pub(crate) values: usize,
+    /// Vectors of a full panel.
+    vectors: usize,
+}
+
+impl Packing {
+    pub(crate) fn new<E: Element>(isa: Isa, tokens: usize, features: usize) -> Self {
+        let [columns, feature_columns] = [tokens, features].map(|n| n.next_multiple_of(isa.lanes()));
+        let [feature_words, token_words] = [features, tokens].map(|n| n.div_ceil(E::PER_WORD));
+        let (keys, values) = (feature_words * columns, token_words * feature_columns);
+        let vectors = isa.panel_vectors::<E>();
+        Self { tokens, features, columns, feature_columns, feature_words, token_words, keys, values, vectors }
+    }
+
+    /// The panels of some columns: the first column of each, and its vectors.
+    #[inline(always)]
+    fn panels<S: Simd>(&self, columns: usize) -> impl Iterator<Item = (usize, usize)> + use<S> {
+        let (all, most) = (columns.div_ceil(S::LANES), self.vectors);
+        (0..all).step_by(most).map(move |first| (first * S::LANES, most.min(all - first)))
+    }
+
+    /// Packs all tokens as columns: for each panel, for each word of features, its tokens.
+    ///
+    /// # Safety
+    /// Each row has the packing's features, there are as many as tokens, and `to` has `keys` words.
+    #[inline(always)]
+    pub(crate) unsafe fn transposed<S: Simd, E: Element>(&self, rows: Rows<E>, to: &mut [u32]) {
+        for (column, vectors) in self.panels::<S>(self.tokens) {
+            let width = vectors * S::LANES;
+            let panel = &mut to[column * self.feature_words..][..width * self.feature_words];
+            for lane in 0..width {
+                let row = rows.row(column + lane).cast::<u32>();
+                let exists = column + lane < self.tokens;
+                for word in 0..self.feature_words {
+                    panel[word * width + lane] = match exists {
+                        // SAFETY: the token exists, so its words do.
+                        true => unsafe { row.add(word).read_unaligned() },
+                        false => 0,
+                    };
+                }
+            }
+        }
+    }
+
+    /// Packs `count` tokens as rows: for each panel, for each word of tokens, its features.
+    ///
+    /// # Safety
+    /// Each row has the packing's features, there are `count`, `to` has room for them, and the processor has the features
+    /// of `S`.
+    #[inline(always)]
+    pub(crate) unsafe fn stacked<S: Simd, E: Element>(&self, rows: Rows<E>, count: usize, to: &mut [u32]) {
+        let words = count.div_ceil(E::PER_WORD);
+        let zeros = [E::default(); 64];
+        for (column, vectors) in self.panels::<S>(self.features) {
+            let width = vectors * S::LANES;
+            let present = width.min(self.features - column);
+            let panel = &mut to[column * words..][..width * words];
+            for (word, to) in panel.chunks_exact_mut(width).enumerate() {
+                let token = word * E::PER_WORD;
+                let first = rows.row(token).wrapping_add(column);
+                let second = match token + 1 < count {
+                    true => rows.row(token + 1).wrapping_add(column),
+                    false => zeros.as_ptr(),
+                };
+                // SAFETY: the tokens exist, and a panel is no wider than `zeros`.
+                unsafe { pair::<S, E>(to.as_mut_ptr(), first, second, present) };
+                to[present..].fill(0);
+            }
+        }
+    }
+}
+
+/// `count` rows of words by packed panels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Product {
+    pub(crate) rows: Rows<u32>,
+    pub(crate) count: usize,
+    pub(crate) panels: *const u32,
+    /// Words that are summed over.
+    pub(crate) words: usize,
+    /// Columns that are computed, filled up to whole vectors.
+    pub(crate) columns: usize,
+}
+
+/// Where a product's sums go, and the distance of rows there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Finish<E> {
+    /// Written, in whole vectors.
+    Store(*mut f32, usize),
+    /// Added to what is there, in whole vectors.
+    Add(*mut f32, usize),
+    /// Written as elements.
+    Narrow(*mut E, usize),
+}
+
+impl Product {
+    /// Computes it.
+    ///
+    /// # Safety
+    /// Rows, panels and the target are as large as this says, and the processor has the features of `S`.
+    #[inline(always)]
+    pub(crate) unsafe fn run<S: Simd, E: Element>(&self, packing: &Packing, finish: Finish<E>) {
+        for (column, vectors) in packing.panels::<S>(self.columns) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                // As many rows as registers hold beside one row of the panel.
+                match (S::REGISTERS, S::LANES, vectors) {
+                    (32, _, 4) => self.panel::<S, E, 6, 4>(column, finish),
+                    (32, _, 3) => self.panel::<S, E, 8, 3>(column, finish),
+                    (32, 4, 2) if E::PER_WORD == 2 => self.panel::<S, E, 8, 2>(column, finish),
+                    (32, _, 2) => self.panel::<S, E, 12, 2>(column, finish),
+                    (32, _, _) => self.panel::<S, E, 14, 1>(column, finish),
+                    (_, _, 2) => self.panel::<S, E, 6, 2>(column, finish),
+                    (_, _, _) => self.panel::<S, E, 6, 1>(column, finish),
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn panel<S: Simd, E: Element, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        column: usize,
+        finish: Finish<E>,
+    ) {
+        for first in (0..self.count).step_by(ROWS) {
+            let present = ROWS.min(self.count - first);
+            // SAFETY: as for `run`; a short tile repeats its last row and writes only those that are there.
+            unsafe {
+                let mut rows = [self.rows.start; ROWS];
+                for (index, row) in rows.iter_mut().enumerate() {
+                    *row = row.add((first + index.min(present - 1)) * self.rows.distance);
+                }
+                let mut sums = zeros::<S, ROWS, VECTORS>();
+                let panel = self.panels.add(column * self.words);
+                accumulate::<S, E, ROWS, VECTORS>(&mut sums, &rows, self.rows.step, self.words, panel);
+                self.finish::<S, E, ROWS, VECTORS>(&sums, [first, present, column], finish);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<S: Simd, E: Element, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        sums: &Sums<S, ROWS, VECTORS>,
+        [first, present, column]: [usize; 3],
+        finish: Finish<E>,
+    ) {
+        for (row, sums) in sums.iter().enumerate().take(present) {
+            for (vector, &sum) in sums.iter().enumerate() {
+                let at = column + vector * S::LANES;
+                // SAFETY: as for `run`.
+                unsafe {
+                    match finish {
+                        Finish::Store(to, distance) => S::store(to.add((first + row) * distance + at), sum),
+                        Finish::Add(to, distance) => {
+                            let to = to.add((first + row) * distance + at);
+                            S::store(to, S::add(S::load(to), sum));
+                        }
+                        Finish::Narrow(to, distance) => {
+                            let lanes = S::LANES.min(self.columns - at);
+                            store::<S, E>(to.add((first + row) * distance + at), sum, lanes);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Turns the `scores` of a row times `scale` into their softmax, zeros after them up to `columns`. Returns the logarithm
+/// of the sum of exponentials.
+///
+/// # Safety
+/// `row` is valid for `columns` floats, whole vectors, and the processor has the features of `S`.
+#[inline(always)]
+pub(crate) unsafe fn probabilities<S: Simd>(row: *mut f32, scores: usize, columns: usize, scale: f32) -> f32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for rest in scores..columns {
+            row.add(rest).write(f32::MIN);
+        }
+        let mut most = S::splat(f32::MIN);
+        for at in (0..columns).step_by(S::LANES) {
+            let here = S::load(row.add(at));
+            most = S::where_not_greater(most, here, here, most);
+        }
+        let lanes = lanes::<S>(most);
+        let most = scale * lanes[..S::LANES].iter().copied().fold(f32::MIN, f32::max);
+        for at in (0..columns).step_by(S::LANES) {
+            let exponent = S::fma(S::load(row.add(at)), S::splat(scale), S::splat(-most));
+            S::store(row.add(at), exp::<S>(exponent));
+        }
+        for rest in scores..columns {
+            row.add(rest).write(0.0);
+        }
+        let mut sum = S::splat(0.0);
+        for at in (0..columns).step_by(S::LANES) {
+            sum = S::add(sum, S::load(row.add(at)));
+        }
+        let sum: f32 = lanes_sum::<S>(sum);
+        for at in (0..columns).step_by(S::LANES) {
+            S::store(row.add(at), S::mul(S::load(row.add(at)), S::splat(sum.recip())));
+        }
+        most + sum.ln()
+    }
+}
+
+/// The scalar product of two rows.
+///
+/// # Safety
+/// Both are valid for `len` elements, and the processor has the features of `S`.
+#[inline(always)]
+pub(crate) unsafe fn row_product<S: Simd, E: Element>(a: *const E, b: *const E, len: usize) -> f32 {
+    // SAFETY: the caller's promise.
+    let mut sum = unsafe { S::splat(0.0) };
+    for at in (0..len).step_by(S::LANES) {
+        let lanes = S::LANES.min(len - at);
+        // SAFETY: the caller's promise.
+        unsafe { sum = S::fma(load::<S, E>(a.add(at), lanes), load::<S, E>(b.add(at), lanes), sum) };
+    }
+    // SAFETY: the caller's promise.
+    unsafe { lanes_sum::<S>(sum) }
+}
+
+/// Lays rows of elements out in words over pairs of rows (bf16), or as they are (f32). After an odd number of rows zeros
+/// are written.
+///
+/// # Safety
+/// `rows` has room for one row more than `count`, `to` for all words, and the processor has the features of `S`.
+#[inline(always)]
+pub(crate) unsafe fn paired<S: Simd, E: Element>(rows: *mut E, width: usize, count: usize, to: *mut u32) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if !count.is_multiple_of(E::PER_WORD) {
+            rows.add(count * width).write_bytes(0, width);
+        }
+        for word in 0..count.div_ceil(E::PER_WORD) {
+            let first = rows.add(word * E::PER_WORD * width);
+            pair::<S, E>(to.add(word * width), first, first.wrapping_add(width), width);
+        }
+    }
+}
+
+/// A vector's lanes, zeros after them.
+///
+/// # Safety
+/// The processor has the features of `S`.
+#[inline(always)]
+unsafe fn lanes<S: Simd>(vector: S::V) -> [f32; 16] {
+    let mut lanes = [0.0_f32; 16];
+    // SAFETY: the caller's promise; `lanes` holds those of the widest vector.
+    unsafe { S::store(lanes.as_mut_ptr(), vector) };
+    lanes
+}
+
+/// The sum of a vector's lanes.
+///
+/// # Safety
+/// The processor has the features of `S`.
+#[inline(always)]
+unsafe fn lanes_sum<S: Simd>(vector: S::V) -> f32 {
+    // SAFETY: the caller's promise.
+    unsafe { lanes::<S>(vector) }.iter().sum()
+}

@@ -1,0 +1,175 @@
+//! Layer norm, then two linear layers with GELU between, over each pixel: the end of the blocks of ConvNeXts and
+//! transformers.
+
+use burn::nn::Linear;
+use burn::tensor::Tensor;
+use burn_flex::FlexTensor;
+use sciurus_kernels::{
+    Activated, Buffer, ConvShape, Existing, Isa, Nonlinearity, PixelMoments, View, ViewMut,
+    activation_gradient, layer_norm, layer_norm_gradient, normalize,
+};
+
+use super::inference::Folded;
+use super::layer::{input_gradient_of, weight_gradient};
+use super::linear::by_output;
+use super::pool::bias_gradient;
+use super::record::Receive;
+use super::tensor::{Number, parameter, values};
+use crate::model::LayerNorm;
+
+/// The layers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PerceptronLayers<'a> {
+    pub(crate) norm: &'a LayerNorm,
+    /// To more features, and back.
+    pub(crate) linear: [&'a Linear; 2],
+}
+
+/// Its parameters in the order of an operation's parents: weight and bias of norm layer, first and second linear layer.
+/// Weights of linear layers are `[out, in]`.
+#[derive(Debug)]
+pub(super) struct Parameters([FlexTensor; 6]);
+
+const NORM: usize = 0;
+const WIDEN: usize = 2;
+const NARROW: usize = 4;
+
+impl PerceptronLayers<'_> {
+    /// The parameters, read in their order with `one` and `two`.
+    pub(super) fn read<T>(
+        &self,
+        one: impl Fn(&Tensor<1>) -> Option<T>,
+        two: impl Fn(&Tensor<2>) -> Option<T>,
+    ) -> Option<[T; 6]> {
+        let Self { norm, linear: [widen, narrow] } = self;
+        Some([
+            one(&norm.weight.val())?,
+            one(&norm.bias.val())?,
+            two(&widen.weight.val())?,
+            one(&widen.bias.as_ref()?.val())?,
+            two(&narrow.weight.val())?,
+            one(&narrow.bias.as_ref()?.val())?,
+        ])
+    }
+}
+
+impl Parameters {
+    pub(super) fn new(tensors: [&FlexTensor; 6]) -> Self {
+        let [norm, norm_bias, widen, widen_bias, narrow, narrow_bias] = tensors;
+        Self([
+            parameter(norm),
+            parameter(norm_bias),
+            by_output(widen),
+            parameter(widen_bias),
+            by_output(narrow),
+            parameter(narrow_bias),
+        ])
+    }
+
+    fn get(&self, index: usize) -> &[f32] {
+        values(&self.0[index])
+    }
+
+    /// The second linear layer's bias.
+    pub(super) fn last_bias(&self) -> &[f32] {
+        self.get(NARROW + 1)
+    }
+}
+
+/// The shape of a linear layer over the pixels of pictures.
+pub(super) fn linear_shape(layer: &Linear, batch: usize, size: [usize; 2]) -> ConvShape {
+    ConvShape { batch, size, channels: layer.weight.val().dims(), kernel: [1, 1], stride: 1, padding: 0 }
+}
+
+/// What the forward pass leaves for the backward pass.
+#[derive(Debug)]
+pub(super) struct Perceptron<E: Number> {
+    pub(super) parameters: Parameters,
+    widen: ConvShape,
+    narrow: ConvShape,
+    moments: PixelMoments,
+    normed: Buffer<E>,
+    /// Before bias and GELU.
+    widened: Buffer<E>,
+    activated: Buffer<E>,
+}
+
+impl<E: Number> Perceptron<E> {
+    /// Runs the layers up to GELU over pictures of `size`.
+    pub(super) fn forward(
+        layers: &PerceptronLayers<'_>,
+        parameters: Parameters,
+        (batch, size): (usize, [usize; 2]),
+        input: &[E],
+    ) -> Self {
+        let isa = Isa::current();
+        let [widen, narrow] = layers.linear.map(|layer| linear_shape(layer, batch, size));
+        let mut normed = Buffer::stale(input.len());
+        let affine = [parameters.get(NORM), parameters.get(NORM + 1)];
+        let moments = layer_norm(isa, input, affine, LayerNorm::EPSILON as f32, &mut normed);
+        let zeros = vec![0.0; widen.channels[1]];
+        let widened =
+            Folded::<E>::new(&widen, &parameters.0[WIDEN], &zeros).forward(&widen, &normed, (None, false));
+        let mut activated = Buffer::stale(widened.len());
+        let ones = vec![1.0; widen.channels[1]];
+        let affine = [&ones, parameters.get(WIDEN + 1)];
+        normalize(isa, &widened, affine, (None, Nonlinearity::Gelu), &mut activated);
+        Self { parameters, widen, narrow, moments, normed, widened, activated }
+    }
+
+    /// The second linear layer's result plus `bias` and a shortcut.
+    pub(super) fn narrowed(&self, bias: &[f32], shortcut: Option<&[E]>) -> Buffer<E> {
+        let weight = &self.parameters.0[NARROW];
+        Folded::new(&self.narrow, weight, bias).forward(&self.narrow, &self.activated, (shortcut, false))
+    }
+
+    /// From the gradient of the second linear layer's sums, gradients of all parameters but its bias, whose parents begin
+    /// with number `first`; returns that of the input.
+    pub(super) fn gradients<S, const N: usize>(
+        &self,
+        input: &[E],
+        behind: &[E],
+        (receive, first): (&mut Receive<'_, S, N>, usize),
+    ) -> Buffer<E> {
+        let isa = Isa::current();
+        let Self { widen, narrow, .. } = self;
+        let [channels, within] = widen.channels;
+        receive.give(first + NARROW, || by_input(narrow, &self.activated, behind));
+        let mut wide = Buffer::<E>::stale(self.widened.len());
+        let to = ViewMut::new(&mut wide, within);
+        let weight = &self.parameters.0[NARROW];
+        input_gradient_of(narrow, weight, View::new(behind, channels), to, Existing::Replace);
+        let ones = vec![1.0; within];
+        let affine = [&ones[..], self.parameters.get(WIDEN + 1)];
+        let activated = Activated { input: &self.widened, affine, nonlinearity: Nonlinearity::Gelu };
+        let sums = activation_gradient(isa, &activated, &vec![0.0; within], &mut wide);
+        receive.give(first + WIDEN + 1, || bias_gradient(&sums.gradient));
+        receive.give(first + WIDEN, || by_input(widen, &self.normed, &wide));
+        let mut normed = Buffer::<E>::stale(self.normed.len());
+        let to = ViewMut::new(&mut normed, channels);
+        let weight = &self.parameters.0[WIDEN];
+        input_gradient_of(widen, weight, View::new(&wide, within), to, Existing::Replace);
+        drop(wide);
+        let weight = self.parameters.get(NORM);
+        let sums = layer_norm_gradient(isa, input, &self.moments, weight, &mut normed);
+        receive.give(first + NORM, || bias_gradient(&sums.centred));
+        receive.give(first + NORM + 1, || bias_gradient(&sums.gradient));
+        normed
+    }
+}
+
+/// The gradient of a linear layer's weight as Burn keeps it: `[in, out]`.
+pub(super) fn by_input<E: Number>(shape: &ConvShape, input: &[E], output_gradient: &[E]) -> FlexTensor {
+    let [channels_in, channels_out] = shape.channels;
+    let (from, to) = (View::new(input, channels_in), View::new(output_gradient, channels_out));
+    let gradient = weight_gradient(shape, from, to);
+    parameter(&gradient.reshape([channels_out, channels_in].into()).permute(&[1, 0]))
+}
+
+/// The sum of two.
+pub(super) fn added<E: Number>(a: &[E], b: &[E], channels: usize) -> Buffer<E> {
+    let (ones, zeros) = (vec![1.0; channels], vec![0.0; channels]);
+    let mut sum = Buffer::stale(a.len());
+    normalize(Isa::current(), a, [&ones, &zeros], (Some(b), Nonlinearity::None), &mut sum);
+    sum
+}

@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""A training step of a network in PyTorch, channels-last: the peer of the networks that ../shared/bench does not know.
+
+    pip install torch torchvision fastai timm
+    python network_step.py --arch convnext_tiny --dtype bf16 --batch 32 --steps 3
+
+Random data, 224 pixels, 2 threads, fastai's head, Adam over all weights. Prints one line as pytorch_step.py does.
+"""
+import argparse, resource, statistics, time
+
+import timm, torch, torchvision
+from fastai.vision.learner import create_body, create_head
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--arch", required=True)
+parser.add_argument("--dtype", choices=["fp32", "bf16"], required=True)
+parser.add_argument("--batch", type=int, default=32)
+parser.add_argument("--steps", type=int, default=3)
+args = parser.parse_args()
+
+torch.set_num_threads(2)
+torch.manual_seed(0)
+if args.arch.startswith("vit"):
+    body = timm.create_model(args.arch, num_classes=0)
+    head = create_head(body.num_features, 2, pool=False)
+else:
+    cut = -1 if args.arch.startswith("mobilenet") else -2
+    body = create_body(getattr(torchvision.models, args.arch)(), pretrained=False, cut=cut)
+    head = create_head(body(torch.zeros(1, 3, 64, 64)).shape[1], 2)
+model = torch.nn.Sequential(body, head).to(memory_format=torch.channels_last).train()
+images = torch.randn(args.batch, 3, 224, 224).to(memory_format=torch.channels_last)
+targets = torch.randint(0, 2, (args.batch,))
+optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+
+
+def step():
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.dtype == "bf16"):
+        loss = torch.nn.functional.cross_entropy(model(images), targets)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+step(), step()
+seconds = []
+for _ in range(args.steps):
+    start = time.perf_counter()
+    step()
+    seconds.append(time.perf_counter() - start)
+median = statistics.median(seconds)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(f"pytorch {torch.__version__} train {args.arch} {args.dtype} channels_last batch {args.batch}: {median * 1e3:.1f} ms, "
+      f"{args.batch / median:.2f} images/s, peak {peak:.0f} MB")
