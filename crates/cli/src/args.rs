@@ -95,6 +95,18 @@ impl LabelArgs {
     }
 }
 
+/// The splitter of a fold such as `2/5`.
+pub(crate) fn fold(text: &str) -> Result<Splitter, String> {
+    let numbers =
+        text.split_once('/').and_then(|(fold, folds)| Some((fold.parse().ok()?, folds.parse().ok()?)));
+    match numbers {
+        Some((fold, folds)) if (1..=folds).contains(&fold) && folds >= 2 => {
+            Ok(Splitter::KFold { folds, fold: fold - 1 })
+        }
+        _ => Err("give a fold such as 1/5, the first of five".to_owned()),
+    }
+}
+
 const LR_FIND_EXAMPLES: &str = "\
 Examples:
   sciurus lr-find squirrels
@@ -108,6 +120,8 @@ valley: sciurus train squirrels --lr RATE.";
 pub(crate) struct LrFindArgs {
     /// Photos, in a folder per class
     pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: LabelArgs,
     /// Network; `sciurus archs` lists them
     #[arg(long, default_value_t = Arch::ResNet18)]
     pub(crate) arch: Arch,
@@ -207,6 +221,12 @@ pub(crate) struct InspectArgs {
     /// Share of the photos that measures the model (0 to 1) [default: 0.2]
     #[arg(long, value_name = "SHARE")]
     pub(crate) valid_fraction: Option<f64>,
+    /// One of several folds: K/N measures on the K-th of N parts, counted from 1
+    #[arg(long, value_name = "K/N", value_parser = fold, conflicts_with_all = ["split", "valid_fraction"])]
+    pub(crate) fold: Option<Splitter>,
+    /// Share of all photos that is measured once, at the very end (0 to 1)
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) test_fraction: Option<f64>,
     #[command(flatten)]
     pub(crate) data: LabelArgs,
     /// Seed of the split

@@ -9,6 +9,8 @@
     reason = "a program to look at, not a library"
 )]
 
+#[path = "clean/after.rs"]
+mod after;
 #[path = "clean/in_sample.rs"]
 mod in_sample;
 #[path = "clean/large.rs"]
@@ -50,6 +52,9 @@ struct Args {
     /// Fine-tune a model for each seed instead, for fastai's order at symmetric 20 %: minutes
     #[arg(long)]
     in_sample: bool,
+    /// Train with right, wrong and cleaned labels for each seed instead, at symmetric 20 %: minutes
+    #[arg(long)]
+    after: bool,
     /// Time big sets instead: 100,000 embeddings, and a million rows of scores
     #[arg(long)]
     large: bool,
@@ -65,6 +70,9 @@ fn main() {
     }
     let seeds = args.first..args.first + args.seeds;
     let sets = sets::load(&args.shared, args.set.as_deref());
+    if args.after {
+        return after_table(&args, &sets);
+    }
     println!(
         "| set | planted | order | AUROC | AP | P@20 | P@50 | P@100 | found in 5 % | in 10 % | shown for 90 % | stop rule: shown | found |"
     );
@@ -83,6 +91,18 @@ fn main() {
                 println!("| {} | {noise} | {order} | {} |", set.name, mean(&measures));
             }
         }
+    }
+}
+
+/// What cleaning is worth, at symmetric 20 %.
+fn after_table(args: &Args, sets: &[Set]) {
+    println!("| set | planted | right labels | wrong labels | cleaned | gap closed | reviewed | minutes |");
+    println!("|---|---|---|---|---|---|---|---|");
+    let noise = Noise::Symmetric(0.2);
+    for set in sets {
+        let of_seed = |seed| after::after(set, &planted(set, noise, seed, sets), (seed, &args.shared));
+        let all: Vec<after::After> = (args.first..args.first + args.seeds).map(of_seed).collect();
+        println!("| {} | {noise} | {} |", set.name, after::row(&all));
     }
 }
 

@@ -30,6 +30,9 @@ pub(crate) struct CleanArgs {
     /// Pretrained networks that look at the photos, with commas between them; several are slower and see more
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', default_value = "resnet18")]
     pub(crate) arch: Vec<Arch>,
+    /// Pretrained weights of the network from this file (.safetensors, .pth) [default: SCIURUS_MODELS, else its publisher's]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) weights: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) data: LabelArgs,
     /// Write the queue, with what was decided, to a file: .json, or .parquet for DuckDB, pandas and polars

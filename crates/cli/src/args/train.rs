@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use sciurus::data::{Augmentation, Mix, Splitter, Views};
 use sciurus::{Arch, Balance, Device, Keep, Loss, Network, Precision, TrainSettings, WeightSource};
 
-use super::{LabelArgs, Resize, Show, Split, augmentation};
+use super::{LabelArgs, Resize, Show, Split, augmentation, fold};
 
 const TRAIN_EXAMPLES: &str = "\
 Examples:
@@ -54,18 +54,6 @@ fn seconds(text: &str) -> Result<f64, String> {
         .parse::<f64>()
         .map(|number| number * unit)
         .map_err(|_| "give a time such as 60s, 2m or 1h".to_owned())
-}
-
-/// The splitter of a fold such as `2/5`.
-fn fold(text: &str) -> Result<Splitter, String> {
-    let numbers =
-        text.split_once('/').and_then(|(fold, folds)| Some((fold.parse().ok()?, folds.parse().ok()?)));
-    match numbers {
-        Some((fold, folds)) if (1..=folds).contains(&fold) && folds >= 2 => {
-            Ok(Splitter::KFold { folds, fold: fold - 1 })
-        }
-        _ => Err("give a fold such as 1/5, the first of five".to_owned()),
-    }
 }
 
 /// Options that a file of settings has too.

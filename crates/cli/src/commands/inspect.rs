@@ -28,8 +28,11 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
     if let Some(pattern) = &args.data.group {
         builder = builder.group_by(pattern);
     }
-    if let Some(splitter) = super::splitter(args.split, args.valid_fraction) {
+    if let Some(splitter) = args.fold.or_else(|| super::splitter(args.split, args.valid_fraction)) {
         builder = builder.split_by(splitter);
+    }
+    if let Some(share) = args.test_fraction {
+        builder = builder.test_fraction(share);
     }
     let dataset = builder.build()?;
     bar.set_message("decoding photos");

@@ -12,6 +12,8 @@ const PLOT: [usize; 2] = [64, 12];
 pub(super) fn run(args: &LrFindArgs) -> anyhow::Result<Outcome> {
     super::use_threads(args.threads)?;
     let mut settings = TrainSettings::new(&args.folder);
+    settings.labels = args.data.labels();
+    settings.group_pattern.clone_from(&args.data.group);
     settings.arch = args.arch;
     settings.batch_size = args.batch_size;
     settings.image_size = args.image_size;

@@ -201,3 +201,90 @@ fn a_folder_that_is_only_read_works_with_a_journal_elsewhere() {
     elsewhere.expect(0);
     assert!(fs::read_to_string(folder.path().join("decisions.jsonl")).unwrap().contains("set_aside"));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_where_it_is_and_is_named() {
+    let Some(folder) = dirty() else { return };
+    let photos = folder.path().join("photos");
+    // The photo in the wrong folder is a link to a file elsewhere.
+    let outside = folder.path().join("outside.jpg");
+    fs::rename(photos.join("red/wrong grey.jpg"), &outside).unwrap();
+    std::os::unix::fs::symlink(&outside, photos.join("red/wrong grey.jpg")).unwrap();
+    let Some(ran) = clean(folder.path(), "photos --plan clean.json", "") else { return };
+    ran.expect(1);
+    let applied = sciurus(folder.path(), &["clean", "photos", "--apply", "clean.json"]).expect(1);
+    let told = format!("{}{}", applied.out, applied.err);
+    assert!(told.contains("wrong grey.jpg") && told.contains("link"), "{told}");
+    assert!(photos.join("red/wrong grey.jpg").is_symlink() && outside.is_file());
+    assert!(!photos.join("grey/wrong grey.jpg").exists());
+    assert!(photos.join("red/wrong red.jpg").is_file(), "the others are moved");
+}
+
+/// No file may grow: what a full disk does, without one.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_is_named_and_loses_nothing() {
+    let Some(folder) = dirty() else { return };
+    let Some(ran) = clean(folder.path(), "photos --plan clean.json", "") else { return };
+    ran.expect(1);
+    let photos = folder.path().join("photos");
+    let before = tree(&photos);
+    let plan = fs::read(folder.path().join("clean.json")).unwrap();
+    for options in ["--apply clean.json", "--auto", "--plan clean.json"] {
+        let limited = format!("trap '' XFSZ; ulimit -f 0; exec \"$0\" clean photos {options}");
+        let output = Command::new("sh")
+            .args(["-c", &limited, env!("CARGO_BIN_EXE_sciurus")])
+            .current_dir(folder.path())
+            .env("SCIURUS_MODELS", shared("models").unwrap())
+            .env("XDG_CACHE_HOME", folder.path().join("cache"))
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{options}: {error}");
+        assert!(error.contains("space left") && error.contains("File too large"), "{options}: {error}");
+        assert_eq!(tree(&photos), before, "{options}");
+        assert_eq!(fs::read(folder.path().join("clean.json")).unwrap(), plan, "{options}");
+    }
+    sciurus(folder.path(), &["clean", "photos", "--apply", "clean.json"]).expect(0);
+    sciurus(folder.path(), &["clean", "photos", "--undo"]).expect(0);
+    assert_eq!(tree(&photos), before);
+}
+
+#[test]
+fn before_and_after_are_measured_on_the_same_photos() {
+    let Some(folder) = dirty() else { return };
+    let Some(refused) = clean(folder.path(), "photos --retrain", "") else { return };
+    assert!(refused.expect(2).err.contains("--review"));
+    clean(folder.path(), "photos --review", "\n\n\n\nq").unwrap().expect(0);
+    // As the run was trained: small pictures, few epochs.
+    train(folder.path(), "run", "--epochs 1 --json").expect(0);
+    let ran = clean(folder.path(), "run --retrain --json", "").unwrap().expect(0);
+    let last: serde_json::Value = serde_json::from_str(ran.out.lines().last().unwrap()).unwrap();
+    assert_eq!(last["event"], "retrained", "{}", ran.out);
+    assert!(last["changes"].as_u64().unwrap() >= 3 && last["comparison"].is_object(), "{last}");
+    let settings = |run: &str| {
+        let record = folder.path().join(last[run].as_str().unwrap()).join("run.json");
+        let record: serde_json::Value = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();
+        record["settings"].clone()
+    };
+    let [before, after] = ["before", "after"].map(settings);
+    assert!(before["plan"].is_null() && after["plan"].is_string());
+    assert_eq!([&before["image_size"], &after["image_size"]], [64, 64]);
+}
+
+#[test]
+fn a_weight_file_is_for_one_network() {
+    let Some(folder) = dirty() else { return };
+    let Some(models) = shared("models") else { return };
+    let file = models.join("resnet18-surrogate.safetensors").display().to_string();
+    let asked = |archs: &str| {
+        sciurus(
+            folder.path(),
+            &["clean", "photos", "--json", "--arch", archs, "--weights", &file, "--offline"],
+        )
+    };
+    asked("resnet18").expect(1);
+    assert!(asked("resnet18,squeezenet1_1").expect(2).err.contains("one network"));
+    assert!(asked("resnet34").expect(2).err.contains("resnet18-surrogate.safetensors"));
+}

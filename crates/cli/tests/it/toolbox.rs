@@ -121,6 +121,30 @@ fn rates_are_found_and_nothing_is_left_behind() {
     let ran = sciurus(path, &arguments).expect(0);
     assert!(ran.out.contains("smoothed loss by learning rate") && ran.out.contains("valley"), "{}", ran.out);
     assert!(!path.join("runs").exists());
+    let by_name =
+        sciurus(path, &[&arguments[..], &["--name-pattern", "^([a-z]+)-", "--json"]].concat()).expect(0);
+    let by_name: serde_json::Value = serde_json::from_str(&by_name.out).unwrap();
+    assert_eq!(by_name["losses"], curve["losses"], "the same photos by another way");
+    assert!(
+        sciurus(path, &[&arguments[..], &["--csv", "gone.csv"]].concat()).expect(2).err.contains("gone.csv")
+    );
+}
+
+#[test]
+fn inspect_shows_the_split_that_train_would_make() {
+    let folder = drawn(15);
+    let inspected = |options: &str| {
+        let options =
+            [&["inspect", "photos", "--json"][..], &options.split(' ').collect::<Vec<_>>()].concat();
+        let ran = sciurus(folder.path(), &options).expect(0);
+        let all = serde_json::from_str::<serde_json::Value>(&ran.out).unwrap();
+        all["summary"]["splits"].clone()
+    };
+    assert_eq!(inspected("--fold 2/5"), serde_json::json!([["train", 24], ["valid", 6], ["test", 0]]));
+    assert_eq!(
+        inspected("--test-fraction 0.2"),
+        serde_json::json!([["train", 18], ["valid", 6], ["test", 6]])
+    );
 }
 
 #[test]

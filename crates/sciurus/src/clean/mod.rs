@@ -28,7 +28,7 @@ use sciurus_insight::plan::CleanPlan;
 
 use crate::embedder::{EmbedItem, Embedder};
 use crate::model::Arch;
-use crate::{DownloadProgress, Error, WeightSource};
+use crate::{DownloadProgress, Error};
 
 /// Neighbours of each image in the graph: Datalab's default.
 const NEIGHBOURS: usize = 10;
@@ -190,7 +190,7 @@ fn embed(
     for &arch in &settings.archs {
         let mut on_download = |done| progress(CleanStep::Download(done));
         let places = settings.places();
-        let mut embedder = Embedder::new(arch, &WeightSource::Pretrained, &places, &mut on_download)?;
+        let mut embedder = Embedder::new(arch, &settings.weights, &places, &mut on_download)?;
         if let Some(folder) = &settings.cache_folder {
             embedder = embedder.cache_folder(folder.clone());
         }

@@ -7,7 +7,7 @@ use sciurus_data::{ImageDataset, Labeler, Splitter};
 use super::CleanStep;
 use crate::model::Arch;
 use crate::model::weights::{Network, WeightPlaces};
-use crate::{Error, TrainSettings};
+use crate::{Error, TrainSettings, WeightSource};
 
 /// What is looked at, and with what.
 ///
@@ -18,6 +18,7 @@ use crate::{Error, TrainSettings};
 /// | `splitter` | as the data say | which photos measure: leaks are looked for only across a split that the data give |
 /// | `seed` | 42 | seed of a split that is drawn |
 /// | `archs` | `resnet18` | the pretrained backbones that look at the photos; their answers are averaged |
+/// | `weights` | pretrained | where the backbone's weights come from; a file only where there is one backbone |
 /// | `network` | allowed | whether weights may be downloaded |
 /// | `cache_folder` | the user's cache folder | where embeddings are kept by content; may be deleted at any time |
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +33,8 @@ pub struct CleanSettings {
     pub seed: u64,
     /// The backbones, at least one.
     pub archs: Vec<Arch>,
+    /// Where the backbone's weights come from.
+    pub weights: WeightSource,
     /// Whether weights may be downloaded.
     pub network: Network,
     /// Where embeddings are kept.
@@ -47,6 +50,7 @@ impl CleanSettings {
             splitter: None,
             seed: 42,
             archs: vec![Arch::ResNet18],
+            weights: WeightSource::Pretrained,
             network: Network::Allowed,
             cache_folder: None,
         }
@@ -67,6 +71,12 @@ impl CleanSettings {
         if self.archs.is_empty() {
             let expected = "name at least one network; `sciurus archs` lists them";
             return Err(Error::BadOption { option: "arch", value: "none".to_owned(), expected });
+        }
+        if self.archs.len() > 1 && self.weights != WeightSource::Pretrained {
+            let names: Vec<&str> = self.archs.iter().map(|arch| arch.name()).collect();
+            let expected =
+                "a weight file is for one network; name one, or put files for all into SCIURUS_MODELS";
+            return Err(Error::BadOption { option: "arch", value: names.join(","), expected });
         }
         progress(CleanStep::Listing(sciurus_data::Progress { done: 0, total: 0 }));
         let mut dataset =

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sciurus::insight::plan::{CleanAction, CleanPlan, Journal, PlanItem, recover};
-use sciurus::{CleanSettings, CleanStep, CleanSummary, Cleaner, Network, Run};
+use sciurus::{CleanSettings, CleanStep, CleanSummary, Cleaner, Network, Run, TrainSettings, WeightSource};
 use serde_json::json;
 
 use crate::args::{CleanArgs, Show};
@@ -60,17 +60,28 @@ pub(super) fn run(args: &CleanArgs) -> anyhow::Result<Outcome> {
 
 /// The settings that were typed; of a run, its own.
 fn settings(args: &CleanArgs) -> anyhow::Result<CleanSettings> {
-    let of_run = args.folder.join("run.json").is_file();
-    let mut settings = if of_run {
-        CleanSettings::of_run(&Run::open(&args.folder)?.record()?.settings)
-    } else {
-        CleanSettings { labels: args.data.labels(), seed: args.seed, ..CleanSettings::new(&args.folder) }
+    let mut settings = match of_run(args)? {
+        Some(run) => CleanSettings::of_run(&run),
+        None => {
+            CleanSettings { labels: args.data.labels(), seed: args.seed, ..CleanSettings::new(&args.folder) }
+        }
     };
     settings.archs.clone_from(&args.arch);
+    if let Some(file) = &args.weights {
+        settings.weights = WeightSource::File(file.clone());
+    }
     if args.offline {
         settings.network = Network::Forbidden;
     }
     Ok(settings)
+}
+
+/// How a run was trained, if that is what is cleaned.
+fn of_run(args: &CleanArgs) -> anyhow::Result<Option<TrainSettings>> {
+    if !args.folder.join("run.json").is_file() {
+        return Ok(None);
+    }
+    Ok(Some(Run::open(&args.folder)?.record()?.settings))
 }
 
 /// Looks at everything, telling what it is at.

@@ -9,7 +9,7 @@ use sciurus::insight::plan::CleanAction;
 use sciurus::{CleanSettings, TrainSettings};
 use serde_json::json;
 
-use super::{journal, look};
+use super::{journal, look, of_run};
 use crate::args::CleanArgs;
 use crate::commands::train;
 use crate::output::{Outcome, count, json_line, text};
@@ -50,13 +50,8 @@ pub(super) fn run(args: &CleanArgs, settings: &CleanSettings) -> anyhow::Result<
         std::fs::create_dir_all(parent)?;
     }
     plan.save(&file)?;
-    let mut asked = TrainSettings::new(&settings.folder);
-    asked.labels = settings.labels.clone();
-    asked.splitter = settings.splitter;
-    asked.seed = settings.seed;
-    asked.network = settings.network;
-    asked.arch = settings.archs[0];
-    let before = train::train(before, asked.clone(), args.show)?;
+    let asked = of_run(args)?.unwrap_or_else(|| asked(settings));
+    let before = train::train(before, TrainSettings { plan: None, ..asked.clone() }, args.show)?;
     let after = train::train(after, TrainSettings { plan: Some(file), ..asked }, args.show)?;
     let after_run = after.run.predictions()?;
     let before_run = before.run.predictions()?.measured_as(&after_run)?;
@@ -71,4 +66,17 @@ pub(super) fn run(args: &CleanArgs, settings: &CleanSettings) -> anyhow::Result<
         text(comparison)?;
     }
     Ok(Outcome::Done)
+}
+
+/// How photos are trained on that no run was trained on.
+fn asked(settings: &CleanSettings) -> TrainSettings {
+    TrainSettings {
+        labels: settings.labels.clone(),
+        splitter: settings.splitter,
+        seed: settings.seed,
+        weights: settings.weights.clone(),
+        network: settings.network,
+        arch: settings.archs[0],
+        ..TrainSettings::new(&settings.folder)
+    }
 }
