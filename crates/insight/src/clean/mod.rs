@@ -24,6 +24,7 @@ mod out_of_fold;
 mod out_of_sample;
 mod queue;
 mod ranking;
+mod small_world;
 mod stop_rule;
 mod training_dynamics;
 

@@ -33,6 +33,9 @@ use crate::{DownloadProgress, Error};
 /// Neighbours of each image in the graph: Datalab's default.
 const NEIGHBOURS: usize = 10;
 
+/// More photos than this are not all compared with all, which would take minutes: see docs/cleaning.md.
+const EXACT: usize = 200_000;
+
 /// What a [`Cleaner`] is doing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum CleanStep {
@@ -87,7 +90,10 @@ impl Cleaner {
         let classes = classes(&dataset, &files);
         let items = readable_items(&dataset, &files).chain(broken_items(&dataset, &mut broken)).collect();
         let photos = photos(&dataset, &files);
-        let graph = NeighbourGraph::new(&members[0], NEIGHBOURS)?;
+        let graph = match files.len() > EXACT {
+            true => NeighbourGraph::approximate(&members[0], NEIGHBOURS)?,
+            false => NeighbourGraph::new(&members[0], NEIGHBOURS)?,
+        };
         let copies = near_copies(&graph, NearCopyOptions::default().build()?);
         let suggested: Vec<(usize, usize)> = copies.pairs.iter().map(|&(a, b, _)| (a, b)).collect();
         let duplicates = find_duplicates(&photos, &DuplicateOptions::default(), &suggested);
