@@ -175,7 +175,7 @@ impl Arch {
             Arch::MobileNetV2 => 67.0,
             Arch::EfficientNetB0 => 55.3,
             Arch::ConvNeXtTiny => 12.0,
-            Arch::ViTSmall16 => 5.4,
+            Arch::ViTSmall16 => 12.7,
             Arch::ResNet10Narrow => 3509.0,
         }
     }
