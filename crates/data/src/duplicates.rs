@@ -270,7 +270,7 @@ impl<'p> Pictures<'p> {
 }
 
 /// The same alignment with first and second exchanged.
-fn swapped(alignment: Alignment) -> Alignment {
+pub(crate) fn swapped(alignment: Alignment) -> Alignment {
     let Alignment { first, second, turn, correlation } = alignment;
     // Turning back exchanges the two mirror images where rows and columns are exchanged too.
     let turn = match turn.transposed {

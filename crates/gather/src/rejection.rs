@@ -1,0 +1,87 @@
+//! Why a photo that was found is not kept. In: what fetching and verifying found. Out: a [`Rejection`], plain data to count
+//! and to show.
+
+use crate::licence::Licence;
+use crate::web::FetchFault;
+use sciurus_data::{Sameness, SkipReason};
+use serde::{Deserialize, Serialize};
+
+/// Why a photo is not kept. `Display` is meant for the user.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Rejection {
+    /// Its licence is not among those allowed.
+    #[error("its licence ({licence}) is not allowed")]
+    Licence {
+        /// The licence.
+        licence: Licence,
+    },
+    /// The same address was found before for this class.
+    #[error("found before")]
+    FoundBefore,
+    /// It did not arrive.
+    #[error("{fault}")]
+    NotFetched {
+        /// Why not.
+        fault: FetchFault,
+    },
+    /// What arrived is no usable image.
+    #[error("{skip}")]
+    Unusable {
+        /// Why not.
+        skip: SkipReason,
+    },
+    /// It is too small.
+    #[error("{width} x {height} pixels; the shorter side should have {least}")]
+    TooSmall {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// What the shorter side should have.
+        least: u32,
+    },
+    /// It is a copy of a photo that is kept.
+    #[error("a copy of {of}: {sameness}")]
+    Duplicate {
+        /// The file that is kept, relative to the folder.
+        of: String,
+        /// In what they are the same.
+        sameness: Sameness,
+    },
+}
+
+impl Rejection {
+    /// A few words under which rejections are counted.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Licence { .. } => "licence not allowed",
+            Self::FoundBefore => "found before",
+            Self::TooSmall { .. } => "too small",
+            Self::Duplicate { sameness: Sameness::Bytes | Sameness::Pixels, .. } => "exact duplicate",
+            Self::Duplicate { .. } => "near duplicate",
+            Self::Unusable { skip: SkipReason::WebPage } => "web page, not an image",
+            Self::Unusable { skip: SkipReason::Truncated } => "cut short",
+            Self::Unusable { .. } => "not a usable image",
+            Self::NotFetched { fault } => match fault {
+                FetchFault::CutShort => "cut short",
+                FetchFault::TimedOut { .. } => "too slow",
+                FetchFault::TooManyBytes { .. } => "too many bytes",
+                FetchFault::TooManyRedirects { .. } => "too many redirects",
+                FetchFault::Robots => "forbidden by robots.txt",
+                FetchFault::PrivateHost { .. } => "private address",
+                FetchFault::Status { status: 404 | 410 } => "gone",
+                FetchFault::Status { .. } => "refused by its host",
+                FetchFault::Unreachable { .. } | FetchFault::HostDown { .. } => "host down",
+                FetchFault::BadAddress | FetchFault::Unreadable { .. } => "no usable address",
+            },
+        }
+    }
+
+    /// Whether it may well be different another time.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::NotFetched { fault } if fault.is_passing())
+    }
+}

@@ -1,0 +1,377 @@
+//! Where photos are searched for. In: a [`Query`]. Out: [`Page`]s of [`FoundImage`]s, or why a source gives none.
+
+use crate::licence::{Licence, Licences, Telling};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::str::FromStr;
+use url::Url;
+
+/// A place where photos are found. Implement it to add one.
+///
+/// Two methods are required: what it is, and one page of what it finds. The others have defaults for services on the web.
+pub trait ImageSource: Send + Sync + fmt::Debug {
+    /// What it is.
+    fn info(&self) -> SourceInfo;
+
+    /// One page of what it finds, from the beginning or from where a page before said that it goes on.
+    fn search<'s>(&'s self, query: &'s Query, cursor: Option<&'s Cursor>) -> Searching<'s>;
+
+    /// The bytes of a photo that lies on this machine; `None` for what is fetched from the web.
+    fn open<'s>(&'s self, _image: &'s FoundImage) -> Option<Opening<'s>> {
+        None
+    }
+
+    /// Told of each photo that was kept, where a service's terms ask to be.
+    fn kept<'s>(&'s self, _image: &'s FoundImage) -> Option<Thanking<'s>> {
+        None
+    }
+}
+
+/// A search under way.
+pub type Searching<'s> = Pin<Box<dyn Future<Output = Result<Page, SourceDown>> + Send + 's>>;
+/// A file being read.
+pub type Opening<'s> = Pin<Box<dyn Future<Output = Result<Vec<u8>, crate::FetchFault>> + Send + 's>>;
+/// A service being told that a photo is used.
+pub type Thanking<'s> = Pin<Box<dyn Future<Output = ()> + Send + 's>>;
+
+/// What is searched for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Query {
+    /// Name of the class that the photos are for.
+    pub class: String,
+    /// Words to search for.
+    pub terms: String,
+    /// Licences that will be kept, so that a source need not tell of others.
+    pub licences: Licences,
+}
+
+/// Where a source goes on; means something to that source alone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cursor(pub String);
+
+impl Cursor {
+    /// The number that a cursor of pages or places is, or where counting begins.
+    pub(crate) fn number(cursor: Option<&Self>, first: u64) -> u64 {
+        cursor.and_then(|cursor| cursor.0.parse().ok()).unwrap_or(first)
+    }
+}
+
+/// One page of what a source finds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Page {
+    /// Photos, the best first.
+    pub items: Vec<FoundImage>,
+    /// Where it goes on; `None` at the end, or at the source's limit.
+    pub next: Option<Cursor>,
+}
+
+/// A photo that a source found, before anybody has seen it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundImage {
+    /// The file to fetch.
+    pub image_url: Url,
+    /// A small copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumb_url: Option<Url>,
+    /// The page that shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub landing_url: Option<Url>,
+    /// Its licence.
+    pub licence: Licence,
+    /// The text of the licence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence_url: Option<String>,
+    /// Who made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creator: Option<String>,
+    /// A sentence that gives credit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribution: Option<String>,
+    /// Width in pixels of the largest version that the source knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    /// Height in pixels of that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
+    /// The source that found it.
+    pub source: SourceId,
+    /// Its name there; unique within the source where there is one.
+    pub source_id: String,
+    /// What the source says it is.
+    #[serde(default)]
+    pub kind: ImageKind,
+    /// An address that the source's terms ask to be called when the photo is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ping: Option<Url>,
+}
+
+impl FoundImage {
+    /// A photo of which nothing else is known yet.
+    #[must_use]
+    pub fn new(source: SourceId, source_id: impl Into<String>, image_url: Url) -> Self {
+        Self {
+            image_url,
+            thumb_url: None,
+            landing_url: None,
+            licence: Licence::Unknown,
+            licence_url: None,
+            creator: None,
+            attribution: None,
+            width: None,
+            height: None,
+            source,
+            source_id: source_id.into(),
+            kind: ImageKind::Unknown,
+            ping: None,
+        }
+    }
+
+    /// The licence, with its address where the source gives none.
+    pub(crate) fn licensed(mut self, licence: Licence, url: Option<String>) -> Self {
+        self.licence = licence;
+        self.licence_url = url.or_else(|| licence.url().map(str::to_owned));
+        self
+    }
+}
+
+/// What a source says that an image is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ImageKind {
+    /// A photo.
+    Photo,
+    /// It does not say.
+    #[default]
+    Unknown,
+    /// A drawing, painting or other artwork.
+    Drawing,
+}
+
+/// Names a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum SourceId {
+    /// Openverse, which indexes Flickr, museums and others.
+    Openverse,
+    /// Wikimedia Commons.
+    Commons,
+    /// Observations of iNaturalist.
+    INaturalist,
+    /// Occurrences of the Global Biodiversity Information Facility.
+    Gbif,
+    /// Flickr.
+    Flickr,
+    /// Pexels.
+    Pexels,
+    /// Pixabay.
+    Pixabay,
+    /// Unsplash.
+    Unsplash,
+    /// Brave's image search.
+    Brave,
+    /// SerpApi, which reads other search engines.
+    SerpApi,
+    /// A service that speaks the protocol of Bing Image Search v7.
+    Bing,
+    /// A text or table of addresses.
+    Urls,
+    /// A web page that was saved.
+    Page,
+    /// A folder.
+    Folder,
+    /// A zip or tar file.
+    Archive,
+}
+
+impl SourceId {
+    /// All of them: without a key, with a key, on this machine.
+    pub const ALL: [Self; 15] = [
+        Self::Openverse,
+        Self::Commons,
+        Self::INaturalist,
+        Self::Gbif,
+        Self::Flickr,
+        Self::Pexels,
+        Self::Pixabay,
+        Self::Unsplash,
+        Self::Brave,
+        Self::SerpApi,
+        Self::Bing,
+        Self::Urls,
+        Self::Page,
+        Self::Folder,
+        Self::Archive,
+    ];
+
+    /// Its name, as on the command line and in the ledger.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Openverse => "openverse",
+            Self::Commons => "commons",
+            Self::INaturalist => "inaturalist",
+            Self::Gbif => "gbif",
+            Self::Flickr => "flickr",
+            Self::Pexels => "pexels",
+            Self::Pixabay => "pixabay",
+            Self::Unsplash => "unsplash",
+            Self::Brave => "brave",
+            Self::SerpApi => "serpapi",
+            Self::Bing => "bing",
+            Self::Urls => "urls",
+            Self::Page => "page",
+            Self::Folder => "folder",
+            Self::Archive => "archive",
+        }
+    }
+}
+
+impl fmt::Display for SourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for SourceId {
+    type Err = crate::GatherError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let name = text.trim().to_lowercase();
+        let wrong = || crate::GatherError::Option {
+            option: "source",
+            value: text.to_owned(),
+            advice: "choose of openverse, commons, inaturalist, gbif, flickr, pexels, pixabay, unsplash, brave, serpapi \
+                     and bing, or give a folder, a zip or tar file, a saved web page, or a text or CSV file of addresses",
+        };
+        Self::ALL.into_iter().find(|id| id.name() == name).ok_or_else(wrong)
+    }
+}
+
+/// What there is to know of a source before it is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceInfo {
+    /// Its name.
+    pub id: SourceId,
+    /// What it is, in one sentence.
+    pub what: &'static str,
+    /// How much it gives, and how fast.
+    pub limits: &'static str,
+    /// What it needs a key for.
+    pub key: KeyNeed,
+    /// Whether it tells the licence of its photos.
+    pub licences: Telling,
+    /// What its terms say about training models.
+    pub training: &'static str,
+}
+
+/// Whether a source needs a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum KeyNeed {
+    /// It needs none.
+    None,
+    /// It gives more with one.
+    Optional {
+        /// The environment variables that hold it.
+        variables: &'static [&'static str],
+    },
+    /// It gives nothing without.
+    Required {
+        /// The environment variables that hold it.
+        variables: &'static [&'static str],
+    },
+}
+
+/// Why a source gives nothing (more). `Display` is meant for the user, and never contains a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SourceDown {
+    /// There was no connection.
+    #[error("no connection: {detail}")]
+    Unreachable {
+        /// What the network said.
+        detail: String,
+    },
+    /// It took too long to answer.
+    #[error("no answer within {seconds} seconds")]
+    TimedOut {
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// It wants to be asked less often.
+    #[error("its limit of requests is used up{}", wait(*seconds))]
+    RateLimited {
+        /// How long it wants to be left alone, as far as it says.
+        seconds: u64,
+    },
+    /// It refuses the key, or refuses without one.
+    #[error("it refuses ({status}): {detail}; check the key and its plan")]
+    Forbidden {
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        detail: String,
+    },
+    /// It answers with an error.
+    #[error("it answers {status}: {detail}")]
+    Status {
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        detail: String,
+    },
+    /// It says that the question is wrong.
+    #[error("it refuses the question: {detail}")]
+    Refused {
+        /// What it said.
+        detail: String,
+    },
+    /// Its answer is no JSON.
+    #[error("its answer is no JSON; it begins with `{begins}`")]
+    NotJson {
+        /// The beginning.
+        begins: String,
+    },
+    /// Its answer is larger than allowed.
+    #[error("its answer is larger than {limit} bytes")]
+    TooManyBytes {
+        /// The limit.
+        limit: u64,
+    },
+    /// Too many of its photos failed one after the other.
+    #[error("{failures} of its photos in a row did not arrive")]
+    PhotosFail {
+        /// How many.
+        failures: u32,
+    },
+    /// A file or folder on this machine cannot be used.
+    #[error("{path}: {detail}")]
+    Local {
+        /// Where it is.
+        path: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+fn wait(seconds: u64) -> String {
+    if seconds == 0 { String::new() } else { format!("; it wants to be left alone for {seconds} seconds") }
+}
+
+impl SourceDown {
+    /// Whether asking again may help.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::RateLimited { .. } => true,
+            Self::Status { status, .. } => *status >= 500 || *status == 408,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Questions to a source's service. In: an address with parameters and a key. Out: JSON, after as many attempts as the
+//! options allow; or why there is none. Neither an error nor an event ever contains a key.
+
+use super::fetch::innermost;
+use super::options::WebOptions;
+use super::retry;
+use crate::event::{Events, GatherEvent};
+use crate::secret::Secret;
+use crate::source::{SourceDown, SourceId};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use reqwest::{Client, Response, StatusCode};
+use sciurus_data::{Rng, Seed};
+use serde_json::Value;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use url::Url;
+
+/// A question: an address, its parameters, and where the key goes.
+#[derive(Clone)]
+pub(crate) struct Ask {
+    url: Url,
+    header: Option<(&'static str, &'static str, Secret)>,
+    form: Vec<(&'static str, Secret)>,
+    secrets: Vec<Secret>,
+}
+
+impl Ask {
+    /// A path below a service's address.
+    pub(crate) fn new(base: &Url, path: &str) -> Self {
+        let mut url = base.clone();
+        url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
+        Self { url, header: None, form: Vec::new(), secrets: Vec::new() }
+    }
+
+    /// A parameter.
+    pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
+        self.url.query_pairs_mut().append_pair(name, &value.to_string());
+        self
+    }
+
+    /// A parameter that is a key.
+    pub(crate) fn key(mut self, name: &str, key: &Secret) -> Self {
+        self.url.query_pairs_mut().append_pair(name, key.reveal());
+        self.secrets.push(key.clone());
+        self
+    }
+
+    /// A header that holds a key after a prefix such as `Bearer `.
+    pub(crate) fn header(mut self, name: &'static str, prefix: &'static str, key: &Secret) -> Self {
+        self.header = Some((name, prefix, key.clone()));
+        self.secrets.push(key.clone());
+        self
+    }
+
+    /// Fields of a form, which makes it a POST.
+    pub(crate) fn form(mut self, fields: Vec<(&'static str, Secret)>) -> Self {
+        self.secrets.extend(fields.iter().map(|(_, key)| key.clone()));
+        self.form = fields;
+        self
+    }
+
+    /// A text that came back, without any key in it, and not too long.
+    fn scrubbed(&self, text: &str) -> String {
+        let clean = |text: String, key: &Secret| {
+            let encoded: String = url::form_urlencoded::byte_serialize(key.reveal().as_bytes()).collect();
+            text.replace(key.reveal(), "***").replace(&encoded, "***")
+        };
+        let text = self.secrets.iter().fold(text.to_owned(), clean);
+        text.chars().take(200).collect()
+    }
+}
+
+/// A way to one source's service, at its pace.
+#[derive(Debug)]
+pub(crate) struct Api {
+    source: SourceId,
+    client: Client,
+    options: Arc<WebOptions>,
+    limiter: DefaultDirectRateLimiter,
+    resting: Mutex<Option<Instant>>,
+    rng: Mutex<Rng>,
+    events: Events,
+}
+
+impl Api {
+    /// `period`: the time between two questions that the service asks for in the long run; a few may come at once.
+    pub(crate) fn new(source: SourceId, period: Duration, way: &Way) -> Self {
+        let quota = Quota::with_period(period).unwrap_or(Quota::per_second(BURST));
+        Self {
+            source,
+            client: way.client.clone(),
+            options: Arc::clone(&way.options),
+            limiter: RateLimiter::direct(quota.allow_burst(BURST)),
+            resting: Mutex::default(),
+            rng: Mutex::new(way.seed.rng(&[source as u64])),
+            events: way.events.clone(),
+        }
+    }
+
+    /// Asks until there is an answer or no hope.
+    pub(crate) async fn json(&self, ask: &Ask) -> Result<Value, SourceDown> {
+        let mut attempt = 1;
+        loop {
+            let trouble = match self.once(ask).await {
+                Ok(value) => return Ok(value),
+                Err(trouble) => trouble,
+            };
+            let Some(pause) = self.pause(&trouble, attempt) else { return Err(trouble.down) };
+            self.events.send(&GatherEvent::Waiting {
+                source: self.source,
+                seconds: pause.as_secs_f64(),
+                reason: trouble.down,
+            });
+            tokio::time::sleep(pause).await;
+            attempt += 1;
+        }
+    }
+
+    /// How long to wait before the next attempt; `None` to give up.
+    fn pause(&self, trouble: &Trouble, attempt: u32) -> Option<Duration> {
+        if !trouble.down.is_passing() || attempt >= self.options.attempts {
+            return None;
+        }
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = retry::back_off(self.options.pause, attempt, &mut rng);
+        let pause = trouble.asked.map_or(own, |asked| asked.max(own));
+        (pause <= self.options.longest_wait).then_some(pause)
+    }
+
+    async fn once(&self, ask: &Ask) -> Result<Value, Trouble> {
+        self.turn().await?;
+        let request = match ask.form.is_empty() {
+            true => self.client.get(ask.url.clone()),
+            false => {
+                let mut body = url::form_urlencoded::Serializer::new(String::new());
+                ask.form.iter().for_each(|(name, value)| {
+                    body.append_pair(name, value.reveal());
+                });
+                let form = "application/x-www-form-urlencoded";
+                self.client.post(ask.url.clone()).header("content-type", form).body(body.finish())
+            }
+        };
+        let request = match &ask.header {
+            Some((name, prefix, key)) => request.header(*name, format!("{prefix}{}", key.reveal())),
+            None => request,
+        };
+        let response = request.send().await.map_err(|error| self.broken(error))?;
+        self.answer(response, ask).await
+    }
+
+    /// Waits for the service's pace, and for the rest that it asked for.
+    async fn turn(&self) -> Result<(), Trouble> {
+        self.limiter.until_ready().await;
+        let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let rest = resting.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
+        if rest > self.options.longest_wait {
+            return Err(Trouble { down: SourceDown::RateLimited { seconds: rest.as_secs() }, asked: Some(rest) });
+        }
+        if !rest.is_zero() {
+            let (seconds, reason) = (rest.as_secs_f64(), SourceDown::RateLimited { seconds: rest.as_secs() });
+            self.events.send(&GatherEvent::Waiting { source: self.source, seconds, reason });
+            tokio::time::sleep(rest).await;
+        }
+        Ok(())
+    }
+
+    async fn answer(&self, mut response: Response, ask: &Ask) -> Result<Value, Trouble> {
+        let (status, headers, now) = (response.status(), response.headers().clone(), SystemTime::now());
+        let asked = retry::retry_after(&headers, now);
+        let used_up = retry::used_up(&headers, now);
+        if status.is_success() {
+            // The next question waits, not this answer.
+            *self.resting.lock().unwrap_or_else(PoisonError::into_inner) = used_up.map(|rest| Instant::now() + rest);
+        }
+        let mut body = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(|error| self.broken(error))? {
+            if (body.len() + part.len()) as u64 > self.options.page_bytes {
+                return Err(SourceDown::TooManyBytes { limit: self.options.page_bytes }.into());
+            }
+            body.extend_from_slice(&part);
+        }
+        let text = || ask.scrubbed(&String::from_utf8_lossy(&body));
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => {
+                let asked = asked.or(used_up);
+                let seconds = asked.unwrap_or_default().as_secs();
+                Err(Trouble { down: SourceDown::RateLimited { seconds }, asked })
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(SourceDown::Forbidden { status: status.as_u16(), detail: text() }.into())
+            }
+            status if !status.is_success() => {
+                let down = SourceDown::Status { status: status.as_u16(), detail: text() };
+                Err(Trouble { down, asked })
+            }
+            _ => serde_json::from_slice(&body).map_err(|_| SourceDown::NotJson { begins: text() }.into()),
+        }
+    }
+
+    /// The address is left out of errors: it may hold a key.
+    fn broken(&self, error: reqwest::Error) -> Trouble {
+        let error = error.without_url();
+        if error.is_timeout() {
+            return SourceDown::TimedOut { seconds: self.options.search_timeout.as_secs() }.into();
+        }
+        SourceDown::Unreachable { detail: innermost(&error) }.into()
+    }
+}
+
+/// Questions that may be asked at once before the pace is kept.
+const BURST: std::num::NonZeroU32 = std::num::NonZeroU32::new(5).unwrap();
+
+/// What all sources of a run share.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    pub(crate) client: Client,
+    pub(crate) options: Arc<WebOptions>,
+    pub(crate) seed: Seed,
+    pub(crate) events: Events,
+}
+
+impl Way {
+    pub(crate) fn new(
+        options: &Arc<WebOptions>,
+        seed: Seed,
+        events: &Events,
+    ) -> Result<Self, crate::GatherError> {
+        let client = super::client::for_sources(options)?;
+        Ok(Self { client, options: Arc::clone(options), seed, events: events.clone() })
+    }
+}
+
+struct Trouble {
+    down: SourceDown,
+    /// How long the service asks to wait.
+    asked: Option<Duration>,
+}
+
+impl From<SourceDown> for Trouble {
+    fn from(down: SourceDown) -> Self {
+        Self { down, asked: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_scrubbed_from_what_services_say() {
+        let key = Secret::new("s3cr&t");
+        let ask = Ask::new(&"https://a.example/api".parse().unwrap(), "search").key("key", &key).with("q", "a b");
+        assert_eq!(ask.url.as_str(), "https://a.example/api/search?key=s3cr%26t&q=a+b");
+        assert_eq!(ask.scrubbed("bad key s3cr&t in ?key=s3cr%26t"), "bad key *** in ?key=***");
+    }
+}

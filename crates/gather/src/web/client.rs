@@ -1,0 +1,47 @@
+//! Connections. In: [`WebOptions`]. Out: one client for the services that the user chose, one for photos from anywhere.
+
+use super::address::Guard;
+use super::options::WebOptions;
+use crate::error::GatherError;
+use reqwest::{Client, ClientBuilder, Proxy, redirect};
+use rustls::{ClientConfig, RootCertStore};
+use std::sync::Arc;
+use url::Url;
+
+/// A client for sources, whose addresses the user chose.
+pub(crate) fn for_sources(options: &WebOptions) -> Result<Client, GatherError> {
+    let client = builder(options)?.redirect(redirect::Policy::limited(3)).timeout(options.search_timeout);
+    client.build().map_err(network)
+}
+
+/// A client for photos. It follows no redirect by itself, so that each is looked at first, and resolves names through the
+/// guard.
+pub(crate) fn for_photos(options: &WebOptions) -> Result<(Client, Guard), GatherError> {
+    let proxy_host = options.proxy.as_ref().and_then(|proxy| Url::parse(proxy).ok()?.host_str().map(str::to_owned));
+    let guard = Guard::new(options.allow_private_hosts.iter().cloned().chain(proxy_host));
+    let client = builder(options)?.redirect(redirect::Policy::none()).dns_resolver(Arc::new(guard.clone()));
+    Ok((client.build().map_err(network)?, guard))
+}
+
+fn builder(options: &WebOptions) -> Result<ClientBuilder, GatherError> {
+    let builder = Client::builder()
+        .tls_backend_preconfigured(tls().map_err(network)?)
+        .user_agent(options.user_agent())
+        .connect_timeout(options.connect_timeout)
+        .referer(false)
+        .no_proxy();
+    let Some(proxy) = &options.proxy else { return Ok(builder) };
+    Ok(builder.proxy(Proxy::all(proxy).map_err(network)?))
+}
+
+/// The same cryptography and roots as the download of weights has; no C library.
+fn tls() -> Result<ClientConfig, rustls::Error> {
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn network(error: impl std::error::Error + Send + Sync + 'static) -> GatherError {
+    GatherError::Network { source: Box::new(error) }
+}

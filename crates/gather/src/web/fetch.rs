@@ -1,0 +1,266 @@
+//! One photo from anywhere. In: its address. Out: its bytes, within limits of size, time and manners; or why not.
+
+use super::address::{Guard, PrivateHost, private_host};
+use super::client;
+use super::host::{Host, Hosts, authority};
+use super::options::WebOptions;
+use super::retry;
+use super::robots::{self, Robots};
+use crate::error::GatherError;
+use reqwest::header::LOCATION;
+use reqwest::{Client, Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+/// Why a photo did not arrive. `Display` is meant for the user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FetchFault {
+    /// No address that can be fetched.
+    #[error("no address of a photo on the web")]
+    BadAddress,
+    /// The host is not in the public internet.
+    #[error("{host} is not in the public internet; allow it by name if it is yours")]
+    PrivateHost {
+        /// The host.
+        host: String,
+    },
+    /// The host's robots.txt forbids it.
+    #[error("the host's robots.txt forbids it")]
+    Robots,
+    /// There was no connection.
+    #[error("no connection: {detail}")]
+    Unreachable {
+        /// What the network said.
+        detail: String,
+    },
+    /// It took too long.
+    #[error("not there after {seconds} seconds")]
+    TimedOut {
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The host answers with something else than a photo.
+    #[error("the host answers {status}")]
+    Status {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// One address leads to another, again and again.
+    #[error("more than {limit} redirects")]
+    TooManyRedirects {
+        /// The limit.
+        limit: u32,
+    },
+    /// The file is larger than allowed; reading stopped there.
+    #[error("larger than {limit} bytes")]
+    TooManyBytes {
+        /// The limit.
+        limit: u64,
+    },
+    /// The connection ended before the file did.
+    #[error("the file arrives cut short")]
+    CutShort,
+    /// Too many photos of this host failed one after the other.
+    #[error("given up on its host, which failed {failures} times in a row")]
+    HostDown {
+        /// How many.
+        failures: u32,
+    },
+    /// A local file that cannot be read.
+    #[error("cannot be read: {detail}")]
+    Unreadable {
+        /// What the operating system said.
+        detail: String,
+    },
+}
+
+impl FetchFault {
+    /// Whether it may well be different another time.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::CutShort | Self::HostDown { .. } => true,
+            Self::Status { status } => *status >= 500 || matches!(status, 408 | 425 | 429),
+            _ => false,
+        }
+    }
+}
+
+/// Fetches photos, politely.
+#[derive(Debug)]
+pub(crate) struct Fetcher {
+    client: Client,
+    guard: Guard,
+    hosts: Hosts,
+    options: Arc<WebOptions>,
+}
+
+/// Whether a host's robots.txt is asked first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asking {
+    Robots,
+    Nobody,
+}
+
+impl Fetcher {
+    pub(crate) fn new(options: Arc<WebOptions>) -> Result<Self, GatherError> {
+        let (client, guard) = client::for_photos(&options)?;
+        Ok(Self { client, guard, hosts: Hosts::new(&options), options })
+    }
+
+    /// The bytes of a photo; what may pass is tried twice.
+    pub(crate) async fn fetch(&self, url: &Url) -> Result<Vec<u8>, FetchFault> {
+        let limit = self.options.file_bytes;
+        match self.follow(url, limit, Asking::Robots).await {
+            Err(fault) if tries_again(&fault) => {
+                tokio::time::sleep(self.options.pause.min(Duration::from_secs(1))).await;
+                self.follow(url, limit, Asking::Robots).await
+            }
+            result => result,
+        }
+    }
+
+    /// Follows redirects, each of which is looked at like the first address.
+    async fn follow(&self, url: &Url, limit: u64, asking: Asking) -> Result<Vec<u8>, FetchFault> {
+        let mut url = url.clone();
+        let mut left = self.options.file_timeout;
+        for _ in 0..=self.options.redirects {
+            self.check(&url)?;
+            let host = self.hosts.of(&url);
+            if asking == Asking::Robots && !self.robots(&host, &url).await.allow(&url) {
+                return Err(self.forbidden(&host));
+            }
+            let _permit = host.turn().await.ok_or(FetchFault::BadAddress)?;
+            // Waiting for its turn is not the photo's fault.
+            let begin = Instant::now();
+            match self.request(&url, &host, (limit, begin + left)).await? {
+                Answer::File(bytes) => return Ok(bytes),
+                Answer::Elsewhere(next) => url = next,
+            }
+            left = left.saturating_sub(begin.elapsed());
+        }
+        Err(FetchFault::TooManyRedirects { limit: self.options.redirects })
+    }
+
+    fn check(&self, url: &Url) -> Result<(), FetchFault> {
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(FetchFault::BadAddress);
+        }
+        self.guard.check(url).map_err(private)
+    }
+
+    /// A host that failed to give its robots.txt is down; one that answered has forbidden it.
+    fn forbidden(&self, host: &Host) -> FetchFault {
+        match host.robots.get() {
+            Some(Robots::Nothing(detail)) => FetchFault::Unreachable { detail: detail.clone() },
+            _ => FetchFault::Robots,
+        }
+    }
+
+    async fn robots<'h>(&self, host: &'h Host, url: &Url) -> &'h Robots {
+        let read = || async {
+            let robots = self.read_robots(url).await;
+            if let Some(delay) = robots.delay() {
+                host.slow_down(delay);
+            }
+            robots
+        };
+        host.robots.get_or_init(read).await
+    }
+
+    /// RFC 9309: what is not there allows everything, what fails forbids everything.
+    async fn read_robots(&self, url: &Url) -> Robots {
+        let Ok(place) = format!("{}/robots.txt", authority(url)).parse() else { return Robots::Everything };
+        match Box::pin(self.follow(&place, robots::MAX_BYTES, Asking::Nobody)).await {
+            Ok(text) => Robots::read(&text),
+            Err(FetchFault::Status { status }) if status < 500 && status != 429 => Robots::Everything,
+            Err(FetchFault::TooManyBytes { .. } | FetchFault::TooManyRedirects { .. }) => Robots::Everything,
+            Err(fault) => Robots::Nothing(format!("its robots.txt does not arrive ({fault})")),
+        }
+    }
+
+    async fn request(
+        &self,
+        url: &Url,
+        host: &Host,
+        (limit, deadline): (u64, Instant),
+    ) -> Result<Answer, FetchFault> {
+        let late = FetchFault::TimedOut { seconds: self.options.file_timeout.as_secs() };
+        let transfer = async {
+            let response = self.client.get(url.clone()).send().await.map_err(|error| fault(&error))?;
+            self.answer(response, host, limit).await
+        };
+        timeout_at(deadline, transfer).await.unwrap_or(Err(late))
+    }
+
+    async fn answer(&self, mut response: Response, host: &Host, limit: u64) -> Result<Answer, FetchFault> {
+        let status = response.status();
+        if status.is_redirection() {
+            let place = response.headers().get(LOCATION).and_then(|place| place.to_str().ok());
+            let next = place.and_then(|place| response.url().join(place).ok());
+            return next.map(Answer::Elsewhere).ok_or(FetchFault::Status { status: status.as_u16() });
+        }
+        if status != StatusCode::OK {
+            self.let_rest(&response, host);
+            return Err(FetchFault::Status { status: status.as_u16() });
+        }
+        let too_many = FetchFault::TooManyBytes { limit };
+        if response.content_length().is_some_and(|length| length > limit) {
+            return Err(too_many);
+        }
+        let mut bytes = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(|error| fault(&error))? {
+            if (bytes.len() + part.len()) as u64 > limit {
+                return Err(too_many);
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok(Answer::File(bytes))
+    }
+
+    /// A host that says it is busy gets its rest.
+    fn let_rest(&self, response: &Response, host: &Host) {
+        if matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            let asked = retry::retry_after(response.headers(), SystemTime::now());
+            host.rest(asked.unwrap_or(self.options.pause).min(self.options.longest_wait));
+        }
+    }
+}
+
+enum Answer {
+    File(Vec<u8>),
+    Elsewhere(Url),
+}
+
+/// A time-out has cost enough, and what nobody can connect to is no better a second later.
+fn tries_again(fault: &FetchFault) -> bool {
+    fault.is_passing() && !matches!(fault, FetchFault::TimedOut { .. } | FetchFault::Unreachable { .. })
+}
+
+fn private(host: PrivateHost) -> FetchFault {
+    FetchFault::PrivateHost { host: host.0 }
+}
+
+fn fault(error: &reqwest::Error) -> FetchFault {
+    if let Some(host) = private_host(error) {
+        return private(host.clone());
+    }
+    if error.is_body() || error.is_decode() {
+        return FetchFault::CutShort;
+    }
+    FetchFault::Unreachable { detail: innermost(error) }
+}
+
+/// The last cause, which says what happened; the outer ones repeat the address.
+pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string().to_lowercase()
+}
