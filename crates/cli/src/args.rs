@@ -1,6 +1,7 @@
 //! What can be typed: the verbs, their options, defaults, units and examples.
 
 mod clean;
+mod gather;
 mod train;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use sciurus::data::{Augmentation, CsvLabels, Labeler, ResizeMethod, Splitter};
 use sciurus::{Arch, Device};
 
 pub(crate) use clean::CleanArgs;
+pub(crate) use gather::GatherArgs;
 pub(crate) use train::TrainArgs;
 
 const ABOUT: &str = "\
@@ -43,6 +45,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    /// Search the web for photos of each class, and keep those that are usable, new and licensed
+    Gather(Box<GatherArgs>),
     /// Fine-tune a pretrained network on a folder of photos
     Train(Box<TrainArgs>),
     /// Try growing learning rates on a mock training and tell which of them suit

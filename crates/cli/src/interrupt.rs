@@ -16,8 +16,8 @@ static PRESSED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Listens from now on.
-    pub(crate) fn listen(show: Show) -> anyhow::Result<Self> {
+    /// Listens from now on; `told` is said when it is pressed.
+    pub(crate) fn listen(show: Show, told: &'static str) -> anyhow::Result<Self> {
         if let Some(pressed) = PRESSED.get() {
             return Ok(Self(Arc::clone(pressed)));
         }
@@ -29,17 +29,25 @@ impl Interrupt {
             }
             if !show.quiet && !show.json {
                 // Nothing is left to do if the terminal has gone.
-                let _ = announce(
-                    "stopping after this batch; what was trained is measured and saved (Ctrl-C again: stop at once)",
-                );
+                let _ = announce(told);
             }
         })?;
         Ok(Self(pressed))
     }
 }
 
+/// What is said when a fit is to end.
+pub(crate) const FIT: &str =
+    "stopping after this batch; what was trained is measured and saved (Ctrl-C again: stop at once)";
+
+impl Interrupt {
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
 impl Observer for Interrupt {
     fn observe(&mut self, _event: &Event) -> Result<Control, Error> {
-        Ok(if self.0.load(Ordering::SeqCst) { Control::Stop } else { Control::Continue })
+        Ok(if self.is_pressed() { Control::Stop } else { Control::Continue })
     }
 }

@@ -3,10 +3,11 @@
 //! The file is a safetensors file whose metadata holds the [`Manifest`] as JSON under `sciurus`. It is data: loading it
 //! runs nothing, and any safetensors reader can look inside.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::Device;
-use sciurus_data::{Preprocessing, Seed, Split, Views, Vocab};
+use sciurus_data::{Preprocessing, Seed, Split, Views, Vocab, licences};
 use sciurus_insight::{AnyPredictions, Measured, Temperature};
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +97,9 @@ pub struct DataRecord {
     pub train: usize,
     /// Photos it was measured on.
     pub valid: usize,
+    /// The photos it was trained on by licence, as far as the ledger beside them tells; empty where there is none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub licences: BTreeMap<String, usize>,
 }
 
 impl DataRecord {
@@ -105,6 +109,7 @@ impl DataRecord {
             fingerprint: dataset.fingerprint(),
             train: dataset.split(Split::Train).count(),
             valid: dataset.split(Split::Valid).count(),
+            licences: licences(&dataset.root, dataset.split(Split::Train).map(|item| &item.content)),
         }
     }
 }

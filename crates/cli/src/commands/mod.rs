@@ -5,6 +5,7 @@ mod clean;
 mod compare;
 mod completions;
 mod demo;
+mod gather;
 mod inspect;
 mod interpret;
 mod lr_find;
@@ -19,6 +20,7 @@ use crate::output::Outcome;
 /// Runs what was typed.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.verb {
+        Verb::Gather(args) => gather::run(&args),
         Verb::Train(args) => train::run(&args),
         Verb::LrFind(args) => lr_find::run(&args),
         Verb::Completions(args) => completions::run(&args),

@@ -65,7 +65,7 @@ fn train_prepared(
         (false, false) => introduce(&prepared)?,
     }
     prepared.observe(progress::observer(show, prepared.record().settings.epochs));
-    prepared.observe(Interrupt::listen(show)?);
+    prepared.observe(Interrupt::listen(show, interrupt::FIT)?);
     let finished = prepared.train()?;
     conclude(&finished, show)?;
     Ok(finished)

@@ -6,6 +6,7 @@ use anyhow::Context;
 use sciurus::CleanSettings;
 use sciurus::data::{ImageDataset, Labeler};
 use sciurus::insight::plan::{Applied, CleanAction, CleanPlan, apply as move_files, undo as move_back};
+use sciurus_gather::{LEDGER_FILE, Ledger, write_attribution};
 use serde_json::json;
 
 use super::shown;
@@ -41,7 +42,7 @@ pub(super) fn apply(file: &Path, settings: &CleanSettings, args: &CleanArgs) -> 
             file.display()
         ),
         Labeler::Folder => {
-            let applied = move_files(&plan, &settings.folder)?;
+            let applied = moved(move_files(&plan, &settings.folder)?, &settings.folder)?;
             tell(&applied, &settings.folder, args.show)?;
             Ok(Outcome::found(&applied.left))
         }
@@ -50,18 +51,28 @@ pub(super) fn apply(file: &Path, settings: &CleanSettings, args: &CleanArgs) -> 
 
 /// Moves what is certain.
 pub(super) fn auto(plan: &CleanPlan, folder: &Path, show: Show) -> anyhow::Result<()> {
-    tell(&move_files(plan, folder)?, folder, show)
+    tell(&moved(move_files(plan, folder)?, folder)?, folder, show)
 }
 
 /// Moves everything back.
 pub(super) fn undo(folder: &Path, show: Show) -> anyhow::Result<Outcome> {
-    let back = move_back(folder)?;
+    let back = moved(move_back(folder)?, folder)?;
     if back == Applied::default() && !show.json {
         text("nothing to take back")?;
         return Ok(Outcome::Done);
     }
     tell(&back, folder, show)?;
     Ok(Outcome::found(&back.left))
+}
+
+/// Keeps the ledger of photos that were gathered true: files lie elsewhere now.
+fn moved(applied: Applied, folder: &Path) -> anyhow::Result<Applied> {
+    if !applied.moved.is_empty() && folder.join(LEDGER_FILE).exists() {
+        let ledger = Ledger::open(folder)?.refreshed(folder)?;
+        ledger.save()?;
+        write_attribution(&ledger, folder)?;
+    }
+    Ok(applied)
 }
 
 fn tell(applied: &Applied, folder: &Path, show: Show) -> anyhow::Result<()> {

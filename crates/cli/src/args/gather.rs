@@ -1,0 +1,72 @@
+//! The options of `sciurus gather`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use sciurus_gather::{GatherClass, Licence, SourceId, SourceSpec};
+use url::Url;
+
+use super::Show;
+
+const EXAMPLES: &str = "\
+Examples:
+  sciurus gather \"eastern gray squirrel\" \"red squirrel\" --per-class 150 --into squirrels
+  sciurus gather gray=\"Sciurus carolinensis\" red=\"Sciurus vulgaris\" --into squirrels \\
+      --source inaturalist,commons --license cc0,by,by-sa
+  sciurus gather acorn=acorn --source addresses.csv,saved-page.html,holiday.zip --into nuts
+  sciurus gather --from squirrels/ledger.jsonl --into elsewhere
+      Fetches the same photos again, and tells what has changed or gone.
+  sciurus gather --list-sources
+
+Photos go into a folder per class, with ledger.jsonl (where each came from, who made it, its licence)
+and ATTRIBUTION.md beside them. Kept is what can be decoded, is large enough, is no copy of another and
+may be used. Stopped or killed, the same command goes on where it was. Keys of services come from the
+environment (--list-sources names the variables); none is needed for the default sources. Exit code 1
+says that fewer photos were found than wanted.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct GatherArgs {
+    /// Classes: what to search for, or NAME=what to search for
+    #[arg(value_name = "TERMS", required_unless_present_any = ["from", "list_sources"])]
+    pub(crate) classes: Vec<GatherClass>,
+    /// Folder that gets a folder per class
+    #[arg(long, value_name = "DIR", required_unless_present = "list_sources")]
+    pub(crate) into: Option<PathBuf>,
+    /// Photos of each class that are kept
+    #[arg(long, default_value_t = 150, value_name = "PHOTOS")]
+    pub(crate) per_class: usize,
+    /// Where to search, in turn: services by name, or folders, zip and tar files, saved web pages, lists of addresses
+    /// [default: openverse,commons,inaturalist,gbif]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub(crate) source: Vec<SourceSpec>,
+    /// Licences that are kept, such as cc0,by,by-sa [default: all but "all rights reserved"]
+    #[arg(long, alias = "licence", value_name = "NAME,...", value_delimiter = ',')]
+    pub(crate) license: Vec<Licence>,
+    /// Shorter side that a photo must have
+    #[arg(long, default_value_t = 200, value_name = "PIXELS")]
+    pub(crate) min_size: u32,
+    /// Fetch the photos of a ledger again instead of searching
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["classes", "source", "per_class"])]
+    pub(crate) from: Option<PathBuf>,
+    /// Tell what each source is, its limits, whether a key is set, and what its terms say about training
+    #[arg(long, conflicts_with_all = ["classes", "from", "into"])]
+    pub(crate) list_sources: bool,
+    /// An address or page where operators of services reach you; Wikimedia asks for one
+    #[arg(long, env = "SCIURUS_CONTACT", value_name = "TEXT")]
+    pub(crate) contact: Option<String>,
+    /// Hosts that photos may come from although they are not in the public internet
+    #[arg(long, value_name = "HOST,...", value_delimiter = ',')]
+    pub(crate) allow_private_hosts: Vec<String>,
+    /// Another address for a service, such as a mirror: NAME=URL
+    #[arg(long, value_name = "NAME=URL", value_parser = endpoint)]
+    pub(crate) endpoint: Vec<(SourceId, Url)>,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+fn endpoint(text: &str) -> Result<(SourceId, Url), String> {
+    let (name, url) = text.split_once('=').ok_or("give NAME=URL, such as openverse=https://mirror.example/")?;
+    let source = name.parse::<SourceId>().map_err(|error| error.to_string())?;
+    Ok((source, url.parse().map_err(|error| format!("`{url}` is no address: {error}"))?))
+}

@@ -1,0 +1,206 @@
+//! `sciurus gather`: photos of each class from the web, verified, with their licences.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use sciurus_gather::{
+    CatalogueEntry, Control, Ending, Endpoints, Gather, GatherEvent, Gathered, KeyNeed, Keys, Ledger, Licences,
+    Refetched, RefetchState, WebOptions, catalogue, refetch_blocking,
+};
+use serde_json::json;
+
+use crate::args::{GatherArgs, Show};
+use crate::interrupt::Interrupt;
+use crate::output::{Outcome, count, json_line, text};
+use crate::paint::Paint;
+
+pub(super) fn run(args: &GatherArgs) -> anyhow::Result<Outcome> {
+    if args.list_sources {
+        return list(args.show);
+    }
+    let into = args.into.as_deref().unwrap_or(Path::new("."));
+    match &args.from {
+        Some(ledger) => again(ledger, into, args),
+        None => gather(into, args),
+    }
+}
+
+fn gather(into: &Path, args: &GatherArgs) -> anyhow::Result<Outcome> {
+    let endpoints = |all: Endpoints, (source, url): &(_, url::Url)| all.with(*source, url.clone());
+    let mut asked = Gather::new(into, args.classes.iter().cloned())
+        .per_class(args.per_class)
+        .min_size(args.min_size)
+        .keys(Keys::from_env())
+        .endpoints(args.endpoint.iter().fold(Endpoints::default(), endpoints))
+        .web(web(args));
+    if !args.source.is_empty() {
+        asked = asked.sources(args.source.clone());
+    }
+    if !args.license.is_empty() {
+        asked = asked.licences(Licences::Only(args.license.iter().copied().collect()));
+    }
+    let run = asked.build()?;
+    let gathered = run.run_blocking(Watching::new(args.show)?)?;
+    if args.show.json {
+        json_line(&json!({ "event": "gathered", "result": gathered }))?;
+    } else {
+        tell(&gathered)?;
+    }
+    Ok(if gathered.ending == Ending::Complete { Outcome::Done } else { Outcome::Found })
+}
+
+fn web(args: &GatherArgs) -> WebOptions {
+    WebOptions {
+        contact: args.contact.clone(),
+        allow_private_hosts: args.allow_private_hosts.clone(),
+        ..WebOptions::default()
+    }
+}
+
+/// What a user sees while photos come in: a bar for each class, or lines of JSON.
+struct Watching {
+    show: Show,
+    bars: MultiProgress,
+    classes: BTreeMap<String, (ProgressBar, BTreeMap<&'static str, usize>)>,
+    interrupt: Interrupt,
+}
+
+impl Watching {
+    fn new(show: Show) -> anyhow::Result<Self> {
+        let interrupt = Interrupt::listen(show, "stopping; the same command goes on where it was (Ctrl-C again: stop at once)")?;
+        Ok(Self { show, bars: MultiProgress::new(), classes: BTreeMap::new(), interrupt })
+    }
+
+    fn start(&mut self, class: &str, kept: usize, wanted: usize) {
+        if self.show.quiet || self.show.json {
+            return;
+        }
+        let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  about {eta} left  {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(wanted as u64).with_style(style).with_prefix(class.to_owned());
+        let bar = self.bars.add(bar.with_position(kept as u64));
+        self.classes.insert(class.to_owned(), (bar, BTreeMap::new()));
+    }
+
+    /// Says something above the bars.
+    fn say(&self, what: String) {
+        if !self.show.quiet && !self.show.json {
+            // Nothing is lost if the terminal has gone: the summary says it again.
+            let _ = self.bars.println(what);
+        }
+    }
+
+    fn show(&mut self, event: &GatherEvent) {
+        match event {
+            GatherEvent::ClassStarted { class, kept, wanted } => self.start(class, *kept, *wanted),
+            GatherEvent::Kept { class, kept, .. } => {
+                if let Some((bar, _)) = self.classes.get(class) {
+                    bar.set_position(*kept as u64);
+                }
+            }
+            GatherEvent::Rejected { class, reason, .. } => {
+                if let Some((bar, rejected)) = self.classes.get_mut(class) {
+                    *rejected.entry(reason.name()).or_default() += 1;
+                    let reasons: Vec<String> =
+                        rejected.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+                    bar.set_message(format!("not kept: {}", reasons.join(", ")));
+                }
+            }
+            GatherEvent::SourceDown { class, source, reason } => {
+                self.say(format!("{} {source} for {class}: {reason}", Paint::Warning.on("given up")));
+            }
+            GatherEvent::Waiting { source, seconds, reason } => {
+                self.say(format!("{source} wants {seconds:.0} s of rest: {reason}"));
+            }
+            GatherEvent::ClassEnded { class, .. } => {
+                if let Some((bar, _)) = self.classes.get(class) {
+                    bar.finish();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl sciurus_gather::GatherObserver for Watching {
+    fn observe(&mut self, event: &GatherEvent) -> Control {
+        if self.show.json && json_line(event).is_err() {
+            return Control::Stop;
+        }
+        self.show(event);
+        if self.interrupt.is_pressed() { Control::Stop } else { Control::Continue }
+    }
+}
+
+fn tell(gathered: &Gathered) -> anyhow::Result<()> {
+    text(gathered.to_string().trim_end())?;
+    let licences: Vec<String> =
+        gathered.licences.iter().map(|(licence, photos)| format!("{photos} {licence}")).collect();
+    if !licences.is_empty() {
+        text(format!("licences: {}", licences.join(", ")))?;
+    }
+    if let Some(attribution) = &gathered.attribution {
+        text(format!("credit is given in {}", attribution.display()))?;
+    }
+    match gathered.ending {
+        Ending::Complete => {}
+        Ending::Short => text("the sources have no more to give: try other words, --source or --license")?,
+        _ => text("not finished: the same command goes on where it was")?,
+    }
+    if gathered.classes.iter().all(|class| class.kept > 0) {
+        let next = format!("sciurus train {}", gathered.folder.display());
+        text(format!("train on them:  {}", Paint::Command.on(next)))?;
+    }
+    Ok(())
+}
+
+fn again(ledger: &Path, into: &Path, args: &GatherArgs) -> anyhow::Result<Outcome> {
+    let ledger = Ledger::read(ledger)?;
+    let bar = crate::progress::bar(args.show, "fetching");
+    bar.set_length(ledger.entries().len() as u64);
+    let refetched = refetch_blocking(&ledger, into, &web(args), |_, _| bar.inc(1))?;
+    bar.finish_and_clear();
+    let (same, changed, missing) = refetched.counts();
+    if args.show.json {
+        json_line(&json!({ "event": "refetched", "same": same, "changed": changed, "missing": missing, "files": refetched.files }))?;
+    } else {
+        text(format!("{} the same, {changed} changed, {missing} missing", count(same, "photo")))?;
+        name_others(&refetched)?;
+    }
+    Ok(if changed + missing == 0 { Outcome::Done } else { Outcome::Found })
+}
+
+fn name_others(refetched: &Refetched) -> anyhow::Result<()> {
+    for (file, state) in &refetched.files {
+        match state {
+            RefetchState::Same => {}
+            RefetchState::Changed { .. } => text(format!("  {file}: its address gives another image now"))?,
+            RefetchState::Gone { skip } => text(format!("  {file}: {skip}"))?,
+            RefetchState::NotFetched { fault } => text(format!("  {file}: {fault}"))?,
+            _ => text(format!("  {file}: another file has its name"))?,
+        }
+    }
+    Ok(())
+}
+
+fn list(show: Show) -> anyhow::Result<Outcome> {
+    let all = catalogue(&Keys::from_env());
+    if show.json {
+        json_line(&all)?;
+        return Ok(Outcome::Done);
+    }
+    for CatalogueEntry { info, key_set, default } in &all {
+        let asked = if *default { " (asked by default)" } else { "" };
+        text(format!("{}{asked}: {}", Paint::Strong.on(info.id), info.what))?;
+        text(format!("  limits: {}", info.limits))?;
+        let set = if *key_set == Some(true) { "set" } else { "not set" };
+        match info.key {
+            KeyNeed::None => text("  key: none needed")?,
+            KeyNeed::Optional { variables } => text(format!("  key: may be in {}, {set}", variables.join(" and ")))?,
+            KeyNeed::Required { variables } => text(format!("  key: must be in {}, {set}", variables.join(" and ")))?,
+        }
+        text(format!("  training: {}", info.training))?;
+    }
+    Ok(Outcome::Done)
+}

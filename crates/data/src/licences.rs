@@ -1,0 +1,59 @@
+//! Under which licences photos are, as far as the ledger beside them tells. In: the `ledger.jsonl` that gathering leaves in a
+//! folder. Out: counts by licence, for those who must give credit.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::item::ContentHash;
+
+/// The ledger's name in the folder of a data set.
+const LEDGER: &str = "ledger.jsonl";
+/// What photos count as that the ledger does not know.
+const UNKNOWN: &str = "unknown";
+
+/// What is read of a ledger's entry.
+#[derive(Debug, Deserialize)]
+struct Entry {
+    hash: ContentHash,
+    licence: String,
+}
+
+/// How many of some photos are under each licence, such as `by-sa`, by the ledger in `folder`; photos that it does not know
+/// count as `unknown`. Empty where there is no ledger: then nothing is known of licences at all. Lines that cannot be read
+/// are passed over.
+#[must_use]
+pub fn licences<'h>(
+    folder: &Path,
+    contents: impl IntoIterator<Item = &'h ContentHash>,
+) -> BTreeMap<String, usize> {
+    let Ok(text) = std::fs::read_to_string(folder.join(LEDGER)) else { return BTreeMap::new() };
+    let entries = text.lines().filter_map(|line| serde_json::from_str::<Entry>(line).ok());
+    let known: HashMap<ContentHash, String> = entries.map(|entry| (entry.hash, entry.licence)).collect();
+    let mut counts = BTreeMap::new();
+    for content in contents {
+        let licence = known.get(content).map_or(UNKNOWN, String::as_str);
+        *counts.entry(licence.to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn photos_are_counted_by_their_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let photos = [b"one", b"two", b"six"].map(|bytes| ContentHash::of(bytes));
+        assert!(licences(folder.path(), &photos).is_empty());
+        let line = |hash: &ContentHash, licence: &str| {
+            format!("{}\n", serde_json::json!({"hash": hash, "licence": licence, "file": "red/1.jpg"}))
+        };
+        let ledger = line(&photos[0], "by") + &line(&photos[1], "by") + "{\"hash\": \"cut sh";
+        std::fs::write(folder.path().join(LEDGER), ledger).unwrap();
+        let counts = licences(folder.path(), &photos);
+        assert_eq!(counts, BTreeMap::from([("by".to_owned(), 2), ("unknown".to_owned(), 1)]));
+    }
+}
