@@ -1,1 +1,59 @@
-//! x
+//! From search terms to a verified, licensed folder of photos.
+//!
+//! In: classes with words to search for. Out: a folder of photos for each class, every one decoded, large enough, no copy
+//! of another and under a licence that is allowed; `ledger.jsonl`, which says where each came from; `ATTRIBUTION.md`.
+//! Sources that fail are left out, and the others fill up. A run that was killed goes on where it was.
+//!
+//! ```no_run
+//! use sciurus_gather::{Control, Gather, GatherEvent, Keys};
+//!
+//! let classes = ["eastern gray squirrel".parse()?, "red=Sciurus vulgaris".parse()?];
+//! let run = Gather::new("squirrels", classes).per_class(150).keys(Keys::from_env()).build()?;
+//! let gathered = run.run_blocking(|event: &GatherEvent| {
+//!     if let GatherEvent::Kept { class, kept, wanted, .. } = event {
+//!         // Draw a bar.
+//!         let _ = (class, kept, wanted);
+//!     }
+//!     Control::Continue
+//! })?;
+//! assert_eq!(gathered.classes.len(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Nothing here prints, and no key of a service is ever part of an error, an event or a file.
+
+mod attribution;
+mod error;
+mod event;
+mod gather;
+mod journal;
+mod ledger;
+mod licence;
+mod lines;
+mod names;
+mod refetch;
+mod rejection;
+mod run;
+mod secret;
+mod source;
+mod sources;
+mod summary;
+mod web;
+
+pub use attribution::{ATTRIBUTION_FILE, attribution, write_attribution};
+pub use error::GatherError;
+pub use event::{Control, GatherEvent, GatherObserver};
+pub use gather::{Clock, Gather, GatherClass};
+pub use ledger::{LEDGER_FILE, Ledger, LedgerEntry};
+pub use licence::{Licence, Licences, NotALicence, Telling};
+pub use refetch::{RefetchState, Refetched, refetch};
+pub use rejection::Rejection;
+pub use run::GatherRun;
+pub use secret::{KEY_VARIABLES, Keys, Secret};
+pub use source::{
+    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Opening, Page, Query, Searching, SourceDown, SourceId,
+    SourceInfo, Thanking,
+};
+pub use sources::{CatalogueEntry, Endpoints, SourceSpec, catalogue};
+pub use summary::{Ending, Gathered, GatheredClass, SourceState};
+pub use web::{FetchFault, WebOptions, is_public};

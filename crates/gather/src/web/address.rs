@@ -127,7 +127,7 @@ impl Resolve for Guard {
 }
 
 /// The [`PrivateHost`] among the causes of an error.
-pub(crate) fn private_host(error: &(dyn Error + 'static)) -> Option<&PrivateHost> {
+pub(crate) fn private_host<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e PrivateHost> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(found) = error.downcast_ref() {

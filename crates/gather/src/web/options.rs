@@ -14,9 +14,9 @@ use std::time::Duration;
 /// | `file_bytes` | 32 MiB | largest photo; reading stops there | above 0 |
 /// | `page_bytes` | 16 MiB | largest answer of a source | above 0 |
 /// | `redirects` | 5 | most redirects of one photo | any |
-/// | `attempts` | 4 | times that a source is asked for one page | 1 or more |
+/// | `attempts` | 3 | times that a source is asked for one page | 1 or more |
 /// | `pause` | 1 s | before the second attempt; doubles with each, and is drawn between half and all of that | any |
-/// | `longest_wait` | 60 s | a source or host that wants to be left alone for longer is given up | any |
+/// | `longest_wait` | 30 s | a source or host that wants to be left alone for longer is given up | any |
 /// | `per_host` | 6 | photos fetched from one host at a time | 1 or more |
 /// | `per_second` | 20 | photos fetched from one host per second, unless its robots.txt wants fewer | 1 or more |
 /// | `at_a_time` | 32 | photos on their way from all hosts | 1 or more |
@@ -53,9 +53,9 @@ impl Default for WebOptions {
             file_bytes: 32 << 20,
             page_bytes: 16 << 20,
             redirects: 5,
-            attempts: 4,
+            attempts: 3,
             pause: Duration::from_secs(1),
-            longest_wait: Duration::from_secs(60),
+            longest_wait: Duration::from_secs(30),
             per_host: 6,
             per_second: 20,
             at_a_time: 32,
@@ -66,9 +66,9 @@ impl Default for WebOptions {
 }
 
 impl WebOptions {
-    /// `sciurus-gather/VERSION (contact)`, with the project's page where no contact is given.
+    /// `sciurus-gather/VERSION (contact)`.
     pub(crate) fn user_agent(&self) -> String {
-        let contact = self.contact.as_deref().unwrap_or("https://github.com/sciurus; no contact given");
+        let contact = self.contact.as_deref().unwrap_or("no contact given");
         // Control characters are not allowed in a header.
         let contact: String = contact.chars().filter(|c| matches!(c, ' '..='~')).collect();
         format!("sciurus-gather/{} ({contact})", env!("CARGO_PKG_VERSION"))

@@ -1,0 +1,71 @@
+//! Credit for every photo, for people to read. In: a [`Ledger`]. Out: `ATTRIBUTION.md`, sorted, per class.
+
+use crate::error::GatherError;
+use crate::ledger::{Ledger, LedgerEntry, write_whole};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// The name of the page in its folder.
+pub const ATTRIBUTION_FILE: &str = "ATTRIBUTION.md";
+
+/// What tells our page from one that somebody wrote.
+const MARK: &str = "<!-- written from ledger.jsonl; changes are lost -->";
+
+/// The page that gives credit: for each class its photos by file, with creator, licence and page.
+#[must_use]
+pub fn attribution(ledger: &Ledger) -> String {
+    let mut classes: BTreeMap<&str, Vec<&LedgerEntry>> = BTreeMap::new();
+    for entry in ledger.entries() {
+        classes.entry(&entry.class).or_default().push(entry);
+    }
+    let mut page = format!("{MARK}\n# Where these photos come from\n");
+    for (class, mut entries) in classes {
+        entries.sort_by(|a, b| a.file.cmp(&b.file));
+        let _ = write!(page, "\n## {}\n\n", escaped(class));
+        for entry in entries {
+            let _ = writeln!(page, "- {}", credit(entry));
+        }
+    }
+    page
+}
+
+fn credit(entry: &LedgerEntry) -> String {
+    let creator = entry.creator.as_deref().unwrap_or("unknown");
+    let page = entry.landing_url.as_ref().unwrap_or(&entry.url);
+    let licence = match &entry.licence_url {
+        Some(url) => format!("[{}](<{}>)", entry.licence, url.replace(['<', '>', '\n'], "")),
+        None => entry.licence.to_string(),
+    };
+    let own = entry.attribution.as_deref().map(|own| format!(". {}", escaped(own))).unwrap_or_default();
+    format!("`{}`: {}, {licence}, <{page}>{own}", entry.file, escaped(creator))
+}
+
+/// A text of somebody else, in which nothing counts as Markdown or HTML.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in text.split_whitespace().collect::<Vec<_>>().join(" ").chars() {
+        if r"\`*_{}[]<>()#|&".contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// Writes the page beside the ledger. A page of this name that somebody wrote himself stays as it is.
+///
+/// Returns the page's path if it was written.
+///
+/// # Errors
+///
+/// The page cannot be written.
+pub fn write_attribution(ledger: &Ledger, folder: impl AsRef<Path>) -> Result<Option<PathBuf>, GatherError> {
+    let path = folder.as_ref().join(ATTRIBUTION_FILE);
+    let ours = std::fs::read_to_string(&path).map_or(!path.exists(), |page| page.starts_with(MARK));
+    if !ours {
+        return Ok(None);
+    }
+    write_whole(&path, attribution(ledger).as_bytes())?;
+    Ok(Some(path))
+}

@@ -1,0 +1,190 @@
+//! A gather run as it is asked for. In: classes, a folder and options. Out: a [`GatherRun`] that is ready, or what is wrong
+//! with the options.
+
+use crate::error::GatherError;
+use crate::licence::Licences;
+use crate::names;
+use crate::run::GatherRun;
+use crate::secret::Keys;
+use crate::source::ImageSource;
+use crate::sources::{Endpoints, SourceSpec};
+use crate::web::WebOptions;
+use sciurus_data::{DecodeLimits, DuplicateOptions, Seed};
+use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// A class, and what to search for.
+///
+/// ```
+/// use sciurus_gather::GatherClass;
+///
+/// let class: GatherClass = "gray=Sciurus carolinensis".parse()?;
+/// assert_eq!((class.name.as_str(), class.terms.as_str()), ("gray", "Sciurus carolinensis"));
+/// let class: GatherClass = "red squirrel".parse()?;
+/// assert_eq!(class.name, class.terms);
+/// # Ok::<(), std::convert::Infallible>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatherClass {
+    /// Its name, which becomes its folder's.
+    pub name: String,
+    /// Words to search for.
+    pub terms: String,
+}
+
+impl FromStr for GatherClass {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, terms) = text.split_once('=').unwrap_or((text, text));
+        Ok(Self { name: name.trim().to_owned(), terms: terms.trim().to_owned() })
+    }
+}
+
+/// Tells the time. The default asks the system; a test gives its own.
+pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// What to gather, and how.
+///
+/// | Name | Default | Meaning | Range |
+/// |---|---|---|---|
+/// | `per_class` | 150 | photos to keep of each class | 1 or more |
+/// | `sources` | Openverse, Commons, iNaturalist, GBIF | what is asked, in turn | 1 or more |
+/// | `own_source` | none | a source of your own, asked after those | any |
+/// | `licences` | any known | licences that are allowed | any |
+/// | `min_size` | 200 | pixels that the shorter side has at least | any |
+/// | `duplicates` | as in `data` | what counts as a copy | see there |
+/// | `keys` | none | keys of services; [`Keys::from_env`] reads them | any |
+/// | `endpoints` | their usual ones | where services are | any |
+/// | `web` | polite | time-outs, limits, contact | see [`WebOptions`] |
+/// | `total_time` | no limit | when to stop, with what is there by then | above 0 |
+/// | `seed` | 42 | for the pauses between attempts | any |
+/// | `clock` | the system's | what time the ledger notes | any |
+#[derive(Clone)]
+pub struct Gather {
+    pub(crate) into: PathBuf,
+    pub(crate) classes: Vec<GatherClass>,
+    pub(crate) per_class: usize,
+    pub(crate) sources: Vec<SourceSpec>,
+    pub(crate) own_sources: Vec<Arc<dyn ImageSource>>,
+    pub(crate) licences: Licences,
+    pub(crate) min_size: u32,
+    pub(crate) duplicates: DuplicateOptions,
+    pub(crate) limits: DecodeLimits,
+    pub(crate) keys: Keys,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) web: WebOptions,
+    pub(crate) total_time: Option<Duration>,
+    pub(crate) seed: Seed,
+    pub(crate) clock: Clock,
+}
+
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty),* $(,)?) => {
+        $($(#[$doc])* #[must_use] pub fn $name(mut self, $name: $kind) -> Self { self.$name = $name; self })*
+    };
+}
+
+impl Gather {
+    /// Photos of these classes, into a folder that is made if need be.
+    pub fn new(into: impl Into<PathBuf>, classes: impl IntoIterator<Item = GatherClass>) -> Self {
+        Self {
+            into: into.into(),
+            classes: classes.into_iter().collect(),
+            per_class: 150,
+            sources: SourceSpec::DEFAULT.to_vec(),
+            own_sources: Vec::new(),
+            licences: Licences::default(),
+            min_size: 200,
+            duplicates: DuplicateOptions::default(),
+            limits: DecodeLimits::default(),
+            keys: Keys::default(),
+            endpoints: Endpoints::default(),
+            web: WebOptions::default(),
+            total_time: None,
+            seed: Seed(42),
+            clock: Arc::new(SystemTime::now),
+        }
+    }
+
+    setters! {
+        /// Photos to keep of each class.
+        per_class: usize,
+        /// What is asked, in turn.
+        sources: Vec<SourceSpec>,
+        /// Licences that are allowed.
+        licences: Licences,
+        /// Pixels that the shorter side has at least.
+        min_size: u32,
+        /// What counts as a copy.
+        duplicates: DuplicateOptions,
+        /// Keys of services.
+        keys: Keys,
+        /// Where services are.
+        endpoints: Endpoints,
+        /// How the network may be used.
+        web: WebOptions,
+        /// When to stop, with what is there by then.
+        total_time: Option<Duration>,
+        /// For the pauses between attempts.
+        seed: Seed,
+        /// What time the ledger notes.
+        clock: Clock,
+    }
+
+    /// A source of your own, asked after the others.
+    #[must_use]
+    pub fn own_source(mut self, source: Arc<dyn ImageSource>) -> Self {
+        self.own_sources.push(source);
+        self
+    }
+
+    /// Checks the options.
+    ///
+    /// # Errors
+    ///
+    /// An option makes no sense, two classes would share a folder, or a source needs a key that is not set.
+    pub fn build(self) -> Result<GatherRun, GatherError> {
+        let wrong = |option, value: String, advice| Err(GatherError::Option { option, value, advice });
+        if self.classes.is_empty() {
+            return wrong("classes", "empty".into(), "name at least one thing to search for");
+        }
+        if self.per_class == 0 {
+            return wrong("per_class", "0".into(), "ask for at least one photo");
+        }
+        if self.sources.is_empty() && self.own_sources.is_empty() {
+            return wrong("sources", "empty".into(), "name at least one source");
+        }
+        let mut folders: Vec<String> = Vec::new();
+        for class in &self.classes {
+            let Some(folder) = names::folder(&class.name) else {
+                return wrong("class", class.name.clone(), "give the class a name with letters or digits");
+            };
+            if class.terms.is_empty() {
+                return wrong("class", class.name.clone(), "say what to search for after the `=`");
+            }
+            if folders.iter().any(|known| known.to_lowercase() == folder.to_lowercase()) {
+                return wrong("class", class.name.clone(), "another class has the same folder; rename one of them");
+            }
+            folders.push(folder);
+        }
+        GatherRun::new(self, folders)
+    }
+}
+
+impl std::fmt::Debug for Gather {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gather")
+            .field("into", &self.into)
+            .field("classes", &self.classes)
+            .field("per_class", &self.per_class)
+            .field("sources", &self.sources)
+            .field("licences", &self.licences)
+            .field("min_size", &self.min_size)
+            .finish_non_exhaustive()
+    }
+}

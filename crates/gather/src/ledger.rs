@@ -1,0 +1,229 @@
+//! The ledger of a folder of photos: where each came from and under what licence. In: entries, one by one. Out:
+//! `ledger.jsonl` beside the photos, found again by content after files were moved.
+
+use crate::error::GatherError;
+use crate::licence::Licence;
+use crate::lines::{self, Tail};
+use crate::source::SourceId;
+use sciurus_data::ContentHash;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use url::Url;
+use walkdir::WalkDir;
+
+/// The ledger's name in its folder.
+pub const LEDGER_FILE: &str = "ledger.jsonl";
+
+/// One photo that was kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    /// The file relative to the folder, with `/` between its parts.
+    pub file: String,
+    /// The class that it was gathered for.
+    pub class: String,
+    /// Where it was fetched.
+    pub url: Url,
+    /// The page that shows it.
+    pub landing_url: Option<Url>,
+    /// Its licence.
+    pub licence: Licence,
+    /// The text of the licence.
+    pub licence_url: Option<String>,
+    /// Who made it.
+    pub creator: Option<String>,
+    /// A sentence that gives credit.
+    pub attribution: Option<String>,
+    /// Fingerprint of the file's bytes, as an [`ImageItem`](sciurus_data::ImageItem) has it.
+    pub hash: ContentHash,
+    /// Width in pixels, upright.
+    pub width: u32,
+    /// Height in pixels, upright.
+    pub height: u32,
+    /// When it was kept, such as `2026-11-24T12:00:00Z`.
+    pub time: String,
+    /// The source that found it.
+    pub source: SourceId,
+    /// Its name there; empty if it has none.
+    pub source_id: String,
+}
+
+/// The entries of a ledger file, in the order in which they were written.
+///
+/// ```
+/// use sciurus_gather::Ledger;
+///
+/// let folder = tempfile::tempdir()?;
+/// let ledger = Ledger::open(folder.path())?;
+/// assert!(ledger.entries().is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ledger {
+    path: PathBuf,
+    entries: Vec<LedgerEntry>,
+}
+
+impl Ledger {
+    /// Reads a ledger file. A last line that was cut short, as by a crash, is passed over.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or another line than the last is no entry.
+    pub fn read(path: impl Into<PathBuf>) -> Result<Self, GatherError> {
+        let path = path.into();
+        let entries = lines::read(&path, Tail::Leave)?;
+        Ok(Self { path, entries })
+    }
+
+    /// The ledger of a folder, to be added to; empty if there is none yet. A last line that was cut short is removed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::read`], but a missing file is none.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, GatherError> {
+        let path = folder.as_ref().join(LEDGER_FILE);
+        let entries = if path.exists() { lines::read(&path, Tail::Mend)? } else { Vec::new() };
+        Ok(Self { path, entries })
+    }
+
+    /// What was kept, in this order.
+    #[must_use]
+    pub fn entries(&self) -> &[LedgerEntry] {
+        &self.entries
+    }
+
+    /// Adds an entry at the end of the file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn append(&mut self, entry: LedgerEntry) -> Result<(), GatherError> {
+        lines::append(&self.path, &entry)?;
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    /// Entries by content: several where the same photo was gathered twice.
+    #[must_use]
+    pub fn by_content(&self) -> HashMap<ContentHash, Vec<&LedgerEntry>> {
+        let mut found: HashMap<ContentHash, Vec<&LedgerEntry>> = HashMap::new();
+        for entry in &self.entries {
+            found.entry(entry.hash).or_default().push(entry);
+        }
+        found
+    }
+
+    /// How many of some photos are under each licence; those that the ledger does not know count as
+    /// [`Licence::Unknown`]. For a bundle's manifest.
+    #[must_use]
+    pub fn licences<'h>(&self, contents: impl IntoIterator<Item = &'h ContentHash>) -> BTreeMap<Licence, usize> {
+        let known = self.by_content();
+        let mut counts = BTreeMap::new();
+        for content in contents {
+            let licence = known.get(content).and_then(|entries| entries.first()).map(|entry| entry.licence);
+            *counts.entry(licence.unwrap_or(Licence::Unknown)).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The same ledger with each file where it lies now: files that were moved are found by their content below `root`.
+    /// Entries whose file is gone stay as they are. Nothing is written; see [`Ledger::save`].
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be listed.
+    pub fn refreshed(&self, root: impl AsRef<Path>) -> Result<Self, GatherError> {
+        let root = root.as_ref();
+        let missing: Vec<usize> = (0..self.entries.len()).filter(|&at| !self.is_there(root, at)).collect();
+        if missing.is_empty() {
+            return Ok(self.clone());
+        }
+        let claimed: HashSet<&str> = (0..self.entries.len())
+            .filter(|at| missing.binary_search(at).is_err())
+            .map(|at| self.entries[at].file.as_str())
+            .collect();
+        let mut places = contents(root, &claimed)?;
+        let mut refreshed = self.clone();
+        for at in missing {
+            let entry = &mut refreshed.entries[at];
+            if let Some(place) = places.get_mut(&entry.hash).and_then(Vec::pop) {
+                entry.file = place;
+            }
+        }
+        Ok(refreshed)
+    }
+
+    fn is_there(&self, root: &Path, at: usize) -> bool {
+        let entry = &self.entries[at];
+        file_hash(&root.join(&entry.file)) == Some(entry.hash)
+    }
+
+    /// Writes all entries anew; the file appears whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn save(&self) -> Result<(), GatherError> {
+        let mut text = Vec::new();
+        for entry in &self.entries {
+            text.extend(lines::line(entry));
+        }
+        write_whole(&self.path, &text)
+    }
+}
+
+/// Writes a file that appears whole or not at all.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), GatherError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let write = || {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map(drop).map_err(|error| error.error)
+    };
+    write().map_err(|source| GatherError::io("write", path, source))
+}
+
+/// The fingerprint of a file; `None` if it cannot be read.
+pub(crate) fn file_hash(path: &Path) -> Option<ContentHash> {
+    std::fs::read(path).ok().map(|bytes| ContentHash::of(&bytes))
+}
+
+/// Files below a folder by their content, but for some; of equal files the first by name comes last.
+fn contents(
+    root: &Path,
+    but_for: &HashSet<&str>,
+) -> Result<HashMap<ContentHash, Vec<String>>, GatherError> {
+    let mut found: HashMap<ContentHash, Vec<String>> = HashMap::new();
+    let hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().first() == Some(&b'.');
+    let entries = WalkDir::new(root).sort_by_file_name().into_iter();
+    for entry in entries.filter_entry(|entry| entry.depth() == 0 || !hidden(entry.file_name())) {
+        let entry = entry.map_err(|error| GatherError::io("list", root, error.into()))?;
+        let Some(place) = entry.file_type().is_file().then(|| place(root, entry.path())).flatten() else { continue };
+        if but_for.contains(place.as_str()) {
+            continue;
+        }
+        if let Some(hash) = file_hash(entry.path()) {
+            found.entry(hash).or_default().push(place);
+        }
+    }
+    found.values_mut().for_each(|places| places.reverse());
+    Ok(found)
+}
+
+/// A path relative to the folder, with `/` between its parts.
+fn place(root: &Path, path: &Path) -> Option<String> {
+    let parts: Option<Vec<&str>> = path.strip_prefix(root).ok()?.iter().map(|part| part.to_str()).collect();
+    Some(parts?.join("/"))
+}
+
+/// Asks the system to have a file on the disk.
+pub(crate) fn sync(path: &Path) {
+    if let Ok(file) = File::open(path) {
+        // What is lost in a power cut is fetched again; nothing depends on this.
+        let _ = file.sync_all();
+    }
+}

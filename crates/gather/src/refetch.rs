@@ -1,0 +1,156 @@
+//! The photos of a ledger, fetched again. In: a ledger and a folder. Out: the same files with the same ledger, as far as they
+//! are still there, and what changed or is gone.
+
+use crate::attribution::write_attribution;
+use crate::error::GatherError;
+use crate::ledger::{Ledger, LedgerEntry, file_hash};
+use crate::run::{PARTS, rename};
+use crate::web::{FetchFault, Fetcher, WebOptions};
+use sciurus_data::{ContentHash, DecodeLimits, PixelReport, SkipReason};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// What became of one entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RefetchState {
+    /// The same bytes are there, fetched now or before.
+    Same,
+    /// Its address gives another image now; it is kept, and the new ledger has its content.
+    Changed {
+        /// The content now.
+        now: ContentHash,
+    },
+    /// Its address gives no photo any more.
+    Gone {
+        /// What it gives.
+        skip: SkipReason,
+    },
+    /// It did not arrive.
+    NotFetched {
+        /// Why not.
+        fault: FetchFault,
+    },
+    /// Another file has its name, or its name leads out of the folder.
+    NameTaken,
+}
+
+/// What became of all entries, in the ledger's order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refetched {
+    /// Files as the ledger names them, and what became of each.
+    pub files: Vec<(String, RefetchState)>,
+}
+
+impl Refetched {
+    /// How many are the same, changed, and missing.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let count = |wanted: fn(&RefetchState) -> bool| self.files.iter().filter(|(_, state)| wanted(state)).count();
+        let same = count(|state| *state == RefetchState::Same);
+        let changed = count(|state| matches!(state, RefetchState::Changed { .. }));
+        (same, changed, self.files.len() - same - changed)
+    }
+}
+
+/// Fetches the photos of a ledger into a folder. Files that are there already are not fetched again, and none is
+/// overwritten. `progress` is told of each entry, in the ledger's order.
+///
+/// # Errors
+///
+/// The folder cannot be written.
+pub async fn refetch(
+    ledger: &Ledger,
+    into: impl AsRef<Path>,
+    web: &WebOptions,
+    mut progress: impl FnMut(&str, &RefetchState),
+) -> Result<Refetched, GatherError> {
+    let root = into.as_ref();
+    let parts = root.join(PARTS);
+    fs::create_dir_all(&parts).map_err(|source| GatherError::io("write", &parts, source))?;
+    let fetcher = Arc::new(Fetcher::new(Arc::new(web.clone()))?);
+    let (mut new, mut files) = (Ledger::open(root)?, Vec::new());
+    let (mut left, mut coming) = (ledger.entries().iter(), VecDeque::new());
+    loop {
+        while coming.len() < web.at_a_time.max(1) {
+            let Some(entry) = left.next() else { break };
+            coming.push_back((entry, tokio::spawn(fetched(Arc::clone(&fetcher), root.to_owned(), entry.clone()))));
+        }
+        let Some((entry, fetch)) = coming.pop_front() else { break };
+        let broken = |detail: String| FetchFault::Unreadable { detail };
+        let fetch = fetch.await.unwrap_or_else(|error| Err(Missing::Fault(broken(error.to_string()))));
+        let state = arrived(root, &mut new, entry, fetch)?;
+        progress(&entry.file, &state);
+        files.push((entry.file.clone(), state));
+    }
+    let _ = fs::remove_dir(&parts);
+    write_attribution(&new, root)?;
+    Ok(Refetched { files })
+}
+
+/// Why an entry has no bytes.
+enum Missing {
+    Fault(FetchFault),
+    Skip(SkipReason),
+    NameTaken,
+}
+
+/// The bytes of an entry, with what they show; `None` if the file is there already.
+type Fetch = Result<Option<(Vec<u8>, Box<PixelReport>)>, Missing>;
+
+async fn fetched(fetcher: Arc<Fetcher>, root: PathBuf, entry: LedgerEntry) -> Fetch {
+    let place = Path::new(&entry.file);
+    // A ledger from somebody else must not write elsewhere.
+    if !place.components().all(|part| matches!(part, Component::Normal(_))) || entry.file.contains('\\') {
+        return Err(Missing::NameTaken);
+    }
+    let place = root.join(place);
+    if place.symlink_metadata().is_ok() {
+        return if file_hash(&place) == Some(entry.hash) { Ok(None) } else { Err(Missing::NameTaken) };
+    }
+    let bytes = fetcher.fetch(&entry.url).await.map_err(Missing::Fault)?;
+    let look = tokio::task::spawn_blocking(move || {
+        let report = PixelReport::of(&bytes, &DecodeLimits::default()).map_err(Missing::Skip)?;
+        Ok(Some((bytes, Box::new(report))))
+    });
+    let broken = |detail: String| Missing::Fault(FetchFault::Unreadable { detail });
+    look.await.unwrap_or_else(|error| Err(broken(error.to_string())))
+}
+
+/// Puts a file in its place, with its entry.
+fn arrived(
+    root: &Path,
+    new: &mut Ledger,
+    entry: &LedgerEntry,
+    fetch: Fetch,
+) -> Result<RefetchState, GatherError> {
+    let known = new.entries().iter().any(|known| known.file == entry.file);
+    let (bytes, report) = match fetch {
+        Ok(Some(fetched)) => fetched,
+        Ok(None) => {
+            if !known {
+                new.append(entry.clone())?;
+            }
+            return Ok(RefetchState::Same);
+        }
+        Err(Missing::Fault(fault)) => return Ok(RefetchState::NotFetched { fault }),
+        Err(Missing::Skip(skip)) => return Ok(RefetchState::Gone { skip }),
+        Err(Missing::NameTaken) => return Ok(RefetchState::NameTaken),
+    };
+    let place = root.join(&entry.file);
+    if let Some(folder) = place.parent() {
+        fs::create_dir_all(folder).map_err(|source| GatherError::io("write", folder, source))?;
+    }
+    let part = root.join(PARTS).join(report.content.to_string());
+    fs::write(&part, bytes).map_err(|source| GatherError::io("write", &part, source))?;
+    let now = report.content;
+    if !known {
+        new.append(LedgerEntry { hash: now, width: report.width, height: report.height, ..entry.clone() })?;
+    }
+    rename(&part, &place)?;
+    Ok(if now == entry.hash { RefetchState::Same } else { RefetchState::Changed { now } })
+}

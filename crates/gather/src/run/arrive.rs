@@ -1,0 +1,74 @@
+//! One photo on its way. In: what a source found. Out: its report and its bytes in a file of ours, or why it is rejected.
+
+use crate::rejection::Rejection;
+use crate::source::{FoundImage, ImageSource};
+use crate::web::{FetchFault, Fetcher};
+use sciurus_data::{DecodeLimits, PixelReport, SkipReason};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// What all photos on their way share.
+#[derive(Debug)]
+pub(crate) struct Road {
+    pub(crate) fetcher: Fetcher,
+    /// As many decode at a time as there are cores.
+    pub(crate) decoders: Semaphore,
+    pub(crate) limits: DecodeLimits,
+    pub(crate) min_size: u32,
+    /// The folder of files that are not decided yet.
+    pub(crate) parts: PathBuf,
+}
+
+/// A photo that arrived and can be used, if it is no copy.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    pub(crate) report: Box<PixelReport>,
+    /// The file that holds it.
+    pub(crate) part: PathBuf,
+}
+
+/// Fetches a photo and looks at it. One that arrives cut short is fetched once more.
+pub(crate) async fn arrive(
+    road: Arc<Road>,
+    source: Arc<dyn ImageSource>,
+    image: FoundImage,
+    number: u64,
+) -> Result<Arrived, Rejection> {
+    let mut result = once(&road, &source, &image, number).await;
+    if matches!(result, Err(Rejection::Unusable { skip: SkipReason::Truncated })) && source.open(&image).is_none() {
+        result = once(&road, &source, &image, number).await;
+    }
+    result
+}
+
+async fn once(
+    road: &Arc<Road>,
+    source: &Arc<dyn ImageSource>,
+    image: &FoundImage,
+    number: u64,
+) -> Result<Arrived, Rejection> {
+    let bytes = match source.open(image) {
+        Some(opening) => opening.await,
+        None => road.fetcher.fetch(&image.image_url).await,
+    };
+    let bytes = bytes.map_err(|fault| Rejection::NotFetched { fault })?;
+    let broken = |detail: String| Rejection::NotFetched { fault: FetchFault::Unreadable { detail } };
+    let _permit = road.decoders.acquire().await.map_err(|error| broken(error.to_string()))?;
+    let road = Arc::clone(road);
+    let look = tokio::task::spawn_blocking(move || inspect(&road, &bytes, number));
+    look.await.map_err(|error| broken(error.to_string()))?
+}
+
+/// Decodes a photo, and puts its bytes into a file of ours if it is large enough.
+fn inspect(road: &Road, bytes: &[u8], number: u64) -> Result<Arrived, Rejection> {
+    let report = PixelReport::of(bytes, &road.limits).map_err(|skip| Rejection::Unusable { skip })?;
+    let (width, height, least) = (report.width, report.height, road.min_size);
+    if width.min(height) < least {
+        return Err(Rejection::TooSmall { width, height, least });
+    }
+    let part = road.parts.join(format!("{number}-{}", report.content));
+    let broken = |error: std::io::Error| FetchFault::Unreadable { detail: error.to_string() };
+    std::fs::write(&part, bytes).map_err(|error| Rejection::NotFetched { fault: broken(error) })?;
+    Ok(Arrived { report: Box::new(report), part })
+}

@@ -1,0 +1,147 @@
+//! A gather run. In: a [`Gather`](crate::Gather) that was checked. Out: photos in the folder, and [`Gathered`].
+//!
+//! Photos travel in parallel and are decided in order: at most `at_a_time` are on their way, the first of them is decided
+//! next, and then one more sets out. So what is kept depends on what sources and hosts answer, and not on how fast; and a
+//! run that was killed, given the same answers, ends with the same folder.
+
+mod arrive;
+mod class;
+mod keep;
+mod work;
+
+use crate::attribution::write_attribution;
+use crate::error::GatherError;
+use crate::event::{Control, Events, GatherEvent, GatherObserver};
+use crate::gather::Gather;
+use crate::journal::Journal;
+use crate::ledger::{self, LEDGER_FILE};
+use crate::source::{ImageSource, Query};
+use crate::sources::{self, SourceSpec};
+use crate::summary::{Ending, Gathered};
+use crate::web::{Fetcher, Way};
+use arrive::Road;
+use class::Class;
+use keep::Kept;
+pub(crate) use keep::{PARTS, rename};
+use sciurus_data::ContentHash;
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use work::Work;
+
+/// A run that is ready to start.
+#[derive(Debug)]
+pub struct GatherRun {
+    settings: Gather,
+    /// The folder of each class.
+    folders: Vec<String>,
+}
+
+impl GatherRun {
+    pub(crate) fn new(settings: Gather, folders: Vec<String>) -> Result<Self, GatherError> {
+        let run = Self { settings, folders };
+        // A key that is missing is told now.
+        let web = Arc::new(run.settings.web.clone());
+        run.open_sources(&Way::new(&web, run.settings.seed, &Events::new(|_: &GatherEvent| Control::Continue))?)?;
+        Ok(run)
+    }
+
+    /// Gathers, on a runtime of its own: for programs that have none.
+    ///
+    /// # Errors
+    ///
+    /// As [`GatherRun::run`], or threads cannot be started.
+    pub fn run_blocking(&self, observer: impl GatherObserver + 'static) -> Result<Gathered, GatherError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| GatherError::Network { source: Box::new(error) })?;
+        runtime.block_on(self.run(observer))
+    }
+
+    /// Gathers. Needs tokio's time and network. Where sources or photos fail, others fill up; a run that falls short says so
+    /// in its result.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be written, its ledger cannot be understood, or another run is gathering into it.
+    pub async fn run(&self, observer: impl GatherObserver + 'static) -> Result<Gathered, GatherError> {
+        let settings = &self.settings;
+        let root = &settings.into;
+        fs::create_dir_all(root).map_err(|source| GatherError::io("write", root, source))?;
+        let events = Events::new(observer);
+        let web = Arc::new(settings.web.clone());
+        let way = Way::new(&web, settings.seed, &events)?;
+        let sources = self.open_sources(&way)?;
+        let entries = ledger::Ledger::open(root)?.entries().len();
+        // Nothing in the folder is touched before it is locked.
+        let journal = Journal::open(root, &self.fingerprint(), &self.rules(), entries)?;
+        let kept = Kept::open(root, settings.duplicates, &settings.limits)?;
+        let road = Arc::new(Road {
+            fetcher: Fetcher::new(web)?,
+            decoders: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
+            limits: settings.limits,
+            min_size: settings.min_size,
+            parts: root.join(PARTS),
+        });
+        let mut work = Work::new(settings, sources, (kept, journal), road, events);
+        work.begin(self.classes(work.source_ids()));
+        let ending = work.to_the_end().await?;
+        self.finish(&mut work, ending)
+    }
+
+    fn open_sources(&self, way: &Way) -> Result<Vec<(String, Arc<dyn ImageSource>)>, GatherError> {
+        let settings = &self.settings;
+        let mut opened = Vec::new();
+        for spec in &settings.sources {
+            let name = match spec {
+                SourceSpec::Service(id) => id.to_string(),
+                SourceSpec::Local(id, path) => format!("{}{id} {}", crate::journal::LOCAL, path.display()),
+            };
+            opened.push((name, sources::source(spec, &settings.keys, &settings.endpoints, way)?));
+        }
+        let own = settings.own_sources.iter().enumerate();
+        opened.extend(own.map(|(number, source)| (format!("{}own {number}", crate::journal::LOCAL), Arc::clone(source))));
+        Ok(opened)
+    }
+
+    fn classes(&self, sources: Vec<crate::SourceId>) -> Vec<Class> {
+        let settings = &self.settings;
+        let classes = settings.classes.iter().zip(&self.folders).map(|(class, folder)| {
+            let (name, terms) = (class.name.clone(), class.terms.clone());
+            let query = Query { class: name, terms, licences: settings.licences.clone() };
+            Class::new(query, folder.clone(), settings.per_class, &sources)
+        });
+        classes.collect()
+    }
+
+    fn finish(&self, work: &mut Work<'_>, ending: Ending) -> Result<Gathered, GatherError> {
+        let root = &self.settings.into;
+        if matches!(ending, Ending::Complete | Ending::Short) {
+            work.journal.ended()?;
+        }
+        // Empty, unless somebody put something there.
+        let _ = fs::remove_dir(root.join(PARTS));
+        let ledger = work.kept.ledger();
+        let attribution = write_attribution(ledger, root)?;
+        ledger::sync(&root.join(LEDGER_FILE));
+        let mut licences = BTreeMap::new();
+        ledger.entries().iter().for_each(|entry| *licences.entry(entry.licence).or_default() += 1);
+        let classes = work.classes.iter().map(Class::summary).collect();
+        Ok(Gathered { folder: root.clone(), classes, ending, licences, attribution })
+    }
+
+    /// What tells this run from another one in the same folder.
+    fn fingerprint(&self) -> String {
+        let settings = &self.settings;
+        let own = settings.own_sources.len();
+        let asked = (&settings.classes, settings.per_class, &settings.sources, own, self.rules());
+        ContentHash::of(&serde_json::to_vec(&asked).unwrap_or_default()).to_string()
+    }
+
+    /// What decides whether a photo is rejected.
+    fn rules(&self) -> String {
+        let settings = &self.settings;
+        let rules = (&settings.licences, settings.min_size, settings.duplicates);
+        ContentHash::of(&serde_json::to_vec(&rules).unwrap_or_default()).to_string()
+    }
+}

@@ -1,0 +1,431 @@
+//! The loop of a run. In: classes, sources, and what earlier runs decided. Out: decisions, in an order that depends on
+//! nothing but what sources and hosts answer.
+
+use super::arrive::{Arrived, Road, arrive};
+use super::class::{Class, Next, Step};
+use super::keep::{Kept, Photo};
+use crate::error::GatherError;
+use crate::event::{Events, GatherEvent};
+use crate::gather::Gather;
+use crate::journal::Journal;
+use crate::rejection::Rejection;
+use crate::source::{Cursor, FoundImage, ImageSource, Page, SourceDown, SourceId};
+use crate::summary::Ending;
+use crate::web::FetchFault;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// Photos of one host in a row that fail before it is given up.
+const MOST_HOST_FAILURES: u32 = 5;
+
+/// A run under way.
+#[derive(Debug)]
+pub(crate) struct Work<'g> {
+    settings: &'g Gather,
+    /// Each with a name that tells it from the others.
+    sources: Vec<(String, Arc<dyn ImageSource>)>,
+    pub(crate) classes: Vec<Class>,
+    pub(crate) kept: Kept,
+    pub(crate) journal: Journal,
+    road: Arc<Road>,
+    events: Events,
+    /// Photos on their way, in the order in which they will be decided.
+    under_way: VecDeque<UnderWay>,
+    turn: usize,
+    number: u64,
+    /// What this run kept before it was broken off, by class and address.
+    ours: HashMap<(String, String), String>,
+    /// What was kept before this run.
+    before: HashSet<(String, String)>,
+    /// First pages that were asked for at once, by source.
+    first: HashMap<usize, JoinHandle<Vec<(String, Result<Page, SourceDown>)>>>,
+    /// Sources that gave no page, for all classes.
+    down: HashMap<usize, SourceDown>,
+    /// Failures in a row, by host.
+    failures: HashMap<String, u32>,
+    thanks: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    class: usize,
+    feed: usize,
+    image: FoundImage,
+    outcome: Outcome,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    /// Kept by this run before it was broken off.
+    Kept(String),
+    /// Rejected then.
+    Rejected(Rejection),
+    /// Rejected without a look.
+    Refused(Rejection),
+    /// Somebody is fetching it.
+    Coming(JoinHandle<Result<Arrived, Rejection>>),
+}
+
+impl<'g> Work<'g> {
+    pub(crate) fn new(
+        settings: &'g Gather,
+        sources: Vec<(String, Arc<dyn ImageSource>)>,
+        (kept, journal): (Kept, Journal),
+        road: Arc<Road>,
+        events: Events,
+    ) -> Self {
+        Self {
+            settings,
+            sources,
+            classes: Vec::new(),
+            kept,
+            journal,
+            road,
+            events,
+            under_way: VecDeque::new(),
+            turn: 0,
+            number: 0,
+            ours: HashMap::new(),
+            before: HashSet::new(),
+            first: HashMap::new(),
+            down: HashMap::new(),
+            failures: HashMap::new(),
+            thanks: JoinSet::new(),
+        }
+    }
+
+    pub(crate) fn source_ids(&self) -> Vec<SourceId> {
+        self.sources.iter().map(|(_, source)| source.info().id).collect()
+    }
+
+    /// Counts what is there, and asks all sources for their first pages at once.
+    pub(crate) fn begin(&mut self, classes: Vec<Class>) {
+        self.classes = classes;
+        for (number, entry) in self.kept.ledger().entries().iter().enumerate() {
+            let name = (entry.class.clone(), entry.url.to_string());
+            if number >= self.journal.before {
+                self.ours.insert(name, entry.file.clone());
+                continue;
+            }
+            let class = self.classes.iter_mut().find(|class| self.kept.is_in(entry, &class.folder));
+            class.into_iter().for_each(|class| class.kept += 1);
+            self.before.insert(name);
+        }
+        for class in &self.classes {
+            let (name, kept, wanted) = (class.query.class.clone(), class.kept, class.wanted);
+            self.events.send(&GatherEvent::ClassStarted { class: name, kept, wanted });
+        }
+        self.ask_all();
+    }
+
+    /// One task per source, so that a slow one does not hold up the others; each asks for one class after the other.
+    fn ask_all(&mut self) {
+        for feed in 0..self.sources.len() {
+            let open = self.classes.iter().filter(|class| !class.is_full());
+            let questions = open.map(|class| (self.question(class, feed, None), class.query.clone()));
+            let unknown = questions.filter(|(question, _)| self.journal.page(question).is_none());
+            let unknown: Vec<_> = unknown.collect();
+            let source = Arc::clone(&self.sources[feed].1);
+            let asking = async move {
+                let mut answers = Vec::new();
+                for (question, query) in unknown {
+                    let answer = source.search(&query, None).await;
+                    let failed = answer.is_err();
+                    answers.push((question, answer));
+                    if failed {
+                        break;
+                    }
+                }
+                answers
+            };
+            self.first.insert(feed, tokio::spawn(asking));
+        }
+    }
+
+    /// Works until all classes are full, nothing is left, or somebody says stop.
+    pub(crate) async fn to_the_end(&mut self) -> Result<Ending, GatherError> {
+        let begin = Instant::now();
+        let ending = loop {
+            if self.events.stopped() {
+                break Ending::Stopped;
+            }
+            if self.settings.total_time.is_some_and(|time| begin.elapsed() > time) {
+                break Ending::TimeUp;
+            }
+            while self.under_way.len() < self.settings.web.at_a_time.max(1) {
+                if !self.set_out().await? {
+                    break;
+                }
+            }
+            let Some(next) = self.under_way.pop_front() else { break self.ending() };
+            self.decide(next).await?;
+        };
+        self.clean_up().await;
+        Ok(ending)
+    }
+
+    fn ending(&self) -> Ending {
+        if self.classes.iter().all(Class::is_full) { Ending::Complete } else { Ending::Short }
+    }
+
+    /// Ends what is under way, and leaves no file of it.
+    async fn clean_up(&mut self) {
+        for photo in std::mem::take(&mut self.under_way) {
+            discard(photo.outcome).await;
+        }
+        for (_, asking) in self.first.drain() {
+            asking.abort();
+        }
+        while self.thanks.join_next().await.is_some() {}
+        for class in self.classes.iter().filter(|class| !class.is_full()) {
+            let (name, kept, wanted) = (class.query.class.clone(), class.kept, class.wanted);
+            self.events.send(&GatherEvent::ClassEnded { class: name, kept, wanted });
+        }
+    }
+
+    /// Sends the next photo on its way; `false` if there is none.
+    async fn set_out(&mut self) -> Result<bool, GatherError> {
+        for _ in 0..self.classes.len() {
+            let class = self.turn % self.classes.len();
+            self.turn += 1;
+            if self.classes[class].is_full() || self.classes[class].exhausted {
+                continue;
+            }
+            if let Some((feed, image)) = self.next_of(class).await? {
+                if let Some(outcome) = self.outcome(class, feed, &image) {
+                    self.under_way.push_back(UnderWay { class, feed, image, outcome });
+                }
+                return Ok(true);
+            }
+            self.classes[class].exhausted = true;
+        }
+        Ok(false)
+    }
+
+    async fn next_of(&mut self, class: usize) -> Result<Option<(usize, FoundImage)>, GatherError> {
+        loop {
+            match self.classes[class].step() {
+                Step::Photo(feed, image) => return Ok(Some((feed, *image))),
+                Step::Nothing => return Ok(None),
+                Step::Ask(feed) => self.ask(class, feed).await?,
+            }
+        }
+    }
+
+    /// A question that nobody else in this folder asks.
+    fn question(&self, class: &Class, feed: usize, cursor: Option<&Cursor>) -> String {
+        let query = &class.query;
+        let place = cursor.map_or("", |cursor| &cursor.0);
+        format!("{} | {} | {} | {place}", self.sources[feed].0, query.class, query.terms)
+    }
+
+    /// Takes the next page of a source, from the journal if it was asked before.
+    async fn ask(&mut self, class: usize, feed: usize) -> Result<(), GatherError> {
+        let cursor = match &self.classes[class].feeds[feed].next {
+            Next::At(cursor) => Some(cursor.clone()),
+            _ => None,
+        };
+        let question = self.question(&self.classes[class], feed, cursor.as_ref());
+        self.take_first(feed).await?;
+        let answer = match self.journal.page(&question) {
+            Some(answer) => answer.clone(),
+            None => {
+                let answer = match self.down.get(&feed) {
+                    Some(reason) => Err(reason.clone()),
+                    None => self.sources[feed].1.search(&self.classes[class].query, cursor.as_ref()).await,
+                };
+                self.journal.answered(question, answer.clone())?;
+                answer
+            }
+        };
+        self.take(class, feed, answer);
+        Ok(())
+    }
+
+    /// Notes the first pages that a source has given by now.
+    async fn take_first(&mut self, feed: usize) -> Result<(), GatherError> {
+        let Some(asking) = self.first.remove(&feed) else { return Ok(()) };
+        // A task that was broken off has no answers; they are asked for again.
+        for (question, answer) in asking.await.unwrap_or_default() {
+            self.journal.answered(question, answer)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, class: usize, feed: usize, answer: Result<Page, SourceDown>) {
+        let (name, source) = (self.classes[class].query.class.clone(), self.classes[class].feeds[feed].source);
+        match answer {
+            Ok(page) => {
+                let found = self.classes[class].take(feed, page);
+                self.events.send(&GatherEvent::Searched { class: name, source, found });
+            }
+            Err(reason) => {
+                self.down.entry(feed).or_insert_with(|| reason.clone());
+                self.classes[class].give_up(feed, reason.clone());
+                self.events.send(&GatherEvent::SourceDown { class: name, source, reason });
+            }
+        }
+    }
+
+    /// What is known of a photo, or somebody to fetch it; `None` for one that was kept before this run.
+    fn outcome(&mut self, class: usize, feed: usize, image: &FoundImage) -> Option<Outcome> {
+        let name = (self.classes[class].query.class.clone(), image.image_url.to_string());
+        if self.before.contains(&name) {
+            return None;
+        }
+        if let Some(file) = self.ours.get(&name) {
+            return Some(Outcome::Kept(file.clone()));
+        }
+        if let Some(reason) = self.journal.rejection(&photo_name(&name.0, image)) {
+            return Some(Outcome::Rejected(reason.clone()));
+        }
+        let source = &self.sources[feed].1;
+        if !self.settings.licences.allow(image.licence, source.info().licences) {
+            return Some(Outcome::Refused(Rejection::Licence { licence: image.licence }));
+        }
+        if let Some(fault) = self.host_down(image) {
+            return Some(Outcome::Refused(Rejection::NotFetched { fault }));
+        }
+        self.number += 1;
+        let coming = arrive(Arc::clone(&self.road), Arc::clone(source), image.clone(), self.number);
+        Some(Outcome::Coming(tokio::spawn(coming)))
+    }
+
+    fn host_down(&self, image: &FoundImage) -> Option<FetchFault> {
+        let failures = *self.failures.get(&host(image)?)?;
+        (failures >= MOST_HOST_FAILURES).then_some(FetchFault::HostDown { failures })
+    }
+
+    /// Decides on a photo. What comes too late for its class leaves no trace.
+    async fn decide(&mut self, photo: UnderWay) -> Result<(), GatherError> {
+        let UnderWay { class, feed, image, outcome } = photo;
+        if self.classes[class].is_full() {
+            discard(outcome).await;
+            return Ok(());
+        }
+        match outcome {
+            Outcome::Kept(file) => self.count_kept(class, feed, &image, file),
+            Outcome::Rejected(reason) => self.count_rejected(class, feed, &image, reason),
+            Outcome::Refused(reason) => self.reject(class, feed, &image, reason)?,
+            Outcome::Coming(coming) => {
+                let broken = |detail: String| FetchFault::Unreadable { detail };
+                let arrived = coming.await.unwrap_or_else(|error| {
+                    Err(Rejection::NotFetched { fault: broken(error.to_string()) })
+                });
+                match self.judged(&image, arrived) {
+                    Ok(arrived) => self.keep(class, feed, image, &arrived)?,
+                    Err(reason) => self.reject(class, feed, &image, reason)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what arrived is kept. A host that was given up meanwhile stays given up, or the order in which photos
+    /// arrive would matter.
+    fn judged(&self, image: &FoundImage, arrived: Result<Arrived, Rejection>) -> Result<Arrived, Rejection> {
+        let reason = match (self.host_down(image), &arrived) {
+            (Some(fault), _) => Rejection::NotFetched { fault },
+            (None, Err(_)) => return arrived,
+            (None, Ok(photo)) => match self.kept.copy_of(&photo.report) {
+                Some((of, sameness)) => Rejection::Duplicate { of, sameness },
+                None => return arrived,
+            },
+        };
+        if let Ok(photo) = &arrived {
+            // A file of ours that is left is removed when the next run begins.
+            let _ = std::fs::remove_file(&photo.part);
+        }
+        Err(reason)
+    }
+
+    fn keep(
+        &mut self,
+        class: usize,
+        feed: usize,
+        image: FoundImage,
+        arrived: &Arrived,
+    ) -> Result<(), GatherError> {
+        let Class { query, folder, .. } = &self.classes[class];
+        let photo = Photo { class: &query.class, folder, image: &image, report: &arrived.report };
+        let file = self.kept.keep(&photo, &arrived.part, (self.settings.clock)())?;
+        self.count_kept(class, feed, &image, file);
+        let source = Arc::clone(&self.sources[feed].1);
+        if image.ping.is_some() {
+            self.thanks.spawn(async move {
+                if let Some(thanking) = source.kept(&image) {
+                    thanking.await;
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn reject(
+        &mut self,
+        class: usize,
+        feed: usize,
+        image: &FoundImage,
+        reason: Rejection,
+    ) -> Result<(), GatherError> {
+        let name = photo_name(&self.classes[class].query.class, image);
+        self.journal.rejected(name, &reason)?;
+        self.count_rejected(class, feed, image, reason);
+        Ok(())
+    }
+
+    fn count_kept(&mut self, class: usize, feed: usize, image: &FoundImage, file: String) {
+        host(image).and_then(|host| self.failures.remove(&host));
+        let class = &mut self.classes[class];
+        class.count_kept(feed);
+        let (name, kept, wanted) = (class.query.class.clone(), class.kept, class.wanted);
+        let (source, file) = (image.source, file.into());
+        self.events.send(&GatherEvent::Kept { class: name.clone(), file, source, kept, wanted });
+        if kept >= wanted {
+            self.events.send(&GatherEvent::ClassEnded { class: name, kept, wanted });
+        }
+    }
+
+    fn count_rejected(&mut self, class: usize, feed: usize, image: &FoundImage, reason: Rejection) {
+        if let Some(host) = host(image) {
+            if reason.is_passing() {
+                *self.failures.entry(host).or_default() += 1;
+            } else if !matches!(reason, Rejection::Licence { .. }) {
+                self.failures.remove(&host);
+            }
+        }
+        let given_up = self.classes[class].count_rejected(feed, &reason);
+        let name = self.classes[class].query.class.clone();
+        let (url, source) = (image.image_url.clone(), image.source);
+        self.events.send(&GatherEvent::Rejected { class: name.clone(), url, source, reason });
+        if let Some(reason) = given_up {
+            self.classes[class].give_up(feed, reason.clone());
+            self.events.send(&GatherEvent::SourceDown { class: name, source, reason });
+        }
+    }
+}
+
+/// Removes the file of a photo that is not decided.
+async fn discard(outcome: Outcome) {
+    if let Outcome::Coming(coming) = outcome {
+        coming.abort();
+        if let Ok(Ok(arrived)) = coming.await {
+            // A file of ours that is left is removed when the next run begins.
+            let _ = std::fs::remove_file(&arrived.part);
+        }
+    }
+}
+
+/// The name under which a decision about a photo is noted.
+fn photo_name(class: &str, image: &FoundImage) -> String {
+    format!("{class} | {}", image.image_url)
+}
+
+/// The host of a photo on the web.
+fn host(image: &FoundImage) -> Option<String> {
+    let url = &image.image_url;
+    let port = url.port_or_known_default()?;
+    Some(format!("{}:{port}", url.host_str()?))
+}

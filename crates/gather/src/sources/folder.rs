@@ -1,0 +1,64 @@
+//! A folder of photos. In: its path. Out: one page of its pictures: those below a folder named like the class, and those
+//! that lie in no folder.
+
+use super::local;
+use crate::licence::Telling;
+use crate::source::{
+    Cursor, FoundImage, ImageSource, KeyNeed, Opening, Page, Query, Searching, SourceDown, SourceId, SourceInfo,
+};
+use crate::web::FetchFault;
+use std::path::PathBuf;
+use url::Url;
+use walkdir::WalkDir;
+
+pub(crate) const INFO: SourceInfo = SourceInfo {
+    id: SourceId::Folder,
+    what: "a folder of photos, best with one folder per class; they are copied",
+    limits: "none",
+    key: KeyNeed::None,
+    licences: Telling::Never,
+    training: "yours to know",
+};
+
+#[derive(Debug)]
+pub(crate) struct Folder {
+    pub(crate) path: PathBuf,
+    /// Largest file.
+    pub(crate) file_bytes: u64,
+}
+
+impl ImageSource for Folder {
+    fn info(&self) -> SourceInfo {
+        INFO
+    }
+
+    fn search<'s>(&'s self, query: &'s Query, _cursor: Option<&'s Cursor>) -> Searching<'s> {
+        Box::pin(async move { self.page(query) })
+    }
+
+    fn open<'s>(&'s self, image: &'s FoundImage) -> Option<Opening<'s>> {
+        Some(Box::pin(async move {
+            let path = image.image_url.to_file_path().map_err(|()| FetchFault::BadAddress)?;
+            local::read(&path, self.file_bytes).map_err(|detail| FetchFault::Unreadable { detail })
+        }))
+    }
+}
+
+impl Folder {
+    fn page(&self, query: &Query) -> Result<Page, SourceDown> {
+        let root = self.path.canonicalize().map_err(|error| local::down(&self.path, error.to_string()))?;
+        let mut items = Vec::new();
+        // Links are not followed: they may lead out of the folder, or in circles.
+        for entry in WalkDir::new(&root).sort_by_file_name() {
+            let entry = entry.map_err(|error| local::down(&self.path, error.to_string()))?;
+            let Ok(relative) = entry.path().strip_prefix(&root) else { continue };
+            let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
+            let name = parts.join("/");
+            let wanted = entry.file_type().is_file() && local::is_picture(&name);
+            if let (true, Ok(url)) = (wanted && local::belongs(&name, &query.class), Url::from_file_path(entry.path())) {
+                items.push(FoundImage::new(SourceId::Folder, name, url));
+            }
+        }
+        Ok(Page { items, next: None })
+    }
+}

@@ -1,0 +1,101 @@
+//! GBIF: occurrences of species from museums and observers. In: a scientific or common name. Out: the photos of
+//! occurrences of that taxon.
+
+use crate::licence::{Licence, Telling};
+use crate::source::{
+    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId,
+    SourceInfo,
+};
+use crate::web::{Api, Ask, Fields};
+use md5::{Digest, Md5};
+use url::Url;
+
+/// Occurrences on a page, and how deep pages go.
+const PER_PAGE: u64 = 300;
+const DEEPEST: u64 = 100_000;
+
+pub(crate) const INFO: SourceInfo = SourceInfo {
+    id: SourceId::Gbif,
+    what: "occurrences of species from museums and observers; search by name of the species",
+    limits: "300 occurrences a page, 100,000 deep",
+    key: KeyNeed::None,
+    licences: Telling::Always,
+    training: "each photo's licence decides, which may differ from its record's",
+};
+
+#[derive(Debug)]
+pub(crate) struct Gbif {
+    pub(crate) api: Api,
+    pub(crate) base: Url,
+}
+
+impl ImageSource for Gbif {
+    fn info(&self) -> SourceInfo {
+        INFO
+    }
+
+    fn search<'s>(&'s self, query: &'s Query, cursor: Option<&'s Cursor>) -> Searching<'s> {
+        Box::pin(self.page(query, cursor))
+    }
+}
+
+impl Gbif {
+    async fn page(&self, query: &Query, cursor: Option<&Cursor>) -> Result<Page, SourceDown> {
+        // A cursor is taxon:offset, so that the name is looked up once.
+        let known = cursor.and_then(|cursor| cursor.0.split_once(':'));
+        let (taxon, offset) = match known {
+            Some((taxon, offset)) => (Some(taxon.to_owned()), offset.parse().unwrap_or_default()),
+            None => (self.taxon(&query.terms).await?, 0_u64),
+        };
+        let Some(taxon) = taxon else { return Ok(Page::default()) };
+        let ask = Ask::new(&self.base, "v1/occurrence/search")
+            .with("mediaType", "StillImage")
+            .with("taxonKey", &taxon)
+            .with("limit", PER_PAGE)
+            .with("offset", offset);
+        let answer = self.api.json(&ask).await?;
+        let fields = Fields(&answer);
+        let after = offset + PER_PAGE;
+        let more = answer.get("endOfRecords").and_then(serde_json::Value::as_bool) == Some(false);
+        Ok(Page {
+            items: fields.list("results").filter_map(|record| found(record, &self.base)).collect(),
+            next: (more && after < DEEPEST).then(|| Cursor(format!("{taxon}:{after}"))),
+        })
+    }
+
+    /// The key of a taxon, by its scientific name, else by a common one.
+    async fn taxon(&self, name: &str) -> Result<Option<String>, SourceDown> {
+        let answer = self.api.json(&Ask::new(&self.base, "v1/species/match").with("name", name)).await?;
+        let matched = Fields(&answer);
+        if matched.text("matchType").is_some_and(|kind| kind != "NONE" && kind != "HIGHERRANK") {
+            return Ok(matched.text("usageKey"));
+        }
+        let ask = Ask::new(&self.base, "v1/species/search")
+            .with("q", name)
+            .with("qField", "VERNACULAR")
+            .with("rank", "SPECIES")
+            .with("limit", 20);
+        let answer = self.api.json(&ask).await?;
+        // Checklists beside GBIF's own backbone have keys of their own.
+        Ok(Fields(&answer).list("results").find_map(|taxon| taxon.text("nubKey")))
+    }
+}
+
+/// The first photo of an occurrence; the others show the same specimen.
+fn found(record: Fields<'_>, base: &Url) -> Option<FoundImage> {
+    let media = record.list("media").find(|media| media.url("identifier").is_some())?;
+    let (key, identifier) = (record.text("key")?, media.text("identifier")?);
+    // Observations of iNaturalist come at their full size, where a smaller one lies beside it.
+    let sized = identifier.replacen("/original.", "/large.", usize::from(identifier.contains("inaturalist")));
+    let mut image = FoundImage::new(SourceId::Gbif, key.as_str(), Url::parse(&sized).ok()?);
+    let licence = media.text("license").unwrap_or_default();
+    let address = Some(licence.clone()).filter(|licence| licence.starts_with("http"));
+    image = image.licensed(Licence::read(&licence), address);
+    let digest: String = Md5::digest(&identifier).iter().map(|byte| format!("{byte:02x}")).collect();
+    image.thumb_url = base.join(&format!("v1/image/cache/200x/occurrence/{key}/media/{digest}")).ok();
+    image.landing_url = format!("https://www.gbif.org/occurrence/{key}").parse().ok();
+    image.creator = media.text("creator").or_else(|| media.text("rightsHolder"));
+    let observed = record.text("basisOfRecord").is_some_and(|basis| basis.ends_with("OBSERVATION"));
+    image.kind = if observed { ImageKind::Photo } else { ImageKind::Unknown };
+    Some(image)
+}
