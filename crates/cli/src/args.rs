@@ -29,10 +29,14 @@ then train, look at the mistakes, and use the model:
   sciurus interpret runs/squirrels-...
   sciurus predict runs/squirrels-.../model.sciurus photo.jpg
 
-No photos at hand? `sciurus demo` draws some and trains on them in under a minute, offline.";
+No photos yet? `sciurus gather \"red squirrel\" \"grey squirrel\" --into squirrels` finds some, with
+their licences.
+
+No network either? `sciurus demo` draws some and trains on them in under a minute, offline.";
 
 const AFTER: &str = "\
-Exit codes: 0 done, 1 done and something was found (inspect and predict: unreadable files), 2 failed.
+Exit codes: 0 done, 1 done and something was found (inspect and predict: unreadable files;
+gather: fewer photos than wanted), 2 failed.
 Every verb takes --json for programs to read.";
 
 /// From a folder of photos to a trained, measured image classifier.

@@ -23,6 +23,7 @@
 //! Nothing here prints, and no key of a service is ever part of an error, an event or a file.
 
 mod attribution;
+mod blocking;
 mod error;
 mod event;
 mod gather;
@@ -41,6 +42,7 @@ mod summary;
 mod web;
 
 pub use attribution::{ATTRIBUTION_FILE, attribution, write_attribution};
+pub use blocking::refetch_blocking;
 pub use error::GatherError;
 pub use event::{Control, GatherEvent, GatherObserver};
 pub use gather::{Clock, Gather, GatherClass};
@@ -51,8 +53,8 @@ pub use rejection::Rejection;
 pub use run::GatherRun;
 pub use secret::{KEY_VARIABLES, Keys, Secret};
 pub use source::{
-    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Opening, Page, Query, Searching, SourceDown, SourceId,
-    SourceInfo, Thanking,
+    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Opening, Page, Query, Searching, SourceDown,
+    SourceId, SourceInfo, Thanking,
 };
 pub use sources::{CatalogueEntry, Endpoints, SourceSpec, catalogue};
 pub use summary::{Ending, Gathered, GatheredClass, SourceState};

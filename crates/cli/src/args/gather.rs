@@ -66,7 +66,8 @@ pub(crate) struct GatherArgs {
 }
 
 fn endpoint(text: &str) -> Result<(SourceId, Url), String> {
-    let (name, url) = text.split_once('=').ok_or("give NAME=URL, such as openverse=https://mirror.example/")?;
+    let (name, url) =
+        text.split_once('=').ok_or("give NAME=URL, such as openverse=https://mirror.example/")?;
     let source = name.parse::<SourceId>().map_err(|error| error.to_string())?;
     Ok((source, url.parse().map_err(|error| format!("`{url}` is no address: {error}"))?))
 }

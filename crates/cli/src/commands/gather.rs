@@ -5,8 +5,8 @@ use std::path::Path;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use sciurus_gather::{
-    CatalogueEntry, Control, Ending, Endpoints, Gather, GatherEvent, Gathered, KeyNeed, Keys, Ledger, Licences,
-    Refetched, RefetchState, WebOptions, catalogue, refetch_blocking,
+    CatalogueEntry, Control, Ending, Endpoints, Gather, GatherEvent, Gathered, KeyNeed, Keys, Ledger,
+    Licences, RefetchState, Refetched, WebOptions, catalogue, refetch_blocking,
 };
 use serde_json::json;
 
@@ -68,7 +68,10 @@ struct Watching {
 
 impl Watching {
     fn new(show: Show) -> anyhow::Result<Self> {
-        let interrupt = Interrupt::listen(show, "stopping; the same command goes on where it was (Ctrl-C again: stop at once)")?;
+        let interrupt = Interrupt::listen(
+            show,
+            "stopping; the same command goes on where it was (Ctrl-C again: stop at once)",
+        )?;
         Ok(Self { show, bars: MultiProgress::new(), classes: BTreeMap::new(), interrupt })
     }
 
@@ -163,7 +166,9 @@ fn again(ledger: &Path, into: &Path, args: &GatherArgs) -> anyhow::Result<Outcom
     bar.finish_and_clear();
     let (same, changed, missing) = refetched.counts();
     if args.show.json {
-        json_line(&json!({ "event": "refetched", "same": same, "changed": changed, "missing": missing, "files": refetched.files }))?;
+        json_line(
+            &json!({ "event": "refetched", "same": same, "changed": changed, "missing": missing, "files": refetched.files }),
+        )?;
     } else {
         text(format!("{} the same, {changed} changed, {missing} missing", count(same, "photo")))?;
         name_others(&refetched)?;
@@ -197,8 +202,12 @@ fn list(show: Show) -> anyhow::Result<Outcome> {
         let set = if *key_set == Some(true) { "set" } else { "not set" };
         match info.key {
             KeyNeed::None => text("  key: none needed")?,
-            KeyNeed::Optional { variables } => text(format!("  key: may be in {}, {set}", variables.join(" and ")))?,
-            KeyNeed::Required { variables } => text(format!("  key: must be in {}, {set}", variables.join(" and ")))?,
+            KeyNeed::Optional { variables } => {
+                text(format!("  key: may be in {}, {set}", variables.join(" and ")))?
+            }
+            KeyNeed::Required { variables } => {
+                text(format!("  key: must be in {}, {set}", variables.join(" and ")))?
+            }
         }
         text(format!("  training: {}", info.training))?;
     }

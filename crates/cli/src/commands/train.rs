@@ -11,7 +11,7 @@ use sciurus::{
 use serde_json::json;
 
 use crate::args::{Show, TrainArgs};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{self, Interrupt};
 use crate::output::{Outcome, announce, count, json_line, text};
 use crate::paint::Paint;
 use crate::progress;

@@ -7,6 +7,7 @@ fn help_of_every_verb() {
     let folder = tempfile::tempdir().unwrap();
     insta::assert_snapshot!("help", sciurus(folder.path(), &["--help"]).expect(0).out);
     for verb in [
+        "gather",
         "train",
         "lr-find",
         "inspect",

@@ -28,11 +28,7 @@ pub(crate) fn serve(searches: Vec<(&'static str, Vec<Offer>)>) -> String {
     address
 }
 
-fn answer(
-    stream: TcpStream,
-    base: &str,
-    searches: &[(&'static str, Vec<Offer>)],
-) -> std::io::Result<()> {
+fn answer(stream: TcpStream, base: &str, searches: &[(&'static str, Vec<Offer>)]) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     loop {
         let mut request = String::new();
@@ -45,10 +41,8 @@ fn answer(
         }
         let target = request.split(' ').nth(1).unwrap_or("/");
         let (status, kind, body) = respond(target, base, searches);
-        let head = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
+        let head =
+            format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", body.len());
         (&stream).write_all(head.as_bytes())?;
         (&stream).write_all(&body)?;
     }

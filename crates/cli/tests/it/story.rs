@@ -38,8 +38,7 @@ fn run(folder: &Path, options: &str) -> Ran {
 /// The photos of a kind, in their order.
 fn photos(kind: &str) -> Option<Vec<PathBuf>> {
     let folder = shared("data/squirrels_red_grey")?.join(kind);
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     Some(files)
 }
@@ -120,8 +119,9 @@ fn review(folder: &Path, ledger: &str) {
 #[test]
 fn from_search_terms_to_a_model_that_is_right() {
     let drawings = tempfile::tempdir().unwrap();
-    sciurus::draw_demo(drawings.path(), 4, 42).unwrap();
-    let acorns = drawings.path().join("acorn");
+    let drawn = drawings.path().join("drawn");
+    sciurus::draw_demo(&drawn, 4, 42).unwrap();
+    let acorns = drawn.join("acorn");
     let Some(grey) = offers("grey", "red", &acorns) else { return };
     let red = offers("red", "grey", &acorns).unwrap();
     let address = serve(vec![("grey", grey), ("red", red)]);
@@ -144,7 +144,7 @@ fn from_search_terms_to_a_model_that_is_right() {
     assert!(ledger.lines().count() >= 90, "{told}");
     assert!(fs::read_to_string(folder.join("squirrels/ATTRIBUTION.md")).unwrap().contains("A. Photographer"));
 
-    let train = "train squirrels --arch resnet18 --image-size 128 --epochs 3 --quiet --run";
+    let train = "train squirrels --arch resnet18 --quiet --run";
     run(folder, &format!("{train} before")).expect(0);
     run(folder, "clean squirrels --plan clean.json --quiet").expect(1);
     review(folder, &ledger);
@@ -161,7 +161,7 @@ fn from_search_terms_to_a_model_that_is_right() {
     let new = ["before", "after"].map(|run| error_on_new(folder, &format!("{run}/model.sciurus")));
     eprintln!("error on validation photos {own:.3?}, on new photos {new:.3?}");
     assert!(own[1] < own[0] && own[1] <= 0.1, "{own:?}");
-    assert!(new[1] <= new[0] && new[1] <= 0.08, "{new:?}");
+    assert!(new[1] < new[0] && new[1] <= 0.12, "{new:?}");
     let manifest = run(folder, "predict after/model.sciurus new --json").expect(0);
     assert!(manifest.err.is_empty(), "{}", manifest.err);
 }

@@ -36,7 +36,9 @@ pub(crate) async fn arrive(
     number: u64,
 ) -> Result<Arrived, Rejection> {
     let mut result = once(&road, &source, &image, number).await;
-    if matches!(result, Err(Rejection::Unusable { skip: SkipReason::Truncated })) && source.open(&image).is_none() {
+    if matches!(result, Err(Rejection::Unusable { skip: SkipReason::Truncated }))
+        && source.open(&image).is_none()
+    {
         result = once(&road, &source, &image, number).await;
     }
     result

@@ -43,7 +43,11 @@ impl GatherRun {
         let run = Self { settings, folders };
         // A key that is missing is told now.
         let web = Arc::new(run.settings.web.clone());
-        run.open_sources(&Way::new(&web, run.settings.seed, &Events::new(|_: &GatherEvent| Control::Continue))?)?;
+        run.open_sources(&Way::new(
+            &web,
+            run.settings.seed,
+            &Events::new(|_: &GatherEvent| Control::Continue),
+        )?)?;
         Ok(run)
     }
 
@@ -100,7 +104,11 @@ impl GatherRun {
             opened.push((name, sources::source(spec, &settings.keys, &settings.endpoints, way)?));
         }
         let own = settings.own_sources.iter().enumerate();
-        opened.extend(own.map(|(number, source)| (format!("{}own {number}", crate::journal::LOCAL), Arc::clone(source))));
+        opened.extend(
+            own.map(|(number, source)| {
+                (format!("{}own {number}", crate::journal::LOCAL), Arc::clone(source))
+            }),
+        );
         Ok(opened)
     }
 

@@ -255,7 +255,8 @@ impl<'g> Work<'g> {
     }
 
     fn take(&mut self, class: usize, feed: usize, answer: Result<Page, SourceDown>) {
-        let (name, source) = (self.classes[class].query.class.clone(), self.classes[class].feeds[feed].source);
+        let (name, source) =
+            (self.classes[class].query.class.clone(), self.classes[class].feeds[feed].source);
         match answer {
             Ok(page) => {
                 let found = self.classes[class].take(feed, page);
@@ -311,9 +312,9 @@ impl<'g> Work<'g> {
             Outcome::Refused(reason) => self.reject(class, feed, &image, reason)?,
             Outcome::Coming(coming) => {
                 let broken = |detail: String| FetchFault::Unreadable { detail };
-                let arrived = coming.await.unwrap_or_else(|error| {
-                    Err(Rejection::NotFetched { fault: broken(error.to_string()) })
-                });
+                let arrived = coming
+                    .await
+                    .unwrap_or_else(|error| Err(Rejection::NotFetched { fault: broken(error.to_string()) }));
                 match self.judged(&image, arrived) {
                     Ok(arrived) => self.keep(class, feed, image, &arrived)?,
                     Err(reason) => self.reject(class, feed, &image, reason)?,

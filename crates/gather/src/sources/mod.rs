@@ -20,9 +20,7 @@ mod urls;
 
 use crate::error::GatherError;
 use crate::secret::{Keys, Secret};
-use crate::source::{
-    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, SourceId, SourceInfo,
-};
+use crate::source::{Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, SourceId, SourceInfo};
 use crate::web::{Api, Way};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -82,7 +80,9 @@ impl FromStr for SourceSpec {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.parse::<SourceId>() {
-            Ok(id) if !matches!(id, SourceId::Urls | SourceId::Page | SourceId::Folder | SourceId::Archive) => {
+            Ok(id)
+                if !matches!(id, SourceId::Urls | SourceId::Page | SourceId::Folder | SourceId::Archive) =>
+            {
                 Ok(Self::Service(id))
             }
             Ok(_) => Err(GatherError::Option {

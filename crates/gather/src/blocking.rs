@@ -1,0 +1,23 @@
+//! For programs that have no runtime: the same functions on one of their own.
+
+use crate::error::GatherError;
+use crate::ledger::Ledger;
+use crate::refetch::{RefetchState, Refetched, refetch};
+use crate::web::WebOptions;
+use std::path::Path;
+
+/// [`refetch`] on a runtime of its own.
+///
+/// # Errors
+///
+/// As [`refetch`], or threads cannot be started.
+pub fn refetch_blocking(
+    ledger: &Ledger,
+    into: impl AsRef<Path>,
+    web: &WebOptions,
+    progress: impl FnMut(&str, &RefetchState),
+) -> Result<Refetched, GatherError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| GatherError::Network { source: Box::new(error) })?;
+    runtime.block_on(refetch(ledger, into, web, progress))
+}
