@@ -78,7 +78,7 @@ impl GatherRun {
         let kept = Kept::open(root, settings.duplicates, &settings.limits)?;
         let road = Arc::new(Road {
             fetcher: Fetcher::new(web)?,
-            decoders: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
+            decoders: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from))),
             limits: settings.limits,
             min_size: settings.min_size,
             parts: root.join(PARTS),

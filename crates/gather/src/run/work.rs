@@ -175,6 +175,9 @@ impl<'g> Work<'g> {
         for photo in std::mem::take(&mut self.under_way) {
             discard(photo.outcome).await;
         }
+        // Threads that still look at a photo remove its file when they are done.
+        let all = std::thread::available_parallelism().map_or(2, usize::from);
+        drop(self.road.decoders.acquire_many(u32::try_from(all).unwrap_or(1)).await);
         for (_, asking) in self.first.drain() {
             asking.abort();
         }
@@ -315,7 +318,7 @@ impl<'g> Work<'g> {
                     Err(Rejection::NotFetched { fault: broken(error.to_string()) })
                 });
                 match self.judged(&image, arrived) {
-                    Ok(arrived) => self.keep(class, feed, image, &arrived)?,
+                    Ok(arrived) => self.keep(class, feed, image, arrived)?,
                     Err(reason) => self.reject(class, feed, &image, reason)?,
                 }
             }
@@ -334,10 +337,6 @@ impl<'g> Work<'g> {
                 None => return arrived,
             },
         };
-        if let Ok(photo) = &arrived {
-            // A file of ours that is left is removed when the next run begins.
-            let _ = std::fs::remove_file(&photo.part);
-        }
         Err(reason)
     }
 
@@ -346,11 +345,11 @@ impl<'g> Work<'g> {
         class: usize,
         feed: usize,
         image: FoundImage,
-        arrived: &Arrived,
+        arrived: Arrived,
     ) -> Result<(), GatherError> {
         let Class { query, folder, .. } = &self.classes[class];
         let photo = Photo { class: &query.class, folder, image: &image, report: &arrived.report };
-        let file = self.kept.keep(&photo, &arrived.part, (self.settings.clock)())?;
+        let file = self.kept.keep(&photo, arrived.part, (self.settings.clock)())?;
         self.count_kept(class, feed, &image, file);
         let source = Arc::clone(&self.sources[feed].1);
         if image.ping.is_some() {
@@ -407,14 +406,11 @@ impl<'g> Work<'g> {
     }
 }
 
-/// Removes the file of a photo that is not decided.
+/// Breaks off a photo that is not needed; its file goes with it.
 async fn discard(outcome: Outcome) {
     if let Outcome::Coming(coming) = outcome {
         coming.abort();
-        if let Ok(Ok(arrived)) = coming.await {
-            // A file of ours that is left is removed when the next run begins.
-            let _ = std::fs::remove_file(&arrived.part);
-        }
+        drop(coming.await);
     }
 }
 

@@ -89,13 +89,7 @@ impl World {
 
     /// A run into a folder that knows nothing but this world.
     pub(crate) fn gather(&self, into: &Path, per_class: usize) -> Gather {
-        let classes = self.classes.iter().map(|name| GatherClass { name: name.clone(), terms: name.clone() });
-        Gather::new(into, classes)
-            .per_class(per_class)
-            .min_size(120)
-            .endpoints(self.endpoints())
-            .web(web())
-            .clock(Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)))
+        gather(self.classes.clone(), into, per_class).endpoints(self.endpoints())
     }
 
     fn endpoints(&self) -> Endpoints {
@@ -109,6 +103,16 @@ impl World {
             endpoints.with(source, place.parse().unwrap())
         })
     }
+}
+
+/// A run with short waits, at a time that stands still.
+pub(crate) fn gather(classes: impl IntoIterator<Item = String>, into: &Path, per_class: usize) -> Gather {
+    let classes = classes.into_iter().map(|name| GatherClass { terms: name.clone(), name });
+    Gather::new(into, classes)
+        .per_class(per_class)
+        .min_size(120)
+        .web(web())
+        .clock(Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)))
 }
 
 /// Short waits, and hosts that are this machine.
