@@ -1,18 +1,22 @@
 //! Two classes of 150 real photos from a server on this machine, everything included: search, fetch, decode, verify, write.
 //! `SCIURUS_SHARED=../shared cargo bench -p sciurus-gather`
 
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a part of the tests' world is used here"
+)]
+
 #[path = "../tests/it/server.rs"]
-#[allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 mod server;
 #[path = "../tests/it/world.rs"]
-#[allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 mod world;
 
 use sciurus_gather::{Gather, WebOptions};
 use std::time::Instant;
 use world::{Photos, World, run};
 
-#[allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark tells what it measured")]
 fn main() {
     let hymenoptera = ["hymenoptera/train/ants", "hymenoptera/val/ants"];
     let more = ["hymenoptera/train/bees", "hymenoptera/val/bees"];
@@ -21,7 +25,8 @@ fn main() {
     for round in 0..3 {
         let folder = tempfile::tempdir().unwrap();
         // The limits of every day, but for the hosts, which are all this machine.
-        let polite = WebOptions { allow_private_hosts: world::web().allow_private_hosts, ..WebOptions::default() };
+        let polite =
+            WebOptions { allow_private_hosts: world::web().allow_private_hosts, ..WebOptions::default() };
         let gather: Gather = world.gather(folder.path(), 150).web(polite).min_size(200);
         let begin = Instant::now();
         let (gathered, _) = run(gather);

@@ -168,7 +168,11 @@ impl Gather {
                 return wrong("class", class.name.clone(), "say what to search for after the `=`");
             }
             if folders.iter().any(|known| known.to_lowercase() == folder.to_lowercase()) {
-                return wrong("class", class.name.clone(), "another class has the same folder; rename one of them");
+                return wrong(
+                    "class",
+                    class.name.clone(),
+                    "another class has the same folder; rename one of them",
+                );
             }
             folders.push(folder);
         }

@@ -53,12 +53,7 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Opens the journal of a folder for a run, of which `ledger` entries are there.
-    pub(crate) fn open(
-        folder: &Path,
-        run: &str,
-        rules: &str,
-        ledger: usize,
-    ) -> Result<Self, GatherError> {
+    pub(crate) fn open(folder: &Path, run: &str, rules: &str, ledger: usize) -> Result<Self, GatherError> {
         let path = folder.join(JOURNAL_FILE);
         let lock = lock(folder, &path)?;
         let mut past = Past::default();

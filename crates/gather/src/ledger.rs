@@ -119,7 +119,10 @@ impl Ledger {
     /// How many of some photos are under each licence; those that the ledger does not know count as
     /// [`Licence::Unknown`]. For a bundle's manifest.
     #[must_use]
-    pub fn licences<'h>(&self, contents: impl IntoIterator<Item = &'h ContentHash>) -> BTreeMap<Licence, usize> {
+    pub fn licences<'h>(
+        &self,
+        contents: impl IntoIterator<Item = &'h ContentHash>,
+    ) -> BTreeMap<Licence, usize> {
         let known = self.by_content();
         let mut counts = BTreeMap::new();
         for content in contents {
@@ -194,16 +197,15 @@ pub(crate) fn file_hash(path: &Path) -> Option<ContentHash> {
 }
 
 /// Files below a folder by their content, but for some; of equal files the first by name comes last.
-fn contents(
-    root: &Path,
-    but_for: &HashSet<&str>,
-) -> Result<HashMap<ContentHash, Vec<String>>, GatherError> {
+fn contents(root: &Path, but_for: &HashSet<&str>) -> Result<HashMap<ContentHash, Vec<String>>, GatherError> {
     let mut found: HashMap<ContentHash, Vec<String>> = HashMap::new();
     let hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().first() == Some(&b'.');
     let entries = WalkDir::new(root).sort_by_file_name().into_iter();
     for entry in entries.filter_entry(|entry| entry.depth() == 0 || !hidden(entry.file_name())) {
         let entry = entry.map_err(|error| GatherError::io("list", root, error.into()))?;
-        let Some(place) = entry.file_type().is_file().then(|| place(root, entry.path())).flatten() else { continue };
+        let Some(place) = entry.file_type().is_file().then(|| place(root, entry.path())).flatten() else {
+            continue;
+        };
         if but_for.contains(place.as_str()) {
             continue;
         }

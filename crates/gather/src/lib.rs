@@ -51,8 +51,8 @@ pub use rejection::Rejection;
 pub use run::GatherRun;
 pub use secret::{KEY_VARIABLES, Keys, Secret};
 pub use source::{
-    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Opening, Page, Query, Searching, SourceDown, SourceId,
-    SourceInfo, Thanking,
+    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Opening, Page, Query, Searching, SourceDown,
+    SourceId, SourceInfo, Thanking,
 };
 pub use sources::{CatalogueEntry, Endpoints, SourceSpec, catalogue};
 pub use summary::{Ending, Gathered, GatheredClass, SourceState};

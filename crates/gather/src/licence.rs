@@ -61,16 +61,8 @@ const NAMES: [(Licence, &str); 14] = [
 
 impl Licence {
     /// The six licences, the waiver and the mark of Creative Commons, the most open first.
-    pub const CREATIVE_COMMONS: [Self; 8] = [
-        Self::Cc0,
-        Self::Pdm,
-        Self::By,
-        Self::BySa,
-        Self::ByNc,
-        Self::ByNd,
-        Self::ByNcSa,
-        Self::ByNcNd,
-    ];
+    pub const CREATIVE_COMMONS: [Self; 8] =
+        [Self::Cc0, Self::Pdm, Self::By, Self::BySa, Self::ByNc, Self::ByNd, Self::ByNcSa, Self::ByNcNd];
 
     /// What a source's own words mean: `cc-by`, `CC BY-SA 4.0`, `by-nc`, `Public domain`, an address at Creative Commons.
     ///
@@ -147,8 +139,10 @@ impl fmt::Display for Licence {
 
 /// A text that names no licence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no licence; choose of cc0, pdm, by, by-sa, by-nc, by-nd, by-nc-sa, by-nc-nd, pexels, pixabay, unsplash, \
-         other, all-rights-reserved and unknown")]
+#[error(
+    "`{0}` is no licence; choose of cc0, pdm, by, by-sa, by-nc, by-nd, by-nc-sa, by-nc-nd, pexels, pixabay, unsplash, \
+         other, all-rights-reserved and unknown"
+)]
 pub struct NotALicence(String);
 
 impl FromStr for Licence {

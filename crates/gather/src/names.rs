@@ -11,8 +11,8 @@ const LONGEST_ID: usize = 48;
 
 /// Names that Windows keeps for devices, whatever their ending.
 const RESERVED: [&str; 22] = [
-    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "lpt1", "lpt2",
-    "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
+    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9",
+    "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
 ];
 
 /// The folder of a class: its name, as far as every system takes it; `None` if nothing is left of it.
@@ -75,7 +75,7 @@ mod tests {
                 prop_assert!(!name.starts_with(['.', '_', ' ']) && !name.ends_with(['.', ' ']));
                 let stem = name.split('.').next().unwrap().to_lowercase();
                 prop_assert!(!RESERVED.contains(&stem.as_str()));
-                prop_assert_eq!(folder(&name).as_ref(), Some(&name));
+                prop_assert_eq!(folder(&name), Some(name));
             }
             let image = FoundImage::new(SourceId::Commons, id, "https://a.example/b.jpg?c=d".parse().unwrap());
             let stem = stem(&image);

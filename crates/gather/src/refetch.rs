@@ -51,7 +51,8 @@ impl Refetched {
     /// How many are the same, changed, and missing.
     #[must_use]
     pub fn counts(&self) -> (usize, usize, usize) {
-        let count = |wanted: fn(&RefetchState) -> bool| self.files.iter().filter(|(_, state)| wanted(state)).count();
+        let count =
+            |wanted: fn(&RefetchState) -> bool| self.files.iter().filter(|(_, state)| wanted(state)).count();
         let same = count(|state| *state == RefetchState::Same);
         let changed = count(|state| matches!(state, RefetchState::Changed { .. }));
         (same, changed, self.files.len() - same - changed)
@@ -79,7 +80,10 @@ pub async fn refetch(
     loop {
         while coming.len() < web.at_a_time.max(1) {
             let Some(entry) = left.next() else { break };
-            coming.push_back((entry, tokio::spawn(fetched(Arc::clone(&fetcher), root.to_owned(), entry.clone()))));
+            coming.push_back((
+                entry,
+                tokio::spawn(fetched(Arc::clone(&fetcher), root.to_owned(), entry.clone())),
+            ));
         }
         let Some((entry, fetch)) = coming.pop_front() else { break };
         let broken = |detail: String| FetchFault::Unreadable { detail };

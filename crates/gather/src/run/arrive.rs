@@ -37,7 +37,9 @@ pub(crate) async fn arrive(
     number: u64,
 ) -> Result<Arrived, Rejection> {
     let mut result = once(&road, &source, &image, number).await;
-    if matches!(result, Err(Rejection::Unusable { skip: SkipReason::Truncated })) && source.open(&image).is_none() {
+    if matches!(result, Err(Rejection::Unusable { skip: SkipReason::Truncated }))
+        && source.open(&image).is_none()
+    {
         result = once(&road, &source, &image, number).await;
     }
     result
@@ -58,12 +60,10 @@ async fn once(
     let permit = Arc::clone(&road.decoders).acquire_owned().await;
     let permit = permit.map_err(|error| broken(error.to_string()))?;
     let road = Arc::clone(road);
-    let look = tokio::task::spawn_blocking(move || {
-        // Held by the thread and not by this task, which may be broken off while the thread goes on.
-        let _permit = permit;
-        inspect(&road, &bytes, number)
-    });
-    look.await.map_err(|error| broken(error.to_string()))?
+    // The permit goes with the thread and its result, which outlive this task if it is broken off: who has all permits
+    // knows that no file is left.
+    let look = tokio::task::spawn_blocking(move || (inspect(&road, &bytes, number), permit));
+    look.await.map_err(|error| broken(error.to_string()))?.0
 }
 
 /// Decodes a photo, and puts its bytes into a file of ours if it is large enough.

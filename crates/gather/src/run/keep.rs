@@ -10,7 +10,8 @@ use crate::names;
 use crate::source::FoundImage;
 use jiff::Timestamp;
 use sciurus_data::{
-    ContentHash, DecodeLimits, DuplicateOptions, KnownReports, PixelReport, Sameness, SeenPhotos, inspect_pixels,
+    ContentHash, DecodeLimits, DuplicateOptions, KnownReports, PixelReport, Sameness, SeenPhotos,
+    inspect_pixels,
 };
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -45,15 +46,21 @@ impl Kept {
         let ledger = Ledger::open(root)?;
         finish(root, &parts, &ledger)?;
         let ledger = ledger.refreshed(root)?;
-        let mut kept =
-            Self { root: root.to_owned(), ledger, seen: SeenPhotos::new(options), files: Vec::new(), gone: HashMap::new() };
+        let mut kept = Self {
+            root: root.to_owned(),
+            ledger,
+            seen: SeenPhotos::new(options),
+            files: Vec::new(),
+            gone: HashMap::new(),
+        };
         kept.look(limits);
         Ok(kept)
     }
 
     /// Looks at all photos that are there, in the ledger's order.
     fn look(&mut self, limits: &DecodeLimits) {
-        let paths: Vec<PathBuf> = self.ledger.entries().iter().map(|entry| entry.file.clone().into()).collect();
+        let paths: Vec<PathBuf> =
+            self.ledger.entries().iter().map(|entry| entry.file.clone().into()).collect();
         let found = inspect_pixels(&self.root, &paths, &KnownReports::new(), limits, |_| {});
         for file in &found.files {
             self.remember(&file.report, file.path.to_string_lossy().replace('\\', "/"));
@@ -167,7 +174,9 @@ fn finish(root: &Path, parts: &Path, ledger: &Ledger) -> Result<(), GatherError>
     }
     for entry in ledger.entries() {
         let place = root.join(&entry.file);
-        if place.symlink_metadata().is_err() && let Some(part) = undecided.remove(&entry.hash) {
+        if place.symlink_metadata().is_err()
+            && let Some(part) = undecided.remove(&entry.hash)
+        {
             rename(TempPath::try_from_path(part).map_err(wrong)?, &place)?;
         }
     }

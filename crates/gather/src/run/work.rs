@@ -24,8 +24,7 @@ const MOST_HOST_FAILURES: u32 = 5;
 #[derive(Debug)]
 pub(crate) struct Work<'g> {
     settings: &'g Gather,
-    /// Each with a name that tells it from the others.
-    sources: Vec<(String, Arc<dyn ImageSource>)>,
+    sources: Vec<Named>,
     pub(crate) classes: Vec<Class>,
     pub(crate) kept: Kept,
     pub(crate) journal: Journal,
@@ -40,12 +39,22 @@ pub(crate) struct Work<'g> {
     /// What was kept before this run.
     before: HashSet<(String, String)>,
     /// First pages that were asked for at once, by source.
-    first: HashMap<usize, JoinHandle<Vec<(String, Result<Page, SourceDown>)>>>,
+    first: HashMap<usize, JoinHandle<Answers>>,
     /// Sources that gave no page, for all classes.
     down: HashMap<usize, SourceDown>,
     /// Failures in a row, by host.
     failures: HashMap<String, u32>,
     thanks: JoinSet<()>,
+}
+
+/// Questions with their answers.
+type Answers = Vec<(String, Result<Page, SourceDown>)>;
+
+/// A source, with a name that tells it from the others of the run.
+#[derive(Debug)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) source: Arc<dyn ImageSource>,
 }
 
 #[derive(Debug)]
@@ -71,7 +80,7 @@ enum Outcome {
 impl<'g> Work<'g> {
     pub(crate) fn new(
         settings: &'g Gather,
-        sources: Vec<(String, Arc<dyn ImageSource>)>,
+        sources: Vec<Named>,
         (kept, journal): (Kept, Journal),
         road: Arc<Road>,
         events: Events,
@@ -97,7 +106,7 @@ impl<'g> Work<'g> {
     }
 
     pub(crate) fn source_ids(&self) -> Vec<SourceId> {
-        self.sources.iter().map(|(_, source)| source.info().id).collect()
+        self.sources.iter().map(|named| named.source.info().id).collect()
     }
 
     /// Counts what is there, and asks all sources for their first pages at once.
@@ -127,7 +136,7 @@ impl<'g> Work<'g> {
             let questions = open.map(|class| (self.question(class, feed, None), class.query.clone()));
             let unknown = questions.filter(|(question, _)| self.journal.page(question).is_none());
             let unknown: Vec<_> = unknown.collect();
-            let source = Arc::clone(&self.sources[feed].1);
+            let source = Arc::clone(&self.sources[feed].source);
             let asking = async move {
                 let mut answers = Vec::new();
                 for (question, query) in unknown {
@@ -145,7 +154,7 @@ impl<'g> Work<'g> {
     }
 
     /// Works until all classes are full, nothing is left, or somebody says stop.
-    pub(crate) async fn to_the_end(&mut self) -> Result<Ending, GatherError> {
+    pub(crate) async fn drive(&mut self) -> Result<Ending, GatherError> {
         let begin = Instant::now();
         let ending = loop {
             if self.events.stopped() {
@@ -221,7 +230,7 @@ impl<'g> Work<'g> {
     fn question(&self, class: &Class, feed: usize, cursor: Option<&Cursor>) -> String {
         let query = &class.query;
         let place = cursor.map_or("", |cursor| &cursor.0);
-        format!("{} | {} | {} | {place}", self.sources[feed].0, query.class, query.terms)
+        format!("{} | {} | {} | {place}", self.sources[feed].name, query.class, query.terms)
     }
 
     /// Takes the next page of a source, from the journal if it was asked before.
@@ -237,7 +246,9 @@ impl<'g> Work<'g> {
             None => {
                 let answer = match self.down.get(&feed) {
                     Some(reason) => Err(reason.clone()),
-                    None => self.sources[feed].1.search(&self.classes[class].query, cursor.as_ref()).await,
+                    None => {
+                        self.sources[feed].source.search(&self.classes[class].query, cursor.as_ref()).await
+                    }
                 };
                 self.journal.answered(question, answer.clone())?;
                 answer
@@ -258,7 +269,8 @@ impl<'g> Work<'g> {
     }
 
     fn take(&mut self, class: usize, feed: usize, answer: Result<Page, SourceDown>) {
-        let (name, source) = (self.classes[class].query.class.clone(), self.classes[class].feeds[feed].source);
+        let (name, source) =
+            (self.classes[class].query.class.clone(), self.classes[class].feeds[feed].source);
         match answer {
             Ok(page) => {
                 let found = self.classes[class].take(feed, page);
@@ -284,7 +296,7 @@ impl<'g> Work<'g> {
         if let Some(reason) = self.journal.rejection(&photo_name(&name.0, image)) {
             return Some(Outcome::Rejected(reason.clone()));
         }
-        let source = &self.sources[feed].1;
+        let source = &self.sources[feed].source;
         if !self.settings.licences.allow(image.licence, source.info().licences) {
             return Some(Outcome::Refused(Rejection::Licence { licence: image.licence }));
         }
@@ -314,9 +326,9 @@ impl<'g> Work<'g> {
             Outcome::Refused(reason) => self.reject(class, feed, &image, reason)?,
             Outcome::Coming(coming) => {
                 let broken = |detail: String| FetchFault::Unreadable { detail };
-                let arrived = coming.await.unwrap_or_else(|error| {
-                    Err(Rejection::NotFetched { fault: broken(error.to_string()) })
-                });
+                let arrived = coming
+                    .await
+                    .unwrap_or_else(|error| Err(Rejection::NotFetched { fault: broken(error.to_string()) }));
                 match self.judged(&image, arrived) {
                     Ok(arrived) => self.keep(class, feed, image, arrived)?,
                     Err(reason) => self.reject(class, feed, &image, reason)?,
@@ -351,7 +363,7 @@ impl<'g> Work<'g> {
         let photo = Photo { class: &query.class, folder, image: &image, report: &arrived.report };
         let file = self.kept.keep(&photo, arrived.part, (self.settings.clock)())?;
         self.count_kept(class, feed, &image, file);
-        let source = Arc::clone(&self.sources[feed].1);
+        let source = Arc::clone(&self.sources[feed].source);
         if image.ping.is_some() {
             self.thanks.spawn(async move {
                 if let Some(thanking) = source.kept(&image) {

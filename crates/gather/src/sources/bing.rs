@@ -51,7 +51,8 @@ impl Bing {
         let total = fields.number("totalEstimatedMatches").unwrap_or_default();
         let items: Vec<FoundImage> = fields.list("value").filter_map(found).collect();
         // The offset that it names may stand still at the end of what there is.
-        let next = fields.number("nextOffset").filter(|&next| next > offset && next < total && !items.is_empty());
+        let next =
+            fields.number("nextOffset").filter(|&next| next > offset && next < total && !items.is_empty());
         Ok(text_page(items, next))
     }
 }

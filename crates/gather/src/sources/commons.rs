@@ -71,7 +71,8 @@ fn found(page: Fields<'_>) -> Option<FoundImage> {
     let meta = |name: &str| field(&format!("extmetadata/{name}/value")).map(|html| text_of_html(&html));
     let original = page.url("imageinfo/0/url")?;
     let scaled = page.url("imageinfo/0/thumburl");
-    let mut image = FoundImage::new(SourceId::Commons, page.text("pageid")?, scaled.clone().unwrap_or(original));
+    let mut image =
+        FoundImage::new(SourceId::Commons, page.text("pageid")?, scaled.clone().unwrap_or(original));
     let licence = meta("LicenseShortName").unwrap_or_default();
     image = image.licensed(Licence::read(&licence), meta("LicenseUrl"));
     image.thumb_url = scaled;
@@ -87,7 +88,8 @@ fn found(page: Fields<'_>) -> Option<FoundImage> {
 /// Commons tells artworks by its categories alone.
 fn kind(categories: &str) -> ImageKind {
     let categories = categories.to_lowercase();
-    let art = ["drawing", "illustration", "painting", "engraving", "lithograph", "clip art", "logo", "maps of"];
+    let art =
+        ["drawing", "illustration", "painting", "engraving", "lithograph", "clip art", "logo", "maps of"];
     let drawn = art.iter().any(|word| categories.contains(word));
     if drawn { ImageKind::Drawing } else { ImageKind::Unknown }
 }

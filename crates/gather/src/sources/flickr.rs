@@ -98,12 +98,14 @@ fn found(photo: Fields<'_>) -> Option<FoundImage> {
     let number = photo.number("license");
     let known = LICENCES.iter().find(|known| Some(known.0) == number);
     let (licence, version) = known.map_or((Licence::AllRightsReserved, ""), |known| (known.1, known.2));
-    let address = (!version.is_empty()).then(|| format!("https://creativecommons.org/licenses/{licence}/{version}/"));
+    let address =
+        (!version.is_empty()).then(|| format!("https://creativecommons.org/licenses/{licence}/{version}/"));
     image = image.licensed(licence, address);
     image.thumb_url = photo.url("url_n");
     image.landing_url = format!("https://www.flickr.com/photos/{owner}/{id}").parse().ok();
     image.creator = photo.text("ownername");
-    let side = |name: &str| photo.pixels(&format!("{name}_o")).or_else(|| photo.pixels(&format!("{name}_{size}")));
+    let side =
+        |name: &str| photo.pixels(&format!("{name}_o")).or_else(|| photo.pixels(&format!("{name}_{size}")));
     (image.width, image.height) = (side("width"), side("height"));
     image.kind = ImageKind::Photo;
     Some(image)

@@ -4,7 +4,8 @@
 use super::local;
 use crate::licence::Telling;
 use crate::source::{
-    Cursor, FoundImage, ImageSource, KeyNeed, Opening, Page, Query, Searching, SourceDown, SourceId, SourceInfo,
+    Cursor, FoundImage, ImageSource, KeyNeed, Opening, Page, Query, Searching, SourceDown, SourceId,
+    SourceInfo,
 };
 use crate::web::FetchFault;
 use std::path::PathBuf;
@@ -55,7 +56,9 @@ impl Folder {
             let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
             let name = parts.join("/");
             let wanted = entry.file_type().is_file() && local::is_picture(&name);
-            if let (true, Ok(url)) = (wanted && local::belongs(&name, &query.class), Url::from_file_path(entry.path())) {
+            if let (true, Ok(url)) =
+                (wanted && local::belongs(&name, &query.class), Url::from_file_path(entry.path()))
+            {
                 items.push(FoundImage::new(SourceId::Folder, name, url));
             }
         }

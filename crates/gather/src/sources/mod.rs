@@ -21,9 +21,7 @@ mod urls;
 use crate::error::GatherError;
 use crate::event::{Control, Events, GatherEvent};
 use crate::secret::{Keys, Secret};
-use crate::source::{
-    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, SourceId, SourceInfo,
-};
+use crate::source::{Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, SourceId, SourceInfo};
 use crate::web::{Api, Way, WebOptions};
 use sciurus_data::Seed;
 use serde::{Deserialize, Serialize};
@@ -99,7 +97,9 @@ impl FromStr for SourceSpec {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.parse::<SourceId>() {
-            Ok(id) if !matches!(id, SourceId::Urls | SourceId::Page | SourceId::Folder | SourceId::Archive) => {
+            Ok(id)
+                if !matches!(id, SourceId::Urls | SourceId::Page | SourceId::Folder | SourceId::Archive) =>
+            {
                 Ok(Self::Service(id))
             }
             Ok(_) => Err(GatherError::Option {

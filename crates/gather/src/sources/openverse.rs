@@ -5,8 +5,7 @@ use super::{picked, text_page};
 use crate::licence::{Licence, Telling};
 use crate::secret::Secret;
 use crate::source::{
-    Cursor, FoundImage, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId,
-    SourceInfo,
+    Cursor, FoundImage, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId, SourceInfo,
 };
 use crate::web::{Api, Ask, Fields};
 use tokio::sync::OnceCell;
@@ -46,8 +45,7 @@ impl ImageSource for Openverse {
 impl Openverse {
     async fn page(&self, query: &Query, cursor: Option<&Cursor>) -> Result<Page, SourceDown> {
         let number = Cursor::number(cursor, 1);
-        let licences: Vec<&str> =
-            query.licences.creative_commons().into_iter().map(Licence::name).collect();
+        let licences: Vec<&str> = query.licences.creative_commons().into_iter().map(Licence::name).collect();
         if licences.is_empty() {
             return Ok(Page::default());
         }
@@ -90,6 +88,7 @@ fn found(result: Fields<'_>) -> Option<FoundImage> {
     image.creator = result.text("creator");
     image.attribution = result.text("attribution");
     (image.width, image.height) = (result.pixels("width"), result.pixels("height"));
-    image.kind = picked(result.text("category").as_deref(), "photograph", &["illustration", "digitized_artwork"]);
+    image.kind =
+        picked(result.text("category").as_deref(), "photograph", &["illustration", "digitized_artwork"]);
     Some(image)
 }

@@ -54,8 +54,7 @@ impl Pexels {
 
 fn found(photo: Fields<'_>) -> Option<FoundImage> {
     let url = photo.url("src/large").or_else(|| photo.url("src/original"))?;
-    let mut image =
-        FoundImage::new(SourceId::Pexels, photo.text("id")?, url).licensed(Licence::Pexels, None);
+    let mut image = FoundImage::new(SourceId::Pexels, photo.text("id")?, url).licensed(Licence::Pexels, None);
     image.thumb_url = photo.url("src/medium");
     image.landing_url = photo.url("url");
     image.creator = photo.text("photographer");

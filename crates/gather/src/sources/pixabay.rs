@@ -57,8 +57,7 @@ impl Pixabay {
 
 fn found(hit: Fields<'_>) -> Option<FoundImage> {
     let url = hit.url("largeImageURL").or_else(|| hit.url("webformatURL"))?;
-    let mut image =
-        FoundImage::new(SourceId::Pixabay, hit.text("id")?, url).licensed(Licence::Pixabay, None);
+    let mut image = FoundImage::new(SourceId::Pixabay, hit.text("id")?, url).licensed(Licence::Pixabay, None);
     image.thumb_url = hit.url("previewURL");
     image.landing_url = hit.url("pageURL");
     image.creator = hit.text("user");

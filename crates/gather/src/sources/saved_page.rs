@@ -33,10 +33,12 @@ impl ImageSource for SavedPage {
 
     fn search<'s>(&'s self, _query: &'s Query, _cursor: Option<&'s Cursor>) -> Searching<'s> {
         Box::pin(async move {
-            let html = local::read(&self.path, MAX_BYTES).map_err(|detail| local::down(&self.path, detail))?;
+            let html =
+                local::read(&self.path, MAX_BYTES).map_err(|detail| local::down(&self.path, detail))?;
             let items = images(&String::from_utf8_lossy(&html));
             if items.is_empty() {
-                let detail = "no picture with a full address; save the page with its <base> or canonical link";
+                let detail =
+                    "no picture with a full address; save the page with its <base> or canonical link";
                 return Err::<Page, SourceDown>(local::down(&self.path, detail.to_owned()));
             }
             Ok(Page { items, next: None })
@@ -51,7 +53,9 @@ fn images(html: &str) -> Vec<FoundImage> {
     let Ok(pictures) = Selector::parse("img, source") else { return Vec::new() };
     let mut found: Vec<FoundImage> = Vec::new();
     for picture in page.select(&pictures) {
-        let Some(url) = address(picture).and_then(|address| absolute(&address, base.as_ref())) else { continue };
+        let Some(url) = address(picture).and_then(|address| absolute(&address, base.as_ref())) else {
+            continue;
+        };
         if found.iter().all(|image| image.image_url != url) {
             let mut image = FoundImage::new(SourceId::Page, "", url);
             image.landing_url.clone_from(&base);
@@ -106,7 +110,8 @@ mod tests {
         let html = r#"<base href="https://a.example/b/"><img src="1.jpg?w=3&amp;h=4"><img src="data:image/png;base64,AA">
             <img data-src="/2.jpg" src="blank.gif"><img srcset="s.jpg 320w, l.jpg 1024w"><img src="1.jpg?w=3&h=4">"#;
         let found: Vec<String> = images(html).into_iter().map(|image| image.image_url.into()).collect();
-        let expected = ["https://a.example/b/1.jpg?w=3&h=4", "https://a.example/2.jpg", "https://a.example/b/l.jpg"];
+        let expected =
+            ["https://a.example/b/1.jpg?w=3&h=4", "https://a.example/2.jpg", "https://a.example/b/l.jpg"];
         assert_eq!(found, expected);
         let saved = "<!-- saved from url=(0023)https://a.example/x/y --><img src='z.png'>";
         assert_eq!(images(saved)[0].image_url.as_str(), "https://a.example/x/z.png");

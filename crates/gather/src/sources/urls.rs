@@ -50,7 +50,8 @@ impl Urls {
 
     fn table(&self, text: &str, query: &Query) -> Result<Vec<FoundImage>, SourceDown> {
         let first = text.lines().next().unwrap_or_default();
-        let separator = [b',', b';', b'\t'].into_iter().max_by_key(|&mark| first.matches(char::from(mark)).count());
+        let separator =
+            [b',', b';', b'\t'].into_iter().max_by_key(|&mark| first.matches(char::from(mark)).count());
         let mut reader = csv::ReaderBuilder::new();
         reader.delimiter(separator.unwrap_or(b',')).flexible(true).trim(csv::Trim::All);
         let mut reader = reader.from_reader(text.as_bytes());

@@ -110,7 +110,11 @@ impl Guard {
     /// What a name may resolve to: all of its addresses, or nothing if one of them is private.
     fn judged(&self, host: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, PrivateHost> {
         let public = addresses.iter().all(|address| is_public(address.ip()));
-        if public || self.allows(&host.to_lowercase()) { Ok(addresses) } else { Err(PrivateHost(host.to_owned())) }
+        if public || self.allows(&host.to_lowercase()) {
+            Ok(addresses)
+        } else {
+            Err(PrivateHost(host.to_owned()))
+        }
     }
 }
 
@@ -146,16 +150,45 @@ mod tests {
     #[test]
     fn special_addresses_are_not_public() {
         let private = [
-            "0.0.0.0", "10.1.2.3", "127.0.0.1", "100.64.0.1", "169.254.169.254", "172.31.255.255", "192.168.1.1",
-            "192.0.2.7", "198.19.0.1", "224.0.0.1", "255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "::7f00:1",
-            "64:ff9b::a00:1", "2002:c0a8:101::", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "fec0::1",
-            "2001:db8::1", "2001::1", "100::1",
+            "0.0.0.0",
+            "10.1.2.3",
+            "127.0.0.1",
+            "100.64.0.1",
+            "169.254.169.254",
+            "172.31.255.255",
+            "192.168.1.1",
+            "192.0.2.7",
+            "198.19.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::7f00:1",
+            "64:ff9b::a00:1",
+            "2002:c0a8:101::",
+            "fe80::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "ff02::1",
+            "fec0::1",
+            "2001:db8::1",
+            "2001::1",
+            "100::1",
         ];
         for address in private {
             assert!(!is_public(address.parse().unwrap()), "{address}");
         }
-        let public = ["8.8.8.8", "172.32.0.1", "100.128.0.1", "192.0.1.1", "2606:4700::1111", "2a00:1450::1",
-            "::ffff:8.8.8.8", "64:ff9b::808:808"];
+        let public = [
+            "8.8.8.8",
+            "172.32.0.1",
+            "100.128.0.1",
+            "192.0.1.1",
+            "2606:4700::1111",
+            "2a00:1450::1",
+            "::ffff:8.8.8.8",
+            "64:ff9b::808:808",
+        ];
         for address in public {
             assert!(is_public(address.parse().unwrap()), "{address}");
         }
@@ -170,7 +203,13 @@ mod tests {
         assert!(guard.judged("intranet.example", addresses()).is_ok());
         assert!(guard.check(&"http://[::1]:80/".parse().unwrap()).is_ok());
         // However the number is written, it is the same address.
-        for url in ["http://2130706433/", "http://0x7f.1/", "http://017700000001/", "http://127.0.0.1/", "http://[::ffff:7f00:1]/"] {
+        for url in [
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://017700000001/",
+            "http://127.0.0.1/",
+            "http://[::ffff:7f00:1]/",
+        ] {
             assert!(guard.check(&url.parse().unwrap()).is_err(), "{url}");
         }
     }

@@ -33,7 +33,8 @@ impl Ask {
     }
 
     /// A parameter.
-    pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
+    #[allow(clippy::needless_pass_by_value, reason = "numbers and texts alike")]
+    pub(crate) fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.url.query_pairs_mut().append_pair(name, &value.to_string());
         self
     }
@@ -154,7 +155,10 @@ impl Api {
         let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner).take();
         let rest = resting.map(|until| until.saturating_duration_since(Instant::now())).unwrap_or_default();
         if rest > self.options.longest_wait {
-            return Err(Trouble { down: SourceDown::RateLimited { seconds: rest.as_secs() }, asked: Some(rest) });
+            return Err(Trouble {
+                down: SourceDown::RateLimited { seconds: rest.as_secs() },
+                asked: Some(rest),
+            });
         }
         if !rest.is_zero() {
             let (seconds, reason) = (rest.as_secs_f64(), SourceDown::RateLimited { seconds: rest.as_secs() });
@@ -170,7 +174,8 @@ impl Api {
         let used_up = retry::used_up(&headers, now);
         if status.is_success() {
             // The next question waits, not this answer.
-            *self.resting.lock().unwrap_or_else(PoisonError::into_inner) = used_up.map(|rest| Instant::now() + rest);
+            *self.resting.lock().unwrap_or_else(PoisonError::into_inner) =
+                used_up.map(|rest| Instant::now() + rest);
         }
         let mut body = Vec::new();
         while let Some(part) = response.chunk().await.map_err(|error| self.broken(error))? {
@@ -249,7 +254,8 @@ mod tests {
     #[test]
     fn keys_are_scrubbed_from_what_services_say() {
         let key = Secret::new("s3cr&t");
-        let ask = Ask::new(&"https://a.example/api".parse().unwrap(), "search").key("key", &key).with("q", "a b");
+        let ask =
+            Ask::new(&"https://a.example/api".parse().unwrap(), "search").key("key", &key).with("q", "a b");
         assert_eq!(ask.url.as_str(), "https://a.example/api/search?key=s3cr%26t&q=a+b");
         assert_eq!(ask.scrubbed("bad key s3cr&t in ?key=s3cr%26t"), "bad key *** in ?key=***");
     }

@@ -17,7 +17,8 @@ pub(crate) fn for_sources(options: &WebOptions) -> Result<Client, GatherError> {
 /// A client for photos. It follows no redirect by itself, so that each is looked at first, and resolves names through the
 /// guard.
 pub(crate) fn for_photos(options: &WebOptions) -> Result<(Client, Guard), GatherError> {
-    let proxy_host = options.proxy.as_ref().and_then(|proxy| Url::parse(proxy).ok()?.host_str().map(str::to_owned));
+    let proxy_host =
+        options.proxy.as_ref().and_then(|proxy| Url::parse(proxy).ok()?.host_str().map(str::to_owned));
     let guard = Guard::new(options.allow_private_hosts.iter().cloned().chain(proxy_host));
     let client = builder(options)?.redirect(redirect::Policy::none()).dns_resolver(Arc::new(guard.clone()));
     Ok((client.build().map_err(network)?, guard))

@@ -24,7 +24,15 @@ fn faulty(source: SourceId, fault: Fault) -> Option<(Gathered, Vec<GatherEvent>)
 
 #[test]
 fn one_source_down_in_any_way_is_left_out() {
-    let faults = [Fault::Refused, Fault::NoSuchHost, Fault::Broken, Fault::AlwaysBusy, Fault::NotJson, Fault::TooLarge, Fault::Drip];
+    let faults = [
+        Fault::Refused,
+        Fault::NoSuchHost,
+        Fault::Broken,
+        Fault::AlwaysBusy,
+        Fault::NotJson,
+        Fault::TooLarge,
+        Fault::Drip,
+    ];
     for (number, fault) in faults.into_iter().enumerate() {
         let source = SOURCES[number % 4];
         let Some((gathered, events)) = faulty(source, fault) else { return };
@@ -33,7 +41,9 @@ fn one_source_down_in_any_way_is_left_out() {
                 assert_eq!(state.down.is_some(), state.source == source, "{fault:?}: {class:?}");
             }
         }
-        let told = events.iter().any(|event| matches!(event, GatherEvent::SourceDown { source: down, .. } if *down == source));
+        let told = events
+            .iter()
+            .any(|event| matches!(event, GatherEvent::SourceDown { source: down, .. } if *down == source));
         assert!(told, "{fault:?}");
         let waited = events.iter().any(|event| matches!(event, GatherEvent::Waiting { .. }));
         assert_eq!(waited, !matches!(fault, Fault::NotJson | Fault::TooLarge), "{fault:?}");
@@ -87,7 +97,12 @@ fn with_all_sources_down_nothing_is_lost_and_the_next_run_asks_again() {
     std::fs::remove_file(folder.path().join(".gather.jsonl")).unwrap();
     let (gathered, _) = run(world.gather(folder.path(), 10).endpoints(nowhere));
     assert_eq!(gathered.ending, Ending::Short);
-    assert!(gathered.classes.iter().all(|class| class.kept == 5 && class.sources.iter().all(|source| source.down.is_some())));
+    assert!(
+        gathered
+            .classes
+            .iter()
+            .all(|class| class.kept == 5 && class.sources.iter().all(|source| source.down.is_some()))
+    );
     check_ledger(folder.path());
     let (gathered, _) = run(world.gather(folder.path(), 10));
     assert_eq!(gathered.ending, Ending::Complete, "{gathered}");
@@ -127,10 +142,19 @@ fn private_addresses_are_not_called() {
         _ => Reply::ok("<html>"),
     });
     let port = server.port;
-    let paths: Vec<String> = ["127.0.0.200", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0x7f000001", "0.0.0.0", "10.0.0.1", "169.254.169.254"]
-        .iter()
-        .map(|host| format!("http://{host}:{port}/a.jpg"))
-        .collect();
+    let paths: Vec<String> = [
+        "127.0.0.200",
+        "localhost",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "0x7f000001",
+        "0.0.0.0",
+        "10.0.0.1",
+        "169.254.169.254",
+    ]
+    .iter()
+    .map(|host| format!("http://{host}:{port}/a.jpg"))
+    .collect();
     let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
     let private = |gather: Gather| {
         let web = sciurus_gather::WebOptions { allow_private_hosts: vec!["127.0.0.2".into()], ..web() };
@@ -144,7 +168,10 @@ fn private_addresses_are_not_called() {
     assert!(server.log().is_empty(), "nobody was called: {:?}", server.log());
     // Nor by way of a redirect, from a host that is allowed.
     let rejected = listed(&server, 2, &["/there"], private);
-    assert!(matches!(fault(&rejected[0]), FetchFault::PrivateHost { host } if host == "localhost"), "{rejected:?}");
+    assert!(
+        matches!(fault(&rejected[0]), FetchFault::PrivateHost { host } if host == "localhost"),
+        "{rejected:?}"
+    );
 }
 
 #[test]
@@ -161,7 +188,9 @@ fn robots_are_heeded_and_asked_once() {
     assert_eq!(server.count("/no/a.jpg") + server.count("/no/b.jpg"), 0);
     let broken = Server::start(|_: &Request| Reply::status(503));
     let rejected = listed(&broken, 3, &["/a.jpg"], |gather| gather);
-    assert!(matches!(fault(&rejected[0]), FetchFault::Unreachable { detail } if detail.contains("robots.txt")));
+    assert!(
+        matches!(fault(&rejected[0]), FetchFault::Unreachable { detail } if detail.contains("robots.txt"))
+    );
 }
 
 #[test]
@@ -175,7 +204,12 @@ fn a_huge_body_is_left_at_the_limit_and_a_busy_host_asked_again_later() {
         _ => Reply::status(404),
     });
     let begin = Instant::now();
-    let rejected = listed(&server, 2, &["/huge.jpg", "/busy.jpg", "file:///etc/passwd", "http://photos.invalid/a.jpg"], |gather| gather);
+    let rejected = listed(
+        &server,
+        2,
+        &["/huge.jpg", "/busy.jpg", "file:///etc/passwd", "http://photos.invalid/a.jpg"],
+        |gather| gather,
+    );
     assert_eq!(fault(&rejected[0]), &FetchFault::TooManyBytes { limit: 4 << 20 });
     assert_eq!(fault(&rejected[1]), &FetchFault::Status { status: 404 });
     assert!(begin.elapsed() >= Duration::from_secs(1), "the rest that it asked for");

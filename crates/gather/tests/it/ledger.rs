@@ -74,7 +74,10 @@ fn a_line_that_was_cut_short_is_passed_over_and_another_bad_one_named() {
     assert_eq!(std::fs::read(&path).unwrap(), whole);
     std::fs::write(&path, b"{}\n").unwrap();
     let error = Ledger::read(&path).unwrap_err().to_string();
-    assert!(error.ends_with("ledger.jsonl, line 1: not an entry of a ledger; correct or remove the line"), "{error}");
+    assert!(
+        error.ends_with("ledger.jsonl, line 1: not an entry of a ledger; correct or remove the line"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -85,7 +88,9 @@ fn credit_is_sorted_and_nobody_writes_html_into_it() {
         ledger.append(entry(file, file.as_bytes(), Licence::By)).unwrap();
     }
     let page = attribution(&ledger);
-    let order: Vec<usize> = ["## grey", "`grey/z.jpg`", "## red", "`red/a.jpg`", "`red/b.jpg`"].map(|part| page.find(part).unwrap()).into();
+    let order: Vec<usize> = ["## grey", "`grey/z.jpg`", "## red", "`red/a.jpg`", "`red/b.jpg`"]
+        .map(|part| page.find(part).unwrap())
+        .into();
     assert!(order.is_sorted(), "{page}");
     assert!(!page.contains("<script>") && page.contains(r"Ann \*\<script\>\* \[x\]\(y\)"), "{page}");
     assert!(write_attribution(&ledger, folder.path()).unwrap().is_some());

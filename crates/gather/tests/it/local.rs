@@ -2,7 +2,9 @@
 
 use crate::server::{Reply, Request, Server};
 use crate::world::{run, shared, web};
-use sciurus_gather::{Ending, Gather, GatherEvent, Gathered, Ledger, Licence, Licences, Rejection, SourceSpec};
+use sciurus_gather::{
+    Ending, Gather, GatherEvent, Gathered, Ledger, Licence, Licences, Rejection, SourceSpec,
+};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +15,11 @@ fn photos() -> Option<Vec<(String, PathBuf)>> {
         let mut files: Vec<PathBuf> =
             std::fs::read_dir(data.join(class)).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
-        files.into_iter().take(4).enumerate().map(move |(number, path)| (format!("{class}/{number}.jpg"), path))
+        files
+            .into_iter()
+            .take(4)
+            .enumerate()
+            .map(move |(number, path)| (format!("{class}/{number}.jpg"), path))
     };
     Some(list("tench").chain(list("church")).collect())
 }
@@ -56,7 +62,12 @@ fn a_folder_and_archives_give_each_class_its_own_photos() {
         let gathered = gather(&work.path().join(source), &into);
         assert_eq!(gathered.ending, Ending::Complete, "{source}: {gathered}");
         let ledger = Ledger::read(into.join("ledger.jsonl")).unwrap();
-        assert!(ledger.entries().iter().all(|entry| entry.url.path().contains(&entry.class) || entry.url.fragment().is_some()));
+        assert!(
+            ledger
+                .entries()
+                .iter()
+                .all(|entry| entry.url.path().contains(&entry.class) || entry.url.fragment().is_some())
+        );
     }
 }
 
@@ -84,7 +95,11 @@ fn hostile_archives_write_nothing_outside_and_cost_little() {
         .collect();
     assert_eq!(reasons, ["cannot be read: larger than 4194304 bytes"]);
     for entry in walkdir::WalkDir::new(work.path()).into_iter().map(Result::unwrap) {
-        assert!(entry.path() == path || entry.path().starts_with(&into) || entry.file_type().is_dir(), "{:?}", entry.path());
+        assert!(
+            entry.path() == path || entry.path().starts_with(&into) || entry.file_type().is_dir(),
+            "{:?}",
+            entry.path()
+        );
     }
     std::fs::write(work.path().join("no.zip"), "PK\x03\x04 nonsense").unwrap();
     let gathered = gather(&work.path().join("no.zip"), &work.path().join("into no"));
@@ -119,7 +134,8 @@ fn tables_and_saved_pages_name_photos_to_fetch() {
 
     let page = work.path().join("page.html");
     let images: String = names.iter().take(4).map(|(name, _)| format!("<img src='{name}'>")).collect();
-    std::fs::write(&page, format!("<base href='{}'>{images}<img src='gone.jpg'>", server.url(3, "/x/"))).unwrap();
+    std::fs::write(&page, format!("<base href='{}'>{images}<img src='gone.jpg'>", server.url(3, "/x/")))
+        .unwrap();
     let into = work.path().join("into page");
     let (gathered, _) = run(gathering(&page, &into).per_class(9));
     assert_eq!((gathered.classes[0].kept, gathered.ending), (4, Ending::Short), "{gathered}");

@@ -36,11 +36,13 @@ fn the_same_set_arrives_elsewhere_and_what_changed_is_told() {
         _ => Reply::status(404),
     });
     let third = tempfile::tempdir().unwrap();
-    let lines = ledger.entries().iter().zip(["/changed", "/page", "/gone", "/changed", "/changed"]).map(|(entry, path)| {
-        let mut entry = entry.clone();
-        entry.url = server.url(2, path).parse().unwrap();
-        entry
-    });
+    let lines = ledger.entries().iter().zip(["/changed", "/page", "/gone", "/changed", "/changed"]).map(
+        |(entry, path)| {
+            let mut entry = entry.clone();
+            entry.url = server.url(2, path).parse().unwrap();
+            entry
+        },
+    );
     let mut entries: Vec<_> = lines.collect();
     entries[3].file = "../evil.jpg".into();
     entries[4].file = "tench/mine.jpg".into();
@@ -52,7 +54,10 @@ fn the_same_set_arrives_elsewhere_and_what_changed_is_told() {
     let refetched = again(&list, &third.path().join("into"));
     let states: Vec<&RefetchState> = refetched.files.iter().map(|(_, state)| state).collect();
     assert!(matches!(states[0], RefetchState::Changed { .. }), "{states:?}");
-    assert!(matches!(states[1], RefetchState::Gone { .. }) && matches!(states[2], RefetchState::NotFetched { .. }));
+    assert!(
+        matches!(states[1], RefetchState::Gone { .. })
+            && matches!(states[2], RefetchState::NotFetched { .. })
+    );
     assert_eq!((states[3], states[4]), (&RefetchState::NameTaken, &RefetchState::NameTaken));
     assert!(!third.path().join("evil.jpg").exists());
     assert_eq!(std::fs::read(third.path().join("into/tench/mine.jpg")).unwrap(), b"mine");

@@ -2,7 +2,9 @@
 
 use crate::world::{Photos, World, run};
 use sciurus_data::ContentHash;
-use sciurus_gather::{Control, Ending, Gather, GatherError, GatherEvent, Ledger, Licence, Licences, SourceSpec};
+use sciurus_gather::{
+    Control, Ending, Gather, GatherError, GatherEvent, Ledger, Licence, Licences, SourceSpec,
+};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
@@ -52,7 +54,11 @@ fn a_run_keeps_what_it_was_asked_for_and_a_second_one_changes_nothing() {
     let json = serde_json::to_string(&events).unwrap();
     assert_eq!(serde_json::from_str::<Vec<GatherEvent>>(&json).unwrap(), events);
     let page = String::from_utf8(before["ATTRIBUTION.md"].clone()).unwrap();
-    assert!(page.contains("## church") && page.contains(": Bob, [by](<https://creativecommons.org/licenses/by/4.0/>)"), "{page}");
+    assert!(
+        page.contains("## church")
+            && page.contains(": Bob, [by](<https://creativecommons.org/licenses/by/4.0/>)"),
+        "{page}"
+    );
     assert_eq!(page.lines().filter(|line| line.starts_with("- `")).count(), 60);
     // Query strings of photos arrive as they were, and everybody is told who asks.
     let asked = world.server.log();
@@ -70,7 +76,12 @@ fn a_run_keeps_what_it_was_asked_for_and_a_second_one_changes_nothing() {
     assert_eq!((more.ending, more.classes[1].kept), (Ending::Complete, 40));
     check_ledger(root);
     let after = tree(root);
-    assert!(before.iter().filter(|(name, _)| name.contains('/')).all(|(name, bytes)| after.get(name) == Some(bytes)));
+    assert!(
+        before
+            .iter()
+            .filter(|(name, _)| name.contains('/'))
+            .all(|(name, bytes)| after.get(name) == Some(bytes))
+    );
 }
 
 #[test]
@@ -85,7 +96,8 @@ fn licences_that_are_not_allowed_are_not_kept() {
     assert!(gathered.classes[0].rejected["licence not allowed"] > 0);
     // Sources are asked for no others.
     let asked = world.server.log();
-    let licences: HashSet<&str> = asked.iter().filter_map(|request| Some(request.query.get("license")?.as_str())).collect();
+    let licences: HashSet<&str> =
+        asked.iter().filter_map(|request| Some(request.query.get("license")?.as_str())).collect();
     assert_eq!(licences, ["by"].into());
 }
 

@@ -3,8 +3,8 @@
 use crate::server::{Reply, Request, Server};
 use crate::world::web;
 use sciurus_gather::{
-    Cursor, Endpoints, FoundImage, ImageKind, KeyNeed, Keys, Licence, Licences, Page, Query, SourceDown, SourceId,
-    SourceSpec, Telling, catalogue,
+    Cursor, Endpoints, FoundImage, ImageKind, KeyNeed, Keys, Licence, Licences, Page, Query, SourceDown,
+    SourceId, SourceSpec, Telling, catalogue,
 };
 use std::collections::HashMap;
 use std::path::Path;
@@ -47,7 +47,13 @@ fn ask(id: SourceId, cursors: &[Option<&str>]) -> Asked {
     Asked { server, pages }
 }
 
-fn search(id: SourceId, server: &Server, keys: &Keys, cursors: &[Option<&str>], terms: &str) -> Vec<Result<Page, SourceDown>> {
+fn search(
+    id: SourceId,
+    server: &Server,
+    keys: &Keys,
+    cursors: &[Option<&str>],
+    terms: &str,
+) -> Vec<Result<Page, SourceDown>> {
     let endpoints = Endpoints::default().with(id, server.url(1, "/base/").parse().unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let source = SourceSpec::Service(id).open(keys, &endpoints, &web()).unwrap();
@@ -92,7 +98,11 @@ fn licensed(mut image: FoundImage, licence: Licence, address: &str) -> FoundImag
 fn openverse() {
     let asked = ask(SourceId::Openverse, &[None, Some("19"), Some("20")]);
     let first = licensed(
-        image(SourceId::Openverse, "0aff3595-8168-440b-83ff-7a80b65dea42", "https://live.staticflickr.com/65535/1_b.jpg?x=1&y=2"),
+        image(
+            SourceId::Openverse,
+            "0aff3595-8168-440b-83ff-7a80b65dea42",
+            "https://live.staticflickr.com/65535/1_b.jpg?x=1&y=2",
+        ),
         Licence::BySa,
         "https://creativecommons.org/licenses/by-sa/2.0/",
     );
@@ -107,7 +117,10 @@ fn openverse() {
         ..first
     };
     assert_eq!(asked.items()[0], first);
-    assert_eq!((asked.items()[1].kind, asked.items()[1].licence, asked.items().len()), (ImageKind::Drawing, Licence::Cc0, 2));
+    assert_eq!(
+        (asked.items()[1].kind, asked.items()[1].licence, asked.items().len()),
+        (ImageKind::Drawing, Licence::Cc0, 2)
+    );
     assert_eq!((asked.next(0), asked.next(1), asked.next(2)), (Some("2"), Some("20"), None));
     let query = asked.query(0);
     assert_eq!((query["q"].as_str(), query["page_size"].as_str()), ("red squirrel", "20"));
@@ -151,9 +164,13 @@ fn commons() {
     assert_eq!((asked.items()[1].kind, asked.items()[1].licence), (ImageKind::Drawing, Licence::Pdm));
     assert_eq!(asked.next(0), Some("50"));
     let query = asked.query(1);
-    assert_eq!((query["gsrsearch"].as_str(), query["gsroffset"].as_str()), ("filetype:bitmap red squirrel", "50"));
+    assert_eq!(
+        (query["gsrsearch"].as_str(), query["gsroffset"].as_str()),
+        ("filetype:bitmap red squirrel", "50")
+    );
     assert!(asked.server.log()[0].headers["user-agent"].contains("tests@sciurus.example"));
-    let refusing = Server::start(|_: &Request| Reply::ok(r#"{"error": {"code": "maxlag", "info": "too busy"}}"#));
+    let refusing =
+        Server::start(|_: &Request| Reply::ok(r#"{"error": {"code": "maxlag", "info": "too busy"}}"#));
     let pages = search(SourceId::Commons, &refusing, &keys(), &[None], "a");
     assert_eq!(pages[0], Err(SourceDown::Refused { detail: "too busy".into() }));
 }
@@ -162,7 +179,11 @@ fn commons() {
 fn inaturalist() {
     let asked = ask(SourceId::INaturalist, &[None, Some("702")]);
     let first = licensed(
-        image(SourceId::INaturalist, "31", "https://inaturalist-open-data.s3.amazonaws.com/photos/31/large.jpeg"),
+        image(
+            SourceId::INaturalist,
+            "31",
+            "https://inaturalist-open-data.s3.amazonaws.com/photos/31/large.jpeg",
+        ),
         Licence::ByNc,
         "https://creativecommons.org/licenses/by-nc/4.0/",
     );
@@ -213,9 +234,15 @@ fn gbif() {
     };
     assert_eq!(asked.items()[0], first);
     // The record's licence is not the photo's.
-    assert_eq!((asked.items()[1].licence, asked.items()[1].creator.as_deref()), (Licence::Unknown, Some("Museum")));
+    assert_eq!(
+        (asked.items()[1].licence, asked.items()[1].creator.as_deref()),
+        (Licence::Unknown, Some("Museum"))
+    );
     assert_eq!(asked.items()[1].image_url, url("https://museum.example/i?id=7").unwrap());
-    assert_eq!((asked.items().len(), asked.next(0), asked.next(1), asked.next(2)), (2, Some("5219668:300"), Some("5219668:99900"), None));
+    assert_eq!(
+        (asked.items().len(), asked.next(0), asked.next(1), asked.next(2)),
+        (2, Some("5219668:300"), Some("5219668:99900"), None)
+    );
     assert_eq!(asked.query(0)["name"], "red squirrel");
     assert_eq!((asked.query(1)["taxonKey"].as_str(), asked.query(1)["limit"].as_str()), ("5219668", "300"));
     // A common name is looked up among common names.
@@ -321,7 +348,8 @@ fn unsplash_is_told_what_was_kept() {
         ..first
     };
     assert_eq!((asked.items(), asked.next(0), asked.next(1)), ([first.clone()].as_slice(), Some("2"), None));
-    let endpoints = Endpoints::default().with(SourceId::Unsplash, asked.server.url(1, "/base/").parse().unwrap());
+    let endpoints =
+        Endpoints::default().with(SourceId::Unsplash, asked.server.url(1, "/base/").parse().unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let source = SourceSpec::Service(SourceId::Unsplash).open(&keys(), &endpoints, &web()).unwrap();
     runtime.block_on(source.kept(&first).unwrap());
@@ -375,7 +403,11 @@ fn no_error_of_any_source_shows_its_key() {
         // A service that repeats all that it was asked, as a refusal, as an error and as something that is no JSON.
         for status in [403, 400, 200] {
             let server = Server::start(move |request: &Request| {
-                Reply::Whole(status, Vec::new(), format!("{} {:?}", request.target, request.headers).into_bytes())
+                Reply::Whole(
+                    status,
+                    Vec::new(),
+                    format!("{} {:?}", request.target, request.headers).into_bytes(),
+                )
             });
             let page = search(id, &server, &keys(), &[None], "a").remove(0).unwrap_err();
             let shown = format!("{page} {page:?} {}", serde_json::to_string(&page).unwrap());
@@ -404,7 +436,8 @@ fn the_catalogue_tells_what_each_source_is_and_needs() {
         }
         assert_eq!(SourceSpec::Service(info.id).id(), info.id);
     }
-    let set: Vec<SourceId> = entries.iter().filter(|entry| entry.key_set == Some(true)).map(|entry| entry.info.id).collect();
+    let set: Vec<SourceId> =
+        entries.iter().filter(|entry| entry.key_set == Some(true)).map(|entry| entry.info.id).collect();
     assert_eq!(set.len(), 7, "all but Openverse's optional client: {set:?}");
     assert!(!serde_json::to_string(&entries).unwrap().contains(KEY));
     let none = catalogue(&Keys::default());

@@ -2,9 +2,7 @@
 //! which source. Out: a server, and runs that are pointed at it.
 
 use crate::server::{Reply, Request, Server};
-use sciurus_gather::{
-    Control, Endpoints, Gather, GatherClass, GatherEvent, Gathered, SourceId, WebOptions,
-};
+use sciurus_gather::{Control, Endpoints, Gather, GatherClass, GatherEvent, Gathered, SourceId, WebOptions};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,7 +51,10 @@ pub(crate) struct Photos(pub(crate) Vec<(String, Vec<PathBuf>)>);
 impl Photos {
     /// Two classes of small photos, 200 each.
     pub(crate) fn small() -> Option<Self> {
-        Self::of(&["imagenette160/train/tench", "imagenette160/val/tench"], &["imagenette160/train/church", "imagenette160/val/church"])
+        Self::of(
+            &["imagenette160/train/tench", "imagenette160/val/tench"],
+            &["imagenette160/train/church", "imagenette160/val/church"],
+        )
     }
 
     pub(crate) fn of(first: &[&str], second: &[&str]) -> Option<Self> {
@@ -182,7 +183,9 @@ fn photo(photos: &Photos, fault: Option<Fault>, (source, class, number): (&str, 
 
 /// Numbers of the photos that a source has of a class: a quarter of all, and every tenth of the next source's.
 fn numbers(source: usize, count: usize) -> Vec<usize> {
-    (0..count).filter(|number| number % 4 == source || (number % 4 == (source + 1) % 4 && number % 10 == 0)).collect()
+    (0..count)
+        .filter(|number| number % 4 == source || (number % 4 == (source + 1) % 4 && number % 10 == 0))
+        .collect()
 }
 
 /// One page in the protocol of a source.
@@ -193,14 +196,18 @@ fn api(photos: &Photos, name: &str, fault: Option<Fault>, request: &Request) -> 
     if request.path.ends_with("species/match") {
         return json!({"usageKey": get("name"), "matchType": "EXACT"});
     }
-    let class = [get("q"), get("taxon_name"), get("taxonKey"), get("gsrsearch").replace("filetype:bitmap ", "")].concat();
+    let class =
+        [get("q"), get("taxon_name"), get("taxonKey"), get("gsrsearch").replace("filetype:bitmap ", "")]
+            .concat();
     let Some((_, list)) = photos.0.iter().find(|(name, _)| *name == class) else { return json!({}) };
     let mut numbers = numbers(source, list.len());
     if fault == Some(Fault::OnePhoto) {
         numbers.truncate(20);
     }
     let host = request.headers["host"].replace("127.0.0.1", &format!("127.0.0.{}", source + 2));
-    let url = |photo: usize, size: &str| format!("http://{host}/photo/{name}/{class}/{photo}/{size}.jpg?a=1&b={photo}");
+    let url = |photo: usize, size: &str| {
+        format!("http://{host}/photo/{name}/{class}/{photo}/{size}.jpg?a=1&b={photo}")
+    };
     let total = numbers.len();
     match name {
         "openverse" => {
