@@ -178,14 +178,15 @@ impl Ledger {
     }
 }
 
-/// Writes a file that appears whole or not at all.
+/// Writes a file that appears whole or not at all. What a killed process leaves has a name that the next one uses again.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), GatherError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let part = path.with_file_name(format!(".{name}.part"));
     let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = File::create(&part)?;
         file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map(drop).map_err(|error| error.error)
+        file.sync_all()?;
+        std::fs::rename(&part, path)
     };
     write().map_err(|source| GatherError::io("write", path, source))
 }

@@ -75,7 +75,7 @@ mod tests {
                 prop_assert!(!name.starts_with(['.', '_', ' ']) && !name.ends_with(['.', ' ']));
                 let stem = name.split('.').next().unwrap().to_lowercase();
                 prop_assert!(!RESERVED.contains(&stem.as_str()));
-                prop_assert_eq!(folder(&name).as_ref(), Some(&name));
+                prop_assert_eq!(folder(&name), Some(name));
             }
             let image = FoundImage::new(SourceId::Commons, id, "https://a.example/b.jpg?c=d".parse().unwrap());
             let stem = stem(&image);

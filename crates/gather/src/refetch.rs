@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use tempfile::TempPath;
 
 /// What became of one entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,6 +156,7 @@ fn arrived(
     if !known {
         new.append(LedgerEntry { hash: now, width: report.width, height: report.height, ..entry.clone() })?;
     }
-    rename(&part, &place)?;
+    let part = TempPath::try_from_path(&part).map_err(|source| GatherError::io("write", &part, source))?;
+    rename(part, &place)?;
     Ok(if now == entry.hash { RefetchState::Same } else { RefetchState::Changed { now } })
 }

@@ -6,6 +6,7 @@ use crate::web::{FetchFault, Fetcher};
 use sciurus_data::{DecodeLimits, PixelReport, SkipReason};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tempfile::TempPath;
 use tokio::sync::Semaphore;
 
 /// What all photos on their way share.
@@ -13,7 +14,7 @@ use tokio::sync::Semaphore;
 pub(crate) struct Road {
     pub(crate) fetcher: Fetcher,
     /// As many decode at a time as there are cores.
-    pub(crate) decoders: Semaphore,
+    pub(crate) decoders: Arc<Semaphore>,
     pub(crate) limits: DecodeLimits,
     pub(crate) min_size: u32,
     /// The folder of files that are not decided yet.
@@ -24,8 +25,8 @@ pub(crate) struct Road {
 #[derive(Debug)]
 pub(crate) struct Arrived {
     pub(crate) report: Box<PixelReport>,
-    /// The file that holds it.
-    pub(crate) part: PathBuf,
+    /// The file that holds it; removed unless it is kept.
+    pub(crate) part: TempPath,
 }
 
 /// Fetches a photo and looks at it. One that arrives cut short is fetched once more.
@@ -56,10 +57,13 @@ async fn once(
     };
     let bytes = bytes.map_err(|fault| Rejection::NotFetched { fault })?;
     let broken = |detail: String| Rejection::NotFetched { fault: FetchFault::Unreadable { detail } };
-    let _permit = road.decoders.acquire().await.map_err(|error| broken(error.to_string()))?;
+    let permit = Arc::clone(&road.decoders).acquire_owned().await;
+    let permit = permit.map_err(|error| broken(error.to_string()))?;
     let road = Arc::clone(road);
-    let look = tokio::task::spawn_blocking(move || inspect(&road, &bytes, number));
-    look.await.map_err(|error| broken(error.to_string()))?
+    // The permit goes with the thread and its result, which outlive this task if it is broken off: who has all permits
+    // knows that no file is left.
+    let look = tokio::task::spawn_blocking(move || (inspect(&road, &bytes, number), permit));
+    look.await.map_err(|error| broken(error.to_string()))?.0
 }
 
 /// Decodes a photo, and puts its bytes into a file of ours if it is large enough.
@@ -71,6 +75,7 @@ fn inspect(road: &Road, bytes: &[u8], number: u64) -> Result<Arrived, Rejection>
     }
     let part = road.parts.join(format!("{number}-{}", report.content));
     let broken = |error: std::io::Error| FetchFault::Unreadable { detail: error.to_string() };
-    std::fs::write(&part, bytes).map_err(|error| Rejection::NotFetched { fault: broken(error) })?;
+    let write = std::fs::write(&part, bytes).and_then(|()| TempPath::try_from_path(part));
+    let part = write.map_err(|error| Rejection::NotFetched { fault: broken(error) })?;
     Ok(Arrived { report: Box::new(report), part })
 }

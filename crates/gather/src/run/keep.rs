@@ -98,7 +98,7 @@ impl Kept {
     pub(crate) fn keep(
         &mut self,
         photo: &Photo<'_>,
-        part: &Path,
+        part: TempPath,
         now: SystemTime,
     ) -> Result<String, GatherError> {
         let folder = self.root.join(photo.folder);
@@ -158,10 +158,8 @@ impl Photo<'_> {
 }
 
 /// Gives a file its name in one step, unless the name is taken.
-pub(crate) fn rename(part: &Path, place: &Path) -> Result<(), GatherError> {
-    let wrong = |source| GatherError::io("write", place, source);
-    let part = TempPath::try_from_path(part).map_err(wrong)?;
-    part.persist_noclobber(place).map_err(|error| wrong(error.error))
+pub(crate) fn rename(part: TempPath, place: &Path) -> Result<(), GatherError> {
+    part.persist_noclobber(place).map_err(|error| GatherError::io("write", place, error.error))
 }
 
 /// Gives files their names whose entries were written before the run was killed, and removes what was not decided.
@@ -179,7 +177,7 @@ fn finish(root: &Path, parts: &Path, ledger: &Ledger) -> Result<(), GatherError>
         if place.symlink_metadata().is_err()
             && let Some(part) = undecided.remove(&entry.hash)
         {
-            rename(&part, &place)?;
+            rename(TempPath::try_from_path(part).map_err(wrong)?, &place)?;
         }
     }
     for part in fs::read_dir(parts).map_err(wrong)? {

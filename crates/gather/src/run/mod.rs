@@ -13,9 +13,9 @@ use crate::attribution::write_attribution;
 use crate::error::GatherError;
 use crate::event::{Control, Events, GatherEvent, GatherObserver};
 use crate::gather::Gather;
-use crate::journal::Journal;
+use crate::journal::{Journal, LOCAL};
 use crate::ledger::{self, LEDGER_FILE};
-use crate::source::{ImageSource, Query};
+use crate::source::{Query, SourceId};
 use crate::sources::{self, SourceSpec};
 use crate::summary::{Ending, Gathered};
 use crate::web::{Fetcher, Way};
@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
-use work::Work;
+use work::{Named, Work};
 
 /// A run that is ready to start.
 #[derive(Debug)]
@@ -82,42 +82,42 @@ impl GatherRun {
         let kept = Kept::open(root, settings.duplicates, &settings.limits)?;
         let road = Arc::new(Road {
             fetcher: Fetcher::new(web)?,
-            decoders: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
+            decoders: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from))),
             limits: settings.limits,
             min_size: settings.min_size,
             parts: root.join(PARTS),
         });
         let mut work = Work::new(settings, sources, (kept, journal), road, events);
-        work.begin(self.classes(work.source_ids()));
-        let ending = work.to_the_end().await?;
+        work.begin(self.classes(&work.source_ids()));
+        let ending = work.drive().await?;
         self.finish(&mut work, ending)
     }
 
-    fn open_sources(&self, way: &Way) -> Result<Vec<(String, Arc<dyn ImageSource>)>, GatherError> {
+    fn open_sources(&self, way: &Way) -> Result<Vec<Named>, GatherError> {
         let settings = &self.settings;
         let mut opened = Vec::new();
         for spec in &settings.sources {
             let name = match spec {
                 SourceSpec::Service(id) => id.to_string(),
-                SourceSpec::Local(id, path) => format!("{}{id} {}", crate::journal::LOCAL, path.display()),
+                SourceSpec::Local(id, path) => format!("{LOCAL}{id} {}", path.display()),
             };
-            opened.push((name, sources::source(spec, &settings.keys, &settings.endpoints, way)?));
+            let source = sources::source(spec, &settings.keys, &settings.endpoints, way)?;
+            opened.push(Named { name, source });
         }
         let own = settings.own_sources.iter().enumerate();
-        opened.extend(
-            own.map(|(number, source)| {
-                (format!("{}own {number}", crate::journal::LOCAL), Arc::clone(source))
-            }),
-        );
+        opened.extend(own.map(|(number, source)| {
+            let name = format!("{LOCAL}own {number}");
+            Named { name, source: Arc::clone(source) }
+        }));
         Ok(opened)
     }
 
-    fn classes(&self, sources: Vec<crate::SourceId>) -> Vec<Class> {
+    fn classes(&self, sources: &[SourceId]) -> Vec<Class> {
         let settings = &self.settings;
         let classes = settings.classes.iter().zip(&self.folders).map(|(class, folder)| {
             let (name, terms) = (class.name.clone(), class.terms.clone());
             let query = Query { class: name, terms, licences: settings.licences.clone() };
-            Class::new(query, folder.clone(), settings.per_class, &sources)
+            Class::new(query, folder.clone(), settings.per_class, sources)
         });
         classes.collect()
     }

@@ -24,8 +24,7 @@ const MOST_HOST_FAILURES: u32 = 5;
 #[derive(Debug)]
 pub(crate) struct Work<'g> {
     settings: &'g Gather,
-    /// Each with a name that tells it from the others.
-    sources: Vec<(String, Arc<dyn ImageSource>)>,
+    sources: Vec<Named>,
     pub(crate) classes: Vec<Class>,
     pub(crate) kept: Kept,
     pub(crate) journal: Journal,
@@ -40,12 +39,22 @@ pub(crate) struct Work<'g> {
     /// What was kept before this run.
     before: HashSet<(String, String)>,
     /// First pages that were asked for at once, by source.
-    first: HashMap<usize, JoinHandle<Vec<(String, Result<Page, SourceDown>)>>>,
+    first: HashMap<usize, JoinHandle<Answers>>,
     /// Sources that gave no page, for all classes.
     down: HashMap<usize, SourceDown>,
     /// Failures in a row, by host.
     failures: HashMap<String, u32>,
     thanks: JoinSet<()>,
+}
+
+/// Questions with their answers.
+type Answers = Vec<(String, Result<Page, SourceDown>)>;
+
+/// A source, with a name that tells it from the others of the run.
+#[derive(Debug)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) source: Arc<dyn ImageSource>,
 }
 
 #[derive(Debug)]
@@ -71,7 +80,7 @@ enum Outcome {
 impl<'g> Work<'g> {
     pub(crate) fn new(
         settings: &'g Gather,
-        sources: Vec<(String, Arc<dyn ImageSource>)>,
+        sources: Vec<Named>,
         (kept, journal): (Kept, Journal),
         road: Arc<Road>,
         events: Events,
@@ -97,7 +106,7 @@ impl<'g> Work<'g> {
     }
 
     pub(crate) fn source_ids(&self) -> Vec<SourceId> {
-        self.sources.iter().map(|(_, source)| source.info().id).collect()
+        self.sources.iter().map(|named| named.source.info().id).collect()
     }
 
     /// Counts what is there, and asks all sources for their first pages at once.
@@ -127,7 +136,7 @@ impl<'g> Work<'g> {
             let questions = open.map(|class| (self.question(class, feed, None), class.query.clone()));
             let unknown = questions.filter(|(question, _)| self.journal.page(question).is_none());
             let unknown: Vec<_> = unknown.collect();
-            let source = Arc::clone(&self.sources[feed].1);
+            let source = Arc::clone(&self.sources[feed].source);
             let asking = async move {
                 let mut answers = Vec::new();
                 for (question, query) in unknown {
@@ -145,7 +154,7 @@ impl<'g> Work<'g> {
     }
 
     /// Works until all classes are full, nothing is left, or somebody says stop.
-    pub(crate) async fn to_the_end(&mut self) -> Result<Ending, GatherError> {
+    pub(crate) async fn drive(&mut self) -> Result<Ending, GatherError> {
         let begin = Instant::now();
         let ending = loop {
             if self.events.stopped() {
@@ -175,6 +184,9 @@ impl<'g> Work<'g> {
         for photo in std::mem::take(&mut self.under_way) {
             discard(photo.outcome).await;
         }
+        // Threads that still look at a photo remove its file when they are done.
+        let all = std::thread::available_parallelism().map_or(2, usize::from);
+        drop(self.road.decoders.acquire_many(u32::try_from(all).unwrap_or(1)).await);
         for (_, asking) in self.first.drain() {
             asking.abort();
         }
@@ -218,7 +230,7 @@ impl<'g> Work<'g> {
     fn question(&self, class: &Class, feed: usize, cursor: Option<&Cursor>) -> String {
         let query = &class.query;
         let place = cursor.map_or("", |cursor| &cursor.0);
-        format!("{} | {} | {} | {place}", self.sources[feed].0, query.class, query.terms)
+        format!("{} | {} | {} | {place}", self.sources[feed].name, query.class, query.terms)
     }
 
     /// Takes the next page of a source, from the journal if it was asked before.
@@ -234,7 +246,9 @@ impl<'g> Work<'g> {
             None => {
                 let answer = match self.down.get(&feed) {
                     Some(reason) => Err(reason.clone()),
-                    None => self.sources[feed].1.search(&self.classes[class].query, cursor.as_ref()).await,
+                    None => {
+                        self.sources[feed].source.search(&self.classes[class].query, cursor.as_ref()).await
+                    }
                 };
                 self.journal.answered(question, answer.clone())?;
                 answer
@@ -282,7 +296,7 @@ impl<'g> Work<'g> {
         if let Some(reason) = self.journal.rejection(&photo_name(&name.0, image)) {
             return Some(Outcome::Rejected(reason.clone()));
         }
-        let source = &self.sources[feed].1;
+        let source = &self.sources[feed].source;
         if !self.settings.licences.allow(image.licence, source.info().licences) {
             return Some(Outcome::Refused(Rejection::Licence { licence: image.licence }));
         }
@@ -316,7 +330,7 @@ impl<'g> Work<'g> {
                     .await
                     .unwrap_or_else(|error| Err(Rejection::NotFetched { fault: broken(error.to_string()) }));
                 match self.judged(&image, arrived) {
-                    Ok(arrived) => self.keep(class, feed, image, &arrived)?,
+                    Ok(arrived) => self.keep(class, feed, image, arrived)?,
                     Err(reason) => self.reject(class, feed, &image, reason)?,
                 }
             }
@@ -335,10 +349,6 @@ impl<'g> Work<'g> {
                 None => return arrived,
             },
         };
-        if let Ok(photo) = &arrived {
-            // A file of ours that is left is removed when the next run begins.
-            let _ = std::fs::remove_file(&photo.part);
-        }
         Err(reason)
     }
 
@@ -347,13 +357,13 @@ impl<'g> Work<'g> {
         class: usize,
         feed: usize,
         image: FoundImage,
-        arrived: &Arrived,
+        arrived: Arrived,
     ) -> Result<(), GatherError> {
         let Class { query, folder, .. } = &self.classes[class];
         let photo = Photo { class: &query.class, folder, image: &image, report: &arrived.report };
-        let file = self.kept.keep(&photo, &arrived.part, (self.settings.clock)())?;
+        let file = self.kept.keep(&photo, arrived.part, (self.settings.clock)())?;
         self.count_kept(class, feed, &image, file);
-        let source = Arc::clone(&self.sources[feed].1);
+        let source = Arc::clone(&self.sources[feed].source);
         if image.ping.is_some() {
             self.thanks.spawn(async move {
                 if let Some(thanking) = source.kept(&image) {
@@ -408,14 +418,11 @@ impl<'g> Work<'g> {
     }
 }
 
-/// Removes the file of a photo that is not decided.
+/// Breaks off a photo that is not needed; its file goes with it.
 async fn discard(outcome: Outcome) {
     if let Outcome::Coming(coming) = outcome {
         coming.abort();
-        if let Ok(Ok(arrived)) = coming.await {
-            // A file of ours that is left is removed when the next run begins.
-            let _ = std::fs::remove_file(&arrived.part);
-        }
+        drop(coming.await);
     }
 }
 

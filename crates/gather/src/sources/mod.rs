@@ -19,9 +19,11 @@ mod unsplash;
 mod urls;
 
 use crate::error::GatherError;
+use crate::event::{Control, Events, GatherEvent};
 use crate::secret::{Keys, Secret};
 use crate::source::{Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, SourceId, SourceInfo};
-use crate::web::{Api, Way};
+use crate::web::{Api, Way, WebOptions};
+use sciurus_data::Seed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -55,6 +57,21 @@ impl SourceSpec {
         match self {
             Self::Service(id) | Self::Local(id, _) => *id,
         }
+    }
+
+    /// Makes the source ready to be asked, for programs that search without gathering. Needs tokio when it is asked.
+    ///
+    /// # Errors
+    ///
+    /// It needs a key that is not set, or the options of the network make no sense.
+    pub fn open(
+        &self,
+        keys: &Keys,
+        endpoints: &Endpoints,
+        web: &WebOptions,
+    ) -> Result<Arc<dyn ImageSource>, GatherError> {
+        let events = Events::new(|_: &GatherEvent| Control::Continue);
+        source(self, keys, endpoints, &Way::new(&Arc::new(web.clone()), Seed(0), &events)?)
     }
 
     /// What a path holds: a folder, an archive, a saved page or a list, by its ending.

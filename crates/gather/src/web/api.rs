@@ -33,7 +33,8 @@ impl Ask {
     }
 
     /// A parameter.
-    pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
+    #[allow(clippy::needless_pass_by_value, reason = "numbers and texts alike")]
+    pub(crate) fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.url.query_pairs_mut().append_pair(name, &value.to_string());
         self
     }

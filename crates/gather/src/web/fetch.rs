@@ -157,7 +157,10 @@ impl Fetcher {
     /// A host that failed to give its robots.txt is down; one that answered has forbidden it.
     fn forbidden(&self, host: &Host) -> FetchFault {
         match host.robots.get() {
-            Some(Robots::Nothing(detail)) => FetchFault::Unreachable { detail: detail.clone() },
+            Some(Robots::Nothing(fault @ FetchFault::PrivateHost { .. })) => fault.clone(),
+            Some(Robots::Nothing(fault)) => {
+                FetchFault::Unreachable { detail: format!("its robots.txt does not arrive ({fault})") }
+            }
             _ => FetchFault::Robots,
         }
     }
@@ -180,7 +183,7 @@ impl Fetcher {
             Ok(text) => Robots::read(&text),
             Err(FetchFault::Status { status }) if status < 500 && status != 429 => Robots::Everything,
             Err(FetchFault::TooManyBytes { .. } | FetchFault::TooManyRedirects { .. }) => Robots::Everything,
-            Err(fault) => Robots::Nothing(format!("its robots.txt does not arrive ({fault})")),
+            Err(fault) => Robots::Nothing(fault),
         }
     }
 

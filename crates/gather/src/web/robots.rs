@@ -1,5 +1,6 @@
 //! What a host lets programs fetch. In: its robots.txt. Out: whether an address may be fetched, and how often.
 
+use super::fetch::FetchFault;
 use std::fmt;
 use std::time::Duration;
 use texting_robots::Robot;
@@ -21,7 +22,7 @@ pub(crate) enum Robots {
     /// What it says.
     Rules(Box<Robot>),
     /// It could not be read because the host fails; RFC 9309 forbids everything then.
-    Nothing(String),
+    Nothing(FetchFault),
 }
 
 impl Robots {

@@ -1,0 +1,16 @@
+//! Gathering from a server on this machine that speaks every source's protocol, well and badly.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of a test fails the test, as the test itself would"
+)]
+
+mod faults;
+mod kill;
+mod ledger;
+mod local;
+mod refetch;
+mod run;
+mod server;
+mod sources;
+mod world;
