@@ -23,6 +23,7 @@
 //! Nothing here prints, and no key of a service is ever part of an error, an event or a file.
 
 mod attribution;
+mod blocking;
 mod error;
 mod event;
 mod gather;
@@ -41,6 +42,7 @@ mod summary;
 mod web;
 
 pub use attribution::{ATTRIBUTION_FILE, attribution, write_attribution};
+pub use blocking::refetch_blocking;
 pub use error::GatherError;
 pub use event::{Control, GatherEvent, GatherObserver};
 pub use gather::{Clock, Gather, GatherClass};
