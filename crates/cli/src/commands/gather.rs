@@ -200,15 +200,12 @@ fn list(show: Show) -> anyhow::Result<Outcome> {
         text(format!("{}{asked}: {}", Paint::Strong.on(info.id), info.what))?;
         text(format!("  limits: {}", info.limits))?;
         let set = if *key_set == Some(true) { "set" } else { "not set" };
-        match info.key {
-            KeyNeed::None => text("  key: none needed")?,
-            KeyNeed::Optional { variables } => {
-                text(format!("  key: may be in {}, {set}", variables.join(" and ")))?
-            }
-            KeyNeed::Required { variables } => {
-                text(format!("  key: must be in {}, {set}", variables.join(" and ")))?
-            }
-        }
+        let key = match info.key {
+            KeyNeed::None => "none needed".to_owned(),
+            KeyNeed::Optional { variables } => format!("may be in {}, {set}", variables.join(" and ")),
+            KeyNeed::Required { variables } => format!("must be in {}, {set}", variables.join(" and ")),
+        };
+        text(format!("  key: {key}"))?;
         text(format!("  training: {}", info.training))?;
     }
     Ok(Outcome::Done)

@@ -22,13 +22,13 @@ pub(crate) fn serve(searches: Vec<(&'static str, Vec<Offer>)>) -> String {
         for stream in listener.incoming().flatten() {
             let (base, searches) = (base.clone(), Arc::clone(&searches));
             // A client that goes away is no failure of the service.
-            std::thread::spawn(move || answer(stream, &base, &searches).ok());
+            std::thread::spawn(move || answer(&stream, &base, &searches).ok());
         }
     });
     address
 }
 
-fn answer(stream: TcpStream, base: &str, searches: &[(&'static str, Vec<Offer>)]) -> std::io::Result<()> {
+fn answer(stream: &TcpStream, base: &str, searches: &[(&'static str, Vec<Offer>)]) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     loop {
         let mut request = String::new();
@@ -43,8 +43,9 @@ fn answer(stream: TcpStream, base: &str, searches: &[(&'static str, Vec<Offer>)]
         let (status, kind, body) = respond(target, base, searches);
         let head =
             format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", body.len());
-        (&stream).write_all(head.as_bytes())?;
-        (&stream).write_all(&body)?;
+        let mut stream = stream;
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(&body)?;
     }
 }
 
