@@ -43,8 +43,6 @@ enum Record {
 #[derive(Debug)]
 pub(crate) struct Journal {
     path: PathBuf,
-    /// Held while the run lasts.
-    _lock: File,
     pages: HashMap<String, Result<Page, SourceDown>>,
     rejected: HashMap<String, Rejection>,
     /// Entries of the ledger that are from before this run.
@@ -52,10 +50,9 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of a folder for a run, of which `ledger` entries are there.
+    /// Opens the journal of a folder that is locked, for a run; the folder's ledger has so many entries.
     pub(crate) fn open(folder: &Path, run: &str, rules: &str, ledger: usize) -> Result<Self, GatherError> {
         let path = folder.join(JOURNAL_FILE);
-        let lock = lock(folder, &path)?;
         let mut past = Past::default();
         lines::read(&path, Tail::Mend)?.into_iter().for_each(|record| past.take(record));
         let goes_on = past.run.as_deref() == Some(run) && !past.ended && past.before <= ledger;
@@ -64,7 +61,7 @@ impl Journal {
             lines::append(&path, &started)?;
             past.take(started);
         }
-        Ok(Self { path, _lock: lock, pages: past.pages, rejected: past.rejected, before: past.before })
+        Ok(Self { path, pages: past.pages, rejected: past.rejected, before: past.before })
     }
 
     /// The answer that a question had.
@@ -103,9 +100,11 @@ impl Journal {
     }
 }
 
-fn lock(folder: &Path, path: &Path) -> Result<File, GatherError> {
-    let open = File::options().create(true).append(true).open(path);
-    let file = open.map_err(|source| GatherError::io("write", path, source))?;
+/// Sees to it that one run works in a folder, as long as the file is held.
+pub(crate) fn lock(folder: &Path) -> Result<File, GatherError> {
+    let path = folder.join(JOURNAL_FILE);
+    let open = File::options().create(true).append(true).open(&path);
+    let file = open.map_err(|source| GatherError::io("write", &path, source))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(GatherError::Busy { path: folder.to_owned() }),

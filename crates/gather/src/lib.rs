@@ -37,6 +37,7 @@ mod rejection;
 mod run;
 mod secret;
 mod source;
+mod source_info;
 mod sources;
 mod summary;
 mod web;

@@ -3,6 +3,7 @@
 
 use crate::attribution::write_attribution;
 use crate::error::GatherError;
+use crate::journal;
 use crate::ledger::{Ledger, LedgerEntry, file_hash};
 use crate::run::{PARTS, rename};
 use crate::web::{FetchFault, Fetcher, WebOptions};
@@ -13,6 +14,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempPath;
+use tokio::sync::Semaphore;
 
 /// What became of one entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +66,7 @@ impl Refetched {
 ///
 /// # Errors
 ///
-/// The folder cannot be written.
+/// The folder cannot be written, or a run is gathering into it.
 pub async fn refetch(
     ledger: &Ledger,
     into: impl AsRef<Path>,
@@ -74,7 +76,10 @@ pub async fn refetch(
     let root = into.as_ref();
     let parts = root.join(PARTS);
     fs::create_dir_all(&parts).map_err(|source| GatherError::io("write", &parts, source))?;
-    let fetcher = Arc::new(Fetcher::new(Arc::new(web.clone()))?);
+    let _lock = journal::lock(root)?;
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let means =
+        Arc::new(Means { fetcher: Fetcher::new(Arc::new(web.clone()))?, decoders: Semaphore::new(cores) });
     let (mut new, mut files) = (Ledger::open(root)?, Vec::new());
     let (mut left, mut coming) = (ledger.entries().iter(), VecDeque::new());
     loop {
@@ -82,7 +87,7 @@ pub async fn refetch(
             let Some(entry) = left.next() else { break };
             coming.push_back((
                 entry,
-                tokio::spawn(fetched(Arc::clone(&fetcher), root.to_owned(), entry.clone())),
+                tokio::spawn(fetched(Arc::clone(&means), root.to_owned(), entry.clone())),
             ));
         }
         let Some((entry, fetch)) = coming.pop_front() else { break };
@@ -97,6 +102,12 @@ pub async fn refetch(
     Ok(Refetched { files })
 }
 
+/// What all fetches share; as many decode at a time as there are cores.
+struct Means {
+    fetcher: Fetcher,
+    decoders: Semaphore,
+}
+
 /// Why an entry has no bytes.
 enum Missing {
     Fault(FetchFault),
@@ -107,7 +118,7 @@ enum Missing {
 /// The bytes of an entry, with what they show; `None` if the file is there already.
 type Fetch = Result<Option<(Vec<u8>, Box<PixelReport>)>, Missing>;
 
-async fn fetched(fetcher: Arc<Fetcher>, root: PathBuf, entry: LedgerEntry) -> Fetch {
+async fn fetched(means: Arc<Means>, root: PathBuf, entry: LedgerEntry) -> Fetch {
     let place = Path::new(&entry.file);
     // A ledger from somebody else must not write elsewhere.
     if !place.components().all(|part| matches!(part, Component::Normal(_))) || entry.file.contains('\\') {
@@ -117,7 +128,8 @@ async fn fetched(fetcher: Arc<Fetcher>, root: PathBuf, entry: LedgerEntry) -> Fe
     if place.symlink_metadata().is_ok() {
         return if file_hash(&place) == Some(entry.hash) { Ok(None) } else { Err(Missing::NameTaken) };
     }
-    let bytes = fetcher.fetch(&entry.url).await.map_err(Missing::Fault)?;
+    let bytes = means.fetcher.fetch(&entry.url).await.map_err(Missing::Fault)?;
+    let _permit = means.decoders.acquire().await;
     let look = tokio::task::spawn_blocking(move || {
         let report = PixelReport::of(&bytes, &DecodeLimits::default()).map_err(Missing::Skip)?;
         Ok(Some((bytes, Box::new(report))))

@@ -5,6 +5,7 @@
 //! run that was killed, given the same answers, ends with the same folder.
 
 mod arrive;
+mod ask;
 mod class;
 mod keep;
 mod work;
@@ -13,7 +14,7 @@ use crate::attribution::write_attribution;
 use crate::error::GatherError;
 use crate::event::{Control, Events, GatherEvent, GatherObserver};
 use crate::gather::Gather;
-use crate::journal::{Journal, LOCAL};
+use crate::journal::{self, Journal, LOCAL};
 use crate::ledger::{self, LEDGER_FILE};
 use crate::source::{Query, SourceId};
 use crate::sources::{self, SourceSpec};
@@ -76,8 +77,9 @@ impl GatherRun {
         let web = Arc::new(settings.web.clone());
         let way = Way::new(&web, settings.seed, &events)?;
         let sources = self.open_sources(&way)?;
+        // Nothing in the folder is read or mended before it is locked.
+        let _lock = journal::lock(root)?;
         let entries = ledger::Ledger::open(root)?.entries().len();
-        // Nothing in the folder is touched before it is locked.
         let journal = Journal::open(root, &self.fingerprint(), &self.rules(), entries)?;
         let kept = Kept::open(root, settings.duplicates, &settings.limits)?;
         let road = Arc::new(Road {

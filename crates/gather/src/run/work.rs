@@ -2,14 +2,15 @@
 //! nothing but what sources and hosts answer.
 
 use super::arrive::{Arrived, Road, arrive};
-use super::class::{Class, Next, Step};
+use super::ask::Answers;
+use super::class::{Class, Step};
 use super::keep::{Kept, Photo};
 use crate::error::GatherError;
 use crate::event::{Events, GatherEvent};
 use crate::gather::Gather;
 use crate::journal::Journal;
 use crate::rejection::Rejection;
-use crate::source::{Cursor, FoundImage, ImageSource, Page, SourceDown, SourceId};
+use crate::source::{FoundImage, ImageSource, SourceDown, SourceId};
 use crate::summary::Ending;
 use crate::web::FetchFault;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -24,12 +25,12 @@ const MOST_HOST_FAILURES: u32 = 5;
 #[derive(Debug)]
 pub(crate) struct Work<'g> {
     settings: &'g Gather,
-    sources: Vec<Named>,
+    pub(super) sources: Vec<Named>,
     pub(crate) classes: Vec<Class>,
     pub(crate) kept: Kept,
     pub(crate) journal: Journal,
     road: Arc<Road>,
-    events: Events,
+    pub(super) events: Events,
     /// Photos on their way, in the order in which they will be decided.
     under_way: VecDeque<UnderWay>,
     turn: usize,
@@ -39,16 +40,13 @@ pub(crate) struct Work<'g> {
     /// What was kept before this run.
     before: HashSet<(String, String)>,
     /// First pages that were asked for at once, by source.
-    first: HashMap<usize, JoinHandle<Answers>>,
+    pub(super) first: HashMap<usize, JoinHandle<Answers>>,
     /// Sources that gave no page, for all classes.
-    down: HashMap<usize, SourceDown>,
+    pub(super) down: HashMap<usize, SourceDown>,
     /// Failures in a row, by host.
     failures: HashMap<String, u32>,
     thanks: JoinSet<()>,
 }
-
-/// Questions with their answers.
-type Answers = Vec<(String, Result<Page, SourceDown>)>;
 
 /// A source, with a name that tells it from the others of the run.
 #[derive(Debug)]
@@ -129,30 +127,6 @@ impl<'g> Work<'g> {
         self.ask_all();
     }
 
-    /// One task per source, so that a slow one does not hold up the others; each asks for one class after the other.
-    fn ask_all(&mut self) {
-        for feed in 0..self.sources.len() {
-            let open = self.classes.iter().filter(|class| !class.is_full());
-            let questions = open.map(|class| (self.question(class, feed, None), class.query.clone()));
-            let unknown = questions.filter(|(question, _)| self.journal.page(question).is_none());
-            let unknown: Vec<_> = unknown.collect();
-            let source = Arc::clone(&self.sources[feed].source);
-            let asking = async move {
-                let mut answers = Vec::new();
-                for (question, query) in unknown {
-                    let answer = source.search(&query, None).await;
-                    let failed = answer.is_err();
-                    answers.push((question, answer));
-                    if failed {
-                        break;
-                    }
-                }
-                answers
-            };
-            self.first.insert(feed, tokio::spawn(asking));
-        }
-    }
-
     /// Works until all classes are full, nothing is left, or somebody says stop.
     pub(crate) async fn drive(&mut self) -> Result<Ending, GatherError> {
         let begin = Instant::now();
@@ -222,64 +196,6 @@ impl<'g> Work<'g> {
                 Step::Photo(feed, image) => return Ok(Some((feed, *image))),
                 Step::Nothing => return Ok(None),
                 Step::Ask(feed) => self.ask(class, feed).await?,
-            }
-        }
-    }
-
-    /// A question that nobody else in this folder asks.
-    fn question(&self, class: &Class, feed: usize, cursor: Option<&Cursor>) -> String {
-        let query = &class.query;
-        let place = cursor.map_or("", |cursor| &cursor.0);
-        format!("{} | {} | {} | {place}", self.sources[feed].name, query.class, query.terms)
-    }
-
-    /// Takes the next page of a source, from the journal if it was asked before.
-    async fn ask(&mut self, class: usize, feed: usize) -> Result<(), GatherError> {
-        let cursor = match &self.classes[class].feeds[feed].next {
-            Next::At(cursor) => Some(cursor.clone()),
-            _ => None,
-        };
-        let question = self.question(&self.classes[class], feed, cursor.as_ref());
-        self.take_first(feed).await?;
-        let answer = match self.journal.page(&question) {
-            Some(answer) => answer.clone(),
-            None => {
-                let answer = match self.down.get(&feed) {
-                    Some(reason) => Err(reason.clone()),
-                    None => {
-                        self.sources[feed].source.search(&self.classes[class].query, cursor.as_ref()).await
-                    }
-                };
-                self.journal.answered(question, answer.clone())?;
-                answer
-            }
-        };
-        self.take(class, feed, answer);
-        Ok(())
-    }
-
-    /// Notes the first pages that a source has given by now.
-    async fn take_first(&mut self, feed: usize) -> Result<(), GatherError> {
-        let Some(asking) = self.first.remove(&feed) else { return Ok(()) };
-        // A task that was broken off has no answers; they are asked for again.
-        for (question, answer) in asking.await.unwrap_or_default() {
-            self.journal.answered(question, answer)?;
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, class: usize, feed: usize, answer: Result<Page, SourceDown>) {
-        let (name, source) =
-            (self.classes[class].query.class.clone(), self.classes[class].feeds[feed].source);
-        match answer {
-            Ok(page) => {
-                let found = self.classes[class].take(feed, page);
-                self.events.send(&GatherEvent::Searched { class: name, source, found });
-            }
-            Err(reason) => {
-                self.down.entry(feed).or_insert_with(|| reason.clone());
-                self.classes[class].give_up(feed, reason.clone());
-                self.events.send(&GatherEvent::SourceDown { class: name, source, reason });
             }
         }
     }

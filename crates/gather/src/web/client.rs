@@ -10,7 +10,7 @@ use url::Url;
 
 /// A client for sources, whose addresses the user chose.
 pub(crate) fn for_sources(options: &WebOptions) -> Result<Client, GatherError> {
-    let client = builder(options)?.redirect(redirect::Policy::limited(3)).timeout(options.search_timeout);
+    let client = builder(options)?.redirect(within_the_host()).timeout(options.search_timeout);
     client.build().map_err(network)
 }
 
@@ -22,6 +22,17 @@ pub(crate) fn for_photos(options: &WebOptions) -> Result<(Client, Guard), Gather
     let guard = Guard::new(options.allow_private_hosts.iter().cloned().chain(proxy_host));
     let client = builder(options)?.redirect(redirect::Policy::none()).dns_resolver(Arc::new(guard.clone()));
     Ok((client.build().map_err(network)?, guard))
+}
+
+/// Keys travel in headers and parameters, so a service may not send its visitors to another host, nor away from TLS.
+fn within_the_host() -> redirect::Policy {
+    redirect::Policy::custom(|attempt| {
+        let (next, before) = (attempt.url(), attempt.previous());
+        let same = |last: &Url| {
+            last.host() == next.host() && (last.scheme() == next.scheme() || next.scheme() == "https")
+        };
+        if before.len() <= 3 && before.last().is_some_and(same) { attempt.follow() } else { attempt.stop() }
+    })
 }
 
 fn builder(options: &WebOptions) -> Result<ClientBuilder, GatherError> {

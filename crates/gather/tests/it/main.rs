@@ -13,4 +13,5 @@ mod refetch;
 mod run;
 mod server;
 mod sources;
+mod verify;
 mod world;

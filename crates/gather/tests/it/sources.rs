@@ -424,6 +424,42 @@ fn no_error_of_any_source_shows_its_key() {
 }
 
 #[test]
+fn a_service_cannot_send_a_key_to_another_host() {
+    let other = Server::start(|_: &Request| Reply::ok("{}"));
+    let place = other.url(2, "/take");
+    let server = Server::start(move |request: &Request| match request.path.as_str() {
+        "/base/search/photos" => Reply::redirect(place.clone()),
+        "/base/v1/search" => Reply::redirect("/moved"),
+        _ => Reply::ok(r#"{"photos": []}"#),
+    });
+    let pages = search(SourceId::Unsplash, &server, &keys(), &[None], "a");
+    assert!(matches!(pages[0], Err(SourceDown::Status { status: 302, .. })), "{pages:?}");
+    assert!(other.log().is_empty());
+    assert_eq!(search(SourceId::Pexels, &server, &keys(), &[None], "a")[0], Ok(Page::default()));
+    assert_eq!(server.log().pop().unwrap().headers["authorization"], KEY);
+}
+
+#[test]
+fn a_limit_that_is_used_up_is_waited_for_before_the_next_question() {
+    let server = Server::start(|_: &Request| {
+        let headers = vec![("X-RateLimit-Remaining", "0".to_owned()), ("X-RateLimit-Reset", "1".to_owned())];
+        Reply::Whole(200, headers, fixture("pexels.json"))
+    });
+    let begin = std::time::Instant::now();
+    let pages = search(SourceId::Pexels, &server, &keys(), &[None, Some("2")], "a");
+    assert!(pages.iter().all(Result::is_ok));
+    assert!(begin.elapsed() >= std::time::Duration::from_millis(900));
+    // Longer than anybody wants to wait: the source is given up without another question.
+    let server = Server::start(|_: &Request| {
+        let headers = vec![("X-RateLimit-Available-anon_burst", "0".to_owned())];
+        Reply::Whole(200, headers, fixture("pexels.json"))
+    });
+    let pages = search(SourceId::Pexels, &server, &keys(), &[None, Some("2")], "a");
+    assert!(matches!(pages[1], Err(SourceDown::RateLimited { .. })), "{pages:?}");
+    assert_eq!(server.log().len(), 1);
+}
+
+#[test]
 fn the_catalogue_tells_what_each_source_is_and_needs() {
     let entries = catalogue(&keys());
     assert_eq!(entries.len(), SourceId::ALL.len());

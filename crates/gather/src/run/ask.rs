@@ -1,0 +1,95 @@
+//! Questions to sources. In: where a class's sources go on. Out: their pages, from the journal if they were asked before.
+
+use super::class::{Class, Next};
+use super::work::Work;
+use crate::error::GatherError;
+use crate::event::GatherEvent;
+use crate::source::{Cursor, Page, SourceDown};
+use std::sync::Arc;
+
+/// Questions with their answers.
+pub(super) type Answers = Vec<(String, Result<Page, SourceDown>)>;
+
+impl Work<'_> {
+    /// One task per source, so that a slow one does not hold up the others; each asks for one class after the other.
+    pub(super) fn ask_all(&mut self) {
+        for feed in 0..self.sources.len() {
+            let open = self.classes.iter().filter(|class| !class.is_full());
+            let questions = open.map(|class| (self.question(class, feed, None), class.query.clone()));
+            let unknown = questions.filter(|(question, _)| self.journal.page(question).is_none());
+            let unknown: Vec<_> = unknown.collect();
+            let source = Arc::clone(&self.sources[feed].source);
+            let asking = async move {
+                let mut answers = Vec::new();
+                for (question, query) in unknown {
+                    let answer = source.search(&query, None).await;
+                    let failed = answer.is_err();
+                    answers.push((question, answer));
+                    if failed {
+                        break;
+                    }
+                }
+                answers
+            };
+            self.first.insert(feed, tokio::spawn(asking));
+        }
+    }
+
+    /// A question that nobody else in this folder asks.
+    fn question(&self, class: &Class, feed: usize, cursor: Option<&Cursor>) -> String {
+        let query = &class.query;
+        let place = cursor.map_or("", |cursor| &cursor.0);
+        format!("{} | {} | {} | {place}", self.sources[feed].name, query.class, query.terms)
+    }
+
+    /// Takes the next page of a source, from the journal if it was asked before.
+    pub(super) async fn ask(&mut self, class: usize, feed: usize) -> Result<(), GatherError> {
+        let cursor = match &self.classes[class].feeds[feed].next {
+            Next::At(cursor) => Some(cursor.clone()),
+            _ => None,
+        };
+        let question = self.question(&self.classes[class], feed, cursor.as_ref());
+        self.take_first(feed).await?;
+        let answer = match self.journal.page(&question) {
+            Some(answer) => answer.clone(),
+            None => {
+                let answer = match self.down.get(&feed) {
+                    Some(reason) => Err(reason.clone()),
+                    None => {
+                        self.sources[feed].source.search(&self.classes[class].query, cursor.as_ref()).await
+                    }
+                };
+                self.journal.answered(question, answer.clone())?;
+                answer
+            }
+        };
+        self.take(class, feed, answer);
+        Ok(())
+    }
+
+    /// Notes the first pages that a source has given by now.
+    async fn take_first(&mut self, feed: usize) -> Result<(), GatherError> {
+        let Some(asking) = self.first.remove(&feed) else { return Ok(()) };
+        // A task that was broken off has no answers; they are asked for again.
+        for (question, answer) in asking.await.unwrap_or_default() {
+            self.journal.answered(question, answer)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, class: usize, feed: usize, answer: Result<Page, SourceDown>) {
+        let (name, source) =
+            (self.classes[class].query.class.clone(), self.classes[class].feeds[feed].source);
+        match answer {
+            Ok(page) => {
+                let found = self.classes[class].take(feed, page);
+                self.events.send(&GatherEvent::Searched { class: name, source, found });
+            }
+            Err(reason) => {
+                self.down.entry(feed).or_insert_with(|| reason.clone());
+                self.classes[class].give_up(feed, reason.clone());
+                self.events.send(&GatherEvent::SourceDown { class: name, source, reason });
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What sources there are. In: a name. Out: a [`SourceId`], and what there is to know of a source before it is used.
+
+use crate::error::GatherError;
+use crate::licence::Telling;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Names a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum SourceId {
+    /// Openverse, which indexes Flickr, museums and others.
+    Openverse,
+    /// Wikimedia Commons.
+    Commons,
+    /// Observations of iNaturalist.
+    INaturalist,
+    /// Occurrences of the Global Biodiversity Information Facility.
+    Gbif,
+    /// Flickr.
+    Flickr,
+    /// Pexels.
+    Pexels,
+    /// Pixabay.
+    Pixabay,
+    /// Unsplash.
+    Unsplash,
+    /// Brave's image search.
+    Brave,
+    /// SerpApi, which reads other search engines.
+    SerpApi,
+    /// A service that speaks the protocol of Bing Image Search v7.
+    Bing,
+    /// A text or table of addresses.
+    Urls,
+    /// A web page that was saved.
+    Page,
+    /// A folder.
+    Folder,
+    /// A zip or tar file.
+    Archive,
+}
+
+impl SourceId {
+    /// All of them: without a key, with a key, on this machine.
+    pub const ALL: [Self; 15] = [
+        Self::Openverse,
+        Self::Commons,
+        Self::INaturalist,
+        Self::Gbif,
+        Self::Flickr,
+        Self::Pexels,
+        Self::Pixabay,
+        Self::Unsplash,
+        Self::Brave,
+        Self::SerpApi,
+        Self::Bing,
+        Self::Urls,
+        Self::Page,
+        Self::Folder,
+        Self::Archive,
+    ];
+
+    /// Its name, as on the command line and in the ledger.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Openverse => "openverse",
+            Self::Commons => "commons",
+            Self::INaturalist => "inaturalist",
+            Self::Gbif => "gbif",
+            Self::Flickr => "flickr",
+            Self::Pexels => "pexels",
+            Self::Pixabay => "pixabay",
+            Self::Unsplash => "unsplash",
+            Self::Brave => "brave",
+            Self::SerpApi => "serpapi",
+            Self::Bing => "bing",
+            Self::Urls => "urls",
+            Self::Page => "page",
+            Self::Folder => "folder",
+            Self::Archive => "archive",
+        }
+    }
+}
+
+impl fmt::Display for SourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for SourceId {
+    type Err = GatherError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let name = text.trim().to_lowercase();
+        let wrong = || GatherError::Option {
+            option: "source",
+            value: text.to_owned(),
+            advice: "choose of openverse, commons, inaturalist, gbif, flickr, pexels, pixabay, unsplash, brave, serpapi \
+                     and bing, or give a folder, a zip or tar file, a saved web page, or a text or CSV file of addresses",
+        };
+        Self::ALL.into_iter().find(|id| id.name() == name).ok_or_else(wrong)
+    }
+}
+
+/// What there is to know of a source before it is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceInfo {
+    /// Its name.
+    pub id: SourceId,
+    /// What it is, in one sentence.
+    pub what: &'static str,
+    /// How much it gives, and how fast.
+    pub limits: &'static str,
+    /// What it needs a key for.
+    pub key: KeyNeed,
+    /// Whether it tells the licence of its photos.
+    pub licences: Telling,
+    /// What its terms say about training models.
+    pub training: &'static str,
+}
+
+/// Whether a source needs a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum KeyNeed {
+    /// It needs none.
+    None,
+    /// It gives more with one.
+    Optional {
+        /// The environment variables that hold it.
+        variables: &'static [&'static str],
+    },
+    /// It gives nothing without.
+    Required {
+        /// The environment variables that hold it.
+        variables: &'static [&'static str],
+    },
+}
