@@ -80,19 +80,23 @@ impl Licence {
         if words.is_empty() || words == "unknown" {
             return Self::Unknown;
         }
-        if words.contains("all rights reserved") || words == "c" || words == "©" {
-            return Self::AllRightsReserved;
-        }
         let parts: Vec<&str> = words.split(|c: char| !c.is_ascii_alphanumeric()).collect();
         let has = |part: &str| parts.contains(&part);
-        if has("cc0") || has("zero") || words.contains("publicdomain/zero") || words.contains("cc zero") {
+        let any = |marks: &[&str]| marks.iter().any(|mark| words.contains(mark));
+        if has("cc0") || any(&["publicdomain/zero", "cc zero", "cc-zero"]) {
             return Self::Cc0;
         }
         let public = ["public domain", "publicdomain", "no known copyright", "no rights reserved"];
-        if has("pdm") || has("pd") || public.iter().any(|mark| words.contains(mark)) {
+        if has("pdm") || has("pd") || any(&public) {
             return Self::Pdm;
         }
-        if !has("by") {
+        if any(&["rights reserved", "copyright", "©"]) || words == "c" {
+            return Self::AllRightsReserved;
+        }
+        // A photo "by Ann" is under no licence.
+        let code = |part: &&str| matches!(*part, "by" | "nc" | "nd" | "sa") || part.parse::<u32>().is_ok();
+        let creative_commons = has("cc") || words.contains("creativecommons.org/licenses/");
+        if !has("by") || !(creative_commons || parts.iter().all(code)) {
             return Self::Other;
         }
         match (has("nc"), has("nd"), has("sa")) {
@@ -159,8 +163,8 @@ impl FromStr for Licence {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Licences {
-    /// Every one but [`Licence::AllRightsReserved`], and [`Licence::Unknown`] only from sources that never tell, which are
-    /// asked only if somebody names them.
+    /// Every one but [`Licence::AllRightsReserved`] and [`Licence::Other`], and [`Licence::Unknown`] only from sources that
+    /// never tell, which are asked only if somebody names them.
     #[default]
     AnyKnown,
     /// Only these.
@@ -173,7 +177,7 @@ impl Licences {
         match self {
             Self::Only(allowed) => allowed.contains(&licence),
             Self::AnyKnown => match licence {
-                Licence::AllRightsReserved => false,
+                Licence::AllRightsReserved | Licence::Other => false,
                 Licence::Unknown => source == Telling::Never,
                 _ => true,
             },
@@ -215,7 +219,12 @@ mod tests {
             ("Public domain", Licence::Pdm),
             ("© All rights reserved", Licence::AllRightsReserved),
             ("http://creativecommons.org/licenses/by-nc-sa/3.0/us/", Licence::ByNcSa),
-            ("standby generator", Licence::Other),
+            ("CC BY-SA 3.0 de", Licence::BySa),
+            ("PD-USGov", Licence::Pdm),
+            ("Photo by Ann", Licence::Other),
+            ("Copyright 2020 by the museum", Licence::AllRightsReserved),
+            ("no known copyright restrictions", Licence::Pdm),
+            ("GFDL", Licence::Other),
         ];
         for (words, licence) in cases {
             assert_eq!(Licence::read(words), licence, "{words}");
@@ -238,6 +247,7 @@ mod tests {
         assert!(any.allow(Licence::ByNcNd, Telling::Always) && any.allow(Licence::Unknown, Telling::Never));
         assert!(!any.allow(Licence::Unknown, Telling::Always));
         assert!(!any.allow(Licence::AllRightsReserved, Telling::Never));
+        assert!(!any.allow(Licence::Other, Telling::Always));
         let only = Licences::Only([Licence::By].into());
         assert!(only.allow(Licence::By, Telling::Always) && !only.allow(Licence::Unknown, Telling::Never));
         assert_eq!(only.creative_commons(), [Licence::By]);

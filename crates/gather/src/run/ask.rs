@@ -16,8 +16,14 @@ impl Work<'_> {
         for feed in 0..self.sources.len() {
             let open = self.classes.iter().filter(|class| !class.is_full());
             let questions = open.map(|class| (self.question(class, feed, None), class.query.clone()));
-            let unknown = questions.filter(|(question, _)| self.journal.page(question).is_none());
-            let unknown: Vec<_> = unknown.collect();
+            let questions: Vec<_> = questions.collect();
+            let answer = |question: &str| self.journal.page(question);
+            // What was down when the run was broken off stays so, as it would have without that.
+            if questions.iter().any(|(question, _)| answer(question).is_some_and(Result::is_err)) {
+                continue;
+            }
+            let unknown: Vec<_> =
+                questions.into_iter().filter(|(question, _)| answer(question).is_none()).collect();
             let source = Arc::clone(&self.sources[feed].source);
             let asking = async move {
                 let mut answers = Vec::new();

@@ -2,17 +2,15 @@
 //! the same ledger, byte by byte.
 
 use crate::run::{check_ledger, tree};
-use crate::world::{Photos, World, run};
+use crate::world::{Fault, Photos, World, run};
 use rand::RngExt;
 use sciurus_data::Seed;
-use sciurus_gather::{Control, Endpoints, GatherEvent, Ledger};
+use sciurus_gather::{Control, Endpoints, GatherEvent, Ledger, SourceId};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Times that runs are killed.
-const KILLS: usize = 50;
 /// Photos of each class.
 const WANTED: usize = 12;
 /// Tell the child, which is this same program, where to gather and whom to ask.
@@ -59,15 +57,26 @@ fn lived(mut child: Child, time: Duration) -> bool {
 
 #[test]
 fn a_run_killed_at_any_moment_ends_with_the_same_folder() {
+    kill_and_compare(None, 50);
+}
+
+#[test]
+fn so_does_one_in_a_world_with_a_source_or_a_host_down() {
+    kill_and_compare(Some((SourceId::Openverse, Fault::Broken)), 10);
+    kill_and_compare(Some((SourceId::Commons, Fault::PhotosShort)), 10);
+}
+
+/// Kills runs so many times in a world with a fault.
+fn kill_and_compare(fault: Option<(SourceId, Fault)>, least: usize) {
     let Some(photos) = Photos::small() else { return };
-    let world = World::new(photos, None);
+    let world = World::new(photos, fault);
     let reference = tempfile::tempdir().unwrap();
     let begin = Instant::now();
     run(world.gather(reference.path(), WANTED));
     let (expected, usual) = (tree(reference.path()), begin.elapsed());
     let mut rng = Seed(3).rng(&[]);
     let (mut kills, mut amid, mut runs) = (0, 0, 0);
-    while kills < KILLS {
+    while kills < least {
         let folder = tempfile::tempdir().unwrap();
         let into = folder.path();
         // What was asked for each photo when it was kept.
@@ -99,5 +108,8 @@ fn a_run_killed_at_any_moment_ends_with_the_same_folder() {
             assert!(got[name] == *bytes, "{name} differs after {kills} kills");
         }
     }
-    assert!(amid > KILLS / 4 && runs > 3, "hardly any kill came amid a run: {amid} of {kills}, {runs} runs");
+    assert!(
+        amid * 10 >= least && runs > 1,
+        "hardly any kill came amid a run: {amid} of {kills}, {runs} runs"
+    );
 }

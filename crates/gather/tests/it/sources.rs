@@ -460,6 +460,42 @@ fn a_limit_that_is_used_up_is_waited_for_before_the_next_question() {
 }
 
 #[test]
+fn no_file_and_no_event_of_a_run_shows_a_key() {
+    let server = Server::start(|request: &Request| match request.path.as_str() {
+        "/base/api/" if request.query.contains_key("page") => {
+            let port = request.headers["host"].split(':').nth(1).unwrap().to_owned();
+            let hit = format!("http://127.0.0.2:{port}/a.jpg");
+            Reply::ok(format!(
+                "{{\"totalHits\": 1, \"hits\": [{{\"id\": 1, \"largeImageURL\": \"{hit}\"}}]}}"
+            ))
+        }
+        "/base/services/rest/" => Reply::Whole(400, Vec::new(), request.target.clone().into_bytes()),
+        _ => Reply::status(404),
+    });
+    let place = || server.url(1, "/base/").parse().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let services = [SourceId::Pixabay, SourceId::Flickr];
+    let gather = sciurus_gather::Gather::new(folder.path(), ["a".parse().unwrap()])
+        .sources(services.map(SourceSpec::Service).to_vec())
+        .endpoints(Endpoints::default().with(services[0], place()).with(services[1], place()))
+        .keys(keys())
+        .web(web());
+    assert!(!format!("{gather:?} {:?}", gather.clone().build().unwrap()).contains(KEY));
+    let (gathered, events) = crate::world::run(gather);
+    assert!(gathered.classes[0].sources[1].down.is_some() && gathered.classes[0].rejected["gone"] == 1);
+    let told = format!("{gathered} {gathered:?} {}", serde_json::to_string(&events).unwrap());
+    assert!(told.contains("***") && !told.contains(KEY), "{told}");
+    for entry in walkdir::WalkDir::new(folder.path()).into_iter().map(Result::unwrap) {
+        if entry.file_type().is_file() {
+            assert!(
+                !String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()).contains(KEY),
+                "{entry:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_catalogue_tells_what_each_source_is_and_needs() {
     let entries = catalogue(&keys());
     assert_eq!(entries.len(), SourceId::ALL.len());

@@ -120,8 +120,8 @@ pub(crate) fn gather(classes: impl IntoIterator<Item = String>, into: &Path, per
 pub(crate) fn web() -> WebOptions {
     WebOptions {
         contact: Some("tests@sciurus.example".into()),
-        search_timeout: Duration::from_millis(1500),
-        file_timeout: Duration::from_millis(1500),
+        search_timeout: Duration::from_secs(3),
+        file_timeout: Duration::from_secs(3),
         pause: Duration::from_millis(10),
         longest_wait: Duration::from_secs(2),
         file_bytes: 4 << 20,
