@@ -138,13 +138,12 @@ impl sciurus_gather::GatherObserver for Watching {
 
 fn tell(gathered: &Gathered) -> anyhow::Result<()> {
     text(gathered.to_string().trim_end())?;
-    let licences: Vec<String> =
-        gathered.licences.iter().map(|(licence, photos)| format!("{photos} {licence}")).collect();
-    if !licences.is_empty() {
-        text(format!("licences: {}", licences.join(", ")))?;
-    }
-    if let Some(attribution) = &gathered.attribution {
-        text(format!("credit is given in {}", attribution.display()))?;
+    if !gathered.licences.is_empty() {
+        let licences = gathered.licences.iter().map(|(licence, photos)| format!("{photos} {licence}"));
+        text(format!("licences: {}", licences.collect::<Vec<_>>().join(", ")))?;
+        if let Some(attribution) = &gathered.attribution {
+            text(format!("credit is given in {}", attribution.display()))?;
+        }
     }
     match gathered.ending {
         Ending::Complete => {}
