@@ -157,7 +157,7 @@ impl Run {
             return refuse("is done: there is nothing to resume");
         }
         let mut learner = record.settings.learner(listeners)?;
-        if DataRecord::of(learner.loaders().dataset()) != record.data {
+        if learner.loaders().dataset().fingerprint() != record.data.fingerprint {
             return refuse(
                 "cannot go on: the photos have changed since it began; train anew with `sciurus train`",
             );
