@@ -115,6 +115,21 @@ pub(crate) fn fold(text: &str) -> Result<Splitter, String> {
     }
 }
 
+/// Seconds of a time such as `90`, `60s`, `2m` or `1.5h`.
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
+    let (number, unit) = match text.char_indices().last() {
+        Some((at, 's')) => (&text[..at], 1.0),
+        Some((at, 'm')) => (&text[..at], 60.0),
+        Some((at, 'h')) => (&text[..at], 3600.0),
+        _ => (text, 1.0),
+    };
+    number
+        .trim()
+        .parse::<f64>()
+        .map(|number| number * unit)
+        .map_err(|_| "give a time such as 60s, 2m or 1h".to_owned())
+}
+
 const LR_FIND_EXAMPLES: &str = "\
 Examples:
   sciurus lr-find squirrels

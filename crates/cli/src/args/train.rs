@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use sciurus::data::{Augmentation, Mix, Splitter, Views};
 use sciurus::{Arch, Balance, Device, Keep, Loss, Network, Precision, TrainSettings, WeightSource};
 
-use super::{LabelArgs, Resize, Show, Split, augmentation, fold};
+use super::{LabelArgs, Resize, Show, Split, augmentation, fold, seconds};
 
 const TRAIN_EXAMPLES: &str = "\
 Examples:
@@ -40,21 +40,6 @@ killed goes on with --resume.
 The run folder holds run.json (all settings), config.toml (the same, for --config), history.csv (the
 table), events.jsonl (everything that happened), predictions.json (the validation photos, with
 losses) and model.sciurus (the model, for `sciurus predict`).";
-
-/// Seconds of a time such as `90`, `60s`, `2m` or `1.5h`.
-fn seconds(text: &str) -> Result<f64, String> {
-    let (number, unit) = match text.char_indices().last() {
-        Some((at, 's')) => (&text[..at], 1.0),
-        Some((at, 'm')) => (&text[..at], 60.0),
-        Some((at, 'h')) => (&text[..at], 3600.0),
-        _ => (text, 1.0),
-    };
-    number
-        .trim()
-        .parse::<f64>()
-        .map(|number| number * unit)
-        .map_err(|_| "give a time such as 60s, 2m or 1h".to_owned())
-}
 
 /// Options that a file of settings has too.
 const SETTINGS: &[&str] = &[
