@@ -260,15 +260,16 @@ pub(crate) unsafe fn probabilities<S: Simd>(row: *mut f32, scores: usize, column
     // SAFETY: the caller's promise.
     unsafe {
         for rest in scores..columns {
-            row.add(rest).write(f32::MIN);
+            row.add(rest).write(f32::NEG_INFINITY);
         }
-        let mut most = S::splat(f32::MIN);
+        // Where every score is minus infinity the softmax is NaN, as it is by its formula.
+        let mut most = S::splat(f32::NEG_INFINITY);
         for at in (0..columns).step_by(S::LANES) {
             let here = S::load(row.add(at));
             most = S::where_not_greater(most, here, here, most);
         }
         let lanes = lanes::<S>(most);
-        let most = scale * lanes[..S::LANES].iter().copied().fold(f32::MIN, f32::max);
+        let most = scale * lanes[..S::LANES].iter().copied().fold(f32::NEG_INFINITY, f32::max);
         for at in (0..columns).step_by(S::LANES) {
             let exponent = S::fma(S::load(row.add(at)), S::splat(scale), S::splat(-most));
             S::store(row.add(at), exp::<S>(exponent));

@@ -199,3 +199,16 @@ fn intruded<E: Element>(shape: &AttentionShape, at: prop::sample::Index, seed: u
     }
     Ok(())
 }
+
+#[test]
+fn a_query_whose_scores_are_all_minus_infinity_has_no_result() {
+    let shape = AttentionShape { batch: 1, tokens: 2, heads: 1, features: 2 };
+    // Of each token: query, key, value. The first query is infinite where both keys are negative.
+    let qkv = [f32::INFINITY, 0.0, -1.0, 2.0, 1.0, 1.0, 1.0, 0.0, -2.0, 1.0, 1.0, 1.0];
+    for isa in sets() {
+        let mut output = [0.0; 4];
+        attention(isa, &shape, &qkv, &mut output);
+        assert!(output[..2].iter().all(|value| value.is_nan()), "{isa}: {output:?}");
+        assert!(output[2..].iter().all(|value| (value - 1.0).abs() < 1e-5), "{isa}: {output:?}");
+    }
+}
