@@ -1,11 +1,10 @@
 //! The parts that attention is made of: packed tokens, products of small matrices that lie in the cache, and softmax.
 
-use crate::element::{Element, load, store};
+use crate::element::{Element, load, pair, store};
 use crate::isa::Isa;
 use crate::nonlinearity::exp;
-use crate::simd::Simd;
-use crate::tile::{Sums, accumulate, zeros};
-use crate::weight_gradient::pair;
+use crate::simd::{Simd, lanes, total};
+use crate::tile::{Sums, accumulate, with_tile, zeros};
 
 /// Rows of elements, or of words, some distance apart; in a row, words some step apart.
 #[derive(Debug)]
@@ -185,16 +184,7 @@ impl Product {
         for (column, vectors) in packing.panels::<S>(self.columns) {
             // SAFETY: the caller's promise.
             unsafe {
-                // As many rows as registers hold beside one row of the panel.
-                match (S::REGISTERS, S::LANES, vectors) {
-                    (32, _, 4) => self.panel::<S, E, 6, 4>(column, finish),
-                    (32, _, 3) => self.panel::<S, E, 8, 3>(column, finish),
-                    (32, 4, 2) if E::PER_WORD == 2 => self.panel::<S, E, 8, 2>(column, finish),
-                    (32, _, 2) => self.panel::<S, E, 12, 2>(column, finish),
-                    (32, _, _) => self.panel::<S, E, 14, 1>(column, finish),
-                    (_, _, 2) => self.panel::<S, E, 6, 2>(column, finish),
-                    (_, _, _) => self.panel::<S, E, 6, 1>(column, finish),
-                }
+                with_tile!(S, E, vectors, (ROWS, VECTORS) => self.panel::<S, E, ROWS, VECTORS>(column, finish));
             }
         }
     }
@@ -281,7 +271,7 @@ pub(crate) unsafe fn probabilities<S: Simd>(row: *mut f32, scores: usize, column
         for at in (0..columns).step_by(S::LANES) {
             sum = S::add(sum, S::load(row.add(at)));
         }
-        let sum: f32 = lanes_sum::<S>(sum);
+        let sum: f32 = total::<S>(sum);
         for at in (0..columns).step_by(S::LANES) {
             S::store(row.add(at), S::mul(S::load(row.add(at)), S::splat(sum.recip())));
         }
@@ -303,7 +293,7 @@ pub(crate) unsafe fn row_product<S: Simd, E: Element>(a: *const E, b: *const E, 
         unsafe { sum = S::fma(load::<S, E>(a.add(at), lanes), load::<S, E>(b.add(at), lanes), sum) };
     }
     // SAFETY: the caller's promise.
-    unsafe { lanes_sum::<S>(sum) }
+    unsafe { total::<S>(sum) }
 }
 
 /// Lays rows of elements out in words over pairs of rows (bf16), or as they are (f32). After an odd number of rows zeros
@@ -323,26 +313,4 @@ pub(crate) unsafe fn paired<S: Simd, E: Element>(rows: *mut E, width: usize, cou
             pair::<S, E>(to.add(word * width), first, first.wrapping_add(width), width);
         }
     }
-}
-
-/// A vector's lanes, zeros after them.
-///
-/// # Safety
-/// The processor has the features of `S`.
-#[inline(always)]
-unsafe fn lanes<S: Simd>(vector: S::V) -> [f32; 16] {
-    let mut lanes = [0.0_f32; 16];
-    // SAFETY: the caller's promise; `lanes` holds those of the widest vector.
-    unsafe { S::store(lanes.as_mut_ptr(), vector) };
-    lanes
-}
-
-/// The sum of a vector's lanes.
-///
-/// # Safety
-/// The processor has the features of `S`.
-#[inline(always)]
-unsafe fn lanes_sum<S: Simd>(vector: S::V) -> f32 {
-    // SAFETY: the caller's promise.
-    unsafe { lanes::<S>(vector) }.iter().sum()
 }

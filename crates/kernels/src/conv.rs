@@ -19,7 +19,7 @@ use crate::pointer::{Shared, SharedMut};
 use crate::scratch;
 use crate::shape::ConvShape;
 use crate::simd::{Job, Simd};
-use crate::tile::{Sums, accumulate, zeros};
+use crate::tile::{Sums, accumulate, with_tile, zeros};
 use crate::view::{View, ViewMut};
 
 /// What is added to a convolution's sums before they are written.
@@ -294,17 +294,9 @@ impl<E: Element> Group<'_, E> {
             let weights = (panel, packed.panel(panel).as_ptr());
             // SAFETY: as for `run`.
             unsafe {
-                match (S::REGISTERS, S::LANES, panel.vectors) {
-                    (32, _, 4) => self.rows::<S, 6, 4>(phase, weights, windows, pixels),
-                    (32, _, 3) => self.rows::<S, 8, 3>(phase, weights, windows, pixels),
-                    // NEON widens bf16: both halves of rows and columns need registers beside the sums.
-                    (32, 4, 2) if E::PER_WORD == 2 => self.rows::<S, 8, 2>(phase, weights, windows, pixels),
-                    (32, _, 2) => self.rows::<S, 12, 2>(phase, weights, windows, pixels),
-                    (32, _, _) => self.rows::<S, 14, 1>(phase, weights, windows, pixels),
-                    (_, _, 2) => self.rows::<S, 6, 2>(phase, weights, windows, pixels),
-                    (_, 8, _) => self.rows::<S, 10, 1>(phase, weights, windows, pixels),
-                    (_, _, _) => self.rows::<S, 6, 1>(phase, weights, windows, pixels),
-                }
+                with_tile!(S, E, panel.vectors, (ROWS, VECTORS) => {
+                    self.rows::<S, ROWS, VECTORS>(phase, weights, windows, pixels);
+                });
             }
         }
     }

@@ -143,3 +143,29 @@ pub(crate) unsafe fn store<S: Simd, E: Element>(to: *mut E, value: S::V, lanes: 
         if lanes == S::LANES { E::store::<S>(to, value) } else { E::store_first::<S>(to, value, lanes) }
     }
 }
+
+/// Words of `len` pairs (bf16), or of `len` values of the first (f32).
+///
+/// # Safety
+/// `to` is valid for `len` words, `first` and (bf16) `second` for `len` values; the processor has the features of `S`.
+#[inline(always)]
+pub(crate) unsafe fn pair<S: Simd, E: Element>(to: *mut u32, first: *const E, second: *const E, len: usize) {
+    let whole = len - len % S::LANES;
+    // SAFETY: the caller's promise; an f32 is a word, a bf16 is 16 bits.
+    unsafe {
+        if E::PER_WORD == 1 {
+            for i in (0..whole).step_by(S::LANES) {
+                S::store(to.add(i).cast(), S::load(first.cast::<f32>().add(i)));
+            }
+            std::ptr::copy_nonoverlapping(first.cast::<u32>().add(whole), to.add(whole), len - whole);
+            return;
+        }
+        let (first, second) = (first.cast::<u16>(), second.cast::<u16>());
+        for i in (0..whole).step_by(S::LANES) {
+            S::store(to.add(i).cast(), S::pair_bf16(first.add(i), second.add(i)));
+        }
+        for i in whole..len {
+            to.add(i).write(u32::from(first.add(i).read()) | u32::from(second.add(i).read()) << 16);
+        }
+    }
+}

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::element::{Element, load, store};
 use crate::isa::Isa;
 use crate::norm::{GradientSums, chunk_pixels, combined_sums};
-use crate::simd::{Job, Simd};
+use crate::simd::{Job, Simd, total};
 
 /// Mean and `1 / sqrt(variance + epsilon)` of each pixel, one after the other.
 #[derive(Debug, Clone, PartialEq)]
@@ -171,16 +171,4 @@ fn each<S: Simd>(channels: usize, mut visit: impl FnMut(usize, usize)) {
     if whole < channels {
         visit(whole, channels - whole);
     }
-}
-
-/// The sum of a vector's lanes.
-///
-/// # Safety
-/// The processor has the features of `S`.
-#[inline(always)]
-unsafe fn total<S: Simd>(sum: S::V) -> f32 {
-    let mut lanes = [0.0_f32; 16];
-    // SAFETY: the caller's promise; `lanes` holds those of the widest vector.
-    unsafe { S::store(lanes.as_mut_ptr(), sum) };
-    lanes.iter().sum()
 }

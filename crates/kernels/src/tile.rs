@@ -52,3 +52,27 @@ pub(crate) unsafe fn accumulate<S: Simd, E: Element, const ROWS: usize, const VE
         offset += step;
     }
 }
+
+/// Runs an expression with `$rows` and `$vectors` as the shape of a tile for panels of so many vectors: as many rows as
+/// registers hold sums for, beside one row of the panel.
+macro_rules! with_tile {
+    ($simd:ident, $element:ident, $panel:expr, ($rows:ident, $vectors:ident) => $run:expr) => {
+        match ($simd::REGISTERS, $simd::LANES, $panel) {
+            (32, _, 4) => $crate::tile::with_tile!(@6, 4, $rows, $vectors, $run),
+            (32, _, 3) => $crate::tile::with_tile!(@8, 3, $rows, $vectors, $run),
+            // NEON widens bf16: both halves of rows and columns need registers beside the sums.
+            (32, 4, 2) if $element::PER_WORD == 2 => $crate::tile::with_tile!(@8, 2, $rows, $vectors, $run),
+            (32, _, 2) => $crate::tile::with_tile!(@12, 2, $rows, $vectors, $run),
+            (32, _, _) => $crate::tile::with_tile!(@14, 1, $rows, $vectors, $run),
+            (_, _, 2) => $crate::tile::with_tile!(@6, 2, $rows, $vectors, $run),
+            (_, 8, _) => $crate::tile::with_tile!(@10, 1, $rows, $vectors, $run),
+            (_, _, _) => $crate::tile::with_tile!(@6, 1, $rows, $vectors, $run),
+        }
+    };
+    (@$tile_rows:literal, $tile_vectors:literal, $rows:ident, $vectors:ident, $run:expr) => {{
+        const $rows: usize = $tile_rows;
+        const $vectors: usize = $tile_vectors;
+        $run
+    }};
+}
+pub(crate) use with_tile;

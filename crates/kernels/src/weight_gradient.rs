@@ -11,7 +11,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::arena::Buffer;
-use crate::element::Element;
+use crate::element::{Element, pair};
 use crate::isa::Isa;
 use crate::pointer::{Shared, SharedMut};
 use crate::scratch;
@@ -201,32 +201,6 @@ impl<E: Element> Job for LayOutColumns<'_, E> {
                     to.add(present).write_bytes(0, width - present);
                 }
             }
-        }
-    }
-}
-
-/// Words of `len` pairs (bf16), or of `len` values of the first (f32).
-///
-/// # Safety
-/// `to` is valid for `len` words, `first` and (bf16) `second` for `len` values; the processor has the features of `S`.
-#[inline(always)]
-pub(crate) unsafe fn pair<S: Simd, E: Element>(to: *mut u32, first: *const E, second: *const E, len: usize) {
-    let whole = len - len % S::LANES;
-    // SAFETY: the caller's promise; an f32 is a word, a bf16 is 16 bits.
-    unsafe {
-        if E::PER_WORD == 1 {
-            for i in (0..whole).step_by(S::LANES) {
-                S::store(to.add(i).cast(), S::load(first.cast::<f32>().add(i)));
-            }
-            std::ptr::copy_nonoverlapping(first.cast::<u32>().add(whole), to.add(whole), len - whole);
-            return;
-        }
-        let (first, second) = (first.cast::<u16>(), second.cast::<u16>());
-        for i in (0..whole).step_by(S::LANES) {
-            S::store(to.add(i).cast(), S::pair_bf16(first.add(i), second.add(i)));
-        }
-        for i in whole..len {
-            to.add(i).write(u32::from(first.add(i).read()) | u32::from(second.add(i).read()) << 16);
         }
     }
 }

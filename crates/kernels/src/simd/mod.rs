@@ -304,3 +304,25 @@ mod tests {
         }
     }
 }
+
+/// A vector's lanes, zeros after them.
+///
+/// # Safety
+/// The processor has the features of `S`.
+#[inline(always)]
+pub(crate) unsafe fn lanes<S: Simd>(vector: S::V) -> [f32; 16] {
+    let mut lanes = [0.0_f32; 16];
+    // SAFETY: the caller's promise; `lanes` holds those of the widest vector.
+    unsafe { S::store(lanes.as_mut_ptr(), vector) };
+    lanes
+}
+
+/// The sum of a vector's lanes.
+///
+/// # Safety
+/// The processor has the features of `S`.
+#[inline(always)]
+pub(crate) unsafe fn total<S: Simd>(vector: S::V) -> f32 {
+    // SAFETY: the caller's promise.
+    unsafe { lanes::<S>(vector) }.iter().sum()
+}
