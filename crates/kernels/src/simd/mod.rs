@@ -110,6 +110,28 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn dot_bf16(sum: Self::V, a: Self::V, b: Self::V) -> Self::V;
 }
 
+/// A vector's lanes, zeros after them.
+///
+/// # Safety
+/// The processor has the features of `S`.
+#[inline(always)]
+pub(crate) unsafe fn lanes<S: Simd>(vector: S::V) -> [f32; 16] {
+    let mut lanes = [0.0_f32; 16];
+    // SAFETY: the caller's promise; `lanes` holds those of the widest vector.
+    unsafe { S::store(lanes.as_mut_ptr(), vector) };
+    lanes
+}
+
+/// The sum of a vector's lanes.
+///
+/// # Safety
+/// The processor has the features of `S`.
+#[inline(always)]
+pub(crate) unsafe fn total<S: Simd>(vector: S::V) -> f32 {
+    // SAFETY: the caller's promise.
+    unsafe { lanes::<S>(vector) }.iter().sum()
+}
+
 #[cfg(test)]
 mod tests {
     use half::bf16;
@@ -303,26 +325,4 @@ mod tests {
             }
         }
     }
-}
-
-/// A vector's lanes, zeros after them.
-///
-/// # Safety
-/// The processor has the features of `S`.
-#[inline(always)]
-pub(crate) unsafe fn lanes<S: Simd>(vector: S::V) -> [f32; 16] {
-    let mut lanes = [0.0_f32; 16];
-    // SAFETY: the caller's promise; `lanes` holds those of the widest vector.
-    unsafe { S::store(lanes.as_mut_ptr(), vector) };
-    lanes
-}
-
-/// The sum of a vector's lanes.
-///
-/// # Safety
-/// The processor has the features of `S`.
-#[inline(always)]
-pub(crate) unsafe fn total<S: Simd>(vector: S::V) -> f32 {
-    // SAFETY: the caller's promise.
-    unsafe { lanes::<S>(vector) }.iter().sum()
 }
