@@ -12,16 +12,13 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
 use half::bf16;
-use sciurus_kernels::{
-    Buffer, ConvShape, Existing, Isa, PixelMoments, View, ViewMut, gradient_sums, layer_norm,
-    layer_norm_gradient,
-};
+use sciurus_kernels::{Buffer, ConvShape, Isa, PixelMoments, View, layer_norm, layer_norm_gradient};
 
 use super::Precision;
 use super::chain::Source;
 use super::inference::Folded;
-use super::layer::{input_gradient_of, shape, weight_gradient};
-use super::pool::bias_gradient;
+use super::layer::{shape, weight_gradient, whole_input_gradient};
+use super::pool::{bias_gradient, bias_gradient_of};
 use super::record::{Receive, record};
 use super::tensor::{Number, Tracked, features, parameter, pixels, plain, sizes, tracked, values};
 use crate::model::{LayerNorm, Pass};
@@ -96,9 +93,7 @@ impl<E: Number> Backward<Flex, 3> for Biased<E> {
         let upstream = pixels::<E>(receive.upstream());
         let upstream: &[E] = values(&upstream);
         let [channels_in, channels_out] = shape.channels;
-        receive.give(2, || {
-            bias_gradient(&gradient_sums(Isa::current(), channels_out, upstream, None, None).gradient)
-        });
+        receive.give(2, || bias_gradient_of(upstream, channels_out));
         receive.give(1, || {
             let (from, to) = (View::new(source.values(), channels_in), View::new(upstream, channels_out));
             weight_gradient(shape, from, to)
@@ -106,9 +101,7 @@ impl<E: Number> Backward<Flex, 3> for Biased<E> {
         let Source::Pixels(input) = source else { return };
         receive.give(0, || {
             let [batch, height, width, channels] = sizes(input);
-            let mut gradient = Buffer::stale(shape.input_len());
-            let to = ViewMut::new(&mut gradient, channels_in);
-            input_gradient_of(shape, weight, View::new(upstream, channels_out), to, Existing::Replace);
+            let gradient = whole_input_gradient(shape, weight, upstream);
             features(gradient, [batch, channels, height, width])
         });
     }

@@ -20,7 +20,7 @@ use sciurus_kernels::{
 
 use super::layer::{Reach, any_shape};
 use super::perceptron::{self, Perceptron, PerceptronLayers, added};
-use super::pool::bias_gradient;
+use super::pool::{bias_gradient, bias_gradient_of};
 use super::record::{Receive, record};
 use super::tensor::{Number, Tracked, features, floats, parameter, pixels, plain, sizes, tracked, values};
 use crate::model::Pass;
@@ -212,9 +212,7 @@ impl<E: Number> State<E> {
         let isa = Isa::current();
         let shape = &self.shape;
         let channels = shape.channels[0];
-        receive.give(DEPTHWISE + 1, || {
-            bias_gradient(&gradient_sums(isa, channels, behind, None, None).gradient)
-        });
+        receive.give(DEPTHWISE + 1, || bias_gradient_of(behind, channels));
         receive.give(DEPTHWISE, || {
             let [height, width] = shape.kernel;
             let mut gradient = Buffer::stale(channels * height * width);

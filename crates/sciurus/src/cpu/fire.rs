@@ -14,8 +14,8 @@ use half::bf16;
 use sciurus_kernels::{Buffer, ConvShape, Existing, Isa, View, ViewMut, gradient_sums, relu_gradient};
 
 use super::inference::Folded;
-use super::layer::{input_gradient_of, shape, weight_gradient};
-use super::pool::bias_gradient;
+use super::layer::{input_gradient_of, shape, weight_gradient, whole_input_gradient};
+use super::pool::{bias_gradient, bias_gradient_of};
 use super::record::{Receive, record};
 use super::tensor::{Number, Tracked, features, parameter, pixels, plain, sizes, tracked, values};
 use crate::model::Pass;
@@ -165,15 +165,13 @@ impl<E: Number> Backward<Flex, 7> for Fire<E> {
         }
         relu_gradient(isa, squeezed, &mut between);
         let [wide, _] = shapes.squeeze.channels;
-        receive.give(2, || bias_gradient(&gradient_sums(isa, narrow, &between, None, None).gradient));
+        receive.give(2, || bias_gradient_of::<E>(&between, narrow));
         receive.give(1, || {
             weight_gradient(&shapes.squeeze, View::new(values::<E>(input), wide), View::new(&between, narrow))
         });
         receive.give(0, || {
             let [batch, height, width, _] = sizes(input);
-            let mut gradient = Buffer::stale(shapes.squeeze.input_len());
-            let to = ViewMut::new(&mut gradient, wide);
-            input_gradient_of(&shapes.squeeze, squeeze, View::new(&between, narrow), to, Existing::Replace);
+            let gradient = whole_input_gradient::<E>(&shapes.squeeze, squeeze, &between);
             features(gradient, [batch, wide, height, width])
         });
     }

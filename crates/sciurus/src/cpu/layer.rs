@@ -240,6 +240,19 @@ pub(super) fn weight_gradient<E: Number>(
     floats(gradient, [channels_out, channels_in, shape.kernel[0], shape.kernel[1]])
 }
 
+/// The gradient of a convolution's input.
+pub(super) fn whole_input_gradient<E: Number>(
+    shape: &ConvShape,
+    weight: &FlexTensor,
+    output_gradient: &[E],
+) -> Buffer<E> {
+    let [channels_in, channels_out] = shape.channels;
+    let mut gradient = Buffer::stale(shape.input_len());
+    let (from, to) = (View::new(output_gradient, channels_out), ViewMut::new(&mut gradient, channels_in));
+    input_gradient_of(shape, weight, from, to, Existing::Replace);
+    gradient
+}
+
 /// Writes, or adds, the gradient of a convolution's input.
 pub(super) fn input_gradient_of<E: Number>(
     shape: &ConvShape,

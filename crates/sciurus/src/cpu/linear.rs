@@ -9,11 +9,11 @@ use burn::backend::{Autodiff, Flex};
 use burn::nn::Linear;
 use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
-use sciurus_kernels::{Buffer, ConvShape, Existing, Isa, PackedWeights, View, ViewMut, conv_forward};
+use sciurus_kernels::{Buffer, ConvShape, Isa, PackedWeights, View, ViewMut, conv_forward};
 
-use super::layer::{input_gradient_of, weight_gradient};
+use super::layer::{weight_gradient, whole_input_gradient};
 use super::record::{Receive, record};
-use super::tensor::{floats, parameter, plain, tracked, values};
+use super::tensor::{Number, floats, parameter, plain, tracked, values};
 use crate::model::Pass;
 
 /// `[batch, in]` to `[batch, out]` in f32.
@@ -65,19 +65,22 @@ impl Backward<Flex, 2> for Product {
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let Kept { shape, input, weight } = &*ops.state;
-        let [channels_in, channels_out] = shape.channels;
+        let [channels_in, _] = shape.channels;
         let mut receive = Receive::new(&ops, gradients);
         let upstream = parameter(&receive.upstream());
-        let upstream = View::new(values::<f32>(&upstream), channels_out);
+        let upstream = values::<f32>(&upstream);
         receive.give(0, || {
-            let mut gradient = Buffer::stale(shape.batch * channels_in);
-            let target = ViewMut::new(&mut gradient, channels_in);
-            input_gradient_of(shape, weight, upstream, target, Existing::Replace);
+            let gradient = whole_input_gradient(shape, weight, upstream);
             floats(gradient, [shape.batch, channels_in])
         });
-        receive.give(1, || {
-            let gradient = weight_gradient(shape, View::new(values(input), channels_in), upstream);
-            parameter(&gradient.reshape([channels_out, channels_in].into()).permute(&[1, 0]))
-        });
+        receive.give(1, || by_input::<f32>(shape, values(input), upstream));
     }
+}
+
+/// The gradient of a linear layer's weight as Burn keeps it: `[in, out]`.
+pub(super) fn by_input<E: Number>(shape: &ConvShape, input: &[E], output_gradient: &[E]) -> FlexTensor {
+    let [channels_in, channels_out] = shape.channels;
+    let (from, to) = (View::new(input, channels_in), View::new(output_gradient, channels_out));
+    let gradient = weight_gradient(shape, from, to);
+    parameter(&gradient.reshape([channels_out, channels_in].into()).permute(&[1, 0]))
 }

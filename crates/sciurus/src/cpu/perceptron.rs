@@ -5,13 +5,13 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use sciurus_kernels::{
-    Activated, Buffer, ConvShape, Existing, Isa, Nonlinearity, PixelMoments, View, ViewMut,
-    activation_gradient, layer_norm, layer_norm_gradient, normalize,
+    Activated, Buffer, ConvShape, Isa, Nonlinearity, PixelMoments, activation_gradient, layer_norm,
+    layer_norm_gradient, normalize,
 };
 
 use super::inference::Folded;
-use super::layer::{input_gradient_of, weight_gradient};
-use super::linear::by_output;
+use super::layer::whole_input_gradient;
+use super::linear::{by_input, by_output};
 use super::pool::bias_gradient;
 use super::record::Receive;
 use super::tensor::{Number, parameter, values};
@@ -25,14 +25,15 @@ pub(crate) struct PerceptronLayers<'a> {
     pub(crate) linear: [&'a Linear; 2],
 }
 
-/// Its parameters in the order of an operation's parents: weight and bias of norm layer, first and second linear layer.
-/// Weights of linear layers are `[out, in]`.
+/// Parameters in the order of an operation's parents: weight and bias of norm layer, first and second linear layer. Weights
+/// of linear layers are `[out, in]`.
 #[derive(Debug)]
 pub(super) struct Parameters([FlexTensor; 6]);
 
-const NORM: usize = 0;
-const WIDEN: usize = 2;
-const NARROW: usize = 4;
+/// Where each layer's weight is; its bias follows.
+pub(super) const NORM: usize = 0;
+pub(super) const FIRST: usize = 2;
+pub(super) const SECOND: usize = 4;
 
 impl PerceptronLayers<'_> {
     /// The parameters, read in their order with `one` and `two`.
@@ -66,13 +67,28 @@ impl Parameters {
         ])
     }
 
-    fn get(&self, index: usize) -> &[f32] {
+    pub(super) fn get(&self, index: usize) -> &[f32] {
         values(&self.0[index])
+    }
+
+    /// A linear layer with its bias, as it is used.
+    pub(super) fn folded<E: Number>(&self, weight: usize, shape: &ConvShape) -> Folded<E> {
+        Folded::new(shape, &self.0[weight], self.get(weight + 1))
+    }
+
+    /// The gradient of a linear layer's input.
+    pub(super) fn input_gradient<E: Number>(
+        &self,
+        weight: usize,
+        shape: &ConvShape,
+        output_gradient: &[E],
+    ) -> Buffer<E> {
+        whole_input_gradient(shape, &self.0[weight], output_gradient)
     }
 
     /// The second linear layer's bias.
     pub(super) fn last_bias(&self) -> &[f32] {
-        self.get(NARROW + 1)
+        self.get(SECOND + 1)
     }
 }
 
@@ -109,17 +125,17 @@ impl<E: Number> Perceptron<E> {
         let moments = layer_norm(isa, input, affine, LayerNorm::EPSILON as f32, &mut normed);
         let zeros = vec![0.0; widen.channels[1]];
         let widened =
-            Folded::<E>::new(&widen, &parameters.0[WIDEN], &zeros).forward(&widen, &normed, (None, false));
+            Folded::<E>::new(&widen, &parameters.0[FIRST], &zeros).forward(&widen, &normed, (None, false));
         let mut activated = Buffer::stale(widened.len());
         let ones = vec![1.0; widen.channels[1]];
-        let affine = [&ones, parameters.get(WIDEN + 1)];
+        let affine = [&ones, parameters.get(FIRST + 1)];
         normalize(isa, &widened, affine, (None, Nonlinearity::Gelu), &mut activated);
         Self { parameters, widen, narrow, moments, normed, widened, activated }
     }
 
     /// The second linear layer's result plus `bias` and a shortcut.
     pub(super) fn narrowed(&self, bias: &[f32], shortcut: Option<&[E]>) -> Buffer<E> {
-        let weight = &self.parameters.0[NARROW];
+        let weight = &self.parameters.0[SECOND];
         Folded::new(&self.narrow, weight, bias).forward(&self.narrow, &self.activated, (shortcut, false))
     }
 
@@ -133,22 +149,16 @@ impl<E: Number> Perceptron<E> {
     ) -> Buffer<E> {
         let isa = Isa::current();
         let Self { widen, narrow, .. } = self;
-        let [channels, within] = widen.channels;
-        receive.give(first + NARROW, || by_input(narrow, &self.activated, behind));
-        let mut wide = Buffer::<E>::stale(self.widened.len());
-        let to = ViewMut::new(&mut wide, within);
-        let weight = &self.parameters.0[NARROW];
-        input_gradient_of(narrow, weight, View::new(behind, channels), to, Existing::Replace);
+        let [_, within] = widen.channels;
+        receive.give(first + SECOND, || by_input(narrow, &self.activated, behind));
+        let mut wide = self.parameters.input_gradient(SECOND, narrow, behind);
         let ones = vec![1.0; within];
-        let affine = [&ones[..], self.parameters.get(WIDEN + 1)];
+        let affine = [&ones[..], self.parameters.get(FIRST + 1)];
         let activated = Activated { input: &self.widened, affine, nonlinearity: Nonlinearity::Gelu };
         let sums = activation_gradient(isa, &activated, &vec![0.0; within], &mut wide);
-        receive.give(first + WIDEN + 1, || bias_gradient(&sums.gradient));
-        receive.give(first + WIDEN, || by_input(widen, &self.normed, &wide));
-        let mut normed = Buffer::<E>::stale(self.normed.len());
-        let to = ViewMut::new(&mut normed, channels);
-        let weight = &self.parameters.0[WIDEN];
-        input_gradient_of(widen, weight, View::new(&wide, within), to, Existing::Replace);
+        receive.give(first + FIRST + 1, || bias_gradient(&sums.gradient));
+        receive.give(first + FIRST, || by_input(widen, &self.normed, &wide));
+        let mut normed = self.parameters.input_gradient::<E>(FIRST, widen, &wide);
         drop(wide);
         let weight = self.parameters.get(NORM);
         let sums = layer_norm_gradient(isa, input, &self.moments, weight, &mut normed);
@@ -156,14 +166,6 @@ impl<E: Number> Perceptron<E> {
         receive.give(first + NORM + 1, || bias_gradient(&sums.gradient));
         normed
     }
-}
-
-/// The gradient of a linear layer's weight as Burn keeps it: `[in, out]`.
-pub(super) fn by_input<E: Number>(shape: &ConvShape, input: &[E], output_gradient: &[E]) -> FlexTensor {
-    let [channels_in, channels_out] = shape.channels;
-    let (from, to) = (View::new(input, channels_in), View::new(output_gradient, channels_out));
-    let gradient = weight_gradient(shape, from, to);
-    parameter(&gradient.reshape([channels_out, channels_in].into()).permute(&[1, 0]))
 }
 
 /// The sum of two.

@@ -12,7 +12,7 @@ use burn::nn::pool::MaxPool2d;
 use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
 use half::bf16;
-use sciurus_kernels::{Buffer, Isa, PoolShape, concat_pool_gradient, max_pool_gradient};
+use sciurus_kernels::{Buffer, Isa, PoolShape, concat_pool_gradient, gradient_sums, max_pool_gradient};
 
 use super::record::{Receive, record};
 use super::tensor::{Number, features, floats, parameter, pixels, plain, sizes, tracked, values};
@@ -133,6 +133,11 @@ impl<E: Number> Backward<Flex, 1> for ConcatPool<E> {
             features(gradient, *sizes)
         });
     }
+}
+
+/// The gradient of a bias, from that of what it was added to.
+pub(super) fn bias_gradient_of<E: Number>(gradient: &[E], channels: usize) -> FlexTensor {
+    bias_gradient(&gradient_sums(Isa::current(), channels, gradient, None, None).gradient)
 }
 
 /// The gradient of a bias, from the sums of its channels.

@@ -18,7 +18,7 @@ use sciurus_kernels::{
 
 use super::inference::Folded;
 use super::layer::{ConvNorm, Kept, shape, weight_gradient};
-use super::pool::bias_gradient;
+use super::pool::bias_gradient_of;
 use super::record::{Receive, record};
 use super::tensor::{Number, Tracked, features, parameter, pixels, plain, sizes, tracked, values};
 use super::{Precision, pool};
@@ -199,9 +199,7 @@ impl<E: Number> Backward<Flex, 3> for ReluStem<E> {
         let output = pixels::<E>(output.clone());
         relu_gradient(Isa::current(), values(&output), gradient);
         let [channels_in, channels_out] = shape.channels;
-        receive.give(2, || {
-            bias_gradient(&gradient_sums(Isa::current(), channels_out, gradient, None, None).gradient)
-        });
+        receive.give(2, || bias_gradient_of::<E>(gradient, channels_out));
         receive.give(1, || {
             weight_gradient(shape, View::new(images, channels_in), View::new(gradient, channels_out))
         });

@@ -15,17 +15,15 @@ use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
 use half::bf16;
 use sciurus_kernels::{
-    AttentionShape, Buffer, ConvShape, Existing, Isa, PixelMoments, View, ViewMut, attention,
-    attention_gradient, gradient_sums, layer_norm, layer_norm_gradient,
+    AttentionShape, Buffer, ConvShape, Isa, PixelMoments, attention, attention_gradient, layer_norm,
+    layer_norm_gradient,
 };
 
-use super::inference::Folded;
-use super::layer::input_gradient_of;
-use super::linear::by_output;
-use super::perceptron::{self, Perceptron, PerceptronLayers, added, by_input, linear_shape};
-use super::pool::bias_gradient;
+use super::linear::by_input;
+use super::perceptron::{self, NORM, Parameters, Perceptron, PerceptronLayers, added, linear_shape};
+use super::pool::{bias_gradient, bias_gradient_of};
 use super::record::{Receive, record};
-use super::tensor::{Number, Tracked, features, parameter, pixels, plain, sizes, tracked, values};
+use super::tensor::{Number, Tracked, features, pixels, plain, sizes, tracked, values};
 use crate::model::{LayerNorm, Pass};
 
 /// The layers of self-attention.
@@ -127,8 +125,8 @@ fn input_gradient<E: Number>(input: &FlexTensor, branch: &[E], upstream: &[E]) -
 /// What attention leaves for its backward pass.
 #[derive(Debug)]
 struct Attention<E: Number> {
-    /// Weight and bias of the norm layer, of `qkv` and of `proj`; linear weights are `[out, in]`.
-    parameters: [FlexTensor; 6],
+    /// Of the norm layer, of `qkv` and of `proj`.
+    parameters: Parameters,
     shape: AttentionShape,
     qkv_shape: ConvShape,
     proj_shape: ConvShape,
@@ -140,9 +138,8 @@ struct Attention<E: Number> {
     log_sums: Vec<f32>,
 }
 
-const NORM: usize = 0;
-const QKV: usize = 2;
-const PROJ: usize = 4;
+const QKV: usize = perceptron::FIRST;
+const PROJ: usize = perceptron::SECOND;
 
 impl<E: Number> Half for Attention<E> {
     type Element = E;
@@ -160,32 +157,23 @@ impl<E: Number> Half for Attention<E> {
     fn forward(
         layers: Self::Layers<'_>,
         input: FlexTensor,
-        [norm, norm_bias, qkv, qkv_bias, proj, proj_bias]: [&FlexTensor; 6],
+        parameters: [&FlexTensor; 6],
     ) -> (Self, Buffer<E>) {
         let isa = Isa::current();
         let [batch, height, width, channels] = sizes(&input);
         let [qkv_shape, proj_shape] =
             [layers.qkv, layers.proj].map(|layer| linear_shape(layer, batch, [height, width]));
-        let parameters = [
-            parameter(norm),
-            parameter(norm_bias),
-            by_output(qkv),
-            parameter(qkv_bias),
-            by_output(proj),
-            parameter(proj_bias),
-        ];
-        let get = |index: usize| values::<f32>(&parameters[index]);
+        let parameters = Parameters::new(parameters);
         let mut normed = Buffer::<E>::stale(qkv_shape.input_len());
-        let affine = [get(NORM), get(NORM + 1)];
+        let affine = [parameters.get(NORM), parameters.get(NORM + 1)];
         let moments = layer_norm(isa, values(&input), affine, LayerNorm::EPSILON as f32, &mut normed);
-        let folded = Folded::new(&qkv_shape, &parameters[QKV], get(QKV + 1));
-        let qkv = folded.forward(&qkv_shape, &normed, (None, false));
+        let qkv = parameters.folded(QKV, &qkv_shape).forward(&qkv_shape, &normed, (None, false));
         let heads = layers.heads;
         let shape = AttentionShape { batch, tokens: height * width, heads, features: channels / heads };
         let mut attended = Buffer::stale(shape.output_len());
         let log_sums = attention(isa, &shape, &qkv, &mut attended);
-        let folded = Folded::new(&proj_shape, &parameters[PROJ], get(PROJ + 1));
-        let output = folded.forward(&proj_shape, &attended, (Some(values(&input)), false));
+        let shortcut = Some(values(&input));
+        let output = parameters.folded(PROJ, &proj_shape).forward(&proj_shape, &attended, (shortcut, false));
         let state = Self {
             parameters,
             shape,
@@ -204,39 +192,22 @@ impl<E: Number> Half for Attention<E> {
     fn backward(&self, upstream: &[E], receive: &mut Receive<'_, Arc<Self>, 7>) {
         let isa = Isa::current();
         let [channels, _] = self.qkv_shape.channels;
-        receive.give(1 + PROJ + 1, || column_sums(upstream, channels));
+        receive.give(1 + PROJ + 1, || bias_gradient_of(upstream, channels));
         receive.give(1 + PROJ, || by_input(&self.proj_shape, &self.attended, upstream));
-        let attended = self.behind(&self.proj_shape, PROJ, upstream);
+        let attended = self.parameters.input_gradient(PROJ, &self.proj_shape, upstream);
         let mut qkv = Buffer::<E>::stale(self.qkv.len());
         let forward: (&[E], &[E], &[f32]) = (&self.qkv, &self.attended, &self.log_sums);
         attention_gradient(isa, &self.shape, forward, &attended, &mut qkv);
         drop(attended);
-        receive.give(1 + QKV + 1, || column_sums::<E>(&qkv, 3 * channels));
+        receive.give(1 + QKV + 1, || bias_gradient_of::<E>(&qkv, 3 * channels));
         receive.give(1 + QKV, || by_input(&self.qkv_shape, &self.normed, &qkv));
-        let mut normed = self.behind(&self.qkv_shape, QKV, &qkv);
-        let weight = values(&self.parameters[NORM]);
+        let mut normed = self.parameters.input_gradient::<E>(QKV, &self.qkv_shape, &qkv);
+        let weight = self.parameters.get(NORM);
         let sums = layer_norm_gradient(isa, values(&self.input), &self.moments, weight, &mut normed);
         receive.give(1 + NORM, || bias_gradient(&sums.centred));
         receive.give(1 + NORM + 1, || bias_gradient(&sums.gradient));
         receive.give(0, || input_gradient(&self.input, &normed, upstream));
     }
-}
-
-impl<E: Number> Attention<E> {
-    /// The gradient of a linear layer's input.
-    fn behind(&self, shape: &ConvShape, weight: usize, output_gradient: &[E]) -> Buffer<E> {
-        let [channels_in, channels_out] = shape.channels;
-        let mut gradient = Buffer::stale(shape.input_len());
-        let to = ViewMut::new(&mut gradient, channels_in);
-        let from = View::new(output_gradient, channels_out);
-        input_gradient_of(shape, &self.parameters[weight], from, to, Existing::Replace);
-        gradient
-    }
-}
-
-/// The sum over all pixels, which is a bias's gradient.
-fn column_sums<E: Number>(gradient: &[E], channels: usize) -> FlexTensor {
-    bias_gradient(&gradient_sums(Isa::current(), channels, gradient, None, None).gradient)
 }
 
 /// What a perceptron with its shortcut leaves for its backward pass.
@@ -264,7 +235,7 @@ impl<E: Number> Half for Residual<E> {
         parameters: [&FlexTensor; 6],
     ) -> (Self, Buffer<E>) {
         let [batch, height, width, _] = sizes(&input);
-        let parameters = perceptron::Parameters::new(parameters);
+        let parameters = Parameters::new(parameters);
         let perceptron = Perceptron::forward(layers, parameters, (batch, [height, width]), values(&input));
         let output = perceptron.narrowed(perceptron.parameters.last_bias(), Some(values(&input)));
         (Self { input, perceptron }, output)
@@ -272,7 +243,7 @@ impl<E: Number> Half for Residual<E> {
 
     fn backward(&self, upstream: &[E], receive: &mut Receive<'_, Arc<Self>, 7>) {
         let [.., channels] = sizes(&self.input);
-        receive.give(6, || column_sums(upstream, channels));
+        receive.give(6, || bias_gradient_of(upstream, channels));
         let branch = self.perceptron.gradients(values(&self.input), upstream, (&mut *receive, 1));
         receive.give(0, || input_gradient(&self.input, &branch, upstream));
     }
