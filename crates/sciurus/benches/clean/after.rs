@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use sciurus::data::{CorrectedFile, Correction, Corrections};
 use sciurus::insight::clean::StopRule;
-use sciurus::{Arch, ImageDataLoaders, ImageDataset, Split, WeightPlaces, vision_learner};
+use sciurus::insight::{ErrorRate, Metric};
+use sciurus::{ImageDataLoaders, Split, vision_learner};
 
 use super::orders::{Order, Scored};
 use super::planted::Case;
-use super::sets::Set;
+use super::sets::{Set, places};
 
 /// Seconds that a person takes for a photo (the design's figure).
 const SECONDS: f64 = 1.2;
@@ -37,31 +37,13 @@ pub(crate) fn after(set: &Set, case: &Case, (seed, shared): (u64, &Path)) -> Aft
 
 /// The error rate on the validation photos of a model that was fine-tuned with these labels for the training photos.
 fn error_rate(set: &Set, labels: &[usize], (seed, shared): (u64, &Path)) -> f64 {
-    let in_training = |path: &Path| {
-        let item = set.dataset.items.iter().find(|item| item.path == path);
-        item.is_some_and(|item| item.split == Split::Train)
-    };
-    let photos = set.items.iter().zip(labels).filter(|(item, _)| in_training(&item.path));
-    let corrections = photos.map(|(item, &label)| CorrectedFile {
-        path: item.path.clone(),
-        content: item.content,
-        correction: Correction::Relabel(set.dataset.vocab.label(label).to_owned()),
-        as_copy: false,
-    });
     // Split as the set was before any label was wrong: with the default seed, whatever the seed of the training.
-    let dataset = ImageDataset::from_folder(&set.dataset.root).correct(Corrections::new(corrections));
+    let dataset = set.relabelled(labels, |item| item.split == Split::Train);
     let loaders = ImageDataLoaders::from_dataset(dataset).build().unwrap();
-    let arch = if set.name == "imagenette160" { Arch::SqueezeNet1_1 } else { Arch::ResNet18 };
-    let places = WeightPlaces { models: Some(shared.join("models")), ..WeightPlaces::from_environment() };
-    let mut learner = vision_learner(loaders, arch).seed(seed).weight_places(places).build().unwrap();
+    let learner = vision_learner(loaders, set.arch).seed(seed).weight_places(places(shared));
+    let mut learner = learner.build().unwrap();
     learner.fine_tune(4).unwrap();
-    let predictions = learner.predictions(Split::Valid).unwrap();
-    let classes = predictions.vocab.len();
-    let wrong = (0..predictions.len()).filter(|&row| {
-        let answer = &predictions.probabilities[row * classes..][..classes];
-        (0..classes).any(|class| answer[class] > answer[predictions.targets[row]])
-    });
-    wrong.count() as f64 / predictions.len() as f64
+    ErrorRate.value(&learner.predictions(Split::Valid).unwrap())
 }
 
 /// The row of a table: means, and the share of the gap between wrong and right labels that cleaning closed.

@@ -4,28 +4,20 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use sciurus::data::{Augmentation, CorrectedFile, Correction, Corrections};
-use sciurus::{Arch, ImageDataLoaders, ImageDataset, Split, WeightPlaces, vision_learner};
+use sciurus::data::Augmentation;
+use sciurus::{ImageDataLoaders, Split, vision_learner};
 
 use super::planted::Case;
-use super::sets::Set;
+use super::sets::{Set, places};
 
 /// Thumbnails of each class and split.
 const SHOWN: usize = 30;
 
 pub(crate) fn ranked(set: &Set, case: &Case, (seed, shared): (u64, &Path)) -> Vec<usize> {
-    let corrections = set.items.iter().zip(&case.labels).map(|(item, &label)| CorrectedFile {
-        path: item.path.clone(),
-        content: item.content,
-        correction: Correction::Relabel(set.dataset.vocab.label(label).to_owned()),
-        as_copy: false,
-    });
-    let dataset = ImageDataset::from_folder(&set.dataset.root).correct(Corrections::new(corrections));
+    let dataset = set.relabelled(&case.labels, |_| true);
     let loaders =
         ImageDataLoaders::from_dataset(dataset).augmentation(Augmentation::None).seed(seed).build().unwrap();
-    let arch = if set.name == "imagenette160" { Arch::SqueezeNet1_1 } else { Arch::ResNet18 };
-    let places = WeightPlaces { models: Some(shared.join("models")), ..WeightPlaces::from_environment() };
-    let mut learner = vision_learner(loaders, arch).weight_places(places).build().unwrap();
+    let mut learner = vision_learner(loaders, set.arch).weight_places(places(shared)).build().unwrap();
     learner.fine_tune(4).unwrap();
     let place: HashMap<&PathBuf, usize> =
         set.items.iter().enumerate().map(|(place, item)| (&item.path, place)).collect();

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use sciurus::data::{ImageDataset, ImageItem};
+use sciurus::data::{CorrectedFile, Correction, Corrections, ImageDataset, ImageDatasetBuilder, ImageItem};
 use sciurus::insight::Embeddings;
 use sciurus::{Arch, EmbedItem, Embedder, Split, WeightPlaces, WeightSource};
 
 /// A set and its embeddings by each backbone.
 pub(crate) struct Set {
     pub(crate) name: &'static str,
+    /// The network that is trained on it.
+    pub(crate) arch: Arch,
     pub(crate) dataset: ImageDataset,
     /// The items that errors are planted into.
     pub(crate) items: Vec<ImageItem>,
@@ -21,6 +23,22 @@ pub(crate) struct Set {
 impl Set {
     pub(crate) fn classes(&self) -> usize {
         self.labels.iter().max().map_or(0, |label| label + 1)
+    }
+
+    /// The set with these labels in place of its own, for the items that are wanted.
+    pub(crate) fn relabelled(
+        &self,
+        labels: &[usize],
+        wanted: impl Fn(&ImageItem) -> bool,
+    ) -> ImageDatasetBuilder {
+        let items = self.items.iter().zip(labels).filter(|(item, _)| wanted(item));
+        let corrections = items.map(|(item, &label)| CorrectedFile {
+            path: item.path.clone(),
+            content: item.content,
+            correction: Correction::Relabel(self.dataset.vocab.label(label).to_owned()),
+            as_copy: false,
+        });
+        ImageDataset::from_folder(&self.dataset.root).correct(Corrections::new(corrections))
     }
 }
 
@@ -48,6 +66,7 @@ fn set(shared: &Path, name: &'static str, archs: &[Arch]) -> Set {
     let embedders: Vec<Embedder> = archs.iter().map(|&arch| embedder(shared, arch)).collect();
     Set {
         name,
+        arch: archs[0],
         labels: items.iter().map(|item| item.target.classes()[0]).collect(),
         members: embedders.iter().map(|embedder| embed(embedder, &photos)).collect(),
         junk: embedders.iter().map(|embedder| embed(embedder, &junk)).collect(),
@@ -56,9 +75,13 @@ fn set(shared: &Path, name: &'static str, archs: &[Arch]) -> Set {
     }
 }
 
+/// Weights of the shared folder.
+pub(crate) fn places(shared: &Path) -> WeightPlaces {
+    WeightPlaces { models: Some(shared.join("models")), ..WeightPlaces::from_environment() }
+}
+
 fn embedder(shared: &Path, arch: Arch) -> Embedder {
-    let places = WeightPlaces { models: Some(shared.join("models")), ..WeightPlaces::from_environment() };
-    Embedder::new(arch, &WeightSource::Pretrained, &places, &mut |_| ()).unwrap()
+    Embedder::new(arch, &WeightSource::Pretrained, &places(shared), &mut |_| ()).unwrap()
 }
 
 fn embed(embedder: &Embedder, photos: &[EmbedItem]) -> Embeddings {
