@@ -63,7 +63,7 @@ impl NeighbourGraph {
     }
 
     /// The same for sets so large that not every pair can be compared: most of the nearest, found in a graph of small worlds
-    /// (HNSW, Malkov & Yashunin 2018, arXiv:1603.09320). Distances are exact; docs/performance.md has the share of true
+    /// (HNSW, Malkov & Yashunin 2018, arXiv:1603.09320). Distances are exact; docs/cleaning.md has the share of true
     /// neighbours that is found. The graph is built by all cores at once, so that two calls may differ in a few neighbours.
     /// Takes memory for two copies of the embeddings.
     ///
@@ -78,11 +78,10 @@ impl NeighbourGraph {
             return Self::new(embeddings, neighbours);
         }
         let found = small_world(&unit, width, neighbours + SPARE);
-        let ids = |item: usize| {
-            let found = &found[item];
-            let others = if found.len() < neighbours { 0..items as u32 } else { 0..0 };
+        let ids = |item: usize| match found[item].len() < neighbours {
             // An item that the graph hardly reaches is compared with all.
-            found.iter().copied().chain(others.filter(|&other| other as usize != item)).collect()
+            true => (0..items as u32).filter(|&other| other as usize != item).collect(),
+            false => found[item].clone(),
         };
         Ok(Self::among(embeddings, neighbours, ids))
     }
@@ -100,7 +99,6 @@ impl NeighbourGraph {
             let found = candidates(item).into_iter().map(|id| (distance(row(item), row(id as usize)), id));
             let mut exact: Vec<(f64, u32)> = found.collect();
             exact.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            exact.dedup();
             exact.truncate(neighbours);
             exact
         });
