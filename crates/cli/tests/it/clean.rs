@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::support::{Ran, sciurus, shared, train};
+use crate::support::{Ran, command, sciurus, shared, train};
 
 /// Photos of each class.
 const EACH: usize = 45;
@@ -37,14 +37,9 @@ fn dirty() -> Option<tempfile::TempDir> {
 /// Runs `sciurus clean` with real weights and these keys on standard input; nothing where the weights are missing.
 fn clean(folder: &Path, options: &str, keys: &str) -> Option<Ran> {
     let models = shared("models")?;
-    let mut child = Command::new(env!("CARGO_BIN_EXE_sciurus"))
-        .arg("clean")
-        .args(options.split_whitespace())
-        .args(["--arch", "resnet18"])
-        .current_dir(folder)
+    let options: Vec<&str> = ["clean"].into_iter().chain(options.split_whitespace()).collect();
+    let mut child = command(folder, &[&options[..], &["--arch", "resnet18"]].concat())
         .env("SCIURUS_MODELS", models)
-        .env("XDG_CACHE_HOME", folder.join("cache"))
-        .env("NO_COLOR", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -52,12 +47,7 @@ fn clean(folder: &Path, options: &str, keys: &str) -> Option<Ran> {
         .unwrap();
     // A child that has read enough no longer listens.
     let _ = child.stdin.take().unwrap().write_all(keys.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    Some(Ran {
-        code: output.status.code().unwrap_or(-1),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    })
+    Some(child.wait_with_output().unwrap().into())
 }
 
 /// All files with their bytes, but for what Sciurus keeps.

@@ -10,6 +10,9 @@ mod image_service;
 mod multi;
 mod photos;
 mod resume;
+#[allow(dead_code, reason = "it can also do what these tests do not need")]
+#[path = "../../../gather/tests/it/server.rs"]
+mod server;
 mod story;
 mod support;
 mod toolbox;

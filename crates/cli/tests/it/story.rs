@@ -4,12 +4,11 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 
 use crate::image_service::{Offer, serve};
-use crate::support::{Ran, shared};
+use crate::support::{Ran, command, shared};
 
 /// Right photos of each kind that are offered, photos of the other kind among them, and photos of each kind that are kept
 /// back to measure with.
@@ -20,27 +19,20 @@ const KINDS: [&str; 2] = ["grey", "red"];
 
 /// Runs `sciurus` with the real weights.
 fn run(folder: &Path, options: &str) -> Ran {
-    let output = Command::new(env!("CARGO_BIN_EXE_sciurus"))
-        .args(options.split_whitespace())
-        .current_dir(folder)
-        .env("SCIURUS_MODELS", shared("models").unwrap())
-        .env("XDG_CACHE_HOME", folder.join("cache"))
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap();
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+    let options: Vec<&str> = options.split_whitespace().collect();
+    command(folder, &options).env("SCIURUS_MODELS", shared("models").unwrap()).output().unwrap().into()
 }
 
-/// The photos of a kind, in their order.
+/// The photos of a kind.
 fn photos(kind: &str) -> Option<Vec<PathBuf>> {
-    let folder = shared("data/squirrels_red_grey")?.join(kind);
+    Some(files(&shared("data/squirrels_red_grey")?.join(kind)))
+}
+
+/// The files of a folder by their names.
+fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    Some(files)
+    files
 }
 
 /// What a search for squirrels of a kind finds, mixed: the path of each says what it truly shows.
@@ -61,8 +53,7 @@ fn offers(kind: &str, other: &str, drawings: &Path) -> Option<Vec<Offer>> {
             n if n % 8 == 1 => all.push(offer("copy", number, Some(file))),
             n if n % 8 == 3 => all.push(offer("dead", number, None)),
             n if n % 16 == 5 => {
-                let drawing = fs::read_dir(drawings).unwrap().nth(n / 16).unwrap().unwrap().path();
-                all.push(offer("drawing", number, Some(&drawing)));
+                all.push(offer("drawing", number, Some(&files(drawings)[n / 16])));
             }
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! Runs the binary and gives back what it wrote.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// Exit code, standard output and standard error of one run.
 pub(crate) struct Ran {
@@ -10,22 +10,32 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
-/// Runs `sciurus` with these arguments in this folder, with no weights and no cache but the folder's own.
-pub(crate) fn sciurus(folder: &Path, arguments: &[&str]) -> Ran {
-    let output = Command::new(env!("CARGO_BIN_EXE_sciurus"))
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// `sciurus` with these arguments in this folder, with no weights and no cache but the folder's own.
+pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sciurus"));
+    command
         .args(arguments)
         .current_dir(folder)
         .env_remove("SCIURUS_MODELS")
         .env("XDG_CACHE_HOME", folder.join("cache"))
         .env("NO_COLOR", "1")
-        .env("COLUMNS", "100")
-        .output()
-        .unwrap();
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+        .env("COLUMNS", "100");
+    command
+}
+
+/// Runs it.
+pub(crate) fn sciurus(folder: &Path, arguments: &[&str]) -> Ran {
+    command(folder, arguments).output().unwrap().into()
 }
 
 /// Trains on `photos` for some seconds on small pictures, from random weights; `more` names at least the epochs.
