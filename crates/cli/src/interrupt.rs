@@ -34,17 +34,16 @@ impl Interrupt {
         })?;
         Ok(Self(pressed))
     }
+
+    /// Whether it was pressed.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 /// What is said when a fit is to end.
 pub(crate) const FIT: &str =
     "stopping after this batch; what was trained is measured and saved (Ctrl-C again: stop at once)";
-
-impl Interrupt {
-    pub(crate) fn is_pressed(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
-}
 
 impl Observer for Interrupt {
     fn observe(&mut self, _event: &Event) -> Result<Control, Error> {

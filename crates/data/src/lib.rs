@@ -110,7 +110,7 @@ pub use inspect::{InspectedFile, KnownReports, PixelInspection, inspect_pixels};
 pub use item::{ContentHash, ImageItem, ItemId, NotAContentHash, NotAVocab, Split, Vocab};
 pub use keep::KeepReason;
 pub use labeler::Labeler;
-pub use licences::licences;
+pub use licences::{LEDGER_FILE, licences};
 pub use loader::{Batch, Batches, LastBatch, Loader, LoaderOptions, Order};
 pub use measure::{Channels, PixelMeasures};
 pub use mix::{Mix, Mixed};

@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use crate::item::ContentHash;
 
-/// The ledger's name in the folder of a data set.
-const LEDGER: &str = "ledger.jsonl";
+/// The name of the ledger in the folder of a data set: a line of JSON for each photo.
+pub const LEDGER_FILE: &str = "ledger.jsonl";
 /// What photos count as that the ledger does not know.
 const UNKNOWN: &str = "unknown";
 
@@ -28,9 +28,13 @@ pub fn licences<'h>(
     folder: &Path,
     contents: impl IntoIterator<Item = &'h ContentHash>,
 ) -> BTreeMap<String, usize> {
-    let Ok(text) = std::fs::read_to_string(folder.join(LEDGER)) else { return BTreeMap::new() };
+    let Ok(text) = std::fs::read_to_string(folder.join(LEDGER_FILE)) else { return BTreeMap::new() };
     let entries = text.lines().filter_map(|line| serde_json::from_str::<Entry>(line).ok());
-    let known: HashMap<ContentHash, String> = entries.map(|entry| (entry.hash, entry.licence)).collect();
+    let mut known: HashMap<ContentHash, String> = HashMap::new();
+    for entry in entries {
+        // Where the same photo was gathered twice, the first counts.
+        known.entry(entry.hash).or_insert(entry.licence);
+    }
     let mut counts = BTreeMap::new();
     for content in contents {
         let licence = known.get(content).map_or(UNKNOWN, String::as_str);
@@ -52,7 +56,7 @@ mod tests {
             format!("{}\n", serde_json::json!({"hash": hash, "licence": licence, "file": "red/1.jpg"}))
         };
         let ledger = line(&photos[0], "by") + &line(&photos[1], "by") + "{\"hash\": \"cut sh";
-        std::fs::write(folder.path().join(LEDGER), ledger).unwrap();
+        std::fs::write(folder.path().join(LEDGER_FILE), ledger).unwrap();
         let counts = licences(folder.path(), &photos);
         assert_eq!(counts, BTreeMap::from([("by".to_owned(), 2), ("unknown".to_owned(), 1)]));
     }

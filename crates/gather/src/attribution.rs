@@ -2,6 +2,7 @@
 
 use crate::error::GatherError;
 use crate::ledger::{Ledger, LedgerEntry, write_whole};
+use sciurus_data::LEDGER_FILE;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -51,6 +52,21 @@ fn escaped(text: &str) -> String {
         escaped.push(c);
     }
     escaped
+}
+
+/// Keeps a folder's ledger and its page of credit true after files were moved in it. Does nothing where there is no ledger.
+///
+/// # Errors
+///
+/// The ledger cannot be understood, or one of both cannot be written.
+pub fn follow_moves(folder: impl AsRef<Path>) -> Result<(), GatherError> {
+    let folder = folder.as_ref();
+    if !folder.join(LEDGER_FILE).exists() {
+        return Ok(());
+    }
+    let ledger = Ledger::open(folder)?.refreshed(folder)?;
+    ledger.save()?;
+    write_attribution(&ledger, folder).map(drop)
 }
 
 /// Writes the page beside the ledger. A page of this name that somebody wrote himself stays as it is.

@@ -5,6 +5,7 @@ use crate::ledger::Ledger;
 use crate::refetch::{RefetchState, Refetched, refetch};
 use crate::web::WebOptions;
 use std::path::Path;
+use tokio::runtime::Runtime;
 
 /// [`refetch`] on a runtime of its own.
 ///
@@ -17,7 +18,11 @@ pub fn refetch_blocking(
     web: &WebOptions,
     progress: impl FnMut(&str, &RefetchState),
 ) -> Result<Refetched, GatherError> {
+    runtime()?.block_on(refetch(ledger, into, web, progress))
+}
+
+/// Threads, time and network.
+pub(crate) fn runtime() -> Result<Runtime, GatherError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| GatherError::Network { source: Box::new(error) })?;
-    runtime.block_on(refetch(ledger, into, web, progress))
+    runtime.map_err(|error| GatherError::Network { source: Box::new(error) })
 }

@@ -5,17 +5,14 @@ use crate::error::GatherError;
 use crate::licence::Licence;
 use crate::lines::{self, Tail};
 use crate::source::SourceId;
-use sciurus_data::ContentHash;
+use sciurus_data::{ContentHash, LEDGER_FILE};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use url::Url;
 use walkdir::WalkDir;
-
-/// The ledger's name in its folder.
-pub const LEDGER_FILE: &str = "ledger.jsonl";
 
 /// One photo that was kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,32 +101,6 @@ impl Ledger {
         lines::append(&self.path, &entry)?;
         self.entries.push(entry);
         Ok(())
-    }
-
-    /// Entries by content: several where the same photo was gathered twice.
-    #[must_use]
-    pub fn by_content(&self) -> HashMap<ContentHash, Vec<&LedgerEntry>> {
-        let mut found: HashMap<ContentHash, Vec<&LedgerEntry>> = HashMap::new();
-        for entry in &self.entries {
-            found.entry(entry.hash).or_default().push(entry);
-        }
-        found
-    }
-
-    /// How many of some photos are under each licence; those that the ledger does not know count as
-    /// [`Licence::Unknown`]. For a bundle's manifest.
-    #[must_use]
-    pub fn licences<'h>(
-        &self,
-        contents: impl IntoIterator<Item = &'h ContentHash>,
-    ) -> BTreeMap<Licence, usize> {
-        let known = self.by_content();
-        let mut counts = BTreeMap::new();
-        for content in contents {
-            let licence = known.get(content).and_then(|entries| entries.first()).map(|entry| entry.licence);
-            *counts.entry(licence.unwrap_or(Licence::Unknown)).or_default() += 1;
-        }
-        counts
     }
 
     /// The same ledger with each file where it lies now: files that were moved are found by their content below `root`.

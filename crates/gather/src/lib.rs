@@ -42,12 +42,12 @@ mod sources;
 mod summary;
 mod web;
 
-pub use attribution::{ATTRIBUTION_FILE, attribution, write_attribution};
+pub use attribution::{ATTRIBUTION_FILE, attribution, follow_moves, write_attribution};
 pub use blocking::refetch_blocking;
 pub use error::GatherError;
 pub use event::{Control, GatherEvent, GatherObserver};
 pub use gather::{Clock, Gather, GatherClass};
-pub use ledger::{LEDGER_FILE, Ledger, LedgerEntry};
+pub use ledger::{Ledger, LedgerEntry};
 pub use licence::{Licence, Licences, NotALicence, Telling};
 pub use refetch::{RefetchState, Refetched, refetch};
 pub use rejection::Rejection;

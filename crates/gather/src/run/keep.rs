@@ -35,16 +35,15 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// What the folder holds; finishes what a killed run had begun.
+    /// What the folder of this ledger holds; finishes what a killed run had begun.
     pub(crate) fn open(
         root: &Path,
-        options: DuplicateOptions,
-        limits: &DecodeLimits,
+        ledger: &Ledger,
+        (options, limits): (DuplicateOptions, &DecodeLimits),
     ) -> Result<Self, GatherError> {
         let parts = root.join(PARTS);
         fs::create_dir_all(&parts).map_err(|source| GatherError::io("write", &parts, source))?;
-        let ledger = Ledger::open(root)?;
-        finish(root, &parts, &ledger)?;
+        finish(root, &parts, ledger)?;
         let ledger = ledger.refreshed(root)?;
         let mut kept = Self {
             root: root.to_owned(),

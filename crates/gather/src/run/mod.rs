@@ -11,11 +11,12 @@ mod keep;
 mod work;
 
 use crate::attribution::write_attribution;
+use crate::blocking::runtime;
 use crate::error::GatherError;
 use crate::event::{Control, Events, GatherEvent, GatherObserver};
 use crate::gather::Gather;
 use crate::journal::{self, Journal, LOCAL};
-use crate::ledger::{self, LEDGER_FILE};
+use crate::ledger::{self, Ledger};
 use crate::source::{Query, SourceId};
 use crate::sources::{self, SourceSpec};
 use crate::summary::{Ending, Gathered};
@@ -24,7 +25,7 @@ use arrive::Road;
 use class::Class;
 use keep::Kept;
 pub(crate) use keep::{PARTS, rename};
-use sciurus_data::ContentHash;
+use sciurus_data::{ContentHash, LEDGER_FILE};
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
@@ -58,9 +59,7 @@ impl GatherRun {
     ///
     /// As [`GatherRun::run`], or threads cannot be started.
     pub fn run_blocking(&self, observer: impl GatherObserver + 'static) -> Result<Gathered, GatherError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| GatherError::Network { source: Box::new(error) })?;
-        runtime.block_on(self.run(observer))
+        runtime()?.block_on(self.run(observer))
     }
 
     /// Gathers. Needs tokio's time and network. Where sources or photos fail, others fill up; a run that falls short says so
@@ -79,9 +78,9 @@ impl GatherRun {
         let sources = self.open_sources(&way)?;
         // Nothing in the folder is read or mended before it is locked.
         let _lock = journal::lock(root)?;
-        let entries = ledger::Ledger::open(root)?.entries().len();
-        let journal = Journal::open(root, &self.fingerprint(), &self.rules(), entries)?;
-        let kept = Kept::open(root, settings.duplicates, &settings.limits)?;
+        let ledger = Ledger::open(root)?;
+        let journal = Journal::open(root, &self.fingerprint(), &self.rules(), ledger.entries().len())?;
+        let kept = Kept::open(root, &ledger, (settings.duplicates, &settings.limits))?;
         let road = Arc::new(Road {
             fetcher: Fetcher::new(web)?,
             decoders: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from))),

@@ -81,22 +81,22 @@ pub fn undo(root: &Path) -> Result<Applied, InsightError> {
     Ok(Applied { moved, left })
 }
 
-/// Finishes what a crash interrupted, if anything was. [`apply`] and [`undo`] do so first.
+/// Finishes what a crash interrupted, if anything was, and says whether. [`apply`] and [`undo`] do so first.
 ///
 /// # Errors
 /// As [`apply`].
-pub fn recover(root: &Path) -> Result<(), InsightError> {
+pub fn recover(root: &Path) -> Result<bool, InsightError> {
     // Without a log there is nothing to finish, and a folder that is only read must not be written to.
     if !root.join(super::log::FOLDER).exists() {
-        return Ok(());
+        return Ok(false);
     }
     finish(&mut Log::open(root)?, root)
 }
 
-fn finish(log: &mut Log, root: &Path) -> Result<(), InsightError> {
+fn finish(log: &mut Log, root: &Path) -> Result<bool, InsightError> {
     match log.unfinished() {
-        None => Ok(()),
-        Some(batch) => perform(log, root, &batch),
+        None => Ok(false),
+        Some(batch) => perform(log, root, &batch).map(|()| true),
     }
 }
 

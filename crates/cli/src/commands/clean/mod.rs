@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use sciurus::insight::plan::{CleanAction, CleanPlan, Journal, PlanItem, recover};
 use sciurus::{CleanSettings, CleanStep, CleanSummary, Cleaner, Network, Run, TrainSettings, WeightSource};
+use sciurus_gather::follow_moves;
 use serde_json::json;
 
 use crate::args::{CleanArgs, Show};
@@ -20,7 +21,9 @@ use crate::progress;
 pub(super) fn run(args: &CleanArgs) -> anyhow::Result<Outcome> {
     super::use_threads(args.threads)?;
     let settings = settings(args)?;
-    recover(&settings.folder)?;
+    if recover(&settings.folder)? {
+        follow_moves(&settings.folder)?;
+    }
     if args.undo {
         return moves::undo(&settings.folder, args.show);
     }

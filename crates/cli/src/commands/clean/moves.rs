@@ -6,7 +6,7 @@ use anyhow::Context;
 use sciurus::CleanSettings;
 use sciurus::data::{ImageDataset, Labeler};
 use sciurus::insight::plan::{Applied, CleanAction, CleanPlan, apply as move_files, undo as move_back};
-use sciurus_gather::{LEDGER_FILE, Ledger, write_attribution};
+use sciurus_gather::follow_moves;
 use serde_json::json;
 
 use super::shown;
@@ -42,7 +42,7 @@ pub(super) fn apply(file: &Path, settings: &CleanSettings, args: &CleanArgs) -> 
             file.display()
         ),
         Labeler::Folder => {
-            let applied = moved(move_files(&plan, &settings.folder)?, &settings.folder)?;
+            let applied = followed(move_files(&plan, &settings.folder)?, &settings.folder)?;
             tell(&applied, &settings.folder, args.show)?;
             Ok(Outcome::found(&applied.left))
         }
@@ -51,12 +51,12 @@ pub(super) fn apply(file: &Path, settings: &CleanSettings, args: &CleanArgs) -> 
 
 /// Moves what is certain.
 pub(super) fn auto(plan: &CleanPlan, folder: &Path, show: Show) -> anyhow::Result<()> {
-    tell(&moved(move_files(plan, folder)?, folder)?, folder, show)
+    tell(&followed(move_files(plan, folder)?, folder)?, folder, show)
 }
 
 /// Moves everything back.
 pub(super) fn undo(folder: &Path, show: Show) -> anyhow::Result<Outcome> {
-    let back = moved(move_back(folder)?, folder)?;
+    let back = followed(move_back(folder)?, folder)?;
     if back == Applied::default() && !show.json {
         text("nothing to take back")?;
         return Ok(Outcome::Done);
@@ -65,12 +65,10 @@ pub(super) fn undo(folder: &Path, show: Show) -> anyhow::Result<Outcome> {
     Ok(Outcome::found(&back.left))
 }
 
-/// Keeps the ledger of photos that were gathered true: files lie elsewhere now.
-fn moved(applied: Applied, folder: &Path) -> anyhow::Result<Applied> {
-    if !applied.moved.is_empty() && folder.join(LEDGER_FILE).exists() {
-        let ledger = Ledger::open(folder)?.refreshed(folder)?;
-        ledger.save()?;
-        write_attribution(&ledger, folder)?;
+/// Has the ledger of photos that were gathered say where they lie now.
+fn followed(applied: Applied, folder: &Path) -> anyhow::Result<Applied> {
+    if !applied.moved.is_empty() {
+        follow_moves(folder)?;
     }
     Ok(applied)
 }
