@@ -161,8 +161,14 @@ pub(crate) unsafe fn pair<S: Simd, E: Element>(to: *mut u32, first: *const E, se
             return;
         }
         let (first, second) = (first.cast::<u16>(), second.cast::<u16>());
-        for i in (0..whole).step_by(S::LANES) {
-            S::store(to.add(i).cast(), S::pair_bf16(first.add(i), second.add(i)));
+        let twice = len - len % (2 * S::LANES);
+        for i in (0..twice).step_by(2 * S::LANES) {
+            let [low, high] = S::pair_bf16_twice(first.add(i), second.add(i));
+            S::store(to.add(i).cast(), low);
+            S::store(to.add(i + S::LANES).cast(), high);
+        }
+        if twice < whole {
+            S::store(to.add(twice).cast(), S::pair_bf16(first.add(twice), second.add(twice)));
         }
         for i in whole..len {
             to.add(i).write(u32::from(first.add(i).read()) | u32::from(second.add(i).read()) << 16);

@@ -3,14 +3,17 @@
 //! In: weights `[out, in, height, width]` in f32, as PyTorch keeps them. Out: [`PackedWeights`].
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 use crate::arena::Buffer;
-use crate::element::Element;
+use crate::element::{Element, load, store};
 use crate::isa::Isa;
 use crate::plan::{Phase, Plan, Tap};
+use crate::scratch;
 use crate::shape::ConvShape;
+use crate::simd::{Job, Simd};
 
 /// Weights of a convolution, packed for one instruction set and one of its passes.
 #[derive(Debug)]
@@ -101,7 +104,7 @@ impl Reader<'_> {
         let words = phase.words();
         let panels = panels::<E>(isa, words, plan.channels);
         let total = panels.last().map_or(0, |panel| panel.offset + words * panel.vectors * isa.lanes());
-        let mut packed = Buffer::<u32>::zeroed(total);
+        let mut packed = Buffer::<u32>::stale(total);
         let mut rest = &mut packed[..];
         let mut pieces = Vec::new();
         for panel in &panels {
@@ -111,7 +114,7 @@ impl Reader<'_> {
         }
         let places = self.places::<E>(&phase.taps, plan.source.padded_channels);
         pieces.into_par_iter().for_each(|(panel, piece)| {
-            self.fill::<E>(&places, panel, panel.vectors * isa.lanes(), piece);
+            isa.run(Fill { reader: self, places: &places, panel, piece, element: PhantomData::<E> });
         });
         PackedPhase { words: packed, panels }
     }
@@ -130,34 +133,109 @@ impl Reader<'_> {
         places
     }
 
-    /// Writes one panel: for each tap, each of its words, each of `width` channels.
-    ///
-    /// The weights of one pair of channels lie side by side, so they are read together and dealt out over taps.
-    fn fill<E: Element>(&self, places: &[(usize, usize)], panel: &Panel, width: usize, piece: &mut [u32]) {
-        let [channels_in, channels_out] = self.shape.channels;
-        let area = self.shape.kernel[0] * self.shape.kernel[1];
-        // Distance of the result's channels and of the source's channels in the weights, and how many sources.
-        let (result_step, source_step, depth) = match self.pass {
-            Pass::Forward => (channels_in * area, area, channels_in),
-            Pass::InputGradient => (area, channels_in * area, channels_out),
+    /// The source's channels, of which each result channel is a sum.
+    fn depth(&self) -> usize {
+        match self.pass {
+            Pass::Forward => self.shape.channels[0],
+            Pass::InputGradient => self.shape.channels[1],
+        }
+    }
+}
+
+/// Weights of one result channel that are read together: they and the words that those of a panel become stay in the
+/// first-level cache.
+const TOGETHER: usize = 128;
+
+/// Writes one panel: for each tap, each of its words, each of its channels.
+struct Fill<'a, E> {
+    reader: &'a Reader<'a>,
+    places: &'a [(usize, usize)],
+    panel: &'a Panel,
+    piece: &'a mut [u32],
+    element: PhantomData<E>,
+}
+
+impl<E: Element> Job for Fill<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd>(mut self) {
+        let depth = self.reader.depth();
+        let width = self.panel.vectors * S::LANES;
+        if self.places.len() * depth * self.panel.channels != self.piece.len() * E::PER_WORD {
+            self.piece.fill(0);
+        }
+        let area = self.reader.shape.kernel[0] * self.reader.shape.kernel[1];
+        let together = TOGETHER.div_ceil(area);
+        scratch::with(together.max(width) * area, |run| {
+            for first in (0..depth).step_by(together) {
+                let channels = first..depth.min(first + together);
+                // SAFETY: the processor has the features of `S`.
+                unsafe { self.channels::<S>(channels, area, run) };
+            }
+        });
+    }
+}
+
+impl<E: Element> Fill<'_, E> {
+    /// Writes what some source channels bring. Their weights lie in runs: all of one result channel, or those of one of
+    /// them for all result channels.
+    #[inline(always)]
+    unsafe fn channels<S: Simd>(&mut self, channels: Range<usize>, area: usize, run: &mut [u32]) {
+        let Reader { shape, weights, pass, scale } = *self.reader;
+        let width = self.panel.vectors * S::LANES;
+        let lanes = self.panel.channel..self.panel.channel + self.panel.channels;
+        let row = shape.channels[0] * area;
+        let run = run.as_mut_ptr().cast::<E>();
+        let piece = self.piece.as_mut_ptr().cast::<E>();
+        let at = |value: usize, lane: usize| {
+            (value / E::PER_WORD * width + lane) * E::PER_WORD + value % E::PER_WORD
         };
-        for channel in 0..depth {
-            for lane in 0..panel.channels {
-                let scale = self.scale.map_or(1.0, |scale| scale[panel.channel + lane]);
-                let first = channel * source_step + (panel.channel + lane) * result_step;
-                for &(value, place) in places {
-                    let value = value + channel;
-                    let bits = bits::<E>(self.weights[first + place] * scale);
-                    piece[value / E::PER_WORD * width + lane] |= bits << (16 * (value % E::PER_WORD));
+        // SAFETY: weights and piece have the lengths of shape and plan, which `pack` made sure of; a run is no longer
+        // than the scratch memory.
+        unsafe {
+            match pass {
+                Pass::Forward => {
+                    for (lane, out) in lanes.enumerate() {
+                        let factor = S::splat(scale.map_or(1.0, |scale| scale[out]));
+                        let from = &weights[out * row + channels.start * area..][..channels.len() * area];
+                        narrow::<S, E>(from, factor, run);
+                        for &(value, place) in self.places {
+                            for (index, channel) in channels.clone().enumerate() {
+                                *piece.add(at(value + channel, lane)) = *run.add(index * area + place);
+                            }
+                        }
+                    }
+                }
+                Pass::InputGradient => {
+                    for channel in channels {
+                        let from = &weights[channel * row + lanes.start * area..][..lanes.len() * area];
+                        narrow::<S, E>(from, S::splat(1.0), run);
+                        for &(value, place) in self.places {
+                            for lane in 0..lanes.len() {
+                                *piece.add(at(value + channel, lane)) = *run.add(lane * area + place);
+                            }
+                        }
+                    }
                 }
             }
         }
     }
 }
 
-/// The bits of a value as an [`Element`], in the low end of a word.
-fn bits<E: Element>(value: f32) -> u32 {
-    if E::PER_WORD == 1 { value.to_bits() } else { u32::from(half::bf16::from_f32(value).to_bits()) }
+/// Weights times a factor as [`Element`]s.
+///
+/// # Safety
+/// `to` is valid for as many values, and the processor has the features of `S`.
+#[inline(always)]
+unsafe fn narrow<S: Simd, E: Element>(from: &[f32], factor: S::V, to: *mut E) {
+    for at in (0..from.len()).step_by(S::LANES) {
+        let lanes = S::LANES.min(from.len() - at);
+        // SAFETY: the caller's promise.
+        unsafe {
+            store::<S, E>(to.add(at), S::mul(load::<S, f32>(from.as_ptr().add(at), lanes), factor), lanes);
+        }
+    }
 }
 
 /// Words of a panel that should stay in a core's second-level cache beside the picture.

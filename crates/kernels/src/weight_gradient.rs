@@ -1,10 +1,10 @@
 //! The gradient of a convolution with respect to its weights: a matrix product that sums over all pixels of the batch.
 //!
-//! Rows are the places of a kernel row and channel (`run`), columns the output channels. Images are taken a few at a
-//! time. First their output gradient is laid out in panels; then each task, which owns some rows for all columns, lays
-//! out its share of the input image by image and multiplies. For bf16 "laying out" pairs each pixel with the next one,
-//! because the dot product sums over two. Every result is summed by one task in a fixed order, so it does not depend on
-//! the number of threads.
+//! Rows are the places of the kernel, each with its channels in; columns are the channels out. The sums are cut into
+//! blocks that stay in a core's second-level cache. A task owns a block and a share of the pixels. It takes some pixels at
+//! a time, of one image or of several, lays both operands out for the tiles and multiplies. For bf16 "laying out" pairs
+//! each pixel with the next one, because the dot product sums over two. Every result is summed in an order that depends on
+//! the shape alone, so it does not depend on the number of threads.
 
 use std::ops::Range;
 
@@ -17,20 +17,19 @@ use crate::pointer::{Shared, SharedMut};
 use crate::scratch;
 use crate::shape::ConvShape;
 use crate::simd::{Job, Simd};
-use crate::tile::{accumulate, zeros};
+use crate::tile::{accumulate, with_tile, zeros};
 use crate::view::View;
 
-/// Rows of a task, at most.
-const BLOCK: usize = 96;
-/// Rows of a tile; a block is a whole number of them.
-const ROWS: usize = 6;
-/// Steps (words) that are laid out and multiplied before sums go back to memory: what two operands may fill of the
-/// first-level cache.
+/// Rows and columns of a block, at most. The wider both are, the less laying out weighs; the sums of a block and a few
+/// steps of its operands should stay in a second-level cache of half a megabyte or more.
+const BLOCK: [usize; 2] = [192, 256];
+/// Steps (words) that are laid out and multiplied before sums go back to memory: a panel of so many, and one tile's rows,
+/// stay in the first-level cache.
 const STEPS: usize = 64;
-/// Bytes of output gradient that are laid out at a time.
-const GROUP_BYTES: usize = 6 << 20;
-/// Tasks there should be at least; where rows are few, images are dealt out too.
-const TASKS: usize = 14;
+/// Pixels of so many steps.
+const PIXELS: usize = 2 * STEPS;
+/// Tasks there should be at least; where blocks are few, pixels are dealt out too.
+const TASKS: usize = 16;
 
 /// The gradient with respect to the weights `[out, in, kernel height, kernel width]`, from input
 /// `[batch, height, width, in]` and output gradient `[batch, out height, out width, out]`. `weight_gradient` is replaced.
@@ -48,36 +47,19 @@ pub fn conv_weight_gradient<E: Element>(
     assert_eq!(weight_gradient.len(), shape.weights_len(), "weight gradient of {shape:?}");
 
     let layout = Layout::new::<E>(isa, shape);
-    let mut sums = Buffer::<f32>::zeroed(layout.parts * layout.rows() * layout.columns);
-    let mut panels = Buffer::<u32>::stale(layout.group * layout.image_words());
+    let mut sums = Buffer::<f32>::stale(layout.tasks() * layout.block_len());
     let input = Shared::new(&input.values[input.offset..], input.spacing);
     let gradient = Shared::new(&output_gradient.values[output_gradient.offset..], output_gradient.spacing);
-    for first in (0..shape.batch).step_by(layout.group) {
-        let images = first..shape.batch.min(first + layout.group);
-        let columns = SharedMut::new(&mut panels);
-        images.clone().into_par_iter().for_each(|image| {
-            // SAFETY: every image has its own words.
-            let to = unsafe { columns.part((image - first) * layout.image_words(), layout.image_words()) };
-            isa.run(LayOutColumns { layout: &layout, gradient: &gradient, image, to });
+    let shared = SharedMut::new(&mut sums);
+    (0..layout.tasks()).into_par_iter().with_max_len(1).for_each(|task| {
+        scratch::with(STEPS * (layout.row_step + layout.columns), |scratch| {
+            let (rows, columns) = scratch.split_at_mut(STEPS * layout.row_step);
+            // SAFETY: every task has its own block of sums.
+            let sums = unsafe { shared.part(task * layout.block_len(), layout.block_len()) };
+            let (input, gradient) = (&input, &gradient);
+            isa.run(Multiply { layout: &layout, input, gradient, rows, columns, sums, task });
         });
-        let shared = SharedMut::new(&mut sums);
-        (0..layout.tasks()).into_par_iter().for_each(|task| {
-            scratch::with(STEPS * layout.block, |rows| {
-                let len = layout.block * layout.columns;
-                // SAFETY: every task has its own rows.
-                let sums = unsafe { shared.part(task * len, len) };
-                isa.run(Multiply {
-                    layout: &layout,
-                    input: &input,
-                    panels: &panels,
-                    rows,
-                    sums,
-                    task,
-                    images: images.clone(),
-                });
-            });
-        });
-    }
+    });
     layout.hand_out(&sums, weight_gradient);
 }
 
@@ -85,70 +67,83 @@ pub fn conv_weight_gradient<E: Element>(
 #[derive(Debug)]
 struct Layout {
     shape: ConvShape,
-    /// Values of a kernel row: kernel width × channels in.
-    run: usize,
-    /// Rows of a block, and blocks in a kernel row; the last one may be filled up.
-    block: usize,
-    blocks: usize,
-    /// Columns, filled up to whole panels.
+    /// Rows of all blocks: kernel height × kernel width × channels in.
+    values: usize,
+    /// Rows of a block, blocks one below the other, and words from one laid out step to the next.
+    rows: usize,
+    row_blocks: usize,
+    row_step: usize,
+    /// Columns of a block, filled up to whole panels, and blocks side by side.
     columns: usize,
+    column_blocks: usize,
     /// Vectors of a tile, and so of a panel; words of one panel's step.
     vectors: usize,
     width: usize,
-    /// Steps of one image: its output pixels, in words.
-    steps: usize,
-    /// Images laid out at a time.
-    group: usize,
-    /// Shares that the images of a group are dealt into.
+    /// Output pixels of the batch, and chunks of [`STEPS`] that they make.
+    pixels: usize,
+    chunks: usize,
+    /// Shares that the chunks are dealt into.
     parts: usize,
 }
 
 impl Layout {
     fn new<E: Element>(isa: Isa, shape: &ConvShape) -> Self {
-        let [out_height, out_width] = shape.out_size();
-        let run = shape.kernel[1] * shape.channels[0];
-        let block = BLOCK.min(run.next_multiple_of(ROWS));
-        let vectors = panel_vectors::<E>(isa, shape.channels[1]);
+        let [channels_in, channels_out] = shape.channels;
+        let values = shape.kernel[0] * shape.kernel[1] * channels_in;
+        let vectors = panel_vectors::<E>(isa, channels_out);
         let width = isa.lanes() * vectors;
-        let columns = shape.channels[1].next_multiple_of(width);
-        let steps = (out_height * out_width).div_ceil(E::PER_WORD);
-        let blocks = run.div_ceil(block);
-        let group = (GROUP_BYTES / (steps * columns * 4)).clamp(1, shape.batch);
-        let parts = TASKS.div_ceil(blocks * shape.kernel[0]).min(group);
-        Self { shape: *shape, run, block, blocks, columns, vectors, width, steps, group, parts }
-    }
-
-    /// Rows of one part, filled up to whole blocks.
-    fn rows(&self) -> usize {
-        self.shape.kernel[0] * self.blocks * self.block
+        let [rows, columns] = [even(values, BLOCK[0], 24), even(channels_out, BLOCK[1], width)];
+        // A step of an odd number of cache lines, so that the steps of a row lie in all sets of the cache.
+        let row_step = (rows.div_ceil(16) | 1) * 16;
+        let (row_blocks, column_blocks) = (values.div_ceil(rows), channels_out.div_ceil(columns));
+        let [height, width_out] = shape.out_size();
+        let pixels = shape.batch * height * width_out;
+        let chunks = pixels.div_ceil(STEPS * E::PER_WORD);
+        let parts = TASKS.div_ceil(row_blocks * column_blocks).min(chunks);
+        let shape = *shape;
+        Self {
+            shape,
+            values,
+            rows,
+            row_blocks,
+            row_step,
+            columns,
+            column_blocks,
+            vectors,
+            width,
+            pixels,
+            chunks,
+            parts,
+        }
     }
 
     fn tasks(&self) -> usize {
-        self.parts * self.shape.kernel[0] * self.blocks
+        self.parts * self.row_blocks * self.column_blocks
     }
 
-    fn image_words(&self) -> usize {
-        self.steps * self.columns
+    fn block_len(&self) -> usize {
+        self.rows * self.columns
     }
 
     /// Adds the parts up and brings the sums into the order of the weights.
     fn hand_out(&self, sums: &[f32], weight_gradient: &mut [f32]) {
         const TOGETHER: usize = 16;
-        let [channels_in, _] = self.shape.channels;
-        let [kernel_height, kernel_width] = self.shape.kernel;
-        let area = kernel_height * kernel_width;
+        let channels_in = self.shape.channels[0];
+        let area = self.shape.kernel[0] * self.shape.kernel[1];
+        let part_len = self.row_blocks * self.column_blocks * self.block_len();
         let one = channels_in * area;
+        let (block_len, row_of_blocks) = (self.block_len(), self.column_blocks * self.block_len());
         weight_gradient.par_chunks_mut(TOGETHER * one).enumerate().for_each(|(chunk, target)| {
+            let mut columns = [0; TOGETHER];
+            for (column, at) in (chunk * TOGETHER..).zip(&mut columns) {
+                *at = column / self.columns * block_len + column % self.columns;
+            }
             for channel in 0..channels_in {
                 for place in 0..area {
-                    let (row, column) = (place / kernel_width, place % kernel_width);
-                    let value = column * channels_in + channel;
-                    let at = ((row * self.blocks + value / self.block) * self.block + value % self.block)
-                        * self.columns
-                        + chunk * TOGETHER;
-                    for (out, target) in target.chunks_exact_mut(one).enumerate() {
-                        let parts =
-                            (0..self.parts).map(|part| sums[part * self.rows() * self.columns + at + out]);
+                    let row = place * channels_in + channel;
+                    let row = row / self.rows * row_of_blocks + row % self.rows * self.columns;
+                    for (target, column) in target.chunks_exact_mut(one).zip(columns) {
+                        let parts = sums[row + column..].iter().step_by(part_len);
                         target[channel * area + place] = parts.sum();
                     }
                 }
@@ -157,75 +152,50 @@ impl Layout {
     }
 }
 
+/// The size of the fewest blocks of at most `most` that `total` can be cut into, all of about one size, filled up to a
+/// multiple.
+fn even(total: usize, most: usize, multiple: usize) -> usize {
+    total.div_ceil(total.div_ceil(most)).next_multiple_of(multiple)
+}
+
 /// Vectors of a panel: as many as fill columns up least, and of those the most.
 fn panel_vectors<E: Element>(isa: Isa, channels: usize) -> usize {
     let filled = |vectors: usize| channels.next_multiple_of(vectors * isa.lanes());
     (1..=isa.panel_vectors::<E>()).rev().min_by_key(|&vectors| filled(vectors)).unwrap_or(1)
 }
 
-/// Lays out the output gradient of one image: for each panel, for each step, its columns.
-struct LayOutColumns<'a, E> {
-    layout: &'a Layout,
-    gradient: &'a Shared<E>,
-    image: usize,
-    to: &'a mut [u32],
-}
-
-impl<E: Element> Job for LayOutColumns<'_, E> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let Layout { shape, columns, width, steps, .. } = self.layout;
-        let [out_height, out_width] = shape.out_size();
-        let pixels = out_height * out_width;
-        let spacing = self.gradient.spacing;
-        let zeros = [E::default(); BLOCK];
-        for panel in 0..columns / width {
-            let channel = panel * width;
-            let present = (shape.channels[1] - channel).min(*width);
-            for step in 0..*steps {
-                // SAFETY: the image's pixels lie within the gradient; a pixel beyond the last is zeros.
-                unsafe {
-                    let first = self
-                        .gradient
-                        .pointer()
-                        .add((self.image * pixels + step * E::PER_WORD) * spacing + channel);
-                    let second = if step * E::PER_WORD + 1 < pixels {
-                        first.wrapping_add(spacing)
-                    } else {
-                        zeros.as_ptr()
-                    };
-                    let to = self.to.as_mut_ptr().add((panel * steps + step) * width);
-                    pair::<S, E>(to, first, second, present);
-                    to.add(present).write_bytes(0, width - present);
-                }
-            }
-        }
-    }
-}
-
-/// One task: a block of rows, for all columns, over its share of a group's images.
+/// One task: a block of sums over a share of the pixels.
 struct Multiply<'a, E> {
     layout: &'a Layout,
     input: &'a Shared<E>,
-    panels: &'a [u32],
+    gradient: &'a Shared<E>,
+    /// For each step, the rows.
     rows: &'a mut [u32],
+    /// For each panel, for each step, its columns.
+    columns: &'a mut [u32],
     sums: &'a mut [f32],
     task: usize,
-    images: Range<usize>,
 }
 
-/// Side-by-side values that lie in a block.
+/// Rows that lie side by side in the input.
 #[derive(Debug, Clone)]
 struct Piece {
-    /// For each output pixel, and for none after the last: its values' place from the picture's beginning, if inside.
-    places: Vec<u32>,
+    /// Its place in the kernel.
+    y: usize,
+    x: usize,
+    channel: usize,
     len: usize,
 }
 
-/// A place outside of the picture.
-const OUTSIDE: u32 = u32::MAX;
+/// Where an output pixel's window begins in the input.
+#[derive(Debug, Clone, Copy)]
+struct Corner {
+    /// In pixels; beyond any picture for a pixel after the last, and wrapped round in the zeros above and left of it.
+    y: usize,
+    x: usize,
+    /// Its place in values from the first image, wrapped round as well.
+    place: usize,
+}
 
 impl<E: Element> Job for Multiply<'_, E> {
     type Output = ();
@@ -233,129 +203,151 @@ impl<E: Element> Job for Multiply<'_, E> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let layout = self.layout;
-        let tasks_of_part = layout.tasks() / layout.parts;
-        let (part, rest) = (self.task / tasks_of_part, self.task % tasks_of_part);
-        let (kernel_row, block) = (rest / layout.blocks, rest % layout.blocks);
-        let values = block * layout.block..layout.run.min((block + 1) * layout.block);
-        let pieces = self.pieces(kernel_row, values.clone());
-        let share = self.images.len().div_ceil(layout.parts);
-        for image in self.images.clone().skip(part * share).take(share) {
-            for first in (0..layout.steps).step_by(STEPS) {
-                let steps = first..layout.steps.min(first + STEPS);
-                // SAFETY: `rows` holds so many steps, `panels` the group's images, `sums` the block.
-                unsafe {
-                    self.lay_out::<S>(image, &pieces, steps.clone());
-                    match layout.vectors {
-                        4 => self.multiply::<S, 4>(image, values.len(), steps),
-                        3 => self.multiply::<S, 3>(image, values.len(), steps),
-                        2 => self.multiply::<S, 2>(image, values.len(), steps),
-                        _ => self.multiply::<S, 1>(image, values.len(), steps),
-                    }
-                }
+        let blocks = layout.row_blocks * layout.column_blocks;
+        let (part, block) = (self.task / blocks, self.task % blocks);
+        let (row, column) = (block / layout.column_blocks, block % layout.column_blocks);
+        let values = row * layout.rows..layout.values.min((row + 1) * layout.rows);
+        let channels = column * layout.columns..layout.shape.channels[1].min((column + 1) * layout.columns);
+        let pieces = self.pieces(values.clone());
+        let cut = |part: usize| layout.chunks * part / layout.parts;
+        for chunk in cut(part)..cut(part + 1) {
+            let first = chunk * STEPS * E::PER_WORD;
+            let pixels = first..layout.pixels.min(first + STEPS * E::PER_WORD);
+            let steps = pixels.len().div_ceil(E::PER_WORD);
+            let existing = chunk > cut(part);
+            // SAFETY: `rows` and `columns` hold so many steps of the block, `sums` the block.
+            unsafe {
+                self.lay_out_columns::<S>(channels.clone(), pixels.clone());
+                self.lay_out_rows::<S>(&pieces, pixels);
+                with_tile!(S, E, layout.vectors, (ROWS, VECTORS) => {
+                    self.multiply::<S, ROWS, VECTORS>([values.len(), channels.len()], steps, existing);
+                });
             }
         }
     }
 }
 
 impl<E: Element> Multiply<'_, E> {
-    fn pieces(&self, kernel_row: usize, values: Range<usize>) -> Vec<Piece> {
+    /// What rows are made of.
+    fn pieces(&self, rows: Range<usize>) -> Vec<Piece> {
         let shape = &self.layout.shape;
         let channels = shape.channels[0];
         // Without zeros around the picture, a kernel row lies side by side and is one piece.
         let together = shape.padding == 0 && self.input.spacing == channels;
-        let Range { start: mut value, end } = values;
+        let side_by_side = if together { shape.kernel[1] * channels } else { channels };
+        let Range { start: mut row, end } = rows;
         let mut pieces = Vec::new();
-        while value < end {
-            let (column, channel) = (value / channels, value % channels);
-            let len = if together { end - value } else { (channels - channel).min(end - value) };
-            pieces.push(Piece { places: self.places(kernel_row, column, channel), len });
-            value += len;
+        while row < end {
+            let (place, channel) = (row / channels, row % channels);
+            let len = (side_by_side - row % side_by_side).min(end - row);
+            pieces.push(Piece { y: place / shape.kernel[1], x: place % shape.kernel[1], channel, len });
+            row += len;
         }
         pieces
     }
 
-    /// Where each output pixel finds a channel of a place of the kernel.
-    fn places(&self, kernel_row: usize, column: usize, channel: usize) -> Vec<u32> {
+    /// Where the windows of some output pixels begin.
+    fn corners(&self, pixels: Range<usize>) -> [Corner; PIXELS] {
         let shape = &self.layout.shape;
         let [height, width] = shape.size;
         let [out_height, out_width] = shape.out_size();
-        let mut places = Vec::with_capacity(self.layout.steps * E::PER_WORD);
-        for out_y in 0..out_height {
-            let y = (out_y * shape.stride + kernel_row).wrapping_sub(shape.padding);
-            for out_x in 0..out_width {
-                let x = (out_x * shape.stride + column).wrapping_sub(shape.padding);
-                let inside = y < height && x < width;
-                let place = y
-                    .wrapping_mul(width)
-                    .wrapping_add(x)
-                    .wrapping_mul(self.input.spacing)
-                    .wrapping_add(channel);
-                places.push(if inside { place as u32 } else { OUTSIDE });
+        let mut image = pixels.start / (out_height * out_width);
+        let mut y = pixels.start / out_width % out_height;
+        let mut x = pixels.start % out_width;
+        let mut corners = [Corner { y: usize::MAX / 2, x: 0, place: 0 }; PIXELS];
+        for corner in &mut corners[..pixels.len()] {
+            corner.y = (y * shape.stride).wrapping_sub(shape.padding);
+            corner.x = (x * shape.stride).wrapping_sub(shape.padding);
+            let row = (image * height).wrapping_add(corner.y);
+            corner.place = row.wrapping_mul(width).wrapping_add(corner.x).wrapping_mul(self.input.spacing);
+            x += 1;
+            if x == out_width {
+                (x, y) = (0, y + 1);
+            }
+            if y == out_height {
+                (y, image) = (0, image + 1);
             }
         }
-        places.resize(self.layout.steps * E::PER_WORD, OUTSIDE);
-        places
+        corners
     }
 
-    /// Lays out some steps of a block of the input: for each step, its rows.
+    /// Lays out some pixels of a block's rows.
     #[inline(always)]
-    unsafe fn lay_out<S: Simd>(&self, image: usize, pieces: &[Piece], steps: Range<usize>) {
+    unsafe fn lay_out_rows<S: Simd>(&self, pieces: &[Piece], pixels: Range<usize>) {
         let [height, width] = self.layout.shape.size;
-        let block = self.layout.block;
-        let zeros = [E::default(); BLOCK];
-        let to = self.rows.as_ptr().cast_mut();
-        let mut filled = 0;
-        // SAFETY: only pixels inside the picture are read, and `rows` holds every step.
-        unsafe {
-            let picture = self.input.pointer().add(image * height * width * self.input.spacing);
-            for piece in pieces {
-                let places = &piece.places[steps.start * E::PER_WORD..steps.end * E::PER_WORD];
-                for (step, places) in places.chunks_exact(E::PER_WORD).enumerate() {
-                    let [first, second] = [places[0], places[E::PER_WORD - 1]].map(|place| match place {
-                        OUTSIDE => zeros.as_ptr(),
-                        place => picture.add(place as usize),
-                    });
-                    pair::<S, E>(to.add(step * block + filled), first, second, piece.len);
-                }
-                filled += piece.len;
+        let zeros = [E::default(); BLOCK[0]];
+        let steps = pixels.len().div_ceil(E::PER_WORD);
+        let corners = self.corners(pixels);
+        let mut to = self.rows.as_ptr().cast_mut();
+        for piece in pieces {
+            let within = (piece.y * width + piece.x) * self.input.spacing + piece.channel;
+            let at = |corner: &Corner| {
+                let inside =
+                    corner.y.wrapping_add(piece.y) < height && corner.x.wrapping_add(piece.x) < width;
+                let place = self.input.pointer().wrapping_add(corner.place.wrapping_add(within));
+                if inside { place } else { zeros.as_ptr() }
+            };
+            for (step, corners) in corners.chunks_exact(E::PER_WORD).take(steps).enumerate() {
+                let [first, second] = [&corners[0], &corners[E::PER_WORD - 1]].map(at);
+                // SAFETY: only pixels inside the picture are read, and `rows` holds every step.
+                unsafe { pair::<S, E>(to.add(step * self.layout.row_step), first, second, piece.len) };
             }
-            if filled < block {
-                for step in 0..steps.len() {
-                    to.add(step * block + filled).write_bytes(0, block - filled);
+            // SAFETY: the pieces are no longer than a step.
+            to = unsafe { to.add(piece.len) };
+        }
+    }
+
+    /// Lays out some pixels of a block's columns.
+    #[inline(always)]
+    unsafe fn lay_out_columns<S: Simd>(&self, channels: Range<usize>, pixels: Range<usize>) {
+        let width = self.layout.width;
+        let zeros = [E::default(); BLOCK[1]];
+        for (step, pixel) in pixels.clone().step_by(E::PER_WORD).enumerate() {
+            for (panel, channel) in channels.clone().step_by(width).enumerate() {
+                let present = width.min(channels.end - channel);
+                // SAFETY: the pixels lie within the gradient; one beyond the last is zeros.
+                unsafe {
+                    let first = self.gradient.pointer().add(pixel * self.gradient.spacing + channel);
+                    let second = match pixel + 1 < pixels.end {
+                        true => first.wrapping_add(self.gradient.spacing),
+                        false => zeros.as_ptr(),
+                    };
+                    let to = self.columns.as_ptr().cast_mut().add((panel * STEPS + step) * width);
+                    pair::<S, E>(to, first, second, present);
+                    to.add(present).write_bytes(0, width - present);
                 }
             }
         }
     }
 
-    /// Adds the first `present` rows × panels to the sums.
+    /// The product of what is laid out: it replaces the sums, or is added to them.
     #[inline(always)]
-    unsafe fn multiply<S: Simd, const VECTORS: usize>(
+    unsafe fn multiply<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &self,
-        image: usize,
-        present: usize,
-        steps: Range<usize>,
+        [rows, columns]: [usize; 2],
+        steps: usize,
+        existing: bool,
     ) {
-        let Layout { columns, width, block, .. } = *self.layout;
+        let Layout { columns: all_columns, width, row_step, .. } = *self.layout;
         let all_sums = self.sums.as_ptr().cast_mut();
-        for panel in 0..columns / width {
-            let begin = (image - self.images.start) * self.layout.image_words();
-            for tile in 0..present.div_ceil(ROWS) {
-                // SAFETY: the block's rows, the panel's steps and the sums are all of the layout's sizes.
+        for panel in 0..columns.div_ceil(width) {
+            for first in (0..rows).step_by(ROWS) {
+                let count = ROWS.min(rows - first);
+                // SAFETY: the rows, the panel's steps and the sums are all of the layout's sizes; a short tile repeats
+                // its last row and writes only `count` rows.
                 unsafe {
-                    let row = self.rows.as_ptr().add(tile * ROWS);
-                    let mut rows = [row; ROWS];
-                    for (index, row) in rows.iter_mut().enumerate() {
-                        *row = row.add(index);
+                    let mut tile_rows = [self.rows.as_ptr(); ROWS];
+                    for (index, row) in tile_rows.iter_mut().enumerate() {
+                        *row = row.add(first + index.min(count - 1));
                     }
                     let mut tile_sums = zeros::<S, ROWS, VECTORS>();
-                    let b =
-                        self.panels.as_ptr().add(begin + (panel * self.layout.steps + steps.start) * width);
-                    accumulate::<S, E, ROWS, VECTORS>(&mut tile_sums, &rows, block, steps.len(), b);
-                    for (index, sums) in tile_sums.iter().enumerate() {
-                        let at = all_sums.add((tile * ROWS + index) * columns + panel * width);
+                    let b = self.columns.as_ptr().add(panel * STEPS * width);
+                    accumulate::<S, E, ROWS, VECTORS>(&mut tile_sums, &tile_rows, row_step, steps, b);
+                    for (index, sums) in tile_sums.iter().take(count).enumerate() {
+                        let at = all_sums.add((first + index) * all_columns + panel * width);
                         for (vector, &sum) in sums.iter().enumerate() {
                             let at = at.add(vector * S::LANES);
-                            S::store(at, S::add(S::load(at), sum));
+                            S::store(at, if existing { S::add(S::load(at), sum) } else { sum });
                         }
                     }
                 }

@@ -42,6 +42,18 @@ fn first(lanes: usize) -> __mmask16 {
     ((1_u32 << lanes) - 1) as __mmask16
 }
 
+/// Which of two vectors' 64 halves of words make the first, and the second, 16 pairs.
+const PAIRS: [[u16; 32]; 2] = {
+    let mut pairs = [[0; 32]; 2];
+    let mut at = 0;
+    while at < 32 {
+        pairs[0][at] = (at / 2 + 32 * (at % 2)) as u16;
+        pairs[1][at] = pairs[0][at] + 16;
+        at += 1;
+    }
+    pairs
+};
+
 /// What the two sets share.
 macro_rules! shared {
     () => {
@@ -91,6 +103,14 @@ macro_rules! shared {
         unsafe fn pair_bf16(low: *const u16, high: *const u16) -> __m512 {
             let wide = |from: *const u16| _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
             _mm512_castsi512_ps(_mm512_or_si512(wide(low), _mm512_slli_epi32::<16>(wide(high))))
+        }
+        #[inline(always)]
+        unsafe fn pair_bf16_twice(low: *const u16, high: *const u16) -> [__m512; 2] {
+            let (low, high) = (_mm512_loadu_si512(low.cast()), _mm512_loadu_si512(high.cast()));
+            PAIRS.each_ref().map(|order| {
+                let order = _mm512_loadu_si512(order.as_ptr().cast());
+                _mm512_castsi512_ps(_mm512_permutex2var_epi16(low, order, high))
+            })
         }
         #[inline(always)]
         unsafe fn add(a: __m512, b: __m512) -> __m512 {

@@ -106,6 +106,15 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn to_exponent(a: Self::V) -> Self::V;
     /// Words that hold a bf16 of `low` in their lower half and one of `high` in the upper.
     unsafe fn pair_bf16(low: *const u16, high: *const u16) -> Self::V;
+    /// The same for `2 * LANES` values of both.
+    #[inline(always)]
+    unsafe fn pair_bf16_twice(low: *const u16, high: *const u16) -> [Self::V; 2] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let second = Self::pair_bf16(low.add(Self::LANES), high.add(Self::LANES));
+            [Self::pair_bf16(low, high), second]
+        }
+    }
     /// Per word: `sum + a.low * b.low + a.high * b.high` of bf16 pairs.
     unsafe fn dot_bf16(sum: Self::V, a: Self::V, b: Self::V) -> Self::V;
 }
