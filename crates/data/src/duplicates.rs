@@ -19,6 +19,8 @@ pub struct Photo<'r> {
     pub report: &'r PixelReport,
     /// When the file was last changed, in seconds since 1970.
     pub modified: Option<u64>,
+    /// Whether its name is a symbolic link.
+    pub is_link: bool,
     /// Its class.
     pub class: Option<usize>,
     /// The part of the data it belongs to.
@@ -31,7 +33,7 @@ impl<'r> Photo<'r> {
     /// A photo of which nothing else is known.
     #[must_use]
     pub fn new(report: &'r PixelReport) -> Self {
-        Self { report, modified: None, class: None, split: None, licence: None }
+        Self { report, modified: None, is_link: false, class: None, split: None, licence: None }
     }
 }
 

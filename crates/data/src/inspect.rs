@@ -21,6 +21,8 @@ pub struct InspectedFile {
     pub path: PathBuf,
     /// When the file was last changed, in seconds since 1970; `None` if the file system does not say.
     pub modified: Option<u64>,
+    /// Whether its name is a symbolic link.
+    pub is_link: bool,
     /// What its content tells.
     pub report: PixelReport,
 }
@@ -104,5 +106,6 @@ fn inspect_file(
     };
     let modified = fs::metadata(&full).and_then(|metadata| metadata.modified()).ok();
     let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|age| age.as_secs());
-    Ok(InspectedFile { path: path.to_owned(), modified, report })
+    let is_link = fs::symlink_metadata(&full).is_ok_and(|metadata| metadata.is_symlink());
+    Ok(InspectedFile { path: path.to_owned(), modified, is_link, report })
 }

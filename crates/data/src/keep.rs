@@ -10,6 +10,8 @@ use std::fmt;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum KeepReason {
+    /// It is a file and no symbolic link: a link to a copy that is moved would lead nowhere.
+    NoLink,
     /// Its licence is the best one that is known.
     BestLicence,
     /// It has the most pixels.
@@ -29,6 +31,7 @@ pub enum KeepReason {
 impl fmt::Display for KeepReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::NoLink => "a file, not a link",
             Self::BestLicence => "best licence",
             Self::Largest => "largest",
             Self::Sharpest => "sharpest",
@@ -41,7 +44,8 @@ impl fmt::Display for KeepReason {
 }
 
 /// In the order in which they decide.
-const REASONS: [KeepReason; 6] = [
+const REASONS: [KeepReason; 7] = [
+    KeepReason::NoLink,
     KeepReason::BestLicence,
     KeepReason::Largest,
     KeepReason::Sharpest,
@@ -72,6 +76,7 @@ fn rank(reason: KeepReason, a: &Photo<'_>, b: &Photo<'_>) -> Ordering {
     };
     let (taken_a, taken_b) = (&a.report.taken, &b.report.taken);
     match reason {
+        KeepReason::NoLink => a.is_link.cmp(&b.is_link),
         KeepReason::BestLicence => by(|photo| photo.licence.map(u64::from)),
         KeepReason::Largest => by(|photo| Some(u64::MAX - pixels(photo))),
         KeepReason::Sharpest => Reverse(tenths(a)).cmp(&Reverse(tenths(b))),

@@ -77,6 +77,14 @@ pub enum InsightError {
         /// What there is.
         known: &'static str,
     },
+    /// A file of rows is damaged or holds something else.
+    #[error("{path}: {reason}")]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A plan is damaged, or would do harm.
     #[error("{path}: {reason}; mend the plan, or make a new one")]
     Plan {

@@ -19,32 +19,38 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, InsightError> {
     fs::read(path).map_err(|source| InsightError::Read { path: path.into(), source })
 }
 
-/// Writes a file beside `path` and renames it into place.
+/// Writes a file whole.
 pub(crate) fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), InsightError> {
-    replace(path, |writer| serde_json::to_writer(writer, value))
+    replace(path, |writer| {
+        serde_json::to_writer(&mut *writer, value)?;
+        writer.write_all(b"\n")
+    })
 }
 
 /// The same, for people to read.
 pub(crate) fn save_pretty<T: Serialize>(path: &Path, value: &T) -> Result<(), InsightError> {
-    replace(path, |writer| serde_json::to_writer_pretty(writer, value))
+    replace(path, |writer| {
+        serde_json::to_writer_pretty(&mut *writer, value)?;
+        writer.write_all(b"\n")
+    })
 }
 
-fn replace(
+/// Writes a file beside `path` and renames it into place.
+pub(crate) fn replace(
     path: &Path,
-    value: impl FnOnce(&mut BufWriter<File>) -> serde_json::Result<()>,
+    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), InsightError> {
     let partial = partial_path(path);
-    write(&partial, value).and_then(|()| fs::rename(&partial, path)).map_err(|source| {
+    write(&partial, fill).and_then(|()| fs::rename(&partial, path)).map_err(|source| {
         // The first error is the one to tell; a left-over partial file is only untidy.
         let _ = fs::remove_file(&partial);
         InsightError::Write { path: path.into(), source }
     })
 }
 
-fn write(path: &Path, value: impl FnOnce(&mut BufWriter<File>) -> serde_json::Result<()>) -> io::Result<()> {
+fn write(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
     let mut writer = BufWriter::new(File::create(path)?);
-    value(&mut writer)?;
-    writer.write_all(b"\n")?;
+    fill(&mut writer)?;
     // On disk before the rename: after a power cut the name must not point at an empty file.
     writer.into_inner()?.sync_all()
 }

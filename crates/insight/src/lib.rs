@@ -45,6 +45,7 @@ mod predictions;
 mod report;
 mod softmax;
 mod table;
+mod table_file;
 
 pub use compare::{Comparison, Difference, PairedTest, Side, Verdict, compare, compare_many};
 pub use confusion::{ClassErrors, Confused, ConfusionMatrix};

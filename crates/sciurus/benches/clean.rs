@@ -78,7 +78,7 @@ fn main() {
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     if args.in_sample {
-        return sets.iter().for_each(|set| in_sample_row(set, &args, &sets));
+        return sets.iter().for_each(|set| in_sample_rows(set, &args, &sets));
     }
     for set in &sets {
         for noise in Noise::ALL {
@@ -128,13 +128,21 @@ fn measured(
     results
 }
 
-/// fastai's order, for which a model is trained.
-fn in_sample_row(set: &Set, args: &Args, sets: &[Set]) {
+/// Orders for which a model is trained.
+fn in_sample_rows(set: &Set, args: &Args, sets: &[Set]) {
     let noise = Noise::Symmetric(0.2);
-    let of_seed = |seed: u64| {
+    let mut rows: Vec<(String, Vec<Measures>)> = Vec::new();
+    for seed in args.first..args.first + args.seeds {
         let case = planted(set, noise, seed, sets);
-        Measures::of(&in_sample::ranked(set, &case, (seed, &args.shared)), &case.wrong)
-    };
-    let measures: Vec<Measures> = (args.first..args.first + args.seeds).map(of_seed).collect();
-    println!("| {} | {noise} | fastai's: in-sample loss | {} |", set.name, mean(&measures));
+        for (at, (name, order)) in in_sample::orders(set, &case, (seed, &args.shared)).into_iter().enumerate()
+        {
+            if rows.len() == at {
+                rows.push((name, Vec::new()));
+            }
+            rows[at].1.push(Measures::of(&order, &case.wrong));
+        }
+    }
+    for (name, measures) in rows {
+        println!("| {} | {noise} | {name} | {} |", set.name, mean(&measures));
+    }
 }

@@ -1,7 +1,8 @@
 //! A training run as a folder: what was asked, what happened, what came out.
 //!
 //! In: [`TrainSettings`]. Out: `run.json` (settings, versions, data fingerprint), `config.toml` (the settings, to be used again), `events.jsonl`, `history.csv`,
-//! `predictions.json` (validation predictions with losses) and `model.sciurus`.
+//! `predictions.json` (validation predictions with losses), `training.parquet` (how the label of each training photo was learnt) and
+//! `model.sciurus`.
 
 mod budget;
 mod log;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sciurus_data::{Progress, Skipped, Split};
+use sciurus_insight::clean::LearntLabel;
 use sciurus_insight::{
     Accuracy, AccuracyMulti, AnyPredictions, Average, ByLabel, ErrorRate, MeanAveragePrecision, Measured,
     Predictions,
@@ -72,8 +74,15 @@ impl std::fmt::Debug for Listeners {
 }
 
 /// The files of a run.
-const FILES: [&str; 6] =
-    ["run.json", "config.toml", "events.jsonl", "history.csv", "predictions.json", "model.sciurus"];
+const FILES: [&str; 7] = [
+    "run.json",
+    "config.toml",
+    "events.jsonl",
+    "history.csv",
+    "predictions.json",
+    "training.parquet",
+    "model.sciurus",
+];
 
 /// A run folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,6 +240,15 @@ impl Run {
         Ok(AnyPredictions::load(&path)?)
     }
 
+    /// How the labels of the training photos were learnt; none if the run did not finish or photos have any number of labels.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn learnt_labels(&self) -> Result<Vec<LearntLabel>, Error> {
+        let path = self.path("training.parquet");
+        if path.is_file() { Ok(LearntLabel::load(&path)?) } else { Ok(Vec::new()) }
+    }
+
     /// The file of the trained model.
     pub fn model_path(&self) -> PathBuf {
         self.path("model.sciurus")
@@ -296,6 +314,10 @@ impl PreparedRun {
         }
         let predictions = self.learner.last_predictions()?.at_best_thresholds();
         predictions.save(self.run.path("predictions.json"))?;
+        let learnt = self.learner.learnt_labels();
+        if !learnt.is_empty() {
+            LearntLabel::save(&learnt, &self.run.path("training.parquet"))?;
+        }
         self.record.metrics = measured(&predictions);
         let bundle = ModelBundle::new(&self.learner, self.record.metrics.clone(), &predictions);
         bundle.save(&self.run.model_path())?;

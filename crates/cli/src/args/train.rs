@@ -39,7 +39,8 @@ killed goes on with --resume.
 
 The run folder holds run.json (all settings), config.toml (the same, for --config), history.csv (the
 table), events.jsonl (everything that happened), predictions.json (the validation photos, with
-losses) and model.sciurus (the model, for `sciurus predict`).";
+losses), training.parquet (how the label of each training photo was learnt, for `sciurus clean RUN`)
+and model.sciurus (the model, for `sciurus predict`).";
 
 /// Options that a file of settings has too.
 const SETTINGS: &[&str] = &[

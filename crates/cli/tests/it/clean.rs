@@ -1,10 +1,12 @@
 //! `sciurus clean` from outside: what it finds, what it writes, files moved there and back, decisions that last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use sciurus::Run;
 
 use crate::support::{Ran, command, sciurus, shared, train};
 
@@ -155,6 +157,36 @@ fn decisions_last_and_are_heeded_by_train() {
 }
 
 #[test]
+fn labels_that_a_run_did_not_learn_are_told() {
+    let Some(folder) = dirty() else { return };
+    train(folder.path(), "run", "--epochs 3").expect(0);
+    let learnt = Run::open(folder.path().join("run")).unwrap().learnt_labels().unwrap();
+    let doubtful: BTreeSet<&Path> =
+        learnt.iter().filter(|label| label.aum < 0.0).map(|label| &*label.path).collect();
+    assert!(!doubtful.is_empty() && doubtful.len() < learnt.len(), "{learnt:?}");
+    // A photo with another label than the one it was trained with says nothing.
+    let moved = folder.path().join("photos").join(doubtful.first().unwrap());
+    let class = if moved.starts_with(folder.path().join("photos/red")) { "grey" } else { "red" };
+    fs::rename(&moved, folder.path().join("photos").join(class).join("moved.jpg")).unwrap();
+
+    let Some(ran) = clean(folder.path(), "run --plan clean.json", "") else { return };
+    ran.expect(1);
+    let plan: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.path().join("clean.json")).unwrap()).unwrap();
+    let is_told = |item: &&serde_json::Value| {
+        item["issues"].as_array().unwrap().iter().any(|issue| issue["name"] == "hard_to_learn")
+    };
+    let told: BTreeSet<&Path> = plan["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(is_told)
+        .map(|item| Path::new(item["path"].as_str().unwrap()))
+        .collect();
+    assert_eq!(told, doubtful.into_iter().skip(1).collect());
+}
+
+#[test]
 fn a_table_gets_a_corrected_copy() {
     let Some(folder) = dirty() else { return };
     let photos = folder.path().join("photos");
@@ -201,6 +233,9 @@ fn a_link_stays_where_it_is_and_is_named() {
     let outside = folder.path().join("outside.jpg");
     fs::rename(photos.join("red/wrong grey.jpg"), &outside).unwrap();
     std::os::unix::fs::symlink(&outside, photos.join("red/wrong grey.jpg")).unwrap();
+    // And one link leads to a photo of the set, of which it looks like a copy.
+    let (link, target) = (photos.join("grey/00 link.jpg"), photos.join("grey/20.jpg"));
+    std::os::unix::fs::symlink(&target, &link).unwrap();
     let Some(ran) = clean(folder.path(), "photos --plan clean.json", "") else { return };
     ran.expect(1);
     let applied = sciurus(folder.path(), &["clean", "photos", "--apply", "clean.json"]).expect(1);
@@ -208,6 +243,7 @@ fn a_link_stays_where_it_is_and_is_named() {
     assert!(told.contains("wrong grey.jpg") && told.contains("link"), "{told}");
     assert!(photos.join("red/wrong grey.jpg").is_symlink() && outside.is_file());
     assert!(!photos.join("grey/wrong grey.jpg").exists());
+    assert!(link.is_symlink() && link.is_file() && !target.is_symlink(), "{told}");
     assert!(photos.join("red/wrong red.jpg").is_file(), "the others are moved");
 }
 

@@ -54,7 +54,9 @@ fn the_whole_road() {
     }
     let everything = format!("{}{}", trained.out, trained.err);
     assert!(everything.contains("acorn/cut.png"), "train does not name the damaged photo:\n{everything}");
-    for file in ["run.json", "history.csv", "events.jsonl", "predictions.json", "model.sciurus"] {
+    for file in
+        ["run.json", "history.csv", "events.jsonl", "predictions.json", "training.parquet", "model.sciurus"]
+    {
         assert!(path.join("run").join(file).is_file(), "no {file}");
     }
 

@@ -71,6 +71,9 @@ fn a_run_that_is_killed_twenty_times_gives_the_same_model() {
     assert!(resume(path, "killed").status().unwrap().success());
     assert!(model(path, "killed") == model(path, "whole"), "another model");
     assert_eq!(table(path, "killed"), table(path, "whole"));
+    let [learnt, whole] =
+        ["killed", "whole"].map(|run| std::fs::read(path.join(run).join("training.parquet")).unwrap());
+    assert!(learnt == whole, "other opinions of the training photos");
     assert!(!path.join("killed/checkpoint.safetensors").exists(), "the checkpoint outlives its run");
 
     let again = sciurus(path, &["train", "--resume", "killed"]).expect(2);

@@ -19,6 +19,8 @@ pub enum Issue {
     AcrossSplits,
     /// Its label is probably wrong.
     Label,
+    /// A model that was trained on it kept finding another class more probable than its label.
+    HardToLearn,
     /// It is unlike all others: it may belong to no class.
     Outlier,
     /// Something about its pixels or its file.
@@ -37,6 +39,7 @@ impl Issue {
             Self::AcrossClasses => "duplicate_across_classes".to_owned(),
             Self::AcrossSplits => "duplicate_across_splits".to_owned(),
             Self::Label => "label".to_owned(),
+            Self::HardToLearn => "hard_to_learn".to_owned(),
             Self::Outlier => "outlier".to_owned(),
             Self::Pixels(check) => check.to_string().replace(' ', "_"),
         }
@@ -48,7 +51,7 @@ impl Issue {
     pub fn weight(self) -> f64 {
         match self {
             Self::Pixels(QualityCheck::LowInformation | QualityCheck::Dark | QualityCheck::Light) => 0.8,
-            Self::Pixels(QualityCheck::Blurry | QualityCheck::Unsharp) => 0.5,
+            Self::HardToLearn | Self::Pixels(QualityCheck::Blurry | QualityCheck::Unsharp) => 0.5,
             Self::Pixels(_) => 0.3,
             Self::Outlier => 0.7,
             _ => 1.0,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use sciurus_data::{ContentHash, DuplicateGroup, Duplicates, Photo, QualityIssue, Sameness, Skipped, Vocab};
 
-use super::{Issue, LabelQuality, NeighbourGraph, Outliers};
+use super::{Issue, LabelQuality, LearntLabel, NeighbourGraph, Outliers};
 use crate::plan::{CleanAction, IssueScore, PlanItem, Suggestion};
 
 /// An image, as a queue knows it.
@@ -77,6 +77,20 @@ pub fn label_findings(quality: &LabelQuality, vocab: &Vocab) -> Vec<Finding> {
         }
     };
     (0..quality.scores.len()).map(finding).collect()
+}
+
+/// Labels that a model did not learn while it was trained on them: those whose area under the margin is below 0, so that
+/// another class was more probable on average. The score is the logistic function of that area, turned round. One entry for each
+/// item, none for those that were not trained on.
+pub fn learnt_findings(learnt: &[Option<&LearntLabel>]) -> Vec<Finding> {
+    let finding = |(item, learnt): (usize, &Option<&LearntLabel>)| {
+        let learnt = learnt.filter(|learnt| learnt.aum < 0.0)?;
+        let found = (f64::from(learnt.looks) * learnt.correctness).round();
+        let evidence =
+            format!("found by a model in {found} of the {} times it was trained on it", learnt.looks);
+        Some(Finding::new(item, Issue::HardToLearn, 1.0 / (1.0 + learnt.aum.exp()), evidence))
+    };
+    learnt.iter().enumerate().filter_map(finding).collect()
 }
 
 /// Images unlike all others: one finding for each item; above 0.5 it lies beyond the detector's cut. Those beyond it that are

@@ -5,9 +5,10 @@ use rand::RngExt;
 use sciurus_data::Seed;
 use sciurus_insight::Embeddings;
 use sciurus_insight::clean::{
-    ErrorsLeft, GivenLabels, LabelQuality, QualityOptions, StopRule, TrainingDynamics, audit_sample,
-    label_quality, rank_average,
+    ErrorsLeft, GivenLabels, Issue, LabelQuality, LearntLabel, QualityOptions, StopRule, TrainingDynamics,
+    TrainingLooks, audit_sample, label_quality, learnt_findings, rank_average,
 };
+use sciurus_insight::plan::{CleanAction, CleanPlan};
 
 /// Three classes that overlap, every fifth label wrong: embeddings, given labels, true labels.
 fn planted(seed: u64) -> (Embeddings, Vec<usize>, Vec<usize>) {
@@ -115,6 +116,67 @@ fn data_maps() {
     assert!(TrainingDynamics::new(&[], &[0], 1).is_err());
     assert!(TrainingDynamics::new(&[vec![1.0]], &[0], 2).is_err());
     assert!(TrainingDynamics::new(&[vec![f32::NAN]], &[0], 1).is_err());
+}
+
+#[test]
+fn looks_add_up_to_the_dynamics_of_all_epochs() {
+    let epochs: Vec<Vec<f32>> = (0..7)
+        .map(|epoch| (0..30).map(|at| (f64::from(epoch * 31 + at) * 1.7).sin() as f32 * 3.0).collect())
+        .collect();
+    let labels: Vec<usize> = (0..10).map(|item| item % 3).collect();
+    let want = TrainingDynamics::new(&epochs, &labels, 3).unwrap();
+    let mut looks = TrainingLooks::new(10);
+    for (epoch, rows) in epochs.iter().enumerate() {
+        // As after a kill: what was kept goes on exactly where it was.
+        looks = TrainingLooks::from_values(10, &looks.values()).unwrap();
+        for item in 0..10 {
+            looks.see(item, &rows[3 * item..3 * item + 3], labels[item]);
+            assert_eq!(looks.count(item), epoch + 1);
+        }
+    }
+    let got = looks.dynamics();
+    let pairs = [
+        (&got.aum, &want.aum),
+        (&got.confidence, &want.confidence),
+        (&got.variability, &want.variability),
+        (&got.correctness, &want.correctness),
+    ];
+    for (got, want) in pairs {
+        assert!(got.iter().zip(want).all(|(got, want)| (got - want).abs() < 2e-6), "{got:?} for {want:?}");
+    }
+    assert_eq!(TrainingLooks::new(1).dynamics().aum, [0.0]);
+    assert!(TrainingLooks::from_values(2, &[0.0; 5]).is_none());
+    assert!(TrainingLooks::from_values(1, &[0.0; 6]).is_none());
+}
+
+#[test]
+fn learnt_labels_are_kept_in_a_table_and_told_where_they_were_not_learnt() {
+    let row = |path: &str, aum, correctness| LearntLabel {
+        path: path.into(),
+        label: "ant".to_owned(),
+        looks: 5,
+        aum,
+        confidence: 0.25,
+        variability: 0.125,
+        correctness,
+    };
+    let rows = [row("ants/new\nline.jpg", -2.0, 0.2), row("ants/蟻.jpg", 3.5, 1.0)];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("training.parquet");
+    LearntLabel::save(&rows, &path).unwrap();
+    assert_eq!(LearntLabel::load(&path).unwrap(), rows);
+    let told = CleanPlan::load(&path).unwrap_err().to_string();
+    assert!(told.contains("training.parquet"), "{told}");
+    let plan = folder.path().join("plan.parquet");
+    CleanPlan::new("ants", "none", vec![]).save(&plan).unwrap();
+    let told = LearntLabel::load(&plan).unwrap_err().to_string();
+    assert!(told.contains("plan.parquet"), "{told}");
+
+    let found = learnt_findings(&[Some(&rows[0]), Some(&rows[1]), None]);
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].item, found[0].issue, found[0].action), (0, Issue::HardToLearn, CleanAction::Keep));
+    assert!((found[0].score - 1.0 / (1.0 + (-2.0_f64).exp())).abs() < 1e-12);
+    assert_eq!(found[0].evidence, "found by a model in 1 of the 5 times it was trained on it");
 }
 
 proptest! {

@@ -12,17 +12,19 @@ pub use review::{Card, Choice, Review};
 pub use settings::CleanSettings;
 pub use summary::{CleanSummary, IssueCount};
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use sciurus_data::{
-    ContentHash, Correction, Corrections, DuplicateOptions, Duplicates, ImageDataset, InspectedFile,
-    KnownReports, Photo, Progress, SkipReason, Skipped, find_duplicates, find_quality_issues, inspect_pixels,
+    ContentHash, Correction, Corrections, DuplicateOptions, Duplicates, ImageDataset, ImageItem,
+    InspectedFile, KnownReports, Photo, Progress, SkipReason, Skipped, find_duplicates, find_quality_issues,
+    inspect_pixels,
 };
 use sciurus_insight::Embeddings;
 use sciurus_insight::clean::{
-    Finding, GivenLabels, LabelQuality, NearCopyOptions, NeighbourGraph, QualityOptions, QueueItem,
-    duplicate_findings, label_findings, label_quality, near_copies, outlier_findings, outliers,
-    pixel_findings, queue, unreadable,
+    Finding, GivenLabels, LabelQuality, LearntLabel, NearCopyOptions, NeighbourGraph, QualityOptions,
+    QueueItem, duplicate_findings, label_findings, label_quality, learnt_findings, near_copies,
+    outlier_findings, outliers, pixel_findings, queue, unreadable,
 };
 use sciurus_insight::plan::CleanPlan;
 
@@ -100,6 +102,7 @@ impl Cleaner {
         let groups = joined(copies.groups, &duplicates);
         let mut fixed = pixel_findings(&find_quality_issues(&files));
         fixed.extend(outlier_findings(&outliers(&graph), &graph, duplicates.groups.len()));
+        fixed.extend(learnt_findings(&learnt(&settings.training, &dataset, &files)));
         fixed.extend(unreadable(&broken, files.len()));
         let names: Vec<&str> = settings.archs.iter().map(|arch| arch.name()).collect();
         let model = format!("out-of-fold heads on {}", names.join(", "));
@@ -228,7 +231,7 @@ fn embed(
 fn of_files<'a>(
     dataset: &'a ImageDataset,
     files: &'a [InspectedFile],
-) -> impl Iterator<Item = (&'a sciurus_data::ImageItem, &'a InspectedFile)> {
+) -> impl Iterator<Item = (&'a ImageItem, &'a InspectedFile)> {
     let mut items = dataset.items.iter();
     files.iter().filter_map(move |file| Some((items.find(|item| item.path == file.path)?, file)))
 }
@@ -236,6 +239,19 @@ fn of_files<'a>(
 /// The class of each file; the first where there are any number.
 fn classes(dataset: &ImageDataset, files: &[InspectedFile]) -> Vec<usize> {
     of_files(dataset, files).map(|(item, _)| item.target.classes().first().copied().unwrap_or(0)).collect()
+}
+
+/// How the label of each file was learnt, if it was and is still the same.
+fn learnt<'a>(
+    training: &'a [LearntLabel],
+    dataset: &ImageDataset,
+    files: &[InspectedFile],
+) -> Vec<Option<&'a LearntLabel>> {
+    let rows: HashMap<&Path, &LearntLabel> = training.iter().map(|row| (&*row.path, row)).collect();
+    let of_item = |item: &ImageItem| {
+        rows.get(&*item.path).copied().filter(|learnt| learnt.label == dataset.label(item))
+    };
+    of_files(dataset, files).map(|(item, _)| of_item(item)).collect()
 }
 
 fn readable_items<'a>(
@@ -289,6 +305,7 @@ fn photos<'a>(dataset: &'a ImageDataset, files: &'a [InspectedFile]) -> Vec<Phot
     of_files(dataset, files)
         .map(|(item, file)| Photo {
             modified: file.modified,
+            is_link: file.is_link,
             class: item.target.classes().first().copied(),
             split: is_given.then_some(item.split),
             ..Photo::new(&file.report)

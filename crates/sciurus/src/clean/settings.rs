@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use sciurus_data::{ImageDataset, Labeler, Splitter};
+use sciurus_insight::clean::LearntLabel;
 
 use super::CleanStep;
 use crate::model::Arch;
 use crate::model::weights::{Network, WeightPlaces};
-use crate::{Error, TrainSettings, WeightSource};
+use crate::{Error, Run, WeightSource};
 
 /// What is looked at, and with what.
 ///
@@ -20,6 +21,7 @@ use crate::{Error, TrainSettings, WeightSource};
 /// | `archs` | `resnet18` | the pretrained backbones that look at the photos; their answers are averaged |
 /// | `weights` | pretrained | where the backbone's weights come from; a file only where there is one backbone |
 /// | `network` | allowed | whether weights may be downloaded |
+/// | `training` | nothing | how a run learnt the labels, where it is a run that is cleaned |
 /// | `cache_folder` | the user's cache folder | where embeddings are kept by content; may be deleted at any time |
 #[derive(Debug, Clone, PartialEq)]
 pub struct CleanSettings {
@@ -37,6 +39,8 @@ pub struct CleanSettings {
     pub weights: WeightSource,
     /// Whether weights may be downloaded.
     pub network: Network,
+    /// How a run learnt the labels of its photos.
+    pub training: Vec<LearntLabel>,
     /// Where embeddings are kept.
     pub cache_folder: Option<PathBuf>,
 }
@@ -52,19 +56,25 @@ impl CleanSettings {
             archs: vec![Arch::ResNet18],
             weights: WeightSource::Pretrained,
             network: Network::Allowed,
+            training: Vec::new(),
             cache_folder: None,
         }
     }
 
     /// Settings for the photos of a run, split as they were there.
-    pub fn of_run(settings: &TrainSettings) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// A file of the run cannot be read.
+    pub fn of_run(run: &Run) -> Result<Self, Error> {
+        let settings = run.record()?.settings;
+        Ok(Self {
+            training: run.learnt_labels()?,
             labels: settings.labels.clone(),
             splitter: settings.splitter,
             seed: settings.seed,
             network: settings.network,
             ..Self::new(&settings.folder)
-        }
+        })
     }
 
     pub(super) fn dataset(&self, progress: &(dyn Fn(CleanStep) + Sync)) -> Result<ImageDataset, Error> {

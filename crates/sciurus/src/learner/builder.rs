@@ -1,6 +1,7 @@
 //! Making a [`Learner`]: fastai's `vision_learner`.
 
 use sciurus_data::Seed;
+use sciurus_insight::clean::TrainingLooks;
 use sciurus_insight::{Metric, MultiPredictions};
 
 use super::metrics::Asked;
@@ -209,6 +210,7 @@ impl LearnerBuilder {
             .with_average(self.average_decay)
             .with_new_head();
         let metrics = self.metrics.for_photos(self.loaders.dataset())?;
+        let looks = TrainingLooks::new(self.loaders.dataset().items.len());
         let mut learner = Learner {
             loaders: self.loaders,
             arch: self.arch,
@@ -226,6 +228,7 @@ impl LearnerBuilder {
             events: 0,
             checkpoints: None,
             resume: None,
+            looks,
         };
         learner.freeze();
         Ok(learner)

@@ -93,6 +93,8 @@ pub(super) enum Part {
     Square,
     /// The best model so far.
     Best,
+    /// What was said of the photos so far.
+    Looks,
 }
 
 impl Part {
@@ -103,6 +105,7 @@ impl Part {
             Part::Gradient => "gradient/",
             Part::Square => "square/",
             Part::Best => "best/",
+            Part::Looks => "looks/",
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use sciurus_data::{Batch, Loader, Split};
+use sciurus_data::{Batch, Loader, Split, Targets};
 use sciurus_insight::AnyPredictions;
+use sciurus_insight::clean::TrainingLooks;
 
 use super::checkpoint::{Checkpoint, Checkpoints, Facts, Part, Place};
 use super::event::{Control, EpochRecord, Event};
@@ -11,9 +12,12 @@ use super::loss::SmoothLoss;
 use super::lr_find::{LrCurve, LrFind, has_diverged};
 use super::recipe::UNSCHEDULED_MOMENTUM;
 use super::schedule::{Hyper, HyperSchedule, positions};
-use super::{Keep, Learner};
+use super::{Keep, Learner, StepResult};
 use crate::Error;
-use crate::model::{ParamGroup, VisionModel};
+use crate::model::{ParamGroup, StateDict, StoredTensor, VisionModel};
+
+/// The tensor of a checkpoint that holds what was said of the photos.
+const LOOKS: &str = "values";
 
 impl Learner {
     /// A fit of this many epochs, the last of which may be cut short.
@@ -98,10 +102,11 @@ impl Learner {
                 continue;
             }
             let hyper = schedule.at(progress);
-            let loss = self.trainer.step(&batch, &hyper)?.loss;
+            let StepResult { loss, logits } = self.trainer.step(&batch, &hyper)?;
             if !loss.is_finite() {
                 return Err(Error::Diverged { loss, epoch: place.epoch, step });
             }
+            self.note_looks(&batch, &logits);
             place.images += batch.targets.len();
             trained.waited += waited;
             trained.control = self.emit(&Event::BatchTrained {
@@ -131,6 +136,15 @@ impl Learner {
         }
     }
 
+    /// Notes what was said of photos that have one label each and are not mixed with others.
+    fn note_looks(&mut self, batch: &Batch, logits: &[f32]) {
+        let (Targets::One(labels), None) = (&batch.targets, &batch.mixed) else { return };
+        let rows = logits.chunks_exact(logits.len() / labels.len().max(1));
+        for ((item, &label), row) in batch.items.iter().zip(labels).zip(rows) {
+            self.looks.see(item.index(), row, label);
+        }
+    }
+
     /// Writes a checkpoint if one is due and no gradients wait for a step.
     fn checkpoint(&mut self, place: &Place) -> Result<(), Error> {
         if self.trainer.waits() || !self.checkpoints.as_ref().is_some_and(Checkpoints::are_due) {
@@ -143,12 +157,20 @@ impl Learner {
             checkpoint.facts.best = Some(best.record.clone());
             checkpoint.put(Part::Best, best.model.state_dict());
         }
+        let values = self.looks.values();
+        let looks = StoredTensor { shape: vec![values.len()], values };
+        checkpoint.put(Part::Looks, StateDict::from([(LOOKS.to_owned(), looks)]));
         self.checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.write(&checkpoint))
     }
 
     /// Takes everything over from a checkpoint; the place to go on at.
     fn import(&mut self, mut checkpoint: Checkpoint) -> Result<Place, Error> {
         self.trainer.import(&mut checkpoint)?;
+        let items = self.loaders.dataset().items.len();
+        let looks = checkpoint.take(Part::Looks).remove(LOOKS);
+        if let Some(looks) = looks.and_then(|looks| TrainingLooks::from_values(items, &looks.values)) {
+            self.looks = looks;
+        }
         let state = checkpoint.take(Part::Best);
         if let Some(record) = checkpoint.facts.best {
             let model = self.trainer.model().clone().with_state(&state)?;

@@ -38,6 +38,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sciurus_data::{Loader, Seed, Split, Views};
+use sciurus_insight::clean::{LearntLabel, TrainingDynamics, TrainingLooks};
 use sciurus_insight::{AnyPredictions, Measured, MultiPredictions, Predictions};
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +73,7 @@ pub struct Learner {
     events: u64,
     checkpoints: Option<Checkpoints>,
     resume: Option<Checkpoint>,
+    looks: TrainingLooks,
 }
 
 /// Which epoch's model is kept at the end of a run.
@@ -324,6 +326,26 @@ impl Learner {
         self.resume = Checkpoint::load(folder.as_ref())?;
         self.events = self.resume.as_ref().map_or(0, |checkpoint| checkpoint.facts.events);
         Ok(self.events)
+    }
+
+    /// How the labels of the training photos were learnt, as the model said while it was trained on them: one row for each photo
+    /// that has one label and was looked at as it is, not mixed with another one.
+    pub fn learnt_labels(&self) -> Vec<LearntLabel> {
+        let dataset = self.loaders.dataset();
+        let TrainingDynamics { aum, confidence, variability, correctness } = self.looks.dynamics();
+        let row = |at: usize| {
+            let item = &dataset.items[at];
+            LearntLabel {
+                path: item.path.clone(),
+                label: dataset.label(item),
+                looks: self.looks.count(at) as u32,
+                aum: aum[at],
+                confidence: confidence[at],
+                variability: variability[at],
+                correctness: correctness[at],
+            }
+        };
+        (0..dataset.items.len()).filter(|&at| self.looks.count(at) > 0).map(row).collect()
     }
 
     /// Removes the checkpoints that were written: the training is done.

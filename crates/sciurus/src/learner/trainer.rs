@@ -48,6 +48,8 @@ pub(crate) struct TrainerState {
 pub struct StepResult {
     /// The batch's loss (nats), before the step: mean cross entropy unless another was asked for.
     pub loss: f64,
+    /// What the network said of the batch, before the step: `[batch, class]`, row after row.
+    pub logits: Vec<f32>,
 }
 
 impl Trainer {
@@ -150,6 +152,7 @@ impl Trainer {
         }
         self.steps += 1;
         let logits = self.model.forward(images, &mut pass);
+        let said = logits.clone().inner();
         let loss = self.objective.forward_mixed(logits, targets, mixed);
         let value = loss.clone().into_data().iter::<f64>().next().unwrap_or(f64::NAN);
         let gradients = loss.backward();
@@ -157,7 +160,7 @@ impl Trainer {
         if let Some(sum) = self.accumulation.add(&self.model, gradients) {
             self.update(sum, hyper);
         }
-        StepResult { loss: value }
+        StepResult { loss: value, logits: said.into_data().iter::<f32>().collect() }
     }
 
     /// Steps by what has accumulated, if the last batches were too few for a step.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use sciurus::insight::clean::LearntLabel;
 use sciurus::model::StateDict;
 use sciurus::prelude::*;
 use sciurus::{Error, Keep, Precision, WeightSource, draw_demo};
@@ -33,15 +34,20 @@ fn learner(photos: &Path) -> Learner {
         .unwrap()
 }
 
-/// What a fit leaves: weights of the last and of the best epoch, and the table without its times.
-fn fitted(learner: &mut Learner) -> Result<(StateDict, StateDict, Vec<String>), Error> {
+/// What a fit leaves: weights of the last and of the best epoch, the table without its times, how labels were learnt.
+type Left = (StateDict, StateDict, Vec<String>, Vec<LearntLabel>);
+
+fn fitted(learner: &mut Learner) -> Result<Left, Error> {
     learner.fine_tune(FineTune::new(2))?;
     let last = learner.model().state_dict();
     let rows = learner.history().epochs.iter();
     let rows = rows.map(|row| format!("{:?} {} {} {}", row.phase, row.epoch, row.train_loss, row.valid_loss));
     let rows = rows.collect();
     learner.restore_best();
-    Ok((last, learner.model().state_dict(), rows))
+    let learnt = learner.learnt_labels();
+    let looks: u32 = learnt.iter().map(|label| label.looks).sum();
+    assert_eq!(looks, 3 * 5 * 4, "three epochs of five batches of four");
+    Ok((last, learner.model().state_dict(), rows, learnt))
 }
 
 #[test]

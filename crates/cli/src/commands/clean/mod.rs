@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sciurus::insight::plan::{CleanAction, CleanPlan, Journal, PlanItem, recover};
-use sciurus::{CleanSettings, CleanStep, CleanSummary, Cleaner, Network, Run, TrainSettings, WeightSource};
+use sciurus::{CleanSettings, CleanStep, CleanSummary, Cleaner, Network, Run, WeightSource};
 use sciurus_gather::follow_moves;
 use serde_json::json;
 
@@ -63,8 +63,8 @@ pub(super) fn run(args: &CleanArgs) -> anyhow::Result<Outcome> {
 
 /// The settings that were typed; of a run, its own.
 fn settings(args: &CleanArgs) -> anyhow::Result<CleanSettings> {
-    let mut settings = match of_run(args)? {
-        Some(run) => CleanSettings::of_run(&run),
+    let mut settings = match run_of(args)? {
+        Some(run) => CleanSettings::of_run(&run)?,
         None => {
             CleanSettings { labels: args.data.labels(), seed: args.seed, ..CleanSettings::new(&args.folder) }
         }
@@ -79,12 +79,10 @@ fn settings(args: &CleanArgs) -> anyhow::Result<CleanSettings> {
     Ok(settings)
 }
 
-/// How a run was trained, if that is what is cleaned.
-fn of_run(args: &CleanArgs) -> anyhow::Result<Option<TrainSettings>> {
-    if !args.folder.join("run.json").is_file() {
-        return Ok(None);
-    }
-    Ok(Some(Run::open(&args.folder)?.record()?.settings))
+/// The run, if that is what is cleaned.
+fn run_of(args: &CleanArgs) -> anyhow::Result<Option<Run>> {
+    let is_run = args.folder.join("run.json").is_file();
+    Ok(is_run.then(|| Run::open(&args.folder)).transpose()?)
 }
 
 /// Looks at everything, telling what it is at.

@@ -44,6 +44,7 @@ pub(super) fn apply(file: &Path, settings: &CleanSettings, args: &CleanArgs) -> 
         Labeler::Folder => {
             let applied = followed(move_files(&plan, &settings.folder)?, &settings.folder)?;
             tell(&applied, &settings.folder, args.show)?;
+            tell_undo(&applied, &settings.folder, args.show)?;
             Ok(Outcome::found(&applied.left))
         }
     }
@@ -51,7 +52,9 @@ pub(super) fn apply(file: &Path, settings: &CleanSettings, args: &CleanArgs) -> 
 
 /// Moves what is certain.
 pub(super) fn auto(plan: &CleanPlan, folder: &Path, show: Show) -> anyhow::Result<()> {
-    tell(&followed(move_files(plan, folder)?, folder)?, folder, show)
+    let applied = followed(move_files(plan, folder)?, folder)?;
+    tell(&applied, folder, show)?;
+    tell_undo(&applied, folder, show)
 }
 
 /// Moves everything back.
@@ -88,8 +91,12 @@ fn tell(applied: &Applied, folder: &Path, show: Show) -> anyhow::Result<()> {
         "{} moved in {}",
         count(applied.moved.len(), "file"),
         folder.display()
-    )))?;
-    if !applied.moved.is_empty() && !show.quiet {
+    )))
+}
+
+/// How what was moved is moved back.
+fn tell_undo(applied: &Applied, folder: &Path, show: Show) -> anyhow::Result<()> {
+    if !(applied.moved.is_empty() || show.quiet || show.json) {
         text(format!(
             "take it back:  {}",
             Paint::Command.on(format_args!("sciurus clean {} --undo", folder.display()))

@@ -9,7 +9,7 @@ use sciurus::insight::plan::CleanAction;
 use sciurus::{CleanSettings, TrainSettings};
 use serde_json::json;
 
-use super::{journal, look, of_run};
+use super::{journal, look, run_of};
 use crate::args::CleanArgs;
 use crate::commands::train;
 use crate::output::{Outcome, count, json_line, text};
@@ -50,7 +50,10 @@ pub(super) fn run(args: &CleanArgs, settings: &CleanSettings) -> anyhow::Result<
         std::fs::create_dir_all(parent)?;
     }
     plan.save(&file)?;
-    let asked = of_run(args)?.unwrap_or_else(|| asked(settings));
+    let asked = match run_of(args)? {
+        Some(run) => run.record()?.settings,
+        None => asked(settings),
+    };
     let before = train::train(before, TrainSettings { plan: None, ..asked.clone() }, args.show)?;
     let after = train::train(after, TrainSettings { plan: Some(file), ..asked }, args.show)?;
     let after_run = after.run.predictions()?;

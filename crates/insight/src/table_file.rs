@@ -1,0 +1,68 @@
+//! Plain data of many rows in Parquet files, so that DuckDB, pandas and polars read them.
+
+use std::fs::File;
+use std::path::Path;
+
+use arrow_schema::FieldRef;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_arrow::schema::{SchemaLike, TracingOptions};
+
+use crate::{InsightError, json_file};
+
+/// Key of the file's metadata under which what belongs to no row stands, as JSON.
+const KEY: &str = "sciurus";
+/// Rows that are converted at a time.
+const ROWS: usize = 64 * 1024;
+
+/// Writes rows, and `head` beside them; the file appears under its name only when complete. The columns are those of
+/// `samples`: among these every value must be there once, and be missing once if it may be.
+pub(crate) fn save<H: Serialize, T: Serialize>(
+    path: &Path,
+    head: &H,
+    rows: &[T],
+    samples: &[T],
+) -> Result<(), InsightError> {
+    json_file::replace(path, |file| {
+        let failed = |error: &dyn std::error::Error| std::io::Error::other(error.to_string());
+        let options = TracingOptions::default().enums_without_data_as_strings(true);
+        let fields = Vec::<FieldRef>::from_samples(samples, options).map_err(|error| failed(&error))?;
+        let head = KeyValue::new(KEY.to_owned(), serde_json::to_string(head)?);
+        let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![head])).build();
+        let batch = |rows: &[T]| serde_arrow::to_record_batch(&fields, &rows).map_err(|error| failed(&error));
+        let mut writer = ArrowWriter::try_new(file, batch(&[])?.schema(), Some(properties))?;
+        for rows in rows.chunks(ROWS) {
+            writer.write(&batch(rows)?)?;
+        }
+        writer.close()?;
+        Ok(())
+    })
+}
+
+/// Reads what [`save`] wrote.
+pub(crate) fn load<H: DeserializeOwned, T: DeserializeOwned>(
+    path: &Path,
+) -> Result<(H, Vec<T>), InsightError> {
+    let refuse = |reason: String| InsightError::Table { path: path.to_owned(), reason };
+    let file = File::open(path).map_err(|source| InsightError::Read { path: path.to_owned(), source })?;
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| refuse(error.to_string()))?;
+    let metadata = builder.metadata().file_metadata().key_value_metadata();
+    let head = metadata.into_iter().flatten().find(|pair| pair.key == KEY);
+    let head = head
+        .and_then(|pair| pair.value.as_deref())
+        .ok_or_else(|| refuse("it is a table, but none that Sciurus wrote".to_owned()))?;
+    let head = serde_json::from_str(head).map_err(|error| refuse(error.to_string()))?;
+    let reader = builder.with_batch_size(ROWS).build().map_err(|error| refuse(error.to_string()))?;
+    let mut rows = Vec::new();
+    for batch in reader {
+        let batch = batch.map_err(|error| refuse(error.to_string()))?;
+        let more: Vec<T> =
+            serde_arrow::from_record_batch(&batch).map_err(|error| refuse(error.to_string()))?;
+        rows.extend(more);
+    }
+    Ok((head, rows))
+}
