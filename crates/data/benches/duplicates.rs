@@ -1,7 +1,7 @@
 //! How well copies are found, how well blur is told from sharpness, and how fast.
 //!
-//! `cargo bench -p sciurus-data --bench duplicates` reads `data/squirrels_red_grey` and `data/hymenoptera` in
-//! `SCIURUS_SHARED` (or `../shared` beside the workspace). Copies are planted from 5 seeds: of 40 photos for each kind of
+//! `cargo bench -p sciurus-data --bench duplicates [-- SET ...]` reads three sets in `data` of `SCIURUS_SHARED` (or `../shared`
+//! beside the workspace), or those that are named. Copies are planted from 5 seeds: of 40 photos for each kind of
 //! change, into all photos of the set. A pair counts as false if it is neither planted nor found without the copies; those
 //! that are found without them are listed, to be judged by eye.
 
@@ -32,11 +32,16 @@ fn main() {
         println!("no photos at {}; set SCIURUS_SHARED", data.display());
         return;
     }
-    blur(&data);
-    for set in ["squirrels_red_grey", "hymenoptera"] {
-        planted(&data, set);
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    for set in ["squirrels_red_grey", "hymenoptera", "imagenette160"] {
+        if asked.is_empty() || asked.iter().any(|name| name == set) {
+            planted(&data, set);
+        }
     }
-    million_hashes();
+    if asked.is_empty() {
+        blur(&data);
+        million_hashes();
+    }
 }
 
 /// A change of a photo, as a file.

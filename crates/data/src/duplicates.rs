@@ -160,7 +160,10 @@ pub fn find_duplicates(
     if windows_searched {
         near.extend(pictures.by_windows());
     }
-    near.retain(|(_, alignment)| alignment.correlation >= options.correlation);
+    near.retain(|((first, second), alignment)| {
+        alignment.correlation >= options.correlation
+            && pictures.align(*first).confirms(&pictures.align(*second), alignment)
+    });
     pairs.extend(best_of_each(near).into_iter().map(|((first, second), alignment)| DuplicatePair {
         first: firsts[first],
         second: firsts[second],

@@ -71,7 +71,8 @@ impl SeenPhotos {
         let windows = next.windows();
         let alike = |(place, seen): (usize, &Seen)| {
             let best = self.best(seen, report, (&next, &windows))?;
-            (best.correlation >= self.options.correlation).then_some((place, best))
+            let same = best.correlation >= self.options.correlation && seen.aligned.confirms(&next, &best);
+            same.then_some((place, best))
         };
         let found = self.photos.par_iter().enumerate().filter_map(alike);
         let order = |a: &(usize, Alignment), b: &(usize, Alignment)| {

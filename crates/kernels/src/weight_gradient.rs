@@ -11,6 +11,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::arena::Buffer;
+use crate::conv::Existing;
 use crate::element::{Element, pair};
 use crate::isa::Isa;
 use crate::pointer::{Shared, SharedMut};
@@ -214,7 +215,7 @@ impl<E: Element> Job for Multiply<'_, E> {
             let first = chunk * STEPS * E::PER_WORD;
             let pixels = first..layout.pixels.min(first + STEPS * E::PER_WORD);
             let steps = pixels.len().div_ceil(E::PER_WORD);
-            let existing = chunk > cut(part);
+            let existing = if chunk == cut(part) { Existing::Replace } else { Existing::Add };
             // SAFETY: `rows` and `columns` hold so many steps of the block, `sums` the block.
             unsafe {
                 self.lay_out_columns::<S>(channels.clone(), pixels.clone());
@@ -326,7 +327,7 @@ impl<E: Element> Multiply<'_, E> {
         &self,
         [rows, columns]: [usize; 2],
         steps: usize,
-        existing: bool,
+        existing: Existing,
     ) {
         let Layout { columns: all_columns, width, row_step, .. } = *self.layout;
         let all_sums = self.sums.as_ptr().cast_mut();
@@ -347,7 +348,11 @@ impl<E: Element> Multiply<'_, E> {
                         let at = all_sums.add((first + index) * all_columns + panel * width);
                         for (vector, &sum) in sums.iter().enumerate() {
                             let at = at.add(vector * S::LANES);
-                            S::store(at, if existing { S::add(S::load(at), sum) } else { sum });
+                            let sum = match existing {
+                                Existing::Replace => sum,
+                                Existing::Add => S::add(S::load(at), sum),
+                            };
+                            S::store(at, sum);
                         }
                     }
                 }

@@ -20,8 +20,8 @@ pub(crate) struct Args {
     /// Only this data set
     #[arg(long)]
     only: Option<String>,
-    /// CSV file of the results so far: what is in it is not run again
-    #[arg(long, default_value = "target/recipes.csv")]
+    /// File of the results so far (set; recipe; seed; error rate): what is in it is not run again
+    #[arg(long, default_value = "docs/recipes.csv")]
     results: PathBuf,
 }
 
