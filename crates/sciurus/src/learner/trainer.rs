@@ -152,7 +152,7 @@ impl Trainer {
         }
         self.steps += 1;
         let logits = self.model.forward(images, &mut pass);
-        let said = logits.clone().inner();
+        let said = logits.clone().inner().into_data().iter::<f32>().collect();
         let loss = self.objective.forward_mixed(logits, targets, mixed);
         let value = loss.clone().into_data().iter::<f64>().next().unwrap_or(f64::NAN);
         let gradients = loss.backward();
@@ -160,7 +160,7 @@ impl Trainer {
         if let Some(sum) = self.accumulation.add(&self.model, gradients) {
             self.update(sum, hyper);
         }
-        StepResult { loss: value, logits: said.into_data().iter::<f32>().collect() }
+        StepResult { loss: value, logits: said }
     }
 
     /// Steps by what has accumulated, if the last batches were too few for a step.
