@@ -42,9 +42,7 @@ pub(super) fn apply(file: &Path, settings: &CleanSettings, args: &CleanArgs) -> 
             file.display()
         ),
         Labeler::Folder => {
-            let applied = followed(move_files(&plan, &settings.folder)?, &settings.folder)?;
-            tell(&applied, &settings.folder, args.show)?;
-            tell_undo(&applied, &settings.folder, args.show)?;
+            let applied = carry_out(&plan, &settings.folder, args.show)?;
             Ok(Outcome::found(&applied.left))
         }
     }
@@ -52,9 +50,20 @@ pub(super) fn apply(file: &Path, settings: &CleanSettings, args: &CleanArgs) -> 
 
 /// Moves what is certain.
 pub(super) fn auto(plan: &CleanPlan, folder: &Path, show: Show) -> anyhow::Result<()> {
+    carry_out(plan, folder, show).map(drop)
+}
+
+/// Moves the files of a plan, and tells what was moved and how it is moved back.
+fn carry_out(plan: &CleanPlan, folder: &Path, show: Show) -> anyhow::Result<Applied> {
     let applied = followed(move_files(plan, folder)?, folder)?;
     tell(&applied, folder, show)?;
-    tell_undo(&applied, folder, show)
+    if !(applied.moved.is_empty() || show.quiet || show.json) {
+        text(format!(
+            "take it back:  {}",
+            Paint::Command.on(format_args!("sciurus clean {} --undo", folder.display()))
+        ))?;
+    }
+    Ok(applied)
 }
 
 /// Moves everything back.
@@ -92,15 +101,4 @@ fn tell(applied: &Applied, folder: &Path, show: Show) -> anyhow::Result<()> {
         count(applied.moved.len(), "file"),
         folder.display()
     )))
-}
-
-/// How what was moved is moved back.
-fn tell_undo(applied: &Applied, folder: &Path, show: Show) -> anyhow::Result<()> {
-    if !(applied.moved.is_empty() || show.quiet || show.json) {
-        text(format!(
-            "take it back:  {}",
-            Paint::Command.on(format_args!("sciurus clean {} --undo", folder.display()))
-        ))?;
-    }
-    Ok(())
 }
