@@ -37,7 +37,7 @@ No network either? `sciurus demo` draws some and trains on them in under a minut
 const AFTER: &str = "\
 Exit codes: 0 done, 1 done and something was found (inspect and predict: unreadable files;
 gather: fewer photos than wanted), 2 failed.
-Every verb takes --json for programs to read.";
+Every verb but completions takes --json for programs to read.";
 
 /// From a folder of photos to a trained, measured image classifier.
 #[derive(Debug, Parser)]
@@ -214,7 +214,7 @@ Examples:
   sciurus inspect squirrels
   sciurus inspect squirrels --augment trivial_augment --sheet sheet.png
       A picture of what the network will see: a row for each of six photos, six times each.
-  sciurus inspect squirrels --json | jq .skipped
+  sciurus inspect squirrels --json | jq .summary.skipped
 
 Every photo is decoded, so that damaged ones are found before training. Exit code 1 says that
 some were.";
@@ -232,7 +232,7 @@ pub(crate) struct InspectArgs {
     pub(crate) resize: Resize,
     /// How training photos vary: none, flip, standard (fastai's aug_transforms), random_resized_crop, random_erasing,
     /// rand_augment or trivial_augment
-    #[arg(long, value_parser = augmentation, default_value = "none", value_name = "NAME")]
+    #[arg(long, value_parser = augmentation, default_value = "flip", value_name = "NAME")]
     pub(crate) augment: Augmentation,
     /// Write a picture of what the network will see of some photos, each several times, to this file (.png or .jpg)
     #[arg(long, value_name = "FILE")]
@@ -272,9 +272,9 @@ A top loss is a photo that the model found hardest: often a wrong label, or a ph
 pub(crate) struct InterpretArgs {
     /// Folder of a run
     pub(crate) run: PathBuf,
-    /// How many top losses to show
-    #[arg(long, default_value_t = 9, value_name = "PHOTOS")]
-    pub(crate) top: usize,
+    /// How many top losses to show [default: 9, and 12 on the page]
+    #[arg(long, value_name = "PHOTOS")]
+    pub(crate) top: Option<usize>,
     /// Also write it all as one self-contained HTML page, with curves, photos and heat maps, to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
@@ -292,8 +292,9 @@ Examples:
   sciurus compare --a runs/a-1 --a runs/a-2 --a runs/a-3 --b runs/b-1 --b runs/b-2 --b runs/b-3
       Is recipe b better than recipe a? The same seeds on both sides, in the same order.
 
-A difference counts when chance alone would show one as large in less than 5 % of cases. Two runs tell
-about two models, not about the recipes that made them: another seed may order them the other way.";
+A difference counts when chance alone would show one as large in less than 5 % of cases, or 1 %
+where a side has only one run: two runs tell about two models, not about the recipes that made
+them, which another seed may order the other way.";
 
 #[derive(Debug, Args)]
 #[command(after_help = COMPARE_EXAMPLES)]

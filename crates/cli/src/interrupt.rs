@@ -41,6 +41,11 @@ impl Interrupt {
     }
 }
 
+/// Whether it was pressed, if anything has listened.
+pub(crate) fn was_pressed() -> bool {
+    PRESSED.get().is_some_and(|pressed| pressed.load(Ordering::SeqCst))
+}
+
 /// What is said when a fit is to end.
 pub(crate) const FIT: &str =
     "stopping after this batch; what was trained is measured and saved (Ctrl-C again: stop at once)";

@@ -1,8 +1,10 @@
 //! What a command leaves: its exit code, and text on standard output.
 
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
+use sciurus::data::one_line;
 use serde::Serialize;
 
 /// How a command ended, apart from failing.
@@ -47,6 +49,14 @@ pub(crate) fn announce(what: impl std::fmt::Display) -> anyhow::Result<()> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// A path as text on one line, whatever its name holds, from the folder that the program runs in if it is within that.
+pub(crate) fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let within =
+        here.and_then(|here| path.strip_prefix(here).ok()).filter(|path| !path.as_os_str().is_empty());
+    one_line(&within.unwrap_or(path).to_string_lossy())
 }
 
 /// `1 photo`, `2 photos`.

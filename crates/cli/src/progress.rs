@@ -14,12 +14,13 @@ use crate::paint::Paint;
 
 /// Adds the observer that fits how the output is to be shown.
 ///
-/// `epochs` is the number of unfrozen epochs, so that the time left is known while the body is frozen.
-pub(crate) fn observer(show: Show, epochs: usize) -> Box<dyn Observer> {
+/// `epochs` is the number of unfrozen epochs, so that the time left is known while the body is frozen; `end` is when the
+/// training is over, where that is known.
+pub(crate) fn observer(show: Show, epochs: usize, end: Option<Instant>) -> Box<dyn Observer> {
     match (show.json, show.quiet) {
         (true, _) => Box::new(JsonLines),
         (false, true) => Box::new(Quiet),
-        (false, false) => Box::new(Table::new(epochs)),
+        (false, false) => Box::new(Table::new(epochs, end)),
     }
 }
 
@@ -64,15 +65,17 @@ struct Table {
     pace: Pace,
     epoch: usize,
     unfrozen_epochs: usize,
+    end: Option<Instant>,
 }
 
 /// How often plain output says how far it is.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
 impl Table {
-    fn new(unfrozen_epochs: usize) -> Self {
+    fn new(unfrozen_epochs: usize, end: Option<Instant>) -> Self {
         Self {
             unfrozen_epochs,
+            end,
             bar: ProgressBar::hidden(),
             plain: !std::io::stderr().is_terminal(),
             told: Instant::now(),
@@ -131,7 +134,8 @@ impl Table {
     }
 
     fn tell(&mut self, what: &str) {
-        let message = format!("{what}{}", self.pace.left());
+        let left = self.end.map(|end| end.saturating_duration_since(Instant::now()));
+        let message = format!("{what}  about {} left", minutes(left.unwrap_or_else(|| self.pace.left())));
         if self.plain && self.told.elapsed() > PLAIN_INTERVAL {
             self.told = Instant::now();
             let _ = writeln!(std::io::stderr(), "epoch {}: {message}", self.epoch);
@@ -264,11 +268,9 @@ impl Pace {
     }
 
     /// Time left of the run. Until validation has been timed, a batch of it is taken for a third of a training step.
-    fn left(&self) -> String {
+    fn left(&self) -> Duration {
         let train = self.train_step();
-        let left =
-            train.mul_f64(self.train_left) + self.valid_step.unwrap_or(train / 3) * self.valid_left as u32;
-        format!("  about {} left", minutes(left))
+        train.mul_f64(self.train_left) + self.valid_step.unwrap_or(train / 3) * self.valid_left as u32
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::crop::uniform;
 use crate::decode::RgbImage;
+use crate::error::DataError;
 use crate::geometry::Map;
 use crate::lighting::Lighting;
 use crate::resample::resample;
@@ -86,6 +87,23 @@ impl Default for AugTransforms {
 macro_rules! setters {
     ($($(#[$doc:meta])* $name:ident: $type:ty),* $(,)?) => {
         impl AugTransforms {
+    pub(crate) fn check(&self) -> Result<(), DataError> {
+        let shares = [self.p_affine, self.p_lighting, self.min_scale];
+        let is_right = shares.iter().all(|share| (0.0..=1.0).contains(share))
+            && self.min_scale > 0.0
+            && (0.0..=180.0).contains(&self.max_rotate)
+            && (0.0..=0.5).contains(&self.max_warp)
+            && (0.0..1.0).contains(&self.max_lighting)
+            && self.min_zoom > 0.0
+            && (self.min_zoom..=100.0).contains(&self.max_zoom);
+        if is_right {
+            return Ok(());
+        }
+        let advice = "choose max_rotate up to 180 degrees, max_warp up to 0.5, max_lighting below 1, min_zoom above 0 and up to \
+                      max_zoom, min_scale above 0 and up to 1, p_affine and p_lighting from 0 to 1";
+        Err(DataError::Option { option: "augmentation", value: format!("{self:?}"), advice })
+    }
+
             $($(#[$doc])* #[must_use] pub fn $name(mut self, $name: $type) -> Self {
                 self.$name = $name;
                 self

@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 
 /// A weight for each class, in inverse proportion to its items and with a mean of 1: `[class]`. A class without items has
-/// weight 0 and does not count in the mean.
+/// weight 1, which nothing uses, and does not count in the mean.
 ///
 /// Source: scikit-learn's `compute_class_weight("balanced")` (after King and Zeng 2001, "Logistic regression in rare events
 /// data"), `items / (classes · items of the class)`, divided by its mean, so that the learning rate keeps its meaning.
@@ -16,14 +16,14 @@ use rand::seq::SliceRandom;
 /// use sciurus_data::class_weights;
 ///
 /// assert_eq!(class_weights(&[30, 10]), [0.5, 1.5]);
-/// assert_eq!(class_weights(&[7, 0, 7]), [1.0, 0.0, 1.0]);
+/// assert_eq!(class_weights(&[7, 0, 7]), [1.0, 1.0, 1.0]);
 /// ```
 #[must_use]
 pub fn class_weights(counts: &[usize]) -> Vec<f32> {
     let inverse = |&count: &usize| if count == 0 { 0.0 } else { 1.0 / count as f64 };
     let present = counts.iter().filter(|&&count| count > 0).count();
     let mean = counts.iter().map(inverse).sum::<f64>() / present.max(1) as f64;
-    counts.iter().map(|count| if *count == 0 { 0.0 } else { (inverse(count) / mean) as f32 }).collect()
+    counts.iter().map(|count| if *count == 0 { 1.0 } else { (inverse(count) / mean) as f32 }).collect()
 }
 
 /// How much more the items with a label count than those without it, so that both count the same: `items without / items

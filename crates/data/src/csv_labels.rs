@@ -6,6 +6,7 @@ use crate::dataset::ImageDataset;
 use crate::error::DataError;
 use crate::item::{ContentHash, Split};
 use crate::scan::{Listed, Tag, portable};
+use crate::skip::SkipReason;
 use csv::{ReaderBuilder, StringRecord, Trim};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
@@ -238,15 +239,27 @@ fn list(found: &[String]) -> String {
 }
 
 impl CsvLabels {
-    /// The bytes of the same table with corrected labels, and without the lines of images that are left out. Lines of images
-    /// that are not in the data set stay as they are.
+    /// The bytes of the same table with corrected labels and without the lines of images that are left out, and how many lines
+    /// that changed. Lines of images that are not in the data set stay as they are, unless they are left out because they
+    /// cannot be read.
     ///
     /// # Errors
     ///
     /// When the table cannot be read, or is not the one of the data set any more.
-    pub fn corrected(&self, dataset: &ImageDataset, corrections: &Corrections) -> Result<Vec<u8>, DataError> {
-        let contents: HashMap<&Path, ContentHash> =
-            dataset.items.iter().map(|item| (&*item.path, item.content)).collect();
+    pub fn corrected(
+        &self,
+        dataset: &ImageDataset,
+        corrections: &Corrections,
+    ) -> Result<(Vec<u8>, usize), DataError> {
+        let skipped =
+            dataset.skipped.iter().filter(|file| !matches!(file.reason, SkipReason::TooManyBytes { .. }));
+        let skipped = skipped.filter_map(|file| {
+            let bytes = std::fs::read(dataset.root.join(&file.path)).ok()?;
+            Some((&*file.path, ContentHash::of(&bytes)))
+        });
+        let items = dataset.items.iter().map(|item| (&*item.path, item.content));
+        let contents: HashMap<&Path, ContentHash> = items.chain(skipped).collect();
+        let mut changed = 0;
         let Table { names, columns, records } = Table::read(self)?;
         let mut writer =
             csv::WriterBuilder::new().delimiter(delimiter(self)?).flexible(true).from_writer(Vec::new());
@@ -261,16 +274,21 @@ impl CsvLabels {
             let path = tidy(Path::new(record.get(columns.path).unwrap_or_default()), &dataset.root);
             let correction = contents.get(&*path).and_then(|content| corrections.find(&path, content));
             let label = match correction {
-                Some(Correction::LeaveOut) => continue,
+                Some(Correction::LeaveOut) => {
+                    changed += 1;
+                    continue;
+                }
                 Some(Correction::Relabel(label)) => Some(label.as_str()),
                 Some(Correction::Keep) | None => None,
             };
+            changed += usize::from(label.is_some_and(|label| record.get(columns.label) != Some(label)));
             let fields = record.iter().enumerate();
             let fields =
                 fields.map(|(place, field)| label.filter(|_| place == columns.label).unwrap_or(field));
             writer.write_record(fields).map_err(failed)?;
         }
-        writer.into_inner().map_err(|error| failed(csv::Error::from(error.into_error())))
+        let bytes = writer.into_inner().map_err(|error| failed(csv::Error::from(error.into_error())))?;
+        Ok((bytes, changed))
     }
 }
 

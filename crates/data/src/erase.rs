@@ -3,6 +3,7 @@
 
 use crate::crop::uniform;
 use crate::decode::RgbImage;
+use crate::error::DataError;
 use crate::normalize::Normalize;
 use crate::seed::Rng;
 use crate::transform::Transform;
@@ -12,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 /// fastai's `RandomErasing`: rectangles of random place, area and proportions are filled with noise.
 ///
-/// The noise has ImageNet's mean and standard deviation, which is a mean of 0 and a deviation of 1 after normalisation, cut
-/// off at black and white.
+/// The noise has the mean and standard deviation of the pipeline's normalisation, which is a mean of 0 and a deviation of 1
+/// after it, cut off at black and white.
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 /// | `min_area`, `max_area` | 0, 0.3 | area of all rectangles, as a share of the photo's | 0..=1 |
 /// | `min_aspect` | 0.3 | least height / width of a rectangle; the greatest is its inverse | 0..=1, above 0 |
 /// | `max_count` | 1 | most rectangles; each takes its part of the area | ≥ 1 |
+/// | `normalize` | ImageNet's | statistics of the noise; a pipeline sets its own, and no file names them | |
 ///
 /// Source: Zhong et al. 2017, arXiv 1708.04896; fastai 2.8, `vision/augment.py` (torchvision's defaults: areas 0.02 to
 /// 0.33).
@@ -45,11 +47,37 @@ pub struct RandomErasing {
     pub min_aspect: f64,
     /// Most rectangles.
     pub max_count: u32,
+    /// Mean and standard deviation of the noise.
+    #[serde(skip, default = "Normalize::imagenet")]
+    pub normalize: Normalize,
 }
 
 impl Default for RandomErasing {
     fn default() -> Self {
-        Self { probability: 0.5, min_area: 0.0, max_area: 0.3, min_aspect: 0.3, max_count: 1 }
+        Self {
+            probability: 0.5,
+            min_area: 0.0,
+            max_area: 0.3,
+            min_aspect: 0.3,
+            max_count: 1,
+            normalize: Normalize::imagenet(),
+        }
+    }
+}
+
+impl RandomErasing {
+    pub(crate) fn check(&self) -> Result<(), DataError> {
+        let shares = [self.probability, self.min_area, self.max_area, self.min_aspect];
+        let is_right = shares.iter().all(|share| (0.0..=1.0).contains(share))
+            && self.min_area <= self.max_area
+            && self.min_aspect > 0.0
+            && self.max_count > 0;
+        if is_right {
+            return Ok(());
+        }
+        let advice = "choose shares from 0 to 1, the first area not above the second, a min_aspect above 0 and a max_count of 1 \
+                      or more";
+        Err(DataError::Option { option: "augmentation", value: format!("{self:?}"), advice })
     }
 }
 
@@ -69,7 +97,7 @@ impl Transform for RandomErasing {
             let (left, wide) = slice(rng, area / aspect, width);
             for y in top..top + tall {
                 for x in left..left + wide {
-                    image.get_pixel_mut(x, y).0 = noise(rng);
+                    image.get_pixel_mut(x, y).0 = noise(&self.normalize, rng);
                 }
             }
         }
@@ -83,8 +111,7 @@ fn slice(rng: &mut Rng, square: f64, side: u32) -> (u32, u32) {
     (rng.random_range(0..=side - length), length)
 }
 
-fn noise(rng: &mut Rng) -> [u8; 3] {
-    let Normalize { mean, std } = Normalize::imagenet();
+fn noise(Normalize { mean, std }: &Normalize, rng: &mut Rng) -> [u8; 3] {
     std::array::from_fn(|channel| {
         let drawn: f32 = rng.sample(StandardNormal);
         ((mean[channel] + std[channel] * drawn) * 255.0).round() as u8
@@ -117,8 +144,11 @@ mod tests {
             (0..400).filter(|&seed| !erased(RandomErasing::default(), (64, 64), seed).is_empty()).count();
         assert!((160..240).contains(&half), "{half}");
         let mut rng = Seed(1).rng(&[]);
-        let sum: f64 = (0..20_000).map(|_| f64::from(noise(&mut rng)[1])).sum();
-        assert!((sum / 20_000.0 / 255.0 - 0.456).abs() < 0.01);
+        let halves = Normalize { mean: [0.5; 3], std: [0.1; 3] };
+        for (normalize, mean) in [(Normalize::imagenet(), 0.456), (halves, 0.5)] {
+            let sum: f64 = (0..20_000).map(|_| f64::from(noise(&normalize, &mut rng)[1])).sum();
+            assert!((sum / 20_000.0 / 255.0 - mean).abs() < 0.01);
+        }
     }
 
     proptest! {

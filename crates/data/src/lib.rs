@@ -128,7 +128,7 @@ pub use scan::Progress;
 pub use seed::{Rng, Seed};
 pub use seen::SeenPhotos;
 pub use sheet::sheet;
-pub use skip::{SkipReason, Skipped};
+pub use skip::{SkipReason, Skipped, one_line};
 pub use splitter::{Division, Splitter};
 pub use store::{PhotoStore, PhotoStoreOptions};
 pub use summary::{ClassSummary, DatasetSummary, Range, verify};

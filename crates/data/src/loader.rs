@@ -167,7 +167,8 @@ pub struct Batch {
     pub targets: Targets,
     /// Which items these are: `[batch]`.
     pub items: Vec<ItemId>,
-    /// Items that should be here and could not be decoded. Each is named once in the life of a loader.
+    /// Items that should be here and could not be decoded. Each is named once in the life of a loader, or
+    /// until it [forgets](Loader::forget_skipped) them.
     pub skipped: Vec<Skipped>,
     /// Of which two items each image is, if images are mixed with one another. `targets` and `items` stay those of the
     /// first.
@@ -253,6 +254,11 @@ impl Loader {
             LastBatch::Drop => (items / batch_size).max(1),
             LastBatch::Keep => items.div_ceil(batch_size),
         }
+    }
+
+    /// Names items that cannot be decoded again, as if this loader had made no batch so far.
+    pub fn forget_skipped(&self) {
+        self.maker.named.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The items of the split, in the order of the data set.

@@ -94,7 +94,7 @@ impl Preprocessing {
 /// How photos are varied in training. In JSON: `"none"`, `"flip"`, `{"random_resized_crop": {"min_scale": 0.35}}`,
 /// `{"standard": {"max_rotate": 20.0}}` or `{"trivial_augment": {}}`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Augmentation {
     /// Only the random place of the crop.
     #[default]
@@ -117,8 +117,8 @@ pub enum Augmentation {
         #[serde(default)]
         erasing: RandomErasing,
     },
-    /// [`RandomResizedCrop`], mirrored half of the time, then [`TrivialAugment`], then [`RandomErasing`]: torchvision's
-    /// recipe of 2021.
+    /// [`RandomResizedCrop`], mirrored half of the time, then [`TrivialAugment`], then [`RandomErasing`]: the order of
+    /// torchvision's recipe of 2021, with the smallest area and the erased noise of fastai.
     TrivialAugment {
         /// Smallest area that is taken, as for `RandomResizedCrop`.
         #[serde(default = "usual_scale")]
@@ -197,6 +197,31 @@ impl Augmentation {
                 });
             }
         })
+    }
+
+    /// Checks settings that come from a file or a user.
+    ///
+    /// # Errors
+    ///
+    /// When a number is out of its range.
+    pub fn check(&self) -> Result<(), DataError> {
+        let wrong = |value: f64, advice| {
+            Err(DataError::Option { option: "augmentation", value: value.to_string(), advice })
+        };
+        let is_share = |share: f64| (0.0..=1.0).contains(&share);
+        if let Some(scale) = self.min_scale().filter(|scale| !(is_share(*scale) && *scale > 0.0)) {
+            return wrong(scale, "choose a min_scale above 0 and at most 1");
+        }
+        match *self {
+            Self::None | Self::Flip | Self::RandomResizedCrop { .. } => Ok(()),
+            Self::Standard(transforms) => transforms.check(),
+            Self::RandomErasing { erasing, .. } => erasing.check(),
+            Self::TrivialAugment { erase, .. } | Self::RandAugment { erase, .. } if !is_share(erase) => {
+                wrong(erase, "choose how often to erase, from 0 to 1")
+            }
+            Self::TrivialAugment { .. } => Ok(()),
+            Self::RandAugment { policy, .. } => policy.check(),
+        }
     }
 
     /// Whether a photo and its mirror image mean the same.
@@ -286,12 +311,14 @@ impl Pipeline {
                 .each_epoch(Flip::default()),
             None => pipeline,
         };
-        let erasing = |probability| RandomErasing { probability, ..RandomErasing::default() };
+        let erasing = |probability| RandomErasing { probability, normalize, ..RandomErasing::default() };
         match *augmentation {
             Augmentation::None | Augmentation::RandomResizedCrop { .. } => pipeline,
             Augmentation::Flip => pipeline.each_epoch(Flip::default()),
             Augmentation::Standard(transforms) => pipeline.each_epoch(transforms.size(size)),
-            Augmentation::RandomErasing { erasing, .. } => pipeline.each_epoch(erasing),
+            Augmentation::RandomErasing { erasing, .. } => {
+                pipeline.each_epoch(RandomErasing { normalize, ..erasing })
+            }
             Augmentation::TrivialAugment { erase, .. } => {
                 pipeline.each_epoch(TrivialAugment).each_epoch(erasing(erase))
             }

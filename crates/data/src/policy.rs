@@ -3,6 +3,7 @@
 
 use crate::affine::Motion;
 use crate::decode::RgbImage;
+use crate::error::DataError;
 use crate::seed::Rng;
 use crate::tone::Tone;
 use crate::transform::Transform;
@@ -152,6 +153,14 @@ impl Default for RandAugment {
 }
 
 impl RandAugment {
+    pub(crate) fn check(&self) -> Result<(), DataError> {
+        if self.operations <= 8 && self.magnitude <= 30 {
+            return Ok(());
+        }
+        let advice = "choose up to 8 operations and a magnitude of up to 30";
+        Err(DataError::Option { option: "augmentation", value: format!("{self:?}"), advice })
+    }
+
     fn reach((width, height): (u32, u32)) -> Reach {
         let translate = [width, height].map(|side| 150.0 / 331.0 * f64::from(side));
         Reach { shear: 0.3, translate, degrees: 30.0, enhance: 0.9, bits: 4.0 }

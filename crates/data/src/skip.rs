@@ -17,8 +17,21 @@ pub struct Skipped {
 
 impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path.display(), self.reason)
+        write!(f, "{}: {}", one_line(&self.path.to_string_lossy()), self.reason)
     }
+}
+
+/// Text for a terminal: names of files and folders may hold line ends and terminal commands, which are written as they would be
+/// in a program.
+///
+/// ```
+/// use sciurus_data::one_line;
+///
+/// assert_eq!(one_line("red/a\n\u{1b}[2Jb.jpg"), "red/a\\n\\u{1b}[2Jb.jpg");
+/// ```
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 /// Why a file was not used. `Display` is meant for the user.

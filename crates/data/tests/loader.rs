@@ -137,6 +137,8 @@ fn damaged_photos_are_missing_from_their_batch_and_named_once() {
     assert_eq!(batches.iter().map(Batch::len).sum::<usize>(), 3 * (27 - 2));
     assert_eq!((batches[0].items[0].0, batches[0].pixels.len()), (1, 3 * 3 * 32 * 32));
     assert_eq!(store.decodes(), 27, "a damaged photo is tried once");
+    loader.forget_skipped();
+    assert_eq!(epochs(&loader, 3).iter().map(|batch| batch.skipped.len()).sum::<usize>(), 2, "named again");
 }
 
 #[test]

@@ -162,7 +162,7 @@ impl fmt::Display for TopLossTable<'_> {
     }
 }
 
-/// What `sciurus interpret --json` and the web page show.
+/// All of an interpretation as one value, for programs that keep or show it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct InterpretationSummary {

@@ -1,13 +1,12 @@
-//! Plain data in JSON files: read whole, written so that a reader finds the old file or the new one, never half a file.
+//! Plain data in JSON files, read whole and written whole.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::InsightError;
+use crate::{InsightError, whole_file};
 
 /// Reads the whole of `path`.
 pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<T, InsightError> {
@@ -21,7 +20,7 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, InsightError> {
 
 /// Writes a file whole.
 pub(crate) fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), InsightError> {
-    replace(path, |writer| {
+    whole_file::write(path, |writer| {
         serde_json::to_writer(&mut *writer, value)?;
         writer.write_all(b"\n")
     })
@@ -29,36 +28,8 @@ pub(crate) fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), InsightEr
 
 /// The same, for people to read.
 pub(crate) fn save_pretty<T: Serialize>(path: &Path, value: &T) -> Result<(), InsightError> {
-    replace(path, |writer| {
+    whole_file::write(path, |writer| {
         serde_json::to_writer_pretty(&mut *writer, value)?;
         writer.write_all(b"\n")
     })
-}
-
-/// Writes a file beside `path` and renames it into place.
-pub(crate) fn replace(
-    path: &Path,
-    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-) -> Result<(), InsightError> {
-    let partial = partial_path(path);
-    write(&partial, fill).and_then(|()| fs::rename(&partial, path)).map_err(|source| {
-        // The first error is the one to tell; a left-over partial file is only untidy.
-        let _ = fs::remove_file(&partial);
-        InsightError::Write { path: path.into(), source }
-    })
-}
-
-fn write(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> io::Result<()> {
-    let mut writer = BufWriter::new(File::create(path)?);
-    fill(&mut writer)?;
-    // On disk before the rename: after a power cut the name must not point at an empty file.
-    writer.into_inner()?.sync_all()
-}
-
-/// In the same folder, because a rename is atomic only within one file system; with the process id, so that two
-/// processes do not write into the same file.
-fn partial_path(path: &Path) -> PathBuf {
-    let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
-    name.push(format!(".{}.partial", std::process::id()));
-    path.with_file_name(name)
 }

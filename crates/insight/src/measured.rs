@@ -22,7 +22,7 @@ pub struct Measured {
     /// [`Metric::value`]; not a number without items, which JSON writes as `null`.
     #[serde(deserialize_with = "nan_from_null")]
     pub value: f64,
-    /// [`Metric::interval`], 95 %.
+    /// [`Metric::interval`], 95 %; none where there is none or it was not asked for.
     pub interval: Option<Interval>,
     /// The number of items it was measured on.
     pub items: usize,
@@ -41,9 +41,24 @@ impl Measured {
         Self::on(metric, predictions, predictions.len())
     }
 
+    /// The value of `metric` without its interval, which may take a thousand times as long.
+    #[must_use]
+    pub fn value(metric: &dyn Metric, predictions: &Predictions) -> Self {
+        Self::without_interval(metric, predictions, predictions.len())
+    }
+
+    /// The same on predictions of any number of labels.
+    #[must_use]
+    pub fn value_of_multi(metric: &dyn Metric<MultiPredictions>, predictions: &MultiPredictions) -> Self {
+        Self::without_interval(metric, predictions, predictions.len())
+    }
+
     fn on<P>(metric: &dyn Metric<P>, predictions: &P, items: usize) -> Self {
-        let (value, interval) = (metric.value(predictions), metric.interval(predictions));
-        Self { name: metric.name().to_string(), value, interval, items }
+        Self { interval: metric.interval(predictions), ..Self::without_interval(metric, predictions, items) }
+    }
+
+    fn without_interval<P>(metric: &dyn Metric<P>, predictions: &P, items: usize) -> Self {
+        Self { name: metric.name().to_string(), value: metric.value(predictions), interval: None, items }
     }
 
     /// `1 of 58 wrong` for the two metrics that count, the number of items for any other.

@@ -11,7 +11,7 @@ use parquet::file::properties::WriterProperties;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_arrow::schema::{SchemaLike, TracingOptions};
 
-use crate::{InsightError, json_file};
+use crate::{InsightError, whole_file};
 
 /// Key of the file's metadata under which what belongs to no row stands, as JSON.
 const KEY: &str = "sciurus";
@@ -26,7 +26,7 @@ pub(crate) fn save<H: Serialize, T: Serialize>(
     rows: &[T],
     samples: &[T],
 ) -> Result<(), InsightError> {
-    json_file::replace(path, |file| {
+    whole_file::write(path, |file| {
         let failed = |error: &dyn std::error::Error| std::io::Error::other(error.to_string());
         let options = TracingOptions::default().enums_without_data_as_strings(true);
         let fields = Vec::<FieldRef>::from_samples(samples, options).map_err(|error| failed(&error))?;

@@ -223,6 +223,7 @@ impl DataLoadersBuilder {
     pub fn build(mut self) -> Result<DataLoaders, Error> {
         self.preprocessing.views = self.views.unwrap_or(self.augmentation.views());
         self.preprocessing.check()?;
+        self.augmentation.check()?;
         if !(2..=65_536).contains(&self.batch_size) {
             let (value, expected) = (self.batch_size.to_string(), "choose 2 to 65536 images");
             return Err(Error::BadOption { option: "batch_size", value, expected });

@@ -128,7 +128,7 @@ impl Run {
                 (settings, learner, Some(timed))
             }
         };
-        let settings = settings.resolved(&learner);
+        let settings = settings.resolved(&learner).with_absolute_paths()?;
         std::fs::create_dir_all(&run.folder).map_err(|source| Error::io(&run.folder, source))?;
         learner.observe(EventLog::create(&run.path("events.jsonl"))?);
         learner.observe(HistoryCsv::create(&run.path("history.csv"))?);
@@ -170,6 +170,17 @@ impl Run {
             return refuse(
                 "cannot go on: the photos have changed since it began; train anew with `sciurus train`",
             );
+        }
+        if learner.weights().sha256 != record.weights.sha256 {
+            return Err(Error::Run {
+                path: run.folder.clone(),
+                reason: format!(
+                    "cannot go on: it began with the weights `{}`, and what is found now is another file (`{}`); give it \
+                     the same SCIURUS_MODELS or weight file, or train anew",
+                    record.weights.name,
+                    learner.weights().name
+                ),
+            });
         }
         let events = learner.resume_from(&run.folder)?;
         learner.observe(EventLog::resume(&run.path("events.jsonl"), events)?);
@@ -294,6 +305,11 @@ impl PreparedRun {
         &self.learner
     }
 
+    /// When the training is over, if the run has a given time.
+    pub fn end(&self) -> Option<Instant> {
+        self.clock.map(|(budget, _)| budget.end())
+    }
+
     /// Adds an observer.
     pub fn observe(&mut self, observer: impl Observer + 'static) {
         self.learner.observe(observer);
@@ -318,12 +334,12 @@ impl PreparedRun {
         if !learnt.is_empty() {
             LearntLabel::save(&learnt, &self.run.path("training.parquet"))?;
         }
-        self.record.metrics = measured(&predictions);
+        self.record.metrics = self.measured(&predictions);
         let bundle = ModelBundle::new(&self.learner, self.record.metrics.clone(), &predictions);
         bundle.save(&self.run.model_path())?;
         if self.learner.loaders().dataset().split(Split::Test).next().is_some() {
             self.record.test_metrics = match self.learner.any_predictions(Split::Test) {
-                Ok(test) => measured(&test.at_thresholds_of(&predictions)),
+                Ok(test) => self.measured(&test.at_thresholds_of(&predictions)),
                 // The photos were named as they were passed over; the model is measured and saved without them.
                 Err(Error::NothingReadable { .. }) => Vec::new(),
                 Err(error) => return Err(error),
@@ -333,9 +349,21 @@ impl PreparedRun {
         self.learner.remove_checkpoints()?;
         Ok(FinishedRun { run: self.run, record: self.record, predictions, learner: self.learner })
     }
+
+    /// What every run is measured by, and what this one was asked for besides.
+    fn measured(&self, predictions: &AnyPredictions) -> Vec<Measured> {
+        let mut metrics = usual(predictions);
+        for asked in self.learner.measure(predictions) {
+            if metrics.iter().all(|metric| metric.name != asked.name) {
+                metrics.push(asked);
+            }
+        }
+        metrics
+    }
 }
 
-fn measured(predictions: &AnyPredictions) -> Vec<Measured> {
+/// What every run is measured by.
+fn usual(predictions: &AnyPredictions) -> Vec<Measured> {
     match predictions {
         AnyPredictions::One(predictions) => {
             vec![Measured::new(&ErrorRate, predictions), Measured::new(&Accuracy, predictions)]

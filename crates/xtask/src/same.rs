@@ -14,9 +14,12 @@ pub(crate) struct Args {
     /// Folder with data/ and models/
     #[arg(long, env = "SCIURUS_SHARED", default_value = "../shared")]
     shared: PathBuf,
-    /// Pairs of runs: seeds 1 and 2, 3 and 4, ...
+    /// Pairs of runs, each of two seeds that follow one another
     #[arg(long, default_value_t = 40)]
     pairs: u64,
+    /// Seed of the first run: with 1 the pairs are seeds 1 and 2, 3 and 4, ...
+    #[arg(long, default_value_t = 1)]
+    first_seed: u64,
     /// Data set with validation photos of its own, so that both of a pair are measured on the same ones
     #[arg(long, default_value = "hymenoptera")]
     set: String,
@@ -36,7 +39,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     accept::build()?;
     let mut called = 0;
     for pair in 0..args.pairs {
-        let seeds = [2 * pair + 1, 2 * pair + 2];
+        let seeds = [args.first_seed + 2 * pair, args.first_seed + 2 * pair + 1];
         let runs = seeds.map(|seed| accept::run_folder(&args.set, seed));
         let mut errors = Vec::new();
         for (seed, run) in seeds.into_iter().zip(&runs) {

@@ -191,8 +191,8 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_enum, default_value_t = KeepEpoch::Last)]
     keep: KeepEpoch,
     /// Also measure the mean of this many augmented views of each photo (with --augment) and the plain one
-    #[arg(long, value_name = "VIEWS")]
-    pub(crate) tta: Option<usize>,
+    #[arg(long, value_name = "VIEWS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) tta: Option<u16>,
     /// End after this many epochs in which the validation loss did not get lower [default: off]
     #[arg(long, value_name = "EPOCHS")]
     patience: Option<usize>,

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sciurus::data::{
-    DatasetSummary, ImageDataset, Labeler, Pipeline, Preprocessing, Skipped, Split, Step, decode_file, sheet,
-    verify,
+    DatasetSummary, ImageDataset, Labeler, Pipeline, Preprocessing, Skipped, Split, Step, decode_file,
+    one_line, sheet, verify,
 };
 use serde_json::json;
 
 use crate::args::InspectArgs;
-use crate::output::{Outcome, count, json_line, text};
+use crate::output::{Outcome, count, json_line, shown, text};
 use crate::progress;
 
 pub(super) fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
@@ -93,7 +93,7 @@ fn write_sheet(
 }
 
 fn render(summary: &DatasetSummary, dataset: &ImageDataset) -> anyhow::Result<()> {
-    text(summary.root.display())?;
+    text(shown(&summary.root))?;
     text(format!("\nwhat are the items?   {}, {}", count(summary.items, "photo"), bytes(summary.bytes)))?;
     text(format!(
         "how big are they?     width {} to {} (median {}), height {} to {} (median {}) pixels",
@@ -119,17 +119,17 @@ fn render(summary: &DatasetSummary, dataset: &ImageDataset) -> anyhow::Result<()
         let unlabelled = dataset.items.iter().filter(|item| item.target.classes().is_empty()).count();
         text(format!("                      {} no label", have(unlabelled)))?;
     }
-    let width = summary.classes.iter().map(|class| class.label.chars().count()).max().unwrap_or(0).max(5);
+    let labels: Vec<String> = summary.classes.iter().map(|class| one_line(&class.label)).collect();
+    let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).max(5);
     text(format!("  {:<width$} {:>7} {:>7} {:>7}", "class", "train", "valid", "test"))?;
-    for class in &summary.classes {
-        text(format!("  {:<width$} {:>7} {:>7} {:>7}", class.label, class.train, class.valid, class.test))?;
+    for (class, label) in summary.classes.iter().zip(labels) {
+        text(format!("  {label:<width$} {:>7} {:>7} {:>7}", class.train, class.valid, class.test))?;
     }
     let splits: Vec<String> =
         summary.splits.iter().map(|(split, items)| format!("{items} {split}")).collect();
     text(format!("how are they split?   {} ({})", splits.join(", "), dataset.splitter))?;
     if !summary.left_out_folders.is_empty() {
-        let names: Vec<String> =
-            summary.left_out_folders.iter().map(|path| path.display().to_string()).collect();
+        let names: Vec<String> = summary.left_out_folders.iter().map(|path| shown(path)).collect();
         text(format!("left out by name:     {} (begin with _ or .)", names.join(", ")))?;
     }
     match summary.skipped.len() {
@@ -147,7 +147,7 @@ fn have(photos: usize) -> String {
 }
 
 fn render_walk(path: &std::path::Path, steps: &[Step]) -> anyhow::Result<()> {
-    text(format!("\nhow does a photo reach the network?   {}", path.display()))?;
+    text(format!("\nhow does a photo reach the network?   {}", shown(path)))?;
     let last = steps.len().saturating_sub(1);
     for (index, step) in steps.iter().enumerate() {
         let shape = match index == last {

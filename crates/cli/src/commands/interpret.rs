@@ -1,8 +1,10 @@
 //! `sciurus interpret`: where a trained model is wrong.
 
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
+use sciurus::data::one_line;
 use sciurus::insight::{LabelTable, MultiTopLossTable, TopLossTable};
 use sciurus::{
     AnyPredictions, ClassificationInterpretation, MultiInterpretation, MultiPredictions, Predictions, Run,
@@ -10,16 +12,20 @@ use sciurus::{
 };
 use serde_json::json;
 
-use crate::args::{InterpretArgs, Show};
-use crate::output::{Outcome, count, json_line, text};
+use crate::args::InterpretArgs;
+use crate::output::{Outcome, count, json_line, shown, text};
+use crate::paint::Paint;
 use crate::progress;
+
+/// Top losses that are shown where nobody says how many.
+const TOP: usize = 9;
 
 pub(super) fn run(args: &InterpretArgs) -> anyhow::Result<Outcome> {
     let run = Run::open(&args.run)?;
     let record = run.record()?;
     let predictions = run.any_predictions()?;
     if let Some(path) = &args.html {
-        write_page(path, &run, args.show)?;
+        write_page(path, &run, args)?;
     }
     match predictions {
         AnyPredictions::One(predictions) => one_label(args, &record, predictions),
@@ -30,26 +36,28 @@ pub(super) fn run(args: &InterpretArgs) -> anyhow::Result<Outcome> {
 fn one_label(args: &InterpretArgs, record: &RunRecord, predictions: Predictions) -> anyhow::Result<Outcome> {
     let interpretation = ClassificationInterpretation::new(predictions);
     let confused = interpretation.most_confused(args.min_confused);
-    let losses = interpretation.top_losses(args.top);
+    let losses = interpretation.top_losses(args.top.unwrap_or(TOP));
     if args.show.json {
         json_line(&json!({
             "metrics": record.metrics,
+            "test_metrics": record.test_metrics,
             "confusion_matrix": interpretation.confusion_matrix(),
             "most_confused": confused,
             "top_losses": losses,
         }))?;
         return Ok(Outcome::Done);
     }
-    record.metrics.iter().try_for_each(text)?;
+    measured(record)?;
     text(format!("\n{}", interpretation.confusion_matrix()))?;
     if !confused.is_empty() {
         text("most confused:")?;
         for pair in &confused {
-            text(format!("  {} taken for {}: {}", pair.target, pair.prediction, count(pair.count, "photo")))?;
+            let (target, prediction) = (one_line(&pair.target), one_line(&pair.prediction));
+            text(format!("  {target} taken for {prediction}: {}", count(pair.count, "photo")))?;
         }
         text("")?;
     }
-    text(format!("top losses (photos in {}):", record.settings.folder.display()))?;
+    text(format!("top losses (photos in {}):", shown(&record.settings.folder)))?;
     text(TopLossTable(&losses))?;
     Ok(Outcome::Done)
 }
@@ -61,22 +69,50 @@ fn any_number(
     predictions: MultiPredictions,
 ) -> anyhow::Result<Outcome> {
     let interpretation = MultiInterpretation::new(predictions);
-    let (labels, losses) = (interpretation.labels(), interpretation.top_losses(args.top));
+    let (labels, losses) = (interpretation.labels(), interpretation.top_losses(args.top.unwrap_or(TOP)));
     if args.show.json {
-        json_line(&json!({"metrics": record.metrics, "labels": labels, "top_losses": losses}))?;
+        json_line(
+            &json!({"metrics": record.metrics, "test_metrics": record.test_metrics, "labels": labels, "top_losses": losses}),
+        )?;
         return Ok(Outcome::Done);
     }
-    record.metrics.iter().try_for_each(text)?;
+    measured(record)?;
     text(format!("\n{}\n", LabelTable(&labels)))?;
-    text(format!("top losses (photos in {}):", record.settings.folder.display()))?;
+    text(format!("top losses (photos in {}):", shown(&record.settings.folder)))?;
     text(MultiTopLossTable(&losses))?;
     Ok(Outcome::Done)
 }
 
+/// How good the model is.
+fn measured(record: &RunRecord) -> anyhow::Result<()> {
+    record.metrics.iter().try_for_each(text)?;
+    match &record.test_metrics[..] {
+        [] => Ok(()),
+        metrics => {
+            text("on the test photos:")?;
+            metrics.iter().try_for_each(text)
+        }
+    }
+}
+
 /// Writes the report as an HTML page.
-fn write_page(path: &Path, run: &Run, show: Show) -> anyhow::Result<()> {
-    let bar = progress::bar(show, "drawing photos");
-    let page = run.report(&progress::follow(&bar))?.render();
+fn write_page(path: &Path, run: &Run, args: &InterpretArgs) -> anyhow::Result<()> {
+    let bar = progress::bar(args.show, "drawing photos");
+    let (mut page, unreadable) = run.report(&progress::follow(&bar))?;
     bar.finish_and_clear();
+    if let Some(top) = args.top {
+        page = page.top(top);
+    }
+    if !unreadable.is_empty() {
+        let (photos, folder) = (count(unreadable.len(), "photo"), run.record()?.settings.folder);
+        writeln!(
+            anstream::stderr(),
+            "{} {photos} cannot be read any more and have no picture on the page (looked for in {}); the first: {}",
+            Paint::Warning.on("warning:"),
+            shown(&folder),
+            unreadable[0]
+        )?;
+    }
+    let page = page.render();
     std::fs::write(path, page).with_context(|| format!("{}: cannot write the page", path.display()))
 }

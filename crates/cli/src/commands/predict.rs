@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use sciurus::data::Skipped;
+use sciurus::data::{Skipped, one_line};
 use sciurus::{Answer, Manifest, Prediction, Predictor};
 use serde_json::json;
 
 use crate::args::{Format, PredictArgs};
-use crate::output::{Outcome, count, json_line, text};
+use crate::output::{Outcome, count, json_line, shown, text};
 use crate::progress;
 
 pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
@@ -45,7 +45,7 @@ struct Writer {
 impl Writer {
     fn new(args: &PredictArgs, files: &[PathBuf], manifest: &Manifest) -> Self {
         let format = if args.show.json { Format::Jsonl } else { args.format };
-        let width = files.iter().map(|path| path.display().to_string().chars().count()).max().unwrap_or(0);
+        let width = files.iter().map(|path| shown(path).chars().count()).max().unwrap_or(0);
         let any_number = !manifest.output.is_one_label();
         Self { format, top: args.top.max(1), width: width.min(60), any_number }
     }
@@ -63,23 +63,20 @@ impl Writer {
             return self.write_labels(path, prediction);
         }
         let ranking = &prediction.ranking[..self.top.min(prediction.ranking.len())];
-        let shown = path.display().to_string();
+        let name = path.display().to_string();
         match self.format {
             Format::Table => {
-                let answers: Vec<String> = ranking
-                    .iter()
-                    .map(|(label, p)| format!("{label} {:5.1} %", f64::from(*p) * 100.0))
-                    .collect();
-                text(format!("{shown:<width$}  {}", answers.join("   "), width = self.width))
+                let answers: Vec<String> = ranking.iter().map(percent).collect();
+                text(format!("{:<width$}  {}", shown(path), answers.join("   "), width = self.width))
             }
             Format::Csv => ranking
                 .iter()
-                .try_for_each(|(label, p)| text(format!("{},{},{p:.6}", field(&shown), field(label)))),
+                .try_for_each(|(label, p)| text(format!("{},{},{p:.6}", field(&name), field(label)))),
             Format::Jsonl => {
                 let top: Vec<_> =
                     ranking.iter().map(|(label, p)| json!({"label": label, "probability": p})).collect();
                 json_line(&json!({
-                    "path": shown, "label": prediction.label, "probability": prediction.probability, "top": top
+                    "path": name, "label": prediction.label, "probability": prediction.probability, "top": top
                 }))
             }
         }
@@ -87,29 +84,34 @@ impl Writer {
 
     /// Of a model for any number of labels: those that are on for reading, all of them for programs.
     fn write_labels(&self, path: &Path, prediction: &Prediction) -> anyhow::Result<()> {
-        let shown = path.display().to_string();
+        let name = path.display().to_string();
         let is_on = |label: &String| prediction.labels.contains(label);
         let ranking = &prediction.ranking;
         match self.format {
             Format::Table => {
-                text(format!("{shown:<width$}  {}", listed(prediction, self.top), width = self.width))
+                let labels = listed(prediction, self.top);
+                text(format!("{:<width$}  {labels}", shown(path), width = self.width))
             }
             Format::Csv => ranking.iter().try_for_each(|(label, p)| {
-                text(format!("{},{},{p:.6},{}", field(&shown), field(label), u8::from(is_on(label))))
+                text(format!("{},{},{p:.6},{}", field(&name), field(label), u8::from(is_on(label))))
             }),
             Format::Jsonl => {
                 let answer = |(label, p): &(String, f32)| json!({"label": label, "probability": p, "on": is_on(label)});
                 let all: Vec<_> = ranking.iter().map(answer).collect();
-                json_line(&json!({"path": shown, "labels": prediction.labels, "probabilities": all}))
+                json_line(&json!({"path": name, "labels": prediction.labels, "probabilities": all}))
             }
         }
     }
 }
 
+/// A label with its probability.
+fn percent((label, p): &(String, f32)) -> String {
+    format!("{} {:5.1} %", one_line(label), f64::from(*p) * 100.0)
+}
+
 /// Labels that are on, with those that are not and yet among the first `top` in parentheses.
 fn listed(prediction: &Prediction, top: usize) -> String {
     let is_on = |label: &String| prediction.labels.contains(label);
-    let percent = |(label, p): &(String, f32)| format!("{label} {:5.1} %", f64::from(*p) * 100.0);
     let on: Vec<String> = prediction.ranking.iter().filter(|(label, _)| is_on(label)).map(percent).collect();
     let shown = if on.is_empty() || top > 1 { top } else { 0 };
     let off = prediction.ranking.iter().take(shown).filter(|(label, _)| !is_on(label));

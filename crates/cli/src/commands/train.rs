@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::args::{Show, TrainArgs};
 use crate::interrupt::{self, Interrupt};
-use crate::output::{Outcome, announce, count, json_line, text};
+use crate::output::{Outcome, announce, count, json_line, shown, text};
 use crate::paint::Paint;
 use crate::progress;
 
@@ -27,7 +27,7 @@ pub(super) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
         }
     };
     if let Some(views) = args.tta {
-        measure_views(&mut finished, views, args.show)?;
+        measure_views(&mut finished, usize::from(views), args.show)?;
     }
     if !args.show.json {
         next_steps(&finished)?;
@@ -37,7 +37,9 @@ pub(super) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
 
 /// Measures the model once more, on several views of each photo.
 fn measure_views(finished: &mut FinishedRun, views: usize, show: Show) -> anyhow::Result<()> {
-    let predictions = finished.learner.any_tta(Split::Valid, Tta::new(views))?;
+    let views_of_photos = finished.learner.any_tta(Split::Valid, Tta::new(views))?;
+    // With the thresholds that the numbers beside these were measured with.
+    let predictions = views_of_photos.at_thresholds_of(&finished.predictions);
     let metrics = finished.learner.measure(&predictions);
     if show.json {
         return json_line(&json!({ "event": "views_measured", "views": views, "metrics": metrics }));
@@ -64,7 +66,7 @@ fn train_prepared(
         (false, true) => tell_skipped(&prepared.record().skipped)?,
         (false, false) => introduce(&prepared)?,
     }
-    prepared.observe(progress::observer(show, prepared.record().settings.epochs));
+    prepared.observe(progress::observer(show, prepared.record().settings.epochs, prepared.end()));
     prepared.observe(Interrupt::listen(show, interrupt::FIT)?);
     let finished = prepared.train()?;
     conclude(&finished, show)?;
@@ -77,7 +79,7 @@ fn introduce(prepared: &PreparedRun) -> anyhow::Result<()> {
     let dataset = prepared.learner().loaders().dataset();
     announce(format!(
         "{}: {} of {} {} ({}); {} to train, {} to measure",
-        record.settings.folder.display(),
+        shown(&record.settings.folder),
         count(dataset.items.len(), "photo"),
         dataset.vocab.len(),
         if dataset.any_number() { "labels, any number each" } else { "classes" },

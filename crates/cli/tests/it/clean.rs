@@ -1,6 +1,6 @@
 //! `sciurus clean` from outside: what it finds, what it writes, files moved there and back, decisions that last.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -198,10 +198,17 @@ fn a_table_gets_a_corrected_copy() {
     let Some(ran) = clean(folder.path(), "photos --csv labels.csv --plan clean.json", "") else { return };
     ran.expect(1);
     let ran = sciurus(folder.path(), &["clean", "photos", "--csv", "labels.csv", "--apply", "clean.json"]);
-    ran.expect(0);
+    let told = ran.expect(0).out;
     let corrected = fs::read_to_string(folder.path().join("labels.clean.csv")).unwrap();
     assert!(corrected.starts_with("path,label\n") && corrected.contains("red/wrong grey.jpg,grey\n"));
-    assert!(corrected.contains("red/page.jpg"), "what is no image stays in the table");
+    assert!(!corrected.contains("red/page.jpg"), "what is no image and is to be set aside leaves the table");
+    let before: HashSet<&str> = table.lines().map(|line| line.trim_matches('"')).collect();
+    let plan: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(folder.path().join("clean.json")).unwrap()).unwrap();
+    let items = plan["items"].as_array().unwrap();
+    let wanted = items.iter().filter(|item| item["action"] != "keep").count();
+    assert!(wanted > 0 && wanted <= before.len());
+    assert!(told.contains(&format!("written with {wanted} changes\n")), "{told}");
     assert_eq!(fs::read_to_string(folder.path().join("labels.csv")).unwrap(), format!("path,label\n{table}"));
     let ran = sciurus(folder.path(), &["clean", "photos", "--csv", "labels.csv", "--apply", "clean.json"]);
     assert!(ran.expect(2).err.contains("--out"));

@@ -30,6 +30,16 @@ fn a_table_of_labels_with_a_test_split_and_more_metrics() {
         ["error_rate", "f1", "roc_auc"]
     );
     assert!(ran.out.contains("a acorn, a leaf") && ran.out.contains("on the test photos"), "{}", ran.out);
+    // What was asked for is told of the finished model, on both kinds of photos.
+    let told = sciurus(path, &["interpret", "run", "--json"]).expect(0);
+    let told: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+    for metrics in ["metrics", "test_metrics"] {
+        let names: Vec<&str> =
+            told[metrics].as_array().unwrap().iter().map(|metric| metric["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["error_rate", "accuracy", "f1", "roc_auc"], "{metrics}");
+    }
+    let told = sciurus(path, &["interpret", "run"]).expect(0);
+    assert!(told.out.contains("on the test photos:\nerror_rate"), "{}", told.out);
 }
 
 #[test]
@@ -86,6 +96,75 @@ fn two_runs_are_compared_and_one_is_no_better_than_itself() {
     let ran = sciurus(path, &["compare", "a", "nowhere"]).expect(2);
     assert!(ran.err.contains("nowhere"), "{}", ran.err);
     sciurus(path, &["compare", "a"]).expect(2);
+    let twice = sciurus(path, &["compare", "--a", "a", "--a", "./a", "--b", "b"]).expect(2);
+    assert!(twice.err.contains("./a is given twice"), "{}", twice.err);
+}
+
+#[test]
+fn a_run_is_looked_at_from_any_folder_and_photos_that_are_gone_are_told() {
+    let folder = drawn(15);
+    let path = folder.path();
+    train(path, "run", "--epochs 1 --quiet").expect(0);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let run = path.join("run").display().to_string();
+    let page = |top: &[&str]| {
+        let ran = sciurus(elsewhere.path(), &[&["interpret", &run, "--html", "page.html"], top].concat());
+        (ran.expect(0).err, std::fs::read_to_string(elsewhere.path().join("page.html")).unwrap())
+    };
+    let (told, whole) = page(&[]);
+    assert_eq!((told.as_str(), whole.matches("data:image/jpeg;base64,").count()), ("", 12));
+    assert!(whole.contains("<dt>epochs</dt><dd>1</dd>"), "{whole}");
+    let shown = |page: &str| page.matches(" data-top>").count();
+    assert_eq!((shown(&whole), shown(&page(&["--top", "2"]).1)), (6, 2));
+
+    std::fs::rename(path.join("photos"), path.join("moved")).unwrap();
+    let (told, page) = page(&[]);
+    assert!(told.contains("6 photos cannot be read any more") && told.contains("photos"), "{told}");
+    assert_eq!(page.matches("data:image/jpeg;base64,").count(), 0);
+}
+
+#[test]
+fn settings_that_cannot_be_trained_leave_no_run_behind() {
+    let folder = drawn(12);
+    let path = folder.path();
+    for (options, told) in [
+        ("--epochs 0", "epochs is 0"),
+        ("--epochs 1 --lr 0", "choose a number above 0"),
+        ("--epochs 1 --patience 0", "patience is 0"),
+    ] {
+        let ran = train(path, "run", options).expect(2);
+        assert!(ran.err.contains(told), "{options}: {}", ran.err);
+        assert!(!path.join("run").exists(), "{options}");
+    }
+    assert!(train(path, "run", "--epochs 1 --tta 0").expect(2).err.contains("--tta"));
+    for (line, told) in [
+        ("random_resized_crop = { min_scale = 35.0 }", "min_scale above 0 and at most 1"),
+        ("random_erasing = { min_scale = 0.35, probability = 1.0 }", "unexpected keys in table: probability"),
+        ("trivial_augment = { erase = 2.0 }", "how often to erase"),
+        ("rand_augment = { policy = { magnitude = 31 } }", "a magnitude of up to 30"),
+    ] {
+        std::fs::write(path.join("c.toml"), format!("folder = \"photos\"\naugmentation = {{ {line} }}\n"))
+            .unwrap();
+        let ran = sciurus(path, &["train", "--config", "c.toml", "--run", "run"]).expect(2);
+        assert!(ran.err.contains(told), "{line}: {}", ran.err);
+    }
+    assert!(!path.join("run").exists());
+    train(path, "run", "--epochs 1 --quiet").expect(0);
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_hold_terminal_commands_are_shown_as_text() {
+    let folder = drawn(12);
+    let path = folder.path();
+    let evil = path.join("photos/acorn/a\n\u{1b}[2Jb.png");
+    std::fs::write(&evil, b"no picture").unwrap();
+    train(path, "run", "--epochs 1").expect(0);
+    let inspected = sciurus(path, &["inspect", "photos"]).expect(1);
+    let predicted = sciurus(path, &["predict", "run/model.sciurus", "photos"]).expect(1);
+    for told in [inspected.out, predicted.err] {
+        assert!(told.contains("a\\n\\u{1b}[2Jb.png") && !told.contains('\u{1b}'), "{told}");
+    }
 }
 
 #[test]

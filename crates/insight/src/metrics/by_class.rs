@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::resampled::{Statistic, resampled_metric};
-use crate::Predictions;
+use super::Accuracy;
+use super::resampled::{self, FromWeights, Statistic};
+use crate::{Interval, Metric, Predictions};
 
 /// How the numbers of classes become one; scikit-learn's `average`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,19 +98,38 @@ impl Averaged {
         Some(Self::new(Score::named(score)?, average))
     }
 
-    /// The number from counts of classes; of a mean over items too, which with one label each is that of all together.
-    pub(super) fn of(&self, counts: &Counts) -> f64 {
-        let Counts { right, predicted, targets } = counts;
-        let classes = 0..right.len();
-        let score = |class: usize| self.score.of(right[class], predicted[class], targets[class]);
-        let total: f64 = targets.iter().sum();
-        match self.average {
-            Average::Macro => classes.map(score).sum::<f64>() / right.len() as f64,
-            Average::Micro | Average::Samples => {
-                self.score.of(right.iter().sum(), predicted.iter().sum(), total)
+    /// The number from counts of classes, given those of all items; of a mean over items too, which with one label each is that
+    /// of all together.
+    ///
+    /// A class that has no score among all items counts as 0. One that has none only because a resample lacks its items does not
+    /// count there: else every resample would be worse than the whole, and the interval beside the number it is for.
+    pub(super) fn of(&self, counts: &Counts, all: &Counts) -> f64 {
+        let total: f64 = counts.targets.iter().sum();
+        let mean = |weight: &dyn Fn(usize) -> f64| {
+            let (mut sum, mut weights) = (0.0, 0.0);
+            for class in 0..counts.targets.len() {
+                let score = match self.score_of(counts, class) {
+                    Some(score) => score,
+                    None if self.score_of(all, class).is_none() => 0.0,
+                    None => continue,
+                };
+                sum += weight(class) * score;
+                weights += weight(class);
             }
-            Average::Weighted => classes.map(|class| score(class) * targets[class]).sum::<f64>() / total,
+            sum / weights
+        };
+        match self.average {
+            Average::Macro => mean(&|_| 1.0),
+            Average::Micro | Average::Samples => {
+                let Counts { right, predicted, .. } = counts;
+                self.score.of(right.iter().sum(), predicted.iter().sum(), total).unwrap_or(0.0)
+            }
+            Average::Weighted => mean(&|class| counts.targets[class]),
         }
+    }
+
+    fn score_of(&self, counts: &Counts, class: usize) -> Option<f64> {
+        self.score.of(counts.right[class], counts.predicted[class], counts.targets[class])
     }
 }
 
@@ -136,7 +156,8 @@ impl Score {
         }
     }
 
-    pub(super) fn of(self, right: f64, predicted: f64, targets: f64) -> f64 {
+    /// None where it would divide by zero.
+    pub(super) fn of(self, right: f64, predicted: f64, targets: f64) -> Option<f64> {
         let (above, below) = match self {
             Score::Precision => (right, predicted),
             Score::Recall => (right, targets),
@@ -145,18 +166,35 @@ impl Score {
                 ((1.0 + square) * right, predicted + square * targets)
             }
         };
-        if below == 0.0 { 0.0 } else { above / below }
+        (below != 0.0).then(|| above / below)
     }
 }
 
 impl Statistic for ByClass {
-    fn prepare<'a>(&'a self, predictions: &'a Predictions) -> Box<dyn Fn(&[f64]) -> f64 + 'a> {
+    fn prepare<'a>(&'a self, predictions: &'a Predictions) -> FromWeights<'a> {
         let pairs = Pairs::new(predictions);
-        Box::new(move |weights| self.0.of(&pairs.counts(weights)))
+        let all = pairs.counts(&vec![1.0; predictions.len()]);
+        Box::new(move |weights| self.0.of(&pairs.counts(weights), &all))
     }
 }
 
-resampled_metric!(ByClass, |this| &this.0.name);
+impl Metric for ByClass {
+    fn value(&self, predictions: &Predictions) -> f64 {
+        resampled::value(self, predictions)
+    }
+
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    fn interval(&self, predictions: &Predictions) -> Option<Interval> {
+        match self.0.average {
+            // With one label per item both are the accuracy, whose interval needs no resampling.
+            Average::Micro | Average::Samples => Accuracy.interval(predictions),
+            Average::Macro | Average::Weighted => resampled::interval(self, predictions),
+        }
+    }
+}
 
 /// Target and prediction of every item.
 #[derive(Debug)]

@@ -111,11 +111,11 @@ impl MultiStatistic for ByLabel {
             let score = |row: &Vec<[f64; 3]>| {
                 let [right, predicted, targets] =
                     [0, 1, 2].map(|part| row.iter().map(|mark| mark[part]).sum());
-                self.0.score.of(right, predicted, targets)
+                self.0.score.of(right, predicted, targets).unwrap_or(0.0)
             };
             return weighted_mean(marks.iter().map(score).collect());
         }
-        Box::new(move |weights| {
+        let counts = move |weights: &[f64]| {
             let mut counts = Counts::none(classes);
             for (row, weight) in marks.iter().zip(weights).filter(|(_, weight)| **weight > 0.0) {
                 for (class, [right, predicted, target]) in row.iter().enumerate() {
@@ -124,8 +124,10 @@ impl MultiStatistic for ByLabel {
                     counts.targets[class] += weight * target;
                 }
             }
-            self.0.of(&counts)
-        })
+            counts
+        };
+        let all = counts(&vec![1.0; predictions.len()]);
+        Box::new(move |weights| self.0.of(&counts(weights), &all))
     }
 }
 

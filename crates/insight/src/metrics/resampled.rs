@@ -32,7 +32,8 @@ pub(super) fn value_of(items: usize, compute: &FromWeights<'_>) -> f64 {
 }
 
 /// The 95 % percentile interval of a seeded bootstrap over items (Efron 1979): items drawn with replacement, as many as
-/// there are, a thousand times. None where too few of those have a value, such as an AUC without one of its classes.
+/// there are, a thousand times. None where too few of those have a value, such as an AUC without one of its classes, and none
+/// where all have the same: of a model that makes no mistake, resampling knows nothing of those it might make.
 pub(super) fn interval(statistic: &dyn Statistic, predictions: &Predictions) -> Option<Interval> {
     interval_of(predictions.len(), &statistic.prepare(predictions))
 }
@@ -52,8 +53,11 @@ pub(super) fn interval_of(items: usize, compute: &FromWeights<'_>) -> Option<Int
     }
     values.retain(|value| value.is_finite());
     values.sort_by(f64::total_cmp);
+    if values.len() < FEWEST || values.first() == values.last() {
+        return None;
+    }
     let at = |share: f64| values[(share * (values.len() - 1) as f64).round() as usize];
-    (values.len() >= FEWEST).then(|| Interval { low: at(0.025), high: at(0.975) })
+    Some(Interval { low: at(0.025), high: at(0.975) })
 }
 
 /// Makes a [`Statistic`] a [`Metric`](super::Metric) whose name is the given expression.

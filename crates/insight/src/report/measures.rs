@@ -34,6 +34,10 @@ pub(super) fn section(report: &Report) -> Markup {
                             td {}
                             td { (predictions.len()) " items, nats" }
                         }
+                        @if !report.test_metrics.is_empty() {
+                            tr { th scope="rowgroup" colspan="5" { "on the test photos, by which nothing was chosen" } }
+                            @for measured in &report.test_metrics { (row(measured)) }
+                        }
                     }
                 }
             }

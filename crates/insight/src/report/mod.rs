@@ -24,7 +24,7 @@ use sciurus_data::ItemId;
 
 use crate::{
     Accuracy, AccuracyMulti, AnyPredictions, ErrorRate, MeanAveragePrecision, Measured, MultiPredictions,
-    Predictions,
+    Predictions, Temperature,
 };
 
 /// How many photos with the largest losses the page opens with.
@@ -36,6 +36,8 @@ const TOP: usize = 12;
 /// |---|---|---|---|
 /// | `fact` | none | a name and a value, below the title; may be called again | any text |
 /// | `metrics` | error rate, accuracy | the table of metrics | |
+/// | `test_metrics` | none | a second table, measured on other items that nothing was chosen by | |
+/// | `temperature` | none | by what the model that is used divides its logits, told beside the reliability diagram | above 0 |
 /// | `epochs` | none | the curves by epoch | in order |
 /// | `learning_rates` | none | the curve by step | a list per step, one rate per group |
 /// | `thumbnails` | none | a small picture per item | about 200 pixels |
@@ -67,6 +69,8 @@ pub struct Report {
     predictions: AnyPredictions,
     facts: Vec<(String, String)>,
     metrics: Vec<Measured>,
+    test_metrics: Vec<Measured>,
+    temperature: Option<Temperature>,
     epochs: Vec<EpochRow>,
     learning_rates: Vec<Vec<f64>>,
     thumbnails: Vec<Thumbnail>,
@@ -133,6 +137,8 @@ impl Report {
             predictions,
             facts: Vec::new(),
             metrics,
+            test_metrics: Vec::new(),
+            temperature: None,
             epochs: Vec::new(),
             learning_rates: Vec::new(),
             thumbnails: Vec::new(),
@@ -152,6 +158,20 @@ impl Report {
     #[must_use]
     pub fn metrics(mut self, metrics: Vec<Measured>) -> Self {
         self.metrics = metrics;
+        self
+    }
+
+    /// The metrics of the test split.
+    #[must_use]
+    pub fn test_metrics(mut self, metrics: Vec<Measured>) -> Self {
+        self.test_metrics = metrics;
+        self
+    }
+
+    /// By what the model that is used divides its logits; its predictions here are without it.
+    #[must_use]
+    pub fn temperature(mut self, temperature: Temperature) -> Self {
+        self.temperature = Some(temperature);
         self
     }
 

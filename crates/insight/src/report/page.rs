@@ -51,7 +51,7 @@ fn of_kind(report: &Report) -> Markup {
                 (matrix::section(&confusion))
                 (photos::section(report))
                 (classes::section(&confusion))
-                (reliability::section(predictions))
+                (reliability::section(predictions, report.temperature))
             }
         }
         AnyPredictions::Many(predictions) => html! {

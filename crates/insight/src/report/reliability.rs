@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use crate::metrics::calibration_error;
-use crate::{Predictions, ReliabilityBin, reliability};
+use crate::{Predictions, ReliabilityBin, Temperature, reliability};
 
 /// Bins over 0..1.
 const BINS: usize = 10;
@@ -20,7 +20,7 @@ fn filled(bins: &[ReliabilityBin]) -> impl Iterator<Item = (usize, &ReliabilityB
 }
 
 /// The diagram with its numbers; nothing without items.
-pub(super) fn section(predictions: &Predictions) -> Markup {
+pub(super) fn section(predictions: &Predictions, temperature: Option<Temperature>) -> Markup {
     if predictions.is_empty() {
         return html! {};
     }
@@ -34,12 +34,29 @@ pub(super) fn section(predictions: &Predictions) -> Markup {
                 "Expected calibration error over " (BINS) " bins: "
                 strong { (format!("{error:.4}")) } "."
             }
+            @if let Some(temperature) = temperature {
+                p class="note" {
+                    "These are the probabilities as the network gives them, here and at the photos. The exported model divides its "
+                    "logits by a temperature of " (format!("{:.3}", temperature.0))
+                    ", chosen on the same photos; with it the error would be "
+                    strong { (format!("{:.4}", calibrated_error(predictions, temperature))) } "."
+                }
+            }
             div class="reliability" {
                 (diagram(&bins, error))
                 (table(&bins))
             }
         }
     }
+}
+
+/// The calibration error of the probabilities at a temperature.
+fn calibrated_error(predictions: &Predictions, temperature: Temperature) -> f64 {
+    let Predictions { vocab, items, paths, targets, .. } = predictions.clone();
+    let probabilities =
+        (0..predictions.len()).flat_map(|i| temperature.applied_to(predictions.row(i))).collect();
+    let calibrated = Predictions::from_probabilities(vocab, items, paths, probabilities, targets);
+    calibrated.map_or(f64::NAN, |calibrated| calibration_error(&reliability(&calibrated, BINS)))
 }
 
 fn diagram(bins: &[ReliabilityBin], error: f64) -> Markup {

@@ -96,6 +96,7 @@ fn intervals_hold_the_value_and_are_repeatable() {
         "balanced_accuracy",
         "brier",
         "f1_micro",
+        "calibration_error",
     ] {
         let metric = metric_named(name).unwrap();
         let interval = metric.interval(&predictions).unwrap();
@@ -106,16 +107,38 @@ fn intervals_hold_the_value_and_are_repeatable() {
     }
 }
 
-/// With one label per item micro-averaged F1 is the accuracy, whose interval is known from theory.
+/// Balanced accuracy of classes of one size is the accuracy, whose interval is known from theory.
 #[test]
 fn a_resampled_interval_is_about_the_wilson_interval() {
-    let predictions = predictions(&golden()["main"]);
-    let ours = metric_named("f1_micro").unwrap().interval(&predictions).unwrap();
+    let pairs: Vec<(usize, usize)> =
+        (0..200).map(|i| (i % 2, if i % 10 < 3 { 1 - i % 2 } else { i % 2 })).collect();
+    let predictions = crate::predictions_of(&["a", "b"], &pairs);
+    let ours = metric_named("balanced_accuracy").unwrap().interval(&predictions).unwrap();
     let theory = metric_named("accuracy").unwrap().interval(&predictions).unwrap();
     assert!(
         (ours.low - theory.low).abs() < 0.02 && (ours.high - theory.high).abs() < 0.02,
         "{ours} {theory}"
     );
+    // With one label per item micro-averaged F1 is the accuracy, however the classes are.
+    assert_eq!(metric_named("f1_micro").unwrap().interval(&predictions), Some(theory));
+}
+
+#[test]
+fn rare_classes_do_not_draw_an_interval_away_from_its_value() {
+    let labels: Vec<String> = (0..100).map(|class| format!("{class:03}")).collect();
+    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+    let right: Vec<(usize, usize)> = (0..300).map(|i| (i % 100, i % 100)).collect();
+    let mut wrong = right.clone();
+    (0..60).for_each(|i| wrong[i * 5].1 = (i * 7 + 1) % 100);
+    for name in ["f1", "precision", "recall", "f1_weighted", "balanced_accuracy"] {
+        let metric = metric_named(name).unwrap();
+        let predictions = crate::predictions_of(&labels, &wrong);
+        let (value, interval) = (metric.value(&predictions), metric.interval(&predictions).unwrap());
+        assert!(interval.low < value && value < interval.high, "{name}: {value} in {interval}");
+        // Resamples of a model without a mistake have none either, which says nothing of how sure that is.
+        let perfect = crate::predictions_of(&labels, &right);
+        assert_eq!((metric.value(&perfect), metric.interval(&perfect)), (1.0, None), "{name}");
+    }
 }
 
 #[test]

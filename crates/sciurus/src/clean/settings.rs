@@ -16,6 +16,8 @@ use crate::{Error, Run, WeightSource};
 /// |---|---|---|
 /// | `folder` | required | photos, in a folder per class |
 /// | `labels` | a folder per class | where labels come from |
+/// | `test_fraction` | none, unless the data have test photos | share of the photos in a test split that is drawn (0 to 1) |
+/// | `group_pattern` | none | regular expression for the group of a photo, which stays on one side of a split that is drawn |
 /// | `splitter` | as the data say | which photos measure: leaks are looked for only across a split that the data give |
 /// | `seed` | 42 | seed of a split that is drawn |
 /// | `archs` | `resnet18` | the pretrained backbones that look at the photos; their answers are averaged |
@@ -29,6 +31,10 @@ pub struct CleanSettings {
     pub folder: PathBuf,
     /// Where labels come from.
     pub labels: Labeler,
+    /// Share of all photos that is kept for a measurement at the very end, where a split is drawn.
+    pub test_fraction: Option<f64>,
+    /// A regular expression that finds the group of a photo in its path.
+    pub group_pattern: Option<String>,
     /// Which photos measure.
     pub splitter: Option<Splitter>,
     /// Seed of a split that is drawn.
@@ -51,6 +57,8 @@ impl CleanSettings {
         Self {
             folder: folder.into(),
             labels: Labeler::Folder,
+            test_fraction: None,
+            group_pattern: None,
             splitter: None,
             seed: 42,
             archs: vec![Arch::ResNet18],
@@ -69,7 +77,9 @@ impl CleanSettings {
         let settings = run.record()?.settings;
         Ok(Self {
             training: run.learnt_labels()?,
-            labels: settings.labels.clone(),
+            labels: settings.labels,
+            test_fraction: settings.test_fraction,
+            group_pattern: settings.group_pattern,
             splitter: settings.splitter,
             seed: settings.seed,
             network: settings.network,
@@ -91,6 +101,12 @@ impl CleanSettings {
         progress(CleanStep::Listing(sciurus_data::Progress { done: 0, total: 0 }));
         let mut dataset =
             ImageDataset::from_folder(&self.folder).label_by(self.labels.clone()).seed(self.seed);
+        if let Some(share) = self.test_fraction {
+            dataset = dataset.test_fraction(share);
+        }
+        if let Some(pattern) = &self.group_pattern {
+            dataset = dataset.group_by(pattern);
+        }
         if let Some(splitter) = self.splitter {
             dataset = dataset.split_by(splitter);
         }
@@ -99,5 +115,36 @@ impl CleanSettings {
 
     pub(super) fn places(&self) -> WeightPlaces {
         WeightPlaces::from_environment().network(self.network)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sciurus_data::Split;
+
+    use super::*;
+    use crate::{Listeners, TrainSettings, draw_demo};
+
+    #[test]
+    fn the_photos_of_a_run_are_split_as_they_were_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let photos = folder.path().join("photos");
+        draw_demo(&photos, 20, 42).unwrap();
+        let settings = TrainSettings {
+            arch: Arch::ResNet10Narrow,
+            weights: WeightSource::Random,
+            image_size: 64,
+            batch_size: 8,
+            seed: 7,
+            test_fraction: Some(0.25),
+            // Pictures whose numbers have the same last digit are a group.
+            group_pattern: Some(r"-\d\d(\d)\.".to_owned()),
+            ..TrainSettings::new(&photos)
+        };
+        let run = Run::prepare(folder.path().join("run"), settings, Listeners::default()).unwrap();
+        let there = run.learner().loaders().dataset();
+        let here = CleanSettings::of_run(run.run()).unwrap().dataset(&|_| ()).unwrap();
+        assert!(there.split(Split::Test).count() > 0);
+        assert_eq!(there.items, here.items);
     }
 }

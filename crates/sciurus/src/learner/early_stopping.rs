@@ -4,7 +4,8 @@ use super::event::{Control, Event, Observer};
 use crate::Error;
 
 /// Ends a fit after `patience` epochs in which the validation loss was not below the best one by more than `min_change`;
-/// fastai's `EarlyStoppingCallback` with its `monitor="valid_loss"`.
+/// fastai's `EarlyStoppingCallback` with its `monitor="valid_loss"`. Each fit has its own patience: where the head alone
+/// no longer gets better, the whole network is trained next.
 ///
 /// ```
 /// use sciurus::EarlyStopping;
@@ -53,7 +54,7 @@ impl Observer for EarlyStopping {
             Event::EpochEnded(epoch) => self.see(epoch.valid_loss),
             _ => {}
         }
-        Ok(if self.waited >= self.patience { Control::Stop } else { Control::Continue })
+        Ok(if self.waited >= self.patience { Control::EndFit } else { Control::Continue })
     }
 }
 
@@ -83,7 +84,7 @@ mod tests {
     fn ends_after(stopping: &mut EarlyStopping, losses: &[f64]) -> Option<usize> {
         stopping.observe(&started()).unwrap();
         (0..losses.len())
-            .find(|&i| stopping.observe(&Event::EpochEnded(row(i, losses[i]))).unwrap() == Control::Stop)
+            .find(|&i| stopping.observe(&Event::EpochEnded(row(i, losses[i]))).unwrap() == Control::EndFit)
     }
 
     #[test]
@@ -103,6 +104,6 @@ mod tests {
         stopping.observe(&started()).unwrap();
         let rows = vec![row(0, 0.1), row(0, 0.5), row(1, 0.6)];
         assert_eq!(stopping.observe(&Event::Resumed { rows, epoch: 2, step: 0 }).unwrap(), Control::Continue);
-        assert_eq!(stopping.observe(&Event::EpochEnded(row(2, 0.55))).unwrap(), Control::Stop);
+        assert_eq!(stopping.observe(&Event::EpochEnded(row(2, 0.55))).unwrap(), Control::EndFit);
     }
 }

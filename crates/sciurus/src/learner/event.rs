@@ -30,7 +30,7 @@ pub enum Event {
     FitStarted {
         /// Which part trains.
         phase: Phase,
-        /// Number of epochs.
+        /// Number of epochs; where an observer ends the fit, as in a given time, there are fewer.
         epochs: usize,
         /// Training batches in each epoch.
         steps: usize,
@@ -119,7 +119,7 @@ pub struct EpochRecord {
     pub train_loss: f64,
     /// Mean validation loss (nats).
     pub valid_loss: f64,
-    /// Metrics on the validation photos.
+    /// Metrics on the validation photos, without intervals.
     pub metrics: Vec<Measured>,
     /// Time of the epoch, validation included.
     #[serde(rename = "time", with = "seconds")]
@@ -131,12 +131,15 @@ pub struct EpochRecord {
     pub images_per_second: f64,
 }
 
-/// What an observer wants next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an observer wants next. Of several answers the greatest counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Control {
     /// Go on.
     Continue,
-    /// End the fit after this batch. Everything measured so far stays.
+    /// End this fit after this batch, and go on with the next one if a recipe has several, as
+    /// [`Learner::fine_tune`](crate::Learner::fine_tune) does: fastai's `CancelFitException`.
+    EndFit,
+    /// End this fit after this batch, and begin no other. Everything measured so far stays.
     Stop,
 }
 

@@ -20,8 +20,8 @@ use crate::model::{ParamGroup, StateDict, StoredTensor, VisionModel};
 const LOOKS: &str = "values";
 
 impl Learner {
-    /// A fit of this many epochs, the last of which may be cut short.
-    pub(super) fn run(&mut self, epochs: f64, schedule: &HyperSchedule) -> Result<Control, Error> {
+    /// A fit of this many epochs. Whether to go on with what follows it: `Continue` or `Stop`.
+    pub(super) fn run(&mut self, epochs: usize, schedule: &HyperSchedule) -> Result<Control, Error> {
         let fit = self.fits;
         self.fits += 1;
         if self.resume.as_ref().is_some_and(|checkpoint| checkpoint.facts.place.fit > fit) {
@@ -32,7 +32,7 @@ impl Learner {
         let phase = self.phase;
         let mut control = self.emit(&Event::FitStarted {
             phase,
-            epochs: epochs.ceil() as usize,
+            epochs,
             steps: self.loaders.train().steps_per_epoch(),
             valid_steps: self.loaders.measured(Split::Valid)?.steps_per_epoch(),
             metrics: self.metrics.names(),
@@ -40,20 +40,23 @@ impl Learner {
         let mut place = resumed.unwrap_or(Place { fit, ..Place::default() });
         if resumed.is_some() {
             let (rows, Place { epoch, step, .. }) = (self.history.epochs.clone(), place);
-            control = control.or(self.emit(&Event::Resumed { rows, epoch, step })?);
+            control = control.max(self.emit(&Event::Resumed { rows, epoch, step })?);
         }
-        while (place.epoch as f64) < epochs && control == Control::Continue {
+        while place.epoch < epochs && control == Control::Continue {
             control = self.run_epoch(&mut place, epochs, schedule)?;
         }
         let ended = self.emit(&Event::FitEnded { phase, elapsed: started.elapsed() })?;
-        Ok(control.or(ended))
+        Ok(match control.max(ended) {
+            Control::EndFit => Control::Continue,
+            control => control,
+        })
     }
 
     /// One epoch and its validation, which also follows a stop in mid-epoch: what was trained is measured.
     fn run_epoch(
         &mut self,
         place: &mut Place,
-        epochs: f64,
+        epochs: usize,
         schedule: &HyperSchedule,
     ) -> Result<Control, Error> {
         let started = Instant::now();
@@ -66,7 +69,7 @@ impl Learner {
             epoch: place.epoch,
             train_loss: place.smooth.value(),
             valid_loss: predictions.valid_loss(),
-            metrics: self.measure(&predictions),
+            metrics: self.metrics.values(&predictions),
             elapsed: started.elapsed(),
             waited: trained.waited,
             images_per_second: (place.images - first_images) as f64 / training.as_secs_f64(),
@@ -74,25 +77,28 @@ impl Learner {
         self.history.epochs.push(record.clone());
         self.note_best(&record, &predictions);
         self.last = Some(predictions);
-        let control = trained.control.or(self.emit(&Event::EpochEnded(record))?);
+        let control = trained.control.max(self.emit(&Event::EpochEnded(record))?);
         *place = Place { epoch: place.epoch + 1, step: 0, images: 0, ..*place };
-        self.checkpoint(place)?;
+        // An epoch that was cut short is not complete, and must not be passed over after a resume.
+        if trained.control == Control::Continue {
+            self.checkpoint(place)?;
+        }
         Ok(control)
     }
 
     fn train_epoch(
         &mut self,
         place: &mut Place,
-        epochs: f64,
+        epochs: usize,
         schedule: &HyperSchedule,
     ) -> Result<Trained, Error> {
-        let loader = self.loaders.train_at(place.epoch as f64 / epochs);
+        let loader = self.loaders.train_at(place.epoch as f64 / epochs as f64);
         let mut batches = Timed::new(loader, self.epochs_done, place.step);
         let mut trained = Trained { waited: Duration::ZERO, control: Control::Continue };
         let mut last = None;
         let steps = self.loaders.train().steps_per_epoch();
-        let end = ((epochs - place.epoch as f64) * steps as f64).round().clamp(1.0, steps as f64) as usize;
-        for (step, progress) in positions(place.epoch, epochs, steps).enumerate().take(end).skip(place.step) {
+        for (step, progress) in positions(place.epoch, epochs, steps).enumerate().take(steps).skip(place.step)
+        {
             let Some((batch, waited)) = batches.next() else { break };
             let started = Instant::now();
             self.tell_skipped(&batch, Split::Train)?;
@@ -122,7 +128,7 @@ impl Learner {
             })?;
             self.checkpoint(place)?;
             last = Some(hyper);
-            if trained.control == Control::Stop {
+            if trained.control != Control::Continue {
                 break;
             }
         }
@@ -220,15 +226,27 @@ impl Learner {
             *step = started.elapsed();
         }
         steps[1..].sort();
-        let valid_loader = self.loaders.measured(Split::Valid)?;
-        let started = Instant::now();
-        self.any_predictions(Split::Valid)?;
-        let valid_steps = valid_loader.steps_per_epoch();
+        let valid = self.loaders.measured(Split::Valid)?;
+        let valid_steps = valid.steps_per_epoch();
+        let mut validated = || {
+            let started = Instant::now();
+            self.any_predictions(Split::Valid).map(|_| started.elapsed() / valid_steps as u32)
+        };
+        // The first time photos are read and decoded, as those of a test split will be.
+        let (first, again) = (validated()?, validated()?);
+        let dataset = self.loaders.dataset();
+        let test_steps = match dataset.split(Split::Test).next() {
+            Some(_) => self.loaders.measured(Split::Test)?.steps_per_epoch(),
+            None => 0,
+        };
+        // Nobody was watching: what cannot be read is named again.
+        [self.loaders.train(), &valid].into_iter().for_each(Loader::forget_skipped);
         Ok(BatchTimes {
             train: steps[2],
-            valid: started.elapsed() / valid_steps.max(1) as u32,
+            valid: again,
             steps: self.loaders.train().steps_per_epoch(),
             valid_steps,
+            test: first * test_steps as u32,
         })
     }
 
@@ -271,12 +289,14 @@ impl Learner {
 pub(crate) struct BatchTimes {
     /// A training step of the whole network.
     pub(crate) train: Duration,
-    /// A validation batch, reading included.
+    /// A validation batch whose photos were read before.
     pub(crate) valid: Duration,
     /// Training steps in an epoch.
     pub(crate) steps: usize,
     /// Validation batches after each.
     pub(crate) valid_steps: usize,
+    /// All photos of the test split, reading included.
+    pub(crate) test: Duration,
 }
 
 impl BatchTimes {

@@ -21,8 +21,7 @@ fn floats(value: &Value) -> Vec<f64> {
 fn assert_fit(what: &str, schedule: &HyperSchedule, epochs: usize, golden: &Value) {
     let pos = floats(&golden["pos"]);
     let steps = pos.len() / epochs;
-    let ours: Vec<f64> =
-        (0..epochs).flat_map(|epoch| positions(epoch, epochs as f64, steps).take(steps)).collect();
+    let ours: Vec<f64> = (0..epochs).flat_map(|epoch| positions(epoch, epochs, steps).take(steps)).collect();
     assert_eq!(ours, pos, "{what}: positions");
     for (step, progress) in ours.into_iter().enumerate() {
         let hyper = schedule.at(progress);

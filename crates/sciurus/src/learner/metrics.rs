@@ -3,6 +3,7 @@
 use sciurus_data::ImageDataset;
 use sciurus_insight::{
     AccuracyMulti, AnyPredictions, Average, ByLabel, ErrorRate, Measured, Metric, MultiPredictions,
+    Predictions,
 };
 
 use crate::Error;
@@ -13,6 +14,9 @@ pub(super) enum Metrics {
     One(Vec<Box<dyn Metric>>),
     Many(Vec<Box<dyn Metric<MultiPredictions>>>),
 }
+
+type MeasureOne = fn(&dyn Metric, &Predictions) -> Measured;
+type MeasureMany = fn(&dyn Metric<MultiPredictions>, &MultiPredictions) -> Measured;
 
 /// What was asked for, before it is known which photos there are.
 #[derive(Debug, Default)]
@@ -52,14 +56,23 @@ impl Metrics {
         }
     }
 
-    /// What they come to; nothing for predictions of the other kind.
+    /// What they come to, with intervals; nothing for predictions of the other kind.
     pub(super) fn measure(&self, predictions: &AnyPredictions) -> Vec<Measured> {
+        self.each(predictions, (Measured::new, Measured::of_multi))
+    }
+
+    /// The same without intervals: what an epoch shows.
+    pub(super) fn values(&self, predictions: &AnyPredictions) -> Vec<Measured> {
+        self.each(predictions, (Measured::value, Measured::value_of_multi))
+    }
+
+    fn each(&self, predictions: &AnyPredictions, (one, many): (MeasureOne, MeasureMany)) -> Vec<Measured> {
         match (self, predictions) {
             (Self::One(metrics), AnyPredictions::One(predictions)) => {
-                metrics.iter().map(|metric| Measured::new(metric.as_ref(), predictions)).collect()
+                metrics.iter().map(|metric| one(metric.as_ref(), predictions)).collect()
             }
             (Self::Many(metrics), AnyPredictions::Many(predictions)) => {
-                metrics.iter().map(|metric| Measured::of_multi(metric.as_ref(), predictions)).collect()
+                metrics.iter().map(|metric| many(metric.as_ref(), predictions)).collect()
             }
             _ => Vec::new(),
         }

@@ -107,7 +107,7 @@ impl Learner {
     /// Options out of range, a loss that is no number, no readable photos, or an observer that fails.
     pub fn fit(&mut self, epochs: usize, rates: impl Into<LearningRates>) -> Result<Control, Error> {
         let schedule = recipe::constant(epochs, rates.into(), VisionModel::GROUPS)?;
-        self.run(epochs as f64, &schedule)
+        self.run(epochs, &schedule)
     }
 
     /// Trains with any schedule: a learning rate for each of the [`VisionModel::GROUPS`] groups, and momentum.
@@ -128,7 +128,7 @@ impl Learner {
     /// As [`fit`](Self::fit).
     pub fn fit_scheduled(&mut self, epochs: usize, schedules: &HyperSchedule) -> Result<Control, Error> {
         recipe::check_epochs(epochs)?;
-        self.run(epochs as f64, schedules)
+        self.run(epochs, schedules)
     }
 
     /// Trains with one cycle: learning rates up and down, momentum down and up.
@@ -137,7 +137,7 @@ impl Learner {
     /// As [`fit`](Self::fit).
     pub fn fit_one_cycle(&mut self, options: impl Into<OneCycle>) -> Result<Control, Error> {
         let options = options.into();
-        self.run(options.epochs as f64, &options.schedule(VisionModel::GROUPS)?)
+        self.run(options.epochs, &options.schedule(VisionModel::GROUPS)?)
     }
 
     /// Trains with constant learning rates that fall along a cosine at the end.
@@ -146,7 +146,7 @@ impl Learner {
     /// As [`fit`](Self::fit).
     pub fn fit_flat_cosine(&mut self, options: impl Into<FlatCosine>) -> Result<Control, Error> {
         let options = options.into();
-        self.run(options.epochs as f64, &options.schedule(VisionModel::GROUPS)?)
+        self.run(options.epochs, &options.schedule(VisionModel::GROUPS)?)
     }
 
     /// Tries growing learning rates on a mock training and tells which of them suit. The model, the optimizer and the
@@ -430,16 +430,9 @@ fn only_one(predictions: AnyPredictions) -> Result<Predictions, Error> {
     }
 }
 
-/// Shows an event to all observers; one `Stop` is enough.
+/// Shows an event to all observers; one that wants an end is enough.
 fn notify(observers: &mut [Box<dyn Observer>], event: &Event) -> Result<Control, Error> {
     observers
         .iter_mut()
-        .try_fold(Control::Continue, |control, observer| Ok(control.or(observer.observe(event)?)))
-}
-
-impl Control {
-    /// Stop if either says so.
-    fn or(self, other: Self) -> Self {
-        if self == Control::Stop { self } else { other }
-    }
+        .try_fold(Control::Continue, |control, observer| Ok(control.max(observer.observe(event)?)))
 }

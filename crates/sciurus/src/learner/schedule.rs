@@ -174,9 +174,9 @@ impl std::fmt::Debug for HyperSchedule {
 }
 
 /// Progress (0..1) at each batch of an epoch, as fastai adds it up: from `epoch / epochs`, then `1 / (steps * epochs)`
-/// a step. Endless. `epochs` may end within an epoch.
-pub(crate) fn positions(epoch: usize, epochs: f64, steps: usize) -> impl Iterator<Item = f64> {
-    let start = epoch as f64 / epochs;
-    let increment = 1.0 / (steps as f64 * epochs);
+/// a step. Endless.
+pub(crate) fn positions(epoch: usize, epochs: usize, steps: usize) -> impl Iterator<Item = f64> {
+    let start = epoch as f64 / epochs as f64;
+    let increment = 1.0 / (steps as f64 * epochs as f64);
     std::iter::successors(Some(start), move |position| Some(position + increment))
 }

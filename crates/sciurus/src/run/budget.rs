@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::Error;
-use crate::learner::{BatchTimes, Control, Event, FineTune, HyperSchedule, Learner, Observer};
+use crate::learner::{
+    BatchTimes, Control, Event, FineTune, HyperSchedule, Learner, Observer, OneCycle, Phase,
+};
 use crate::model::VisionModel;
 
 /// Sides of the square that are considered besides the one asked for, in pixels.
@@ -18,6 +20,11 @@ const FEWEST_EPOCHS: f64 = 3.0;
 const PLENTY_OF_EPOCHS: f64 = 40.0;
 /// What a step costs while the body is frozen, in steps of the whole network (measured: 0.55 to 0.7 on a CPU).
 const FROZEN_COST: f64 = 0.65;
+/// The most that a fit with a frozen body may take (share of the time that is left before it).
+const FROZEN_SHARE: f64 = 0.5;
+/// So many more epochs than fit are begun, so that it is the clock that ends a fit, also where the machine was busy when it
+/// was measured.
+const MORE_THAN_FIT: f64 = 10.0;
 /// Kept back for writing the model and what the clock does not see (share of the budget).
 const RESERVE: f64 = 0.02;
 
@@ -44,15 +51,25 @@ impl Budget {
         Ok(Self { end: began + Duration::from_secs_f64(seconds * (1.0 - RESERVE)) })
     }
 
+    /// The budget without the time of what comes after the training.
+    pub(super) fn without(self, after: Duration) -> Self {
+        Self { end: self.end.checked_sub(after).unwrap_or(self.end) }
+    }
+
+    /// When the training is over.
+    pub(super) fn end(self) -> Instant {
+        self.end
+    }
+
     fn left(&self) -> f64 {
         self.end.saturating_duration_since(Instant::now()).as_secs_f64()
     }
 
     /// The side of the square (pixels) to train at, given what batches take at `size`: that size if it leaves a sensible
-    /// number of epochs, else the nearest one that does.
-    pub(super) fn image_size(&self, times: &BatchTimes, size: usize) -> usize {
+    /// number of epochs after those with a frozen body, else the nearest one that does.
+    pub(super) fn image_size(&self, times: &BatchTimes, frozen: usize, size: usize) -> usize {
         let scale = |side: usize| (side as f64 / size as f64).powi(2);
-        let epochs = |side: usize| self.epochs(times, scale(side));
+        let epochs = |side: usize| self.epochs(times, frozen, scale(side));
         let here = epochs(size);
         if here < FEWEST_EPOCHS {
             let smaller = SIZES.into_iter().rev().filter(|&side| side < size);
@@ -70,22 +87,31 @@ impl Budget {
         size
     }
 
-    /// Epochs of the whole network that fit into what is left after one with a frozen body.
-    fn epochs(&self, times: &BatchTimes, scale: f64) -> f64 {
+    /// Epochs of the whole network that fit into what is left after `frozen` ones with a frozen body, as many of these as may
+    /// be.
+    fn epochs(&self, times: &BatchTimes, frozen: usize, scale: f64) -> f64 {
         let (train, valid) = (times.train_epoch() * scale, times.valid_epoch() * scale);
-        (self.left() - FROZEN_COST * train - valid) / (train + valid)
+        let before = (frozen as f64 * (FROZEN_COST * train + valid)).min(FROZEN_SHARE * self.left());
+        (self.left() - before) / (train + valid)
     }
 
-    /// `fine_tune` by the clock: one frozen epoch, then the whole network until the time is up.
+    /// `fine_tune` by the clock: the frozen epochs, or as many of them as half of the time is enough for but at least one, then the
+    /// whole network until the time is up.
     pub(super) fn fine_tune(
         &self,
         learner: &mut Learner,
         options: &FineTune,
         times: &BatchTimes,
     ) -> Result<Control, Error> {
-        learner.freeze();
-        if options.freeze_epochs > 0 && learner.fit_one_cycle(options.frozen())? == Control::Stop {
-            return Ok(Control::Stop);
+        if options.freeze_epochs > 0 {
+            let share = FROZEN_SHARE * self.left();
+            let epoch = FROZEN_COST * times.train_epoch() + times.valid_epoch();
+            let epochs = ((share / epoch) as usize).clamp(1, options.freeze_epochs);
+            learner.freeze();
+            learner.observe(Deadline::new(Phase::Frozen, Instant::now() + Duration::from_secs_f64(share)));
+            if learner.fit_one_cycle(OneCycle { epochs, ..options.frozen() })? == Control::Stop {
+                return Ok(Control::Stop);
+            }
         }
         learner.unfreeze();
         self.fit(learner, options.unfrozen().schedule(VisionModel::GROUPS)?, times)
@@ -103,9 +129,8 @@ impl Budget {
             start: Instant::now(),
             end: self.end - Duration::from_secs_f64(measured.min(self.left())),
         };
-        // More than fit, so that a machine that turns out faster is kept busy until the time is up.
-        let epochs = (self.epochs(times, 1.0) * 1.2).ceil().max(1.0) as usize + 1;
-        learner.observe(Deadline { end: clock.end });
+        let epochs = (self.epochs(times, 0, 1.0).max(1.0) * MORE_THAN_FIT).ceil() as usize;
+        learner.observe(Deadline::new(Phase::Unfrozen, clock.end));
         learner.fit_scheduled(epochs, &clock.drives(schedule))
     }
 }
@@ -137,22 +162,39 @@ impl Clock {
     }
 }
 
-/// Ends a fit when its time is up.
+/// Ends a fit of a phase when its time is up.
 #[derive(Debug)]
 struct Deadline {
+    phase: Phase,
     end: Instant,
+    /// Whether the present fit is of that phase.
+    is_watching: bool,
+}
+
+impl Deadline {
+    fn new(phase: Phase, end: Instant) -> Self {
+        Self { phase, end, is_watching: false }
+    }
 }
 
 impl Observer for Deadline {
     fn observe(&mut self, event: &Event) -> Result<Control, Error> {
-        let is_up = matches!(event, Event::BatchTrained { .. }) && Instant::now() >= self.end;
-        Ok(if is_up { Control::Stop } else { Control::Continue })
+        if let Event::FitStarted { phase, .. } = event {
+            self.is_watching = *phase == self.phase;
+        }
+        let is_up =
+            self.is_watching && matches!(event, Event::BatchTrained { .. }) && Instant::now() >= self.end;
+        Ok(if is_up { Control::EndFit } else { Control::Continue })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
+    use crate::model::Arch;
+    use crate::{Listeners, TrainSettings, WeightSource, draw_demo};
 
     fn times(train_epoch: f64) -> BatchTimes {
         BatchTimes {
@@ -160,17 +202,61 @@ mod tests {
             valid: Duration::ZERO,
             steps: 1,
             valid_steps: 1,
+            test: Duration::ZERO,
         }
     }
 
     #[test]
     fn photos_shrink_where_time_is_short_and_grow_where_it_is_plenty() {
         let budget = Budget::new(Instant::now(), 100.0).unwrap();
-        assert_eq!(budget.image_size(&times(10.0), 224), 224);
-        assert_eq!(budget.image_size(&times(40.0), 224), 160);
-        assert_eq!(budget.image_size(&times(1000.0), 224), 128);
-        assert_eq!(budget.image_size(&times(1.0), 224), 288);
-        assert_eq!(budget.image_size(&times(1000.0), 64), 64);
+        assert_eq!(budget.image_size(&times(10.0), 1, 224), 224);
+        assert_eq!(budget.image_size(&times(40.0), 1, 224), 160);
+        assert_eq!(budget.image_size(&times(1000.0), 1, 224), 128);
+        assert_eq!(budget.image_size(&times(1.0), 1, 224), 288);
+        assert_eq!(budget.image_size(&times(1000.0), 1, 64), 64);
+    }
+
+    /// Every rate of the head.
+    #[derive(Debug, Clone, Default)]
+    struct Rates(Rc<RefCell<Vec<f64>>>);
+
+    impl Observer for Rates {
+        fn observe(&mut self, event: &Event) -> Result<Control, Error> {
+            if let Event::BatchTrained { learning_rates, .. } = event {
+                self.0.borrow_mut().extend(learning_rates.last());
+            }
+            Ok(Control::Continue)
+        }
+    }
+
+    #[test]
+    fn frozen_epochs_leave_time_for_the_whole_network_whose_rates_come_down_in_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let photos = folder.path().join("photos");
+        draw_demo(&photos, 20, 42).unwrap();
+        let settings = TrainSettings {
+            arch: Arch::ResNet10Narrow,
+            weights: WeightSource::Random,
+            image_size: 64,
+            batch_size: 8,
+            ..TrainSettings::new(&photos)
+        };
+        let mut learner = settings.learner(Listeners::default()).unwrap();
+        let rates = Rates::default();
+        learner.observe(rates.clone());
+        let mut times = learner.time_batches().unwrap();
+        // Measured while the machine was busy: it is five times as fast as was thought.
+        (times.train, times.valid) = (times.train * 5, times.valid * 5);
+        let budget = Budget { end: Instant::now() + Duration::from_secs(4) };
+        let control = budget.fine_tune(&mut learner, &FineTune::new(1).freeze_epochs(100_000), &times);
+        assert_eq!(control.unwrap(), Control::Continue);
+        let late = Instant::now().saturating_duration_since(budget.end);
+        assert!(late < Duration::from_secs(4), "ended {late:?} late");
+        let phases: Vec<Phase> = learner.history().epochs.iter().map(|row| row.phase).collect();
+        assert!(phases.starts_with(&[Phase::Frozen]) && phases.ends_with(&[Phase::Unfrozen]), "{phases:?}");
+        let rates = rates.0.borrow();
+        let (highest, last) = (rates.iter().copied().fold(0.0, f64::max), rates[rates.len() - 1]);
+        assert!(last < highest / 100.0, "the last rate is {last}, the highest was {highest}");
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use sciurus_data::{DecodeLimits, ItemId, Progress, RgbImage, decode_file, small_jpeg};
+use sciurus_data::{DecodeLimits, ItemId, Progress, RgbImage, Skipped, decode_file, small_jpeg};
 use sciurus_insight::{
     AnyPredictions, ClassificationInterpretation, EpochRow, MultiInterpretation, Report, Thumbnail,
 };
 
 use super::Run;
-use crate::learner::{EpochRecord, Event};
+use crate::learner::{EpochRecord, Event, Phase};
 use crate::predictor::Predictor;
 use crate::{Device, Error};
 
@@ -22,46 +22,57 @@ const SIDE: u32 = 200;
 const QUALITY: u8 = 80;
 
 impl Run {
-    /// Reads the run and its photos. Photos that cannot be read any more have no picture.
+    /// Reads the run and its photos. Photos that cannot be read any more have no picture, and are told.
     ///
     /// # Errors
     /// The run did not finish, or its files cannot be read.
-    pub fn report(&self, on_progress: &dyn Fn(Progress)) -> Result<Report, Error> {
+    pub fn report(&self, on_progress: &dyn Fn(Progress)) -> Result<(Report, Vec<Skipped>), Error> {
         let record = self.record()?;
         let predictions = self.any_predictions()?;
         let settings = &record.settings;
         let events = self.events()?;
         let predictor = Predictor::load_on(self.model_path(), Device::Cpu)?;
         let worst = worst(&predictions);
-        let (mut thumbnails, mut overlays) = (Vec::new(), Vec::new());
+        let (mut thumbnails, mut overlays, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
         for (done, top) in worst.iter().enumerate() {
             on_progress(Progress { done: done + 1, total: worst.len() });
             let path = settings.folder.join(&top.path);
-            let Ok(photo) = decode_file(path, &DecodeLimits::default()) else { continue };
+            let photo = match decode_file(path, &DecodeLimits::default()) {
+                Ok(photo) => photo,
+                Err(reason) => {
+                    unreadable.push(Skipped { path: top.path.clone(), reason });
+                    continue;
+                }
+            };
             if let Some(class) = predictor.manifest().vocab.class(&top.label).filter(|_| done < HEAT_MAPS) {
                 let (square, map) = predictor.grad_cam(&photo, class);
                 overlays.extend(picture(top.item, map.over(&square)));
             }
             thumbnails.extend(picture(top.item, photo));
         }
-        let title = format!("{} on {}", settings.arch, settings.folder.display());
+        let name = settings.folder.file_name().unwrap_or(settings.folder.as_os_str());
+        let title = format!("{} on {}", settings.arch, name.display());
         let page = match predictions {
-            AnyPredictions::One(predictions) => Report::new(title, predictions),
+            AnyPredictions::One(predictions) => {
+                Report::new(title, predictions).temperature(predictor.manifest().temperature)
+            }
             AnyPredictions::Many(predictions) => Report::of_many(title, predictions),
         };
         let page = page
+            .fact("photos in", settings.folder.display().to_string())
             .fact("weights it started from", &record.weights.name)
-            .fact("epochs", settings.epochs.to_string())
+            .fact("epochs", epochs(&events.rows))
             .fact("image size", format!("{} pixels", settings.image_size))
             .fact("seed", settings.seed.to_string())
             .fact("photos", format!("{} to train, {} to measure", record.data.train, record.data.valid))
             .fact("Sciurus", &record.version)
             .metrics(record.metrics.clone())
+            .test_metrics(record.test_metrics.clone())
             .epochs(events.rows.iter().map(row).collect())
             .learning_rates(events.learning_rates)
             .thumbnails(thumbnails)
             .overlays(overlays);
-        Ok(page)
+        Ok((page, unreadable))
     }
 
     /// What the log tells of epochs and learning rates.
@@ -108,6 +119,15 @@ fn worst(predictions: &AnyPredictions) -> Vec<Worst> {
 struct Log {
     rows: Vec<EpochRecord>,
     learning_rates: Vec<Vec<f64>>,
+}
+
+/// How many epochs were trained, which observers or the clock may have decided.
+fn epochs(rows: &[EpochRecord]) -> String {
+    let of = |phase| rows.iter().filter(|row| row.phase == phase).count();
+    match of(Phase::Frozen) {
+        0 => of(Phase::Unfrozen).to_string(),
+        frozen => format!("{frozen} of the head only, {} of the whole network", of(Phase::Unfrozen)),
+    }
 }
 
 fn row(record: &EpochRecord) -> EpochRow {

@@ -1,6 +1,7 @@
 //! Everything that a training run is asked for, and the learner that follows from it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sciurus_data::{
     Augmentation, ImageDataset, Labeler, Mix, Order, ResizeMethod, Split, Splitter, Views, class_weights,
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::Listeners;
 use super::budget::{Budget, Timed};
 use crate::learner::{
-    Control, EarlyStopping, FineTune, Keep, Learner, Loss, Objective, OneCycle, vision_learner,
+    BatchTimes, Control, EarlyStopping, FineTune, Keep, Learner, Loss, Objective, OneCycle, vision_learner,
 };
 use crate::loaders::{DataLoaders, ImageDataLoaders};
 use crate::model::weights::{Network, WeightPlaces, WeightSource};
@@ -222,6 +223,22 @@ impl TrainSettings {
         Ok(settings)
     }
 
+    /// The same settings for a program that runs in any folder.
+    pub(super) fn with_absolute_paths(mut self) -> Result<Self, Error> {
+        let mut paths = vec![&mut self.folder];
+        paths.extend(&mut self.plan);
+        if let Labeler::Csv(table) = &mut self.labels {
+            paths.push(&mut table.path);
+        }
+        if let WeightSource::File(file) = &mut self.weights {
+            paths.push(file);
+        }
+        for path in paths {
+            *path = std::path::absolute(&*path).map_err(|source| Error::io(path, source))?;
+        }
+        Ok(self)
+    }
+
     /// The settings as a TOML file for [`from_toml`](Self::from_toml).
     pub(super) fn to_toml(&self) -> Result<String, toml::ser::Error> {
         Ok(format!(
@@ -235,6 +252,15 @@ impl TrainSettings {
     /// # Errors
     /// The photos or weights cannot be read, or an option is out of range.
     pub fn learner(&self, listeners: Listeners) -> Result<Learner, Error> {
+        // Before anything is read or written: a run that cannot be trained leaves no folder.
+        match self.weights {
+            WeightSource::Random => self.one_cycle().schedule(VisionModel::GROUPS)?,
+            _ => self.fine_tune().unfrozen().schedule(VisionModel::GROUPS)?,
+        };
+        if self.patience == Some(0) {
+            let expected = "choose 1 or more epochs";
+            return Err(Error::BadOption { option: "patience", value: "0".to_owned(), expected });
+        }
         if !(0.0..1e9).contains(&self.checkpoint_seconds) {
             let value = self.checkpoint_seconds.to_string();
             let expected = "choose 0 or more seconds";
@@ -315,13 +341,21 @@ impl TrainSettings {
     ) -> Result<(Self, Learner, Timed), Error> {
         let mut learner = self.learner(listeners)?;
         let mut times = learner.time_batches()?;
-        let size = budget.image_size(&times, self.image_size);
+        let frozen = if self.weights == WeightSource::Random { 0 } else { self.freeze_epochs };
+        let size = budget.without(self.after(&times)).image_size(&times, frozen, self.image_size);
         if size != self.image_size {
             self.image_size = size;
             learner = self.learner(Listeners::default())?;
             times = learner.time_batches()?;
         }
+        let budget = budget.without(self.after(&times));
         Ok((self, learner, (budget, times)))
+    }
+
+    /// What is measured when the training is over: the test photos, and the model anew if it is rounded to half precision.
+    fn after(&self, times: &BatchTimes) -> Duration {
+        let anew = if self.half { times.valid_epoch() } else { 0.0 };
+        times.test + Duration::from_secs_f64(anew)
     }
 
     fn one_cycle(&self) -> OneCycle {

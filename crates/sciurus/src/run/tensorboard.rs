@@ -11,12 +11,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prost::Message;
 
 use crate::Error;
-use crate::learner::{Control, Event, Observer};
+use crate::learner::{Control, EpochRecord, Event, Observer};
 
 /// Writes losses, learning rates, momentum, speed and metrics as scalars for TensorBoard.
 ///
-/// Steps are training batches, counted over all fits. A run that was resumed adds a second file to the folder; TensorBoard
-/// shows both as one.
+/// Steps are training batches, counted over all fits. A run that was resumed adds a second file to the folder, which says at
+/// which step it begins; TensorBoard shows both as one, without what the first file has from that step on.
 ///
 /// ```no_run
 /// use sciurus::prelude::*;
@@ -35,6 +35,10 @@ pub struct TensorBoard {
     steps: usize,
     epochs_before: usize,
     epochs_done: usize,
+    /// Whether this file has said at which step it begins.
+    has_begun: bool,
+    /// The last row of the table before this file.
+    row_before: Option<EpochRecord>,
 }
 
 impl TensorBoard {
@@ -47,7 +51,15 @@ impl TensorBoard {
         let (seconds, process) = (now() as u64, std::process::id());
         let path = folder.join(format!("events.out.tfevents.{seconds:010}.sciurus.{process}"));
         let file = File::create_new(&path).map_err(|source| Error::io(&path, source))?;
-        let mut board = Self { path, file, steps: 0, epochs_before: 0, epochs_done: 0 };
+        let mut board = Self {
+            path,
+            file,
+            steps: 0,
+            epochs_before: 0,
+            epochs_done: 0,
+            has_begun: false,
+            row_before: None,
+        };
         board.write(&Record {
             wall_time: now(),
             file_version: Some("brain.Event:2".to_owned()),
@@ -63,8 +75,28 @@ impl TensorBoard {
             wall_time: now(),
             step: step as i64,
             summary: Some(Summary { value }),
-            file_version: None,
+            ..Record::default()
         })
+    }
+
+    /// Says that what another file has from this step on no longer counts. The row of an epoch that ended just there does.
+    fn begin(&mut self, step: usize) -> Result<(), Error> {
+        let session_log = Some(SessionLog { status: SESSION_START });
+        self.write(&Record { wall_time: now(), step: step as i64, session_log, ..Record::default() })?;
+        match self.row_before.take().filter(|_| step == self.epochs_done * self.steps) {
+            Some(row) => self.row(&row),
+            None => Ok(()),
+        }
+    }
+
+    /// The row of the table that ends the last epoch that was done.
+    fn row(&mut self, row: &EpochRecord) -> Result<(), Error> {
+        let mut values = vec![
+            ("valid/loss".to_owned(), row.valid_loss),
+            ("images_per_second".to_owned(), row.images_per_second),
+        ];
+        values.extend(row.metrics.iter().map(|metric| (format!("valid/{}", metric.name), metric.value)));
+        self.scalars(self.epochs_done * self.steps, values)
     }
 
     fn write(&mut self, record: &Record) -> Result<(), Error> {
@@ -85,6 +117,7 @@ impl Observer for TensorBoard {
             }
             Event::Resumed { rows, epoch, .. } => {
                 (self.epochs_done, self.epochs_before) = (rows.len(), rows.len() - epoch);
+                self.row_before = rows.last().cloned();
             }
             Event::BatchTrained { epoch, step, loss, train_loss, learning_rates, momentum, .. } => {
                 let of_group = |(group, rate): (usize, &f64)| (format!("learning_rate/group_{group}"), *rate);
@@ -94,18 +127,15 @@ impl Observer for TensorBoard {
                     ("momentum".to_owned(), *momentum),
                 ];
                 values.extend(learning_rates.iter().enumerate().map(of_group));
-                self.scalars((self.epochs_before + epoch) * self.steps + step, values)?;
+                let step = (self.epochs_before + epoch) * self.steps + step;
+                if !std::mem::replace(&mut self.has_begun, true) {
+                    self.begin(step)?;
+                }
+                self.scalars(step, values)?;
             }
             Event::EpochEnded(row) => {
                 self.epochs_done += 1;
-                let mut values = vec![
-                    ("valid/loss".to_owned(), row.valid_loss),
-                    ("images_per_second".to_owned(), row.images_per_second),
-                ];
-                values.extend(
-                    row.metrics.iter().map(|metric| (format!("valid/{}", metric.name), metric.value)),
-                );
-                self.scalars(self.epochs_done * self.steps, values)?;
+                self.row(row)?;
             }
             _ => {}
         }
@@ -134,7 +164,19 @@ struct Record {
     file_version: Option<String>,
     #[prost(message, optional, tag = "5")]
     summary: Option<Summary>,
+    #[prost(message, optional, tag = "7")]
+    session_log: Option<SessionLog>,
 }
+
+/// `tensorflow.SessionLog`.
+#[derive(Clone, PartialEq, Message)]
+struct SessionLog {
+    #[prost(int32, tag = "1")]
+    status: i32,
+}
+
+/// `tensorflow.SessionLog.SessionStatus.START`.
+const SESSION_START: i32 = 1;
 
 /// `tensorflow.Summary`.
 #[derive(Clone, PartialEq, Message)]
@@ -154,6 +196,8 @@ struct Scalar {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::learner::Phase;
 
@@ -179,13 +223,12 @@ mod tests {
         assert_eq!(masked_crc(b"123456789"), 0xc78a_b0e5);
     }
 
-    #[test]
-    fn every_batch_and_epoch_is_a_step() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut board = TensorBoard::create(folder.path()).unwrap();
-        let start =
-            Event::FitStarted { phase: Phase::Frozen, epochs: 1, steps: 3, valid_steps: 1, metrics: vec![] };
-        let batch = |epoch, step| Event::BatchTrained {
+    fn started() -> Event {
+        Event::FitStarted { phase: Phase::Frozen, epochs: 1, steps: 3, valid_steps: 1, metrics: vec![] }
+    }
+
+    fn batch(epoch: usize, step: usize) -> Event {
+        Event::BatchTrained {
             epoch,
             step,
             loss: 0.5,
@@ -193,35 +236,57 @@ mod tests {
             learning_rates: vec![1e-3, 2e-3],
             momentum: 0.9,
             images: 8,
-            elapsed: Default::default(),
-            waited: Default::default(),
-        };
-        let end = |epoch| {
-            let metrics = vec![];
-            let (elapsed, waited) = Default::default();
-            let (phase, train_loss, valid_loss, images_per_second) = (Phase::Frozen, 0.1, 0.75, 10.0);
-            Event::EpochEnded(crate::EpochRecord {
-                phase,
-                epoch,
-                train_loss,
-                valid_loss,
-                metrics,
-                elapsed,
-                waited,
-                images_per_second,
-            })
-        };
-        for event in
-            [start.clone(), batch(0, 2), end(0), start.clone(), batch(0, 1), end(0), start, batch(1, 0)]
-        {
-            board.observe(&event).unwrap();
+            elapsed: Duration::ZERO,
+            waited: Duration::ZERO,
         }
+    }
+
+    fn row(epoch: usize) -> EpochRecord {
+        EpochRecord {
+            phase: Phase::Frozen,
+            epoch,
+            train_loss: 0.1,
+            valid_loss: 0.75,
+            metrics: vec![],
+            elapsed: Duration::ZERO,
+            waited: Duration::ZERO,
+            images_per_second: 10.0,
+        }
+    }
+
+    /// What is written of some events, after the record of the format.
+    fn written(events: &[Event]) -> Vec<Record> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut board = TensorBoard::create(folder.path()).unwrap();
+        events.iter().for_each(|event| assert_eq!(board.observe(event).unwrap(), Control::Continue));
         let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap();
         assert!(file.file_name().to_string_lossy().starts_with("events.out.tfevents."));
-        let records = records(&std::fs::read(file.path()).unwrap());
-        assert_eq!(records[0].file_version.as_deref(), Some("brain.Event:2"));
-        let steps: Vec<i64> = records[1..].iter().map(|record| record.step).collect();
-        assert_eq!(steps, [2, 3, 4, 6, 9]);
+        let mut records = records(&std::fs::read(file.path()).unwrap());
+        assert_eq!(records.remove(0).file_version.as_deref(), Some("brain.Event:2"));
+        records
+    }
+
+    #[test]
+    fn a_file_says_where_it_begins_and_keeps_the_epoch_that_ended_there() {
+        let session = |record: &Record| record.session_log.is_some();
+        let resumed = |rows: Vec<EpochRecord>, step| Event::Resumed { epoch: rows.len(), rows, step };
+        let at_start = written(&[started(), resumed(vec![row(0)], 0), batch(1, 0)]);
+        assert_eq!(at_start.iter().map(session).collect::<Vec<_>>(), [true, false, false]);
+        assert_eq!(at_start.iter().map(|record| record.step).collect::<Vec<_>>(), [3, 3, 3]);
+        let row_again = at_start[1].summary.clone().unwrap();
+        assert_eq!(row_again.value[0].tag, "valid/loss");
+        let within = written(&[started(), resumed(vec![row(0)], 1), batch(1, 1)]);
+        assert_eq!(within.iter().map(|record| record.step).collect::<Vec<_>>(), [4, 4]);
+    }
+
+    #[test]
+    fn every_batch_and_epoch_is_a_step() {
+        let end = || Event::EpochEnded(row(0));
+        let records =
+            written(&[started(), batch(0, 2), end(), started(), batch(0, 1), end(), started(), batch(1, 0)]);
+        let steps: Vec<i64> = records.iter().map(|record| record.step).collect();
+        assert_eq!(steps, [2, 2, 3, 4, 6, 9]);
+        assert_eq!(records[0].session_log, Some(SessionLog { status: SESSION_START }));
         let scalars = |record: &Record| -> Vec<(String, Option<f32>)> {
             let values = record.summary.clone().unwrap().value;
             values.into_iter().map(|scalar| (scalar.tag, scalar.simple_value)).collect()

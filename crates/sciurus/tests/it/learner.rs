@@ -129,6 +129,17 @@ fn an_observer_may_stop_the_fit_and_what_was_trained_is_measured() {
 }
 
 #[test]
+fn where_the_head_gets_no_better_the_whole_network_is_trained_next() {
+    let folder = drawn(20);
+    let mut learner = settings(&folder.path().join("photos")).learner(Listeners::default()).unwrap();
+    // No loss is lower by so much: each fit ends with its second epoch.
+    learner.observe(EarlyStopping::new(1).min_change(100.0));
+    assert_eq!(learner.fine_tune(FineTune::new(5).freeze_epochs(4)).unwrap(), Control::Continue);
+    let phases: Vec<Phase> = learner.history().epochs.iter().map(|row| row.phase).collect();
+    assert_eq!(phases, [Phase::Frozen, Phase::Frozen, Phase::Unfrozen, Phase::Unfrozen]);
+}
+
+#[test]
 fn a_run_folder_holds_all_that_was_asked_and_what_came_of_it() {
     let folder = drawn(20);
     let run = folder.path().join("run");

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use burn::tensor::Device;
 use sciurus::model::weights::{Download, load_body, read};
 use sciurus::model::{StateDict, StoredTensor, VisionModel};
-use sciurus::{Arch, Error, Network, Seed, WeightPlaces, WeightSource};
+use sciurus::{Arch, Error, Listeners, Network, Run, Seed, TrainSettings, WeightPlaces, WeightSource};
 
 use crate::support::chain;
 
@@ -85,6 +85,8 @@ fn hostile_pickles_are_refused_and_run_nothing() {
     }
     let error = read(&fixture("hostile.pth")).unwrap_err().to_string();
     assert!(error.contains("system`, which is no tensor"), "{error}");
+    let error = read(&fixture("expanded.pth")).unwrap_err().to_string();
+    assert!(error.contains("its tensors claim 198364 MB of memory, and it has 0 MB"), "{error}");
     assert!(!Path::new("/tmp/sciurus-was-here").exists(), "the payload of make_checkpoints.py ran");
 }
 
@@ -95,7 +97,9 @@ fn damaged_files_are_errors_that_name_the_file() {
     let good = folder.path().join("good.safetensors");
     save(&good, &body(&model(1)));
     let safetensors = std::fs::read(&good).unwrap();
-    let damaged: [(&str, &[u8]); 5] = [
+    let tar = [&[0; 257][..], b"ustar\0", &[0; 1000]].concat();
+    let damaged: [(&str, &[u8]); 6] = [
+        ("old.pth", &tar),
         ("empty.pth", b""),
         ("text.pth", b"<!DOCTYPE html><title>404</title>"),
         ("cut.pth", &whole[..whole.len() / 2]),
@@ -118,6 +122,22 @@ fn a_weight_file_sets_the_body_and_leaves_the_head() {
     let loaded = load(Arch::ResNet10Narrow, &WeightSource::File(path), &places(None)).unwrap();
     assert_eq!(body(&loaded), body(&model(1)));
     assert_eq!(loaded.state_dict()["head.linear_1.weight"], model(9).state_dict()["head.linear_1.weight"]);
+}
+
+#[test]
+fn a_run_does_not_go_on_with_other_weights_than_it_began_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let (weights, run) = (folder.path().join("own.safetensors"), folder.path().join("run"));
+    sciurus::draw_demo(&folder.path().join("photos"), 12, 42).unwrap();
+    save(&weights, &body(&model(1)));
+    let mut settings = TrainSettings::new(folder.path().join("photos"));
+    (settings.arch, settings.image_size) = (Arch::ResNet10Narrow, 64);
+    settings.weights = WeightSource::File(weights.clone());
+    Run::prepare(&run, settings, Listeners::default()).unwrap();
+    Run::resume(&run, Listeners::default()).unwrap();
+    save(&weights, &body(&model(2)));
+    let error = Run::resume(&run, Listeners::default()).unwrap_err().to_string();
+    assert!(error.contains("began with the weights `own.safetensors`"), "{error}");
 }
 
 #[test]
@@ -358,6 +378,50 @@ fn a_server_that_is_busy_says_how_long_to_wait() {
     to(folder.path(), &url).run(&mut |_| ()).unwrap();
     server.join().unwrap();
     assert!(began.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
+fn a_file_that_is_too_large_or_never_ends_is_given_up_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = |answers| {
+        let (url, server) = serve(answers);
+        let error = to(folder.path(), &url).max_bytes(100_000).run(&mut |_| ()).unwrap_err().to_string();
+        assert!(error.contains("above 100000 bytes"), "{error}");
+        assert_eq!(listing(folder.path()), Vec::<String>::new());
+        server.join().unwrap().len()
+    };
+    assert_eq!(large(vec![ok(b"squirrel", 100_001)]), 1, "what it claims to be was enough");
+    assert_eq!(large(vec![answer("200 OK", "", &[0; 300_000])]), 1, "it claims nothing");
+    // What an earlier call brought counts.
+    std::fs::write(folder.path().join(".weights.pth.part"), [0; 90_000]).unwrap();
+    let rest = answer("206 Partial Content", "Content-Range: bytes 90000-*/*\r\n", &[0; 30_000]);
+    assert_eq!(large(vec![rest]), 1);
+}
+
+#[test]
+fn a_connection_that_falls_silent_is_given_up_and_asked_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/weights.pth", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut silent, _) = listener.accept().unwrap();
+        silent.write_all(&ok(b"squi", 8)).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 1024];
+        let count = stream.read(&mut request).unwrap();
+        stream
+            .write_all(&answer(
+                "206 Partial Content",
+                "Content-Length: 4\r\nContent-Range: bytes 4-7/8\r\n",
+                b"rrel",
+            ))
+            .unwrap();
+        drop(silent);
+        String::from_utf8_lossy(&request[..count]).to_lowercase()
+    });
+    let folder = tempfile::tempdir().unwrap();
+    to(folder.path(), &url).silence(Duration::from_millis(300)).run(&mut |_| ()).unwrap();
+    assert!(server.join().unwrap().contains("range: bytes=4-"));
+    assert_eq!(listing(folder.path()), ["weights.pth"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use sciurus_gather::follow_moves;
 use serde_json::json;
 
 use crate::args::{CleanArgs, Show};
-use crate::output::{Outcome, count, json_line, text};
+use crate::output::{Outcome, count, json_line, shown, text};
 use crate::paint::Paint;
 use crate::progress;
 
@@ -188,13 +188,4 @@ fn line(item: &PlanItem) -> String {
         _ => item.label.clone(),
     };
     format!("{:.2}  {}  [{proposal}]  {}", item.score, shown(&item.path), item.reason)
-}
-
-/// A path as text on one line.
-fn shown(path: &Path) -> String {
-    path.display()
-        .to_string()
-        .chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-        .collect()
 }

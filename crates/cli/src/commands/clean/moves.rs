@@ -9,9 +9,8 @@ use sciurus::insight::plan::{Applied, CleanAction, CleanPlan, apply as move_file
 use sciurus_gather::follow_moves;
 use serde_json::json;
 
-use super::shown;
 use crate::args::{CleanArgs, Show};
-use crate::output::{Outcome, count, json_line, text};
+use crate::output::{Outcome, count, json_line, shown, text};
 use crate::paint::Paint;
 
 /// Moves the files of a plan, or writes a new table.
@@ -27,13 +26,21 @@ pub(super) fn apply(file: &Path, settings: &CleanSettings, args: &CleanArgs) -> 
             );
             let dataset =
                 ImageDataset::from_folder(&settings.folder).label_by(settings.labels.clone()).build()?;
-            let corrected = table.corrected(&dataset, &plan.corrections())?;
+            let (corrected, changes) = table.corrected(&dataset, &plan.corrections())?;
             std::fs::write(&out, corrected).with_context(|| format!("cannot write {}", out.display()))?;
-            let changes = plan.items.iter().filter(|item| item.action != CleanAction::Keep).count();
+            let wanted = plan.items.iter().filter(|item| item.action != CleanAction::Keep).count();
             if args.show.json {
-                json_line(&json!({ "table": out.display().to_string(), "changes": changes }))?;
-            } else {
-                text(format!("{} written with {}", out.display(), count(changes, "change")))?;
+                json_line(
+                    &json!({ "table": out.display().to_string(), "changes": changes, "planned": wanted }),
+                )?;
+                return Ok(Outcome::Done);
+            }
+            text(format!("{} written with {}", out.display(), count(changes, "change")))?;
+            if changes < wanted {
+                text(format!(
+                    "{} of the plan not made: the table does not name those photos, or they are others by now",
+                    count(wanted - changes, "change")
+                ))?;
             }
             Ok(Outcome::Done)
         }

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use sciurus::data::Split;
 use sciurus::insight::compare_many;
 use sciurus::insight::plan::CleanAction;
-use sciurus::{CleanSettings, TrainSettings};
+use sciurus::{CleanSettings, FinishedRun, TrainSettings};
 use serde_json::json;
 
 use super::{journal, look, run_of};
-use crate::args::CleanArgs;
+use crate::args::{CleanArgs, Show};
 use crate::commands::train;
+use crate::interrupt;
 use crate::output::{Outcome, count, json_line, text};
 use crate::paint::Paint;
 
@@ -54,8 +55,8 @@ pub(super) fn run(args: &CleanArgs, settings: &CleanSettings) -> anyhow::Result<
         Some(run) => run.record()?.settings,
         None => asked(settings),
     };
-    let before = train::train(before, TrainSettings { plan: None, ..asked.clone() }, args.show)?;
-    let after = train::train(after, TrainSettings { plan: Some(file), ..asked }, args.show)?;
+    let before = to_the_end(before, TrainSettings { plan: None, ..asked.clone() }, args.show)?;
+    let after = to_the_end(after, TrainSettings { plan: Some(file), ..asked }, args.show)?;
     let after_run = after.run.predictions()?;
     let before_run = before.run.predictions()?.measured_as(&after_run)?;
     let comparison = compare_many(&[before_run], &[after_run])?;
@@ -69,6 +70,17 @@ pub(super) fn run(args: &CleanArgs, settings: &CleanSettings) -> anyhow::Result<
         text(comparison)?;
     }
     Ok(Outcome::Done)
+}
+
+/// Trains; a training that was interrupted is no side of a comparison.
+fn to_the_end(folder: PathBuf, settings: TrainSettings, show: Show) -> anyhow::Result<FinishedRun> {
+    let finished = train::train(folder, settings, show)?;
+    anyhow::ensure!(
+        !interrupt::was_pressed(),
+        "interrupted: nothing was compared; what was trained is in {}",
+        finished.run.folder().display()
+    );
+    Ok(finished)
 }
 
 /// How photos are trained on that no run was trained on.

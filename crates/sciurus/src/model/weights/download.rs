@@ -1,7 +1,7 @@
 //! One file over HTTPS into a folder: resumed where it broke off, tried again, kept only if its hash is the expected one.
 
 use std::fmt::Display;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,12 +21,12 @@ pub struct DownloadProgress {
     pub total: Option<u64>,
 }
 
-/// A weight file larger than this is not one of ours.
-const MAX_BYTES: u64 = 2 << 30;
 /// An attempt that brought this much was no failure of the server: the next one counts from the start again.
 const HEADWAY: u64 = 1 << 20;
 /// Longest pause that a server may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How often a process that waits for another one looks.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A file to fetch.
 ///
@@ -37,6 +37,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// |---|---|---|
 /// | `mirrors` | none | other addresses of the same file, asked first, in order |
 /// | `pauses` | 1, 2 and 4 s | pauses before further attempts at an address; as many attempts besides the first |
+/// | `max_bytes` | 2 GiB | a larger file is none of ours, and nothing more of it is taken |
+/// | `silence` | 60 s | a connection that brings nothing for so long has broken off |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Download {
     url: String,
@@ -44,13 +46,23 @@ pub struct Download {
     target: PathBuf,
     mirrors: Vec<String>,
     pauses: Vec<Duration>,
+    max_bytes: u64,
+    silence: Duration,
 }
 
 impl Download {
     /// The file at `url` whose SHA-256 (lower-case hex) is `sha256`, as `target`.
     pub fn new(url: impl Into<String>, sha256: impl Into<String>, target: impl Into<PathBuf>) -> Self {
         let (url, sha256, target) = (url.into(), sha256.into(), target.into());
-        Self { url, sha256, target, mirrors: Vec::new(), pauses: [1, 2, 4].map(Duration::from_secs).to_vec() }
+        Self {
+            url,
+            sha256,
+            target,
+            mirrors: Vec::new(),
+            pauses: [1, 2, 4].map(Duration::from_secs).to_vec(),
+            max_bytes: 2 << 30,
+            silence: Duration::from_secs(60),
+        }
     }
 
     /// Other addresses of the same file, asked first, in order.
@@ -67,21 +79,41 @@ impl Download {
         self
     }
 
-    /// Fetches the file. It appears under its name only when complete and right; a wrong one is removed.
+    /// The largest file that is taken.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// How long a connection may bring nothing.
+    #[must_use]
+    pub fn silence(mut self, longest: Duration) -> Self {
+        self.silence = longest;
+        self
+    }
+
+    /// Fetches the file. It appears under its name only when complete and right; a wrong one is removed. While another process
+    /// fetches it, `progress` hears of that one's.
     ///
     /// # Errors
     /// All addresses fail, the disk fails, or the hash is not the expected one.
     pub fn run(&self, progress: &mut dyn FnMut(DownloadProgress)) -> Result<(), Error> {
         let folder = self.target.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
-        let _lock = lock(&self.beside("lock"))?;
+        let lock = self.lock(progress)?;
+        // Some network drives know no locks: then two processes fetch the file twice, and each checks its own.
+        let part = match lock {
+            Some(_) => self.beside("part"),
+            None => self.beside(&format!("{}.part", std::process::id())),
+        };
         // Another process may have fetched it while this one waited.
         if self.target.is_file() && sha256(&self.target)? == self.sha256 {
             return Ok(());
         }
         let mut last = None;
         for url in self.mirrors.iter().chain([&self.url]) {
-            match self.from(url, progress) {
+            match self.from(url, &part, progress) {
                 Ok(()) => return Ok(()),
                 // A full disk is no better at another address.
                 Err(error @ Error::Io { .. }) => return Err(error),
@@ -92,28 +124,27 @@ impl Download {
     }
 
     /// Fetches the file from one address.
-    fn from(&self, url: &str, progress: &mut dyn FnMut(DownloadProgress)) -> Result<(), Error> {
-        let part = self.beside("part");
-        let goes_on = length(&part) > 0;
-        let found = self.complete(url, &part, progress).and_then(|()| sha256(&part));
+    fn from(&self, url: &str, part: &Path, progress: &mut dyn FnMut(DownloadProgress)) -> Result<(), Error> {
+        let goes_on = length(part) > 0;
+        let found = self.complete(url, part, progress).and_then(|()| sha256(part));
         let found = match found {
             // What lay there may have been another version's beginning.
             Ok(found) if found != self.sha256 && goes_on => {
-                remove(&part)?;
-                self.complete(url, &part, progress).and_then(|()| sha256(&part))
+                remove(part)?;
+                self.complete(url, part, progress).and_then(|()| sha256(part))
             }
             found => found,
         };
-        if length(&part) == 0 {
+        if length(part) == 0 {
             // Nothing to go on with.
-            let _ = std::fs::remove_file(&part);
+            let _ = std::fs::remove_file(part);
         }
         let found = found?;
         if found != self.sha256 {
-            remove(&part)?;
+            remove(part)?;
             return Err(Error::WrongHash { url: url.to_owned(), expected: self.sha256.clone(), found });
         }
-        std::fs::rename(&part, &self.target).map_err(|source| Error::io(&self.target, source))
+        std::fs::rename(part, &self.target).map_err(|source| Error::io(&self.target, source))
     }
 
     /// Attempts until the part is complete, or all pauses are used up without headway.
@@ -126,7 +157,7 @@ impl Download {
         let mut pauses = self.pauses.iter();
         loop {
             let before = length(part);
-            let (reason, asked) = match attempt(url, part, progress) {
+            let (reason, asked) = match self.attempt(url, part, progress) {
                 Ok(()) => return Ok(()),
                 Err(Failure::Disk(error)) => return Err(error),
                 Err(Failure::Final(reason)) => return Err(failed(url, reason)),
@@ -141,6 +172,106 @@ impl Download {
             };
             std::thread::sleep(asked.map_or(*pause, |asked| asked.min(LONGEST_PAUSE)));
         }
+    }
+
+    /// Waits until no other process fetches the file; nothing where the drive knows no locks.
+    fn lock(&self, progress: &mut dyn FnMut(DownloadProgress)) -> Result<Option<File>, Error> {
+        let path = self.beside("lock");
+        let failed = |source| Error::io(&path, source);
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Some(file)),
+                Err(TryLockError::WouldBlock) => {
+                    progress(DownloadProgress { received: length(&self.beside("part")), total: None });
+                    std::thread::sleep(LOOK);
+                }
+                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+        }
+    }
+
+    /// One request for what the part lacks, appended to it.
+    fn attempt(
+        &self,
+        url: &str,
+        part: &Path,
+        progress: &mut dyn FnMut(DownloadProgress),
+    ) -> Result<(), Failure> {
+        let mut request = self.agent().get(url);
+        let have = length(part);
+        if have > 0 {
+            request = request.header(header::RANGE, format!("bytes={have}-"));
+        }
+        let mut response = request.call().map_err(|error| refused(&error))?;
+        let (start, total) = match response.status() {
+            StatusCode::OK => (0, response.body().content_length()),
+            StatusCode::PARTIAL_CONTENT => match content_range(&response) {
+                Some((Some(start), total)) if start == have => (start, total),
+                _ => return start_again(part, "the server sent another part than the one asked for"),
+            },
+            StatusCode::RANGE_NOT_SATISFIABLE if content_range(&response) == Some((None, Some(have))) => {
+                return Ok(());
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE => return start_again(part, "the server has a shorter file"),
+            status => return Err(refusal(status, &response)),
+        };
+        self.append(&mut response, part, DownloadProgress { received: start, total }, progress)
+    }
+
+    /// Writes a body behind the first `place.received` bytes of the part.
+    fn append(
+        &self,
+        response: &mut Response<Body>,
+        part: &Path,
+        mut place: DownloadProgress,
+        progress: &mut dyn FnMut(DownloadProgress),
+    ) -> Result<(), Failure> {
+        let disk = |source| Failure::Disk(Error::io(part, source));
+        let mut options = OpenOptions::new();
+        let mut file = match place.received {
+            0 => options.write(true).create(true).truncate(true).open(part),
+            _ => options.append(true).open(part),
+        }
+        .map_err(disk)?;
+        // The limit is the one below: it counts what earlier requests brought, too.
+        let mut body = response.body_mut().with_config().limit(u64::MAX).reader();
+        let mut block = vec![0; 1 << 16];
+        loop {
+            if place.total.unwrap_or(0).max(place.received) > self.max_bytes {
+                remove(part).map_err(Failure::Disk)?;
+                return Err(Failure::Final(format!(
+                    "it is no weight file: it is above {} bytes",
+                    self.max_bytes
+                )));
+            }
+            let count = body.read(&mut block).map_err(|error| Failure::passing(&error))?;
+            if count == 0 {
+                break;
+            }
+            file.write_all(&block[..count]).map_err(disk)?;
+            place.received += count as u64;
+            progress(place);
+        }
+        file.sync_all().map_err(disk)?;
+        match place.total {
+            Some(total) if place.received < total => Err(Failure::passing(&format_args!(
+                "the connection ended after {} of {total} bytes",
+                place.received
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn agent(&self) -> Agent {
+        Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(Duration::from_secs(20)))
+            .timeout_recv_response(Some(Duration::from_secs(60)))
+            .timeout_per_read(Some(self.silence))
+            .build()
+            .into()
     }
 
     /// `.NAME.extension` beside the target.
@@ -186,39 +317,6 @@ fn failed(url: &str, reason: String) -> Error {
     Error::Download { url: url.to_owned(), reason }
 }
 
-/// One request for what the part lacks, appended to it.
-fn attempt(url: &str, part: &Path, progress: &mut dyn FnMut(DownloadProgress)) -> Result<(), Failure> {
-    let mut request = agent().get(url);
-    let have = length(part);
-    if have > 0 {
-        request = request.header(header::RANGE, format!("bytes={have}-"));
-    }
-    let mut response = request.call().map_err(|error| refused(&error))?;
-    let (start, total) = match response.status() {
-        StatusCode::OK => (0, response.body().content_length()),
-        StatusCode::PARTIAL_CONTENT => match content_range(&response) {
-            Some((Some(start), total)) if start == have => (start, total),
-            _ => return start_again(part, "the server sent another part than the one asked for"),
-        },
-        StatusCode::RANGE_NOT_SATISFIABLE if content_range(&response) == Some((None, Some(have))) => {
-            return Ok(());
-        }
-        StatusCode::RANGE_NOT_SATISFIABLE => return start_again(part, "the server has a shorter file"),
-        status => return Err(refusal(status, &response)),
-    };
-    append(&mut response, part, DownloadProgress { received: start, total }, progress)
-}
-
-fn agent() -> Agent {
-    Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_connect(Some(Duration::from_secs(20)))
-        .timeout_recv_response(Some(Duration::from_secs(60)))
-        .timeout_recv_body(Some(Duration::from_secs(3600)))
-        .build()
-        .into()
-}
-
 /// No answer at all: the network, which may come back, or an address that is none.
 fn refused(error: &ureq::Error) -> Failure {
     match error {
@@ -252,52 +350,6 @@ fn content_range(response: &Response<Body>) -> Option<(Option<u64>, Option<u64>)
     let value = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
     let (range, total) = value.strip_prefix("bytes ")?.split_once('/')?;
     Some((range.split_once('-').and_then(|(first, _)| first.parse().ok()), total.parse().ok()))
-}
-
-/// Writes a body behind the first `place.received` bytes of the part.
-fn append(
-    response: &mut Response<Body>,
-    part: &Path,
-    mut place: DownloadProgress,
-    progress: &mut dyn FnMut(DownloadProgress),
-) -> Result<(), Failure> {
-    let disk = |source| Failure::Disk(Error::io(part, source));
-    let mut options = OpenOptions::new();
-    let mut file = match place.received {
-        0 => options.write(true).create(true).truncate(true).open(part),
-        _ => options.append(true).open(part),
-    }
-    .map_err(disk)?;
-    let mut body = response.body_mut().with_config().limit(MAX_BYTES).reader();
-    let mut block = vec![0; 1 << 16];
-    loop {
-        let count = body.read(&mut block).map_err(|error| Failure::passing(&error))?;
-        if count == 0 {
-            break;
-        }
-        file.write_all(&block[..count]).map_err(disk)?;
-        place.received += count as u64;
-        progress(place);
-    }
-    file.sync_all().map_err(disk)?;
-    match place.total {
-        Some(total) if place.received < total => Err(Failure::passing(&format_args!(
-            "the connection ended after {} of {total} bytes",
-            place.received
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// Waits until no other process fetches the file.
-fn lock(path: &Path) -> Result<File, Error> {
-    let failed = |source| Error::io(path, source);
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(failed)?;
-    match file.lock() {
-        // Some network drives know no locks: then two processes fetch the file twice, and both check it.
-        Err(error) if error.kind() != ErrorKind::Unsupported => Err(failed(error)),
-        _ => Ok(file),
-    }
 }
 
 fn length(path: &Path) -> u64 {

@@ -16,14 +16,33 @@ use crate::model::{StateDict, StoredTensor};
 /// Reads all floating-point tensors of a file; its kind is told by its content, never by its name.
 ///
 /// A PyTorch checkpoint is parsed, not unpickled: nothing in it can run, and one that names anything but tensors and
-/// plain containers is refused. Tensors of whole numbers (`num_batches_tracked`) are left out.
+/// plain containers is refused, as is one whose tensors would take many times the memory that its file takes on the disk.
+/// Tensors of whole numbers (`num_batches_tracked`) are left out.
 ///
 /// # Errors
 /// The file cannot be read, is damaged, or is refused.
 pub fn read(path: &Path) -> Result<StateDict, Error> {
-    let bytes = std::fs::read(path).map_err(|source| Error::io(path, source))?;
-    if is_safetensors(&bytes) { read_safetensors(path, &bytes) } else { read_checkpoint(path) }
+    let failed = |source| Error::io(path, source);
+    let mut start = Vec::new();
+    File::open(path).and_then(|file| file.take(START).read_to_end(&mut start)).map_err(failed)?;
+    if is_safetensors(&start) {
+        return read_safetensors(path, &std::fs::read(path).map_err(failed)?);
+    }
+    if start.get(TAR..).is_some_and(|magic| magic.starts_with(b"ustar")) {
+        let reason =
+            "it is a checkpoint of PyTorch 0.1, which are not read; load and save it with a newer one";
+        return Err(Error::weight_file(path, reason));
+    }
+    read_checkpoint(path)
 }
+
+/// Where a TAR archive says what it is, and the bytes up to the end of that.
+const TAR: usize = 257;
+const START: u64 = TAR as u64 + 5;
+/// Tensors may share values, and so claim more bytes than their file has; so many times as many are no longer weights.
+const MOST_SHARED: u64 = 8;
+/// A small file may share more.
+const SHARED_AT_LEAST: u64 = 64 << 20;
 
 /// No header is larger, by the format.
 const MAX_HEADER: u64 = 100_000_000;
@@ -87,6 +106,17 @@ fn read_checkpoint(path: &Path) -> Result<StateDict, Error> {
         return Err(Error::weight_file(path, reason));
     }
     let reader = PytorchReader::new(path).map_err(|error| Error::weight_file(path, error))?;
+    let length = std::fs::metadata(path).map_err(|source| Error::io(path, source))?.len();
+    let floats: u64 = reader.tensors().values().map(|tensor| tensor.num_elements() as u64).sum();
+    let claimed = floats.saturating_mul(size_of::<f32>() as u64);
+    if claimed > length.saturating_mul(MOST_SHARED).max(SHARED_AT_LEAST) {
+        let reason = format!(
+            "its tensors claim {} MB of memory, and it has {} MB: it may be hostile and is refused",
+            claimed >> 20,
+            length >> 20
+        );
+        return Err(Error::weight_file(path, reason));
+    }
     let mut state = StateDict::new();
     for (name, tensor) in reader.tensors() {
         let shape = tensor.shape().to_vec();
