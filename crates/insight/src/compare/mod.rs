@@ -14,8 +14,8 @@ use items::Paired;
 
 /// Below this p-value a difference is called one.
 const SIGNIFICANCE: f64 = 0.05;
-/// The same where a side has only one run, which cannot tell a better recipe from a lucky seed: of 40 real pairs that
-/// differed in their seed alone, 3 lay below 5 %, and 2 below 1 %.
+/// The same where a side has only one run, which cannot tell a better recipe from a lucky seed: of 80 real pairs that
+/// differed in their seed alone, 8 lay below 5 %, and 2 below 1 % (docs/recipes.md).
 const SIGNIFICANCE_OF_ONE: f64 = 0.01;
 
 /// Compares one run of A with one run of B over the same items, matched by path and label in any order.
