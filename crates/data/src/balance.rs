@@ -113,8 +113,9 @@ mod tests {
                 let first = weights[present[0]] * counts[present[0]] as f32;
                 prop_assert!((share / first - 1.0).abs() < 1e-5, "{weights:?}");
             }
+            prop_assert!((0..counts.len()).all(|class| counts[class] > 0 || weights[class] == 1.0));
             if !present.is_empty() {
-                let mean = weights.iter().sum::<f32>() / present.len() as f32;
+                let mean = present.iter().map(|&class| weights[class]).sum::<f32>() / present.len() as f32;
                 prop_assert!((mean - 1.0).abs() < 1e-5, "{weights:?}");
             }
         }
