@@ -84,9 +84,8 @@ impl Default for AugTransforms {
     }
 }
 
-macro_rules! setters {
-    ($($(#[$doc:meta])* $name:ident: $type:ty),* $(,)?) => {
-        impl AugTransforms {
+impl AugTransforms {
+    /// Checks settings that come from a file or a user.
     pub(crate) fn check(&self) -> Result<(), DataError> {
         let shares = [self.p_affine, self.p_lighting, self.min_scale];
         let is_right = shares.iter().all(|share| (0.0..=1.0).contains(share))
@@ -103,7 +102,11 @@ macro_rules! setters {
                       max_zoom, min_scale above 0 and up to 1, p_affine and p_lighting from 0 to 1";
         Err(DataError::Option { option: "augmentation", value: format!("{self:?}"), advice })
     }
+}
 
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $type:ty),* $(,)?) => {
+        impl AugTransforms {
             $($(#[$doc])* #[must_use] pub fn $name(mut self, $name: $type) -> Self {
                 self.$name = $name;
                 self

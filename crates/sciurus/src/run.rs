@@ -172,15 +172,12 @@ impl Run {
             );
         }
         if learner.weights().sha256 != record.weights.sha256 {
-            return Err(Error::Run {
-                path: run.folder.clone(),
-                reason: format!(
-                    "cannot go on: it began with the weights `{}`, and what is found now is another file (`{}`); give it \
-                     the same SCIURUS_MODELS or weight file, or train anew",
-                    record.weights.name,
-                    learner.weights().name
-                ),
-            });
+            return refuse(&format!(
+                "cannot go on: it began with the weights `{}`, and what is found now is another file (`{}`); give it \
+                 the same SCIURUS_MODELS or weight file, or train anew",
+                record.weights.name,
+                learner.weights().name
+            ));
         }
         let events = learner.resume_from(&run.folder)?;
         learner.observe(EventLog::resume(&run.path("events.jsonl"), events)?);

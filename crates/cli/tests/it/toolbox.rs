@@ -141,6 +141,7 @@ fn settings_that_cannot_be_trained_leave_no_run_behind() {
         ("random_resized_crop = { min_scale = 35.0 }", "min_scale above 0 and at most 1"),
         ("random_erasing = { min_scale = 0.35, probability = 1.0 }", "unexpected keys in table: probability"),
         ("trivial_augment = { erase = 2.0 }", "how often to erase"),
+        ("standard = { max_rotate = 200.0 }", "max_rotate up to 180 degrees"),
         ("rand_augment = { policy = { magnitude = 31 } }", "a magnitude of up to 30"),
     ] {
         std::fs::write(path.join("c.toml"), format!("folder = \"photos\"\naugmentation = {{ {line} }}\n"))

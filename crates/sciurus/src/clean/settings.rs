@@ -131,15 +131,11 @@ mod tests {
         let photos = folder.path().join("photos");
         draw_demo(&photos, 20, 42).unwrap();
         let settings = TrainSettings {
-            arch: Arch::ResNet10Narrow,
-            weights: WeightSource::Random,
-            image_size: 64,
-            batch_size: 8,
             seed: 7,
             test_fraction: Some(0.25),
             // Pictures whose numbers have the same last digit are a group.
             group_pattern: Some(r"-\d\d(\d)\.".to_owned()),
-            ..TrainSettings::new(&photos)
+            ..TrainSettings::small(&photos)
         };
         let run = Run::prepare(folder.path().join("run"), settings, Listeners::default()).unwrap();
         let there = run.learner().loaders().dataset();

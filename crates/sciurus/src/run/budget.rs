@@ -193,8 +193,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
-    use crate::model::Arch;
-    use crate::{Listeners, TrainSettings, WeightSource, draw_demo};
+    use crate::{Listeners, TrainSettings, draw_demo};
 
     fn times(train_epoch: f64) -> BatchTimes {
         BatchTimes {
@@ -234,14 +233,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let photos = folder.path().join("photos");
         draw_demo(&photos, 20, 42).unwrap();
-        let settings = TrainSettings {
-            arch: Arch::ResNet10Narrow,
-            weights: WeightSource::Random,
-            image_size: 64,
-            batch_size: 8,
-            ..TrainSettings::new(&photos)
-        };
-        let mut learner = settings.learner(Listeners::default()).unwrap();
+        let mut learner = TrainSettings::small(&photos).learner(Listeners::default()).unwrap();
         let rates = Rates::default();
         learner.observe(rates.clone());
         let mut times = learner.time_batches().unwrap();

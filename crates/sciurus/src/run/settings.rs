@@ -209,6 +209,18 @@ impl TrainSettings {
         }
     }
 
+    /// Settings for tests: a small network from random weights on small pictures.
+    #[cfg(test)]
+    pub(crate) fn small(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            arch: Arch::ResNet10Narrow,
+            weights: WeightSource::Random,
+            image_size: 64,
+            batch_size: 8,
+            ..Self::new(folder)
+        }
+    }
+
     /// Reads settings from a TOML file; what it does not name has its default. Paths are relative to where the program runs.
     ///
     /// # Errors
