@@ -7,6 +7,7 @@ use crate::isa::Isa;
 use crate::nonlinearity::{Curve, Nonlinearity, with_curve};
 use crate::norm::{GradientSums, chunk_pixels, combined_sums};
 use crate::simd::{Job, Simd};
+use crate::size::{check_pixels, checked_len};
 
 /// What an activation was made of: `nonlinearity(input * scale + shift)`, each channel with its own scale and shift.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +24,7 @@ pub struct Activated<'a, E> {
 /// times (input − `mean`).
 ///
 /// # Panics
-/// When lengths do not fit.
+/// When there are no channels, or lengths do not fit.
 pub fn activation_gradient<E: Element>(
     isa: Isa,
     activated: &Activated<'_, E>,
@@ -33,12 +34,10 @@ pub fn activation_gradient<E: Element>(
     let Activated { input, affine: [scale, shift], nonlinearity } = *activated;
     let channels = mean.len();
     assert!(scale.len() == channels && shift.len() == channels, "one scale, shift and mean per channel");
-    assert!(
-        gradient.len() == input.len() && input.len().is_multiple_of(channels),
-        "whole pixels of one shape"
-    );
+    check_pixels(input.len(), channels);
+    assert_eq!(gradient.len(), input.len(), "a gradient of the input's shape");
     let len = chunk_pixels(channels) * channels;
-    let mut parts = vec![0.0_f32; gradient.len().div_ceil(len) * 2 * channels];
+    let mut parts = vec![0.0_f32; checked_len(&[gradient.len().div_ceil(len), 2, channels])];
     let chunks = gradient.par_chunks_mut(len).zip(input.par_chunks(len));
     parts.par_chunks_mut(2 * channels).zip(chunks).for_each(|(sums, (gradient, input))| {
         let chunk = Chunk { input, affine: [scale, shift], mean, gradient, sums };
@@ -68,7 +67,8 @@ impl<C: Curve, E: Element> Job for Through<'_, C, E> {
         let channels = self.0.mean.len();
         let block = S::LANES * TOGETHER;
         let whole = channels - channels % block;
-        // SAFETY: the slices have one length, whole pixels of `channels` values; `sums` has two rows of them.
+        // SAFETY: `activation_gradient` checked that input and gradient have one length, whole pixels of `channels` values, and
+        // that there are as many scales, shifts and means; `sums` has two rows of them.
         unsafe {
             for channel in (0..whole).step_by(block) {
                 self.block::<S, TOGETHER>(channel, S::LANES);
@@ -81,11 +81,14 @@ impl<C: Curve, E: Element> Job for Through<'_, C, E> {
 }
 
 impl<C: Curve, E: Element> Through<'_, C, E> {
+    /// # Safety
+    /// The slices are as `run` says; `VECTORS` whole vectors, or one of `lanes`, lie within a pixel from `channel` on; the
+    /// processor has the features of `S`.
     #[inline(always)]
     unsafe fn block<S: Simd, const VECTORS: usize>(&mut self, channel: usize, lanes: usize) {
         let Chunk { input, affine: [scale, shift], mean, gradient, sums } = &mut self.0;
         let channels = mean.len();
-        // SAFETY: the block's channels lie within every pixel.
+        // SAFETY: the block's channels lie within every pixel, the factors and both rows of sums, by the caller's promise.
         unsafe {
             let zero = [S::splat(0.0); VECTORS];
             let [mut totals, mut centred, mut scales, mut shifts, mut means] = [zero; 5];

@@ -2,7 +2,7 @@
 //!
 //! A [`Buffer`] goes back to the process-wide pool when it is dropped, also after it has become a tensor's [`Bytes`].
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -13,6 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use cubecl_environment::bytes::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
 use half::bf16;
 
+use crate::size::checked_len;
+
 /// Every block begins at a cache line.
 const ALIGN: usize = 64;
 
@@ -22,49 +24,62 @@ static IDLE: Mutex<Vec<Block>> = Mutex::new(Vec::new());
 /// Memory from the pool: all of it initialised, at first with zeros, later with what its last user left.
 struct Block {
     start: NonNull<u8>,
-    capacity: usize,
+    /// What it was allocated with: a size of at least 1, in whole cache lines.
+    layout: Layout,
 }
 
-// SAFETY: a block owns its memory, and its users borrow it.
+// SAFETY: a block owns its memory, which is bound to no thread.
 unsafe impl Send for Block {}
-// SAFETY: shared references only read.
+// SAFETY: a shared block gives away nothing but its address; who reads or writes there holds the `Buffer` it is part of,
+// by a shared or by an exclusive reference.
 unsafe impl Sync for Block {}
 
 impl Block {
     /// A block of at least `bytes`: the smallest idle one that is not more than a quarter too large, else a new one.
+    ///
+    /// # Panics
+    /// When it is more than memory can hold, or more than the system gives.
     fn new(bytes: usize) -> Self {
-        let capacity = bytes.max(1).next_multiple_of(ALIGN);
+        let layout = Self::layout(bytes);
+        let capacity = layout.size();
         let mut idle = idle();
         let fitting = idle
             .iter()
             .enumerate()
-            .filter(|(_, block)| block.capacity >= capacity && block.capacity - capacity <= capacity / 4);
-        if let Some((index, _)) = fitting.min_by_key(|(_, block)| block.capacity) {
+            .map(|(index, block)| (index, block.layout.size()))
+            .filter(|&(_, size)| size >= capacity && size - capacity <= capacity / 4);
+        if let Some((index, _)) = fitting.min_by_key(|&(_, size)| size) {
             return idle.swap_remove(index);
         }
         drop(idle);
-        let layout = Self::layout(capacity);
-        // SAFETY: the capacity is not 0.
-        let start =
-            NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
-        Self { start, capacity }
+        // SAFETY: the layout's size is not 0.
+        let start = unsafe { alloc_zeroed(layout) };
+        // A length may come from anywhere, so that there is no such memory is a panic, not the end of the process.
+        assert!(!start.is_null(), "the system has no {capacity} bytes to give");
+        // SAFETY: it is not null, as was just asked.
+        Self { start: unsafe { NonNull::new_unchecked(start) }, layout }
     }
 
-    fn layout(capacity: usize) -> Layout {
-        // The alignment is a power of two, and capacities come from lengths of slices that exist.
-        Layout::from_size_align(capacity, ALIGN).unwrap_or_else(|_| handle_alloc_error(Layout::new::<u8>()))
+    /// `bytes`, but at least 1, filled up to whole cache lines.
+    fn layout(bytes: usize) -> Layout {
+        let most = isize::MAX as usize - (ALIGN - 1);
+        assert!(bytes <= most, "{bytes} bytes are more than memory can hold");
+        let capacity = bytes.max(1).next_multiple_of(ALIGN);
+        // SAFETY: the alignment is a power of two; filled up to it, the size is at most `isize::MAX`, as was just asked.
+        unsafe { Layout::from_size_align_unchecked(capacity, ALIGN) }
     }
 
     /// Gives the memory back to the pool.
     fn release(&mut self) {
-        let block = Block { start: self.start, capacity: self.capacity };
+        let block = Block { start: self.start, layout: self.layout };
         idle().push(block);
     }
 
     /// Gives the memory back to the system.
     fn free(self) {
-        // SAFETY: it was allocated with this layout, and nobody else has it.
-        unsafe { dealloc(self.start.as_ptr(), Self::layout(self.capacity)) }
+        // SAFETY: `new` allocated it with this layout, and nobody else has it: a block is either in use or idle, and this
+        // one was taken out of the idle ones.
+        unsafe { dealloc(self.start.as_ptr(), self.layout) }
     }
 }
 
@@ -84,17 +99,18 @@ pub fn trim() {
 /// Every bit pattern is a valid value, and there is no padding.
 pub unsafe trait Plain: Copy + Send + Sync + 'static {}
 
-// SAFETY: as the trait asks.
+// SAFETY: all 32 bits make a number, infinity or NaN.
 unsafe impl Plain for f32 {}
-// SAFETY: as the trait asks.
+// SAFETY: it is a `u16` by its representation, all of whose bits make a number, infinity or NaN.
 unsafe impl Plain for bf16 {}
-// SAFETY: as the trait asks.
+// SAFETY: all 32 bits make a number.
 unsafe impl Plain for u32 {}
-// SAFETY: as the trait asks.
+// SAFETY: all 8 bits make a number.
 unsafe impl Plain for u8 {}
 
 /// A slice of numbers in pooled memory.
 pub struct Buffer<T> {
+    /// Of at least `len` values, each of its bytes initialised.
     block: Block,
     len: usize,
     kind: PhantomData<T>,
@@ -102,19 +118,29 @@ pub struct Buffer<T> {
 
 impl<T: Plain> Buffer<T> {
     /// `len` values that are whatever the memory holds: for results that are written whole.
+    ///
+    /// # Panics
+    /// When they are more than memory can hold, or more than the system gives.
     pub fn stale(len: usize) -> Self {
-        Self { block: Block::new(len * size_of::<T>()), len, kind: PhantomData }
+        const { assert!(align_of::<T>() <= ALIGN, "a block is aligned to a cache line only") };
+        Self { block: Block::new(checked_len(&[len, size_of::<T>()])), len, kind: PhantomData }
     }
 
     /// `len` values whose bits are all 0.
+    ///
+    /// # Panics
+    /// As [`stale`](Self::stale).
     pub fn zeroed(len: usize) -> Self {
         let mut buffer = Self::stale(len);
-        // SAFETY: zero bits are a valid value, by the trait.
+        // SAFETY: the pointer is that of `len` values, and zero bits are a valid value, by the trait.
         unsafe { buffer.as_mut_ptr().write_bytes(0, len) };
         buffer
     }
 
     /// A copy of these values.
+    ///
+    /// # Panics
+    /// When the system has no memory for them.
     pub fn copied(values: &[T]) -> Self {
         let mut buffer = Self::stale(values.len());
         buffer.copy_from_slice(values);
@@ -124,7 +150,7 @@ impl<T: Plain> Buffer<T> {
     /// The memory as a tensor's bytes, without a copy.
     pub fn into_bytes(self) -> Bytes {
         let bytes = self.len * size_of::<T>();
-        // SAFETY: the block holds at least so many bytes, all of them initialised.
+        // SAFETY: `Pooled` gives memory of exactly so many bytes, all of them initialised, for as long as it lives.
         unsafe { Bytes::from_controller(Box::new(Pooled(self)), bytes) }
     }
 }
@@ -139,14 +165,15 @@ impl<T: Plain> Deref for Buffer<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: the block holds `len` initialised values at the alignment of a cache line.
+        // SAFETY: the block holds `len` initialised values, aligned to a cache line and so for `T`, as `stale` asserts. Any
+        // bits are a valid `T`. It lives as long as the buffer, and is written through `deref_mut` alone.
         unsafe { std::slice::from_raw_parts(self.block.start.as_ptr().cast(), self.len) }
     }
 }
 
 impl<T: Plain> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: as for `deref`, and it is borrowed mutably.
+        // SAFETY: as for `deref`, and the buffer, which alone has the block, is borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.block.start.as_ptr().cast(), self.len) }
     }
 }
@@ -177,12 +204,13 @@ impl<T: Plain> AllocationController for Pooled<T> {
     }
 
     unsafe fn memory_mut(&mut self, _policy: AccessPolicy) -> Result<&mut [MaybeUninit<u8>], AccessError> {
-        // SAFETY: the block holds so many bytes and is borrowed mutably.
+        // SAFETY: the block holds so many bytes, and the buffer, which alone has it, is borrowed mutably. What is written
+        // stays initialised, as the trait makes its caller promise.
         Ok(unsafe { std::slice::from_raw_parts_mut(self.0.block.start.as_ptr().cast(), self.bytes()) })
     }
 
     fn memory(&self, _policy: AccessPolicy) -> Result<&[MaybeUninit<u8>], AccessError> {
-        // SAFETY: the block holds so many bytes.
+        // SAFETY: the block holds so many bytes, and nobody writes while the buffer is borrowed.
         Ok(unsafe { std::slice::from_raw_parts(self.0.block.start.as_ptr().cast(), self.bytes()) })
     }
 

@@ -12,6 +12,7 @@ use crate::isa::Isa;
 use crate::pointer::SharedMut;
 use crate::scratch;
 use crate::simd::{Job, Simd};
+use crate::size::{checked_len, checked_sum};
 
 /// Tokens of a batch, and the heads that look at them.
 ///
@@ -33,8 +34,11 @@ const BLOCK: usize = 48;
 
 impl AttentionShape {
     /// Values of a result: batch × tokens × heads × features.
+    ///
+    /// # Panics
+    /// When they are more than memory can hold.
     pub fn output_len(&self) -> usize {
-        self.batch * self.tokens * self.heads * self.features
+        checked_len(&[self.batch, self.tokens, self.heads, self.features])
     }
 
     /// Values from one token's result to the next one's.
@@ -46,7 +50,8 @@ impl AttentionShape {
         let sizes = [self.batch, self.tokens, self.heads, self.features];
         assert!(sizes.iter().all(|&size| size > 0), "attention has no size of 0: {self:?}");
         assert!(self.features.is_multiple_of(E::PER_WORD), "an even number of features: {self:?}");
-        assert_eq!([qkv, output], [3 * self.output_len(), self.output_len()], "lengths of {self:?}");
+        let len = self.output_len();
+        assert_eq!([qkv, output], [checked_len(&[3, len]), len], "lengths of {self:?}");
     }
 
     /// What scores are multiplied with.
@@ -69,7 +74,7 @@ impl AttentionShape {
 /// exponentials, `[batch, head, token]`: what [`attention_gradient`] needs.
 ///
 /// # Panics
-/// When lengths do not fit, or bf16 has an odd number of features.
+/// When a size is 0, lengths do not fit, or bf16 has an odd number of features.
 ///
 /// ```
 /// use sciurus_kernels::{AttentionShape, Isa, attention};
@@ -85,9 +90,12 @@ pub fn attention<E: Element>(isa: Isa, shape: &AttentionShape, qkv: &[E], output
     let mut log_sums = vec![0.0; shape.batch * shape.heads * shape.tokens];
     let (results, sums) = (SharedMut::new(output), SharedMut::new(&mut log_sums));
     let packing = Packing::new::<E>(isa, shape.tokens, shape.features);
+    let scores = checked_len(&[BLOCK, packing.columns]);
+    let words = checked_sum(&[packing.keys, packing.values, scores, scores]);
     shape.each_head(|item, [from, to]| {
-        scratch::with(packing.keys + packing.values + 2 * BLOCK * packing.columns, |memory| {
-            // SAFETY: every head has its own part of each token's result, and its own sums.
+        scratch::with(words, |memory| {
+            // SAFETY: every head has its own part of each token's result, which begins within the results, and its own sums;
+            // one thread works on it.
             let (output, log_sums) =
                 unsafe { (results.at(to), sums.part(item * shape.tokens, shape.tokens)) };
             let qkv = &qkv[from..];
@@ -97,7 +105,8 @@ pub fn attention<E: Element>(isa: Isa, shape: &AttentionShape, qkv: &[E], output
     log_sums
 }
 
-/// One head of one image: `qkv` begins at its first query, `output` at its first result.
+/// One head of one image: `qkv` begins at its first query, `output` at its first result. From each of them on there are
+/// `features` values, and again for every token a token's width later.
 struct Forward<'a, E> {
     shape: &'a AttentionShape,
     packing: &'a Packing,
@@ -118,7 +127,9 @@ impl<E: Element> Job for Forward<'_, E> {
         let (keys, rest) = self.memory.split_at_mut(packing.keys);
         let (values, rest) = rest.split_at_mut(packing.values);
         let (scores, narrow) = rest.split_at_mut(BLOCK * packing.columns);
-        // SAFETY: `attention` checked the lengths and gave memory for all of this; the packing is of this shape.
+        // SAFETY: `attention` checked the lengths: `output` and, from `qkv` on, queries, keys and values are those of `tokens`.
+        // It gave memory for keys, values and a block's scores, as floats and, which are no larger, as elements. The packing is
+        // of this shape and of the set that `S` is.
         unsafe {
             let query = Rows::new(self.qkv.as_ptr(), 3 * width);
             packing.transposed::<S, E>(query.shifted(width), keys);
@@ -170,7 +181,7 @@ unsafe fn narrowed<S: Simd, E: Element>(from: *const f32, len: usize, to: *mut E
 /// what [`attention`] gave.
 ///
 /// # Panics
-/// When lengths do not fit, or bf16 has an odd number of features.
+/// As [`attention`].
 pub fn attention_gradient<E: Element>(
     isa: Isa,
     shape: &AttentionShape,
@@ -197,7 +208,8 @@ pub fn attention_gradient<E: Element>(
                 output: &output[to..],
                 output_gradient: &output_gradient[to..],
                 log_sums: &log_sums[item * shape.tokens..][..shape.tokens],
-                // SAFETY: every head has its own part of each token's gradients.
+                // SAFETY: every head has its own part of each token's gradients, which begins within them; one thread works
+                // on it.
                 qkv_gradient: unsafe { results.at(from) },
                 memory,
             };
@@ -226,15 +238,15 @@ struct Memory<'a> {
 
 impl<'a> Memory<'a> {
     fn sizes<E: Element>(packing: &Packing) -> [usize; 10] {
-        let scores = BLOCK * packing.columns;
-        let sums = packing.tokens * packing.feature_columns;
-        let block = BLOCK / E::PER_WORD * packing.feature_columns;
+        let scores = checked_len(&[BLOCK, packing.columns]);
+        let sums = checked_len(&[packing.tokens, packing.feature_columns]);
+        let block = checked_len(&[BLOCK / E::PER_WORD, packing.feature_columns]);
         let Packing { keys, values, .. } = *packing;
         [keys, keys, values, scores, scores, scores, scores, block, sums, sums]
     }
 
     fn words<E: Element>(packing: &Packing) -> usize {
-        Self::sizes::<E>(packing).iter().sum()
+        checked_sum(&Self::sizes::<E>(packing))
     }
 
     fn new<E: Element>(packing: &Packing, mut memory: &'a mut [u32]) -> Self {
@@ -267,7 +279,9 @@ impl<E: Element> Job for Backward<'_, E> {
     unsafe fn run<S: Simd>(mut self) {
         let AttentionShape { tokens, features, .. } = *self.shape;
         let width = self.shape.width();
-        // SAFETY: `attention_gradient` checked the lengths, and the memory is of this shape.
+        // SAFETY: `attention_gradient` checked the lengths, so that from the beginning of each slice and of the gradients on
+        // there are the parts of all tokens. The memory has the sizes of the packing, which is of this shape and of the set
+        // that `S` is; sums are whole vectors.
         unsafe {
             let query = Rows::new(self.qkv.as_ptr(), 3 * width);
             self.packing.transposed::<S, E>(query.shifted(width), self.memory.keys);
@@ -294,10 +308,14 @@ impl<E: Element> Job for Backward<'_, E> {
 
 impl<E: Element> Backward<'_, E> {
     /// Adds what the queries of a block do to the gradients of keys and values, and writes the queries' own.
+    ///
+    /// # Safety
+    /// As for `run`, where keys and values have been packed; the block's tokens exist, no more than [`BLOCK`].
     #[inline(always)]
     unsafe fn block<S: Simd>(&mut self, first: usize, count: usize) {
         let width = self.shape.width();
-        // SAFETY: as for `run`.
+        // SAFETY: the caller's promise; `narrow` has `BLOCK` rows, and the words of a row, over which the last product sums, are
+        // no more than its columns.
         unsafe {
             let query = Rows::new(self.qkv.as_ptr(), 3 * width).beginning_at(first);
             let upstream = Rows::new(self.output_gradient.as_ptr(), width).beginning_at(first);
@@ -322,6 +340,9 @@ impl<E: Element> Backward<'_, E> {
     }
 
     /// Scores, and the gradients of probabilities.
+    ///
+    /// # Safety
+    /// As for `block`; `query` and `upstream` are `count` rows of features.
     #[inline(always)]
     unsafe fn scores<S: Simd>(&mut self, query: Rows<E>, upstream: Rows<E>, count: usize) {
         let Packing { columns, feature_words: words, .. } = *self.packing;
@@ -332,18 +353,22 @@ impl<E: Element> Backward<'_, E> {
         ];
         for (rows, panels, to) in products {
             let product = Product { rows: rows.words(), count, panels: panels.as_ptr(), words, columns };
-            // SAFETY: as for `run`.
+            // SAFETY: the caller's promise; keys and values are panels of so many columns and words, and there is room for
+            // `BLOCK` rows of columns.
             unsafe { product.run::<S, E>(self.packing, Finish::Store(to.as_mut_ptr().cast(), columns)) };
         }
     }
 
     /// Turns a row's scores into probabilities `p`, and their gradients `g` into those of the scores:
     /// `p (g - Σ p g) / sqrt(features)`, where `Σ p g` is the result by its gradient.
+    ///
+    /// # Safety
+    /// As for `block`; the block has this row.
     #[inline(always)]
     unsafe fn score_gradients<S: Simd>(&mut self, first: usize, row: usize) {
         let AttentionShape { tokens, features, .. } = *self.shape;
         let (columns, width, scale) = (self.packing.columns, self.shape.width(), self.shape.scale());
-        // SAFETY: as for `run`.
+        // SAFETY: the caller's promise; rows of probabilities and gradients are `columns` floats, whole vectors.
         unsafe {
             let at = (first + row) * width;
             let (output, upstream) = (self.output.as_ptr().add(at), self.output_gradient.as_ptr().add(at));
@@ -367,12 +392,16 @@ impl<E: Element> Backward<'_, E> {
 
     /// Adds `weights' rows` of the block to sum `part`, with the gradients of scores (part 0) or the probabilities
     /// (part 1) as weights.
+    ///
+    /// # Safety
+    /// As for `block`; `rows` are `count` rows of features.
     #[inline(always)]
     unsafe fn sum_up<S: Simd>(&mut self, part: usize, rows: Rows<E>, count: usize) {
         let Packing { columns, feature_columns, tokens, .. } = *self.packing;
         let memory = &mut self.memory;
         let weights = if part == 0 { memory.gradients.as_ptr() } else { memory.probabilities.as_ptr() };
-        // SAFETY: as for `run`.
+        // SAFETY: the caller's promise. `BLOCK` is even, so that `narrow` has room for a row after an odd `count`, `pairs` for
+        // its words and `block` for as many packed rows. A sum has a row of `feature_columns`, whole vectors, for each token.
         unsafe {
             let narrow = memory.narrow.as_mut_ptr().cast::<E>();
             narrowed::<S, E>(weights.cast(), count * columns, narrow);

@@ -4,6 +4,7 @@ use crate::element::{Element, load, pair, store};
 use crate::isa::Isa;
 use crate::nonlinearity::exp;
 use crate::simd::{Simd, lanes, total};
+use crate::size::checked_len;
 use crate::tile::{Sums, accumulate, with_tile, zeros};
 
 /// Rows of elements, or of words, some distance apart; in a row, words some step apart.
@@ -88,7 +89,8 @@ impl Packing {
     pub(crate) fn new<E: Element>(isa: Isa, tokens: usize, features: usize) -> Self {
         let [columns, feature_columns] = [tokens, features].map(|n| n.next_multiple_of(isa.lanes()));
         let [feature_words, token_words] = [features, tokens].map(|n| n.div_ceil(E::PER_WORD));
-        let (keys, values) = (feature_words * columns, token_words * feature_columns);
+        let keys = checked_len(&[feature_words, columns]);
+        let values = checked_len(&[token_words, feature_columns]);
         let vectors = isa.panel_vectors::<E>();
         Self { tokens, features, columns, feature_columns, feature_words, token_words, keys, values, vectors }
     }
@@ -103,7 +105,7 @@ impl Packing {
     /// Packs all tokens as columns: for each panel, for each word of features, its tokens.
     ///
     /// # Safety
-    /// Each row has the packing's features, there are as many as tokens, and `to` has `keys` words.
+    /// Each row has the packing's features, in whole words, and there are as many rows as tokens.
     #[inline(always)]
     pub(crate) unsafe fn transposed<S: Simd, E: Element>(&self, rows: Rows<E>, to: &mut [u32]) {
         for (column, vectors) in self.panels::<S>(self.tokens) {
@@ -126,8 +128,7 @@ impl Packing {
     /// Packs `count` tokens as rows: for each panel, for each word of tokens, its features.
     ///
     /// # Safety
-    /// Each row has the packing's features, there are `count`, `to` has room for them, and the processor has the features
-    /// of `S`.
+    /// Each row has the packing's features, there are `count`, and the processor has the instructions of `S`.
     #[inline(always)]
     pub(crate) unsafe fn stacked<S: Simd, E: Element>(&self, rows: Rows<E>, count: usize, to: &mut [u32]) {
         let words = count.div_ceil(E::PER_WORD);
@@ -143,7 +144,8 @@ impl Packing {
                     true => rows.row(token + 1).wrapping_add(column),
                     false => zeros.as_ptr(),
                 };
-                // SAFETY: the tokens exist, and a panel is no wider than `zeros`.
+                // SAFETY: the tokens exist and have `present` features from this column on; a panel, which is no wider than
+                // `zeros`, has as many words.
                 unsafe { pair::<S, E>(to.as_mut_ptr(), first, second, present) };
                 to[present..].fill(0);
             }
@@ -178,7 +180,8 @@ impl Product {
     /// Computes it.
     ///
     /// # Safety
-    /// Rows, panels and the target are as large as this says, and the processor has the features of `S`.
+    /// Rows, panels and the target are as large as this says, floats of the target in whole vectors. The packing is of the set
+    /// that `S` is, whose features the processor has.
     #[inline(always)]
     pub(crate) unsafe fn run<S: Simd, E: Element>(&self, packing: &Packing, finish: Finish<E>) {
         for (column, vectors) in packing.panels::<S>(self.columns) {
@@ -189,6 +192,8 @@ impl Product {
         }
     }
 
+    /// # Safety
+    /// As for `run`; a panel of `VECTORS` begins at this column.
     #[inline(always)]
     unsafe fn panel<S: Simd, E: Element, const ROWS: usize, const VECTORS: usize>(
         &self,
@@ -197,7 +202,8 @@ impl Product {
     ) {
         for first in (0..self.count).step_by(ROWS) {
             let present = ROWS.min(self.count - first);
-            // SAFETY: as for `run`; a short tile repeats its last row and writes only those that are there.
+            // SAFETY: the caller's promise: each row has `words`, and before a panel lie as many words for each column. A short
+            // tile repeats its last row and writes only those that are there.
             unsafe {
                 let mut rows = [self.rows.start; ROWS];
                 for (index, row) in rows.iter_mut().enumerate() {
@@ -211,6 +217,8 @@ impl Product {
         }
     }
 
+    /// # Safety
+    /// As for `panel`; the target has rows up to `first + present`.
     #[inline(always)]
     unsafe fn finish<S: Simd, E: Element, const ROWS: usize, const VECTORS: usize>(
         &self,
@@ -221,7 +229,7 @@ impl Product {
         for (row, sums) in sums.iter().enumerate().take(present) {
             for (vector, &sum) in sums.iter().enumerate() {
                 let at = column + vector * S::LANES;
-                // SAFETY: as for `run`.
+                // SAFETY: the caller's promise; a vector that begins before `columns` is whole in floats, and cut in elements.
                 unsafe {
                     match finish {
                         Finish::Store(to, distance) => S::store(to.add((first + row) * distance + at), sum),
@@ -300,10 +308,11 @@ pub(crate) unsafe fn row_product<S: Simd, E: Element>(a: *const E, b: *const E, 
 /// are written.
 ///
 /// # Safety
-/// `rows` has room for one row more than `count`, `to` for all words, and the processor has the features of `S`.
+/// `rows` has room for `count` rows of `width`, and for one more where `count` is odd; `to` has `width` words for each row
+/// that is laid out, and the processor has the features of `S`.
 #[inline(always)]
 pub(crate) unsafe fn paired<S: Simd, E: Element>(rows: *mut E, width: usize, count: usize, to: *mut u32) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise. Of an odd number of rows, zeros make the last one's pair.
     unsafe {
         if !count.is_multiple_of(E::PER_WORD) {
             rows.add(count * width).write_bytes(0, width);

@@ -14,6 +14,7 @@ use crate::moments::Moments;
 use crate::pointer::SharedMut;
 use crate::shape::ConvShape;
 use crate::simd::{Job, Simd};
+use crate::size::checked_len;
 use crate::view::Extent;
 
 /// Neighbouring results that are summed together.
@@ -42,7 +43,7 @@ pub fn depthwise_forward<E: Element>(
     let [out_height, out_width] = shape.out_size();
     let band = (BAND / (out_width * channels)).clamp(1, out_height);
     let bands = out_height.div_ceil(band);
-    let mut parts = vec![0.0_f32; shape.batch * bands * 3 * channels];
+    let mut parts = vec![0.0_f32; checked_len(&[shape.batch, bands, 3, channels])];
     let zeros = vec![E::default(); channels];
     let target = SharedMut::new(output);
     parts.par_chunks_exact_mut(3 * channels).enumerate().for_each(|(task, parts)| {
@@ -94,7 +95,10 @@ pub fn depthwise_input_gradient<E: Element>(
     let channels = check(shape, input_gradient.len(), output_gradient.len());
     let [height, width] = shape.size;
     let [out_height, out_width] = shape.out_size();
-    let phases: Vec<Phase> = (0..shape.stride).map(|phase| Phase::new(shape, phase, weights)).collect();
+    let weights = by_place(shape, weights);
+    // A stride beyond the row has no pixels of the phases beyond it.
+    let step = shape.stride.min(width);
+    let phases: Vec<Phase> = (0..step).map(|phase| Phase::new(shape, phase, &weights)).collect();
     let zeros = vec![E::default(); channels];
     let start = vec![0.0_f32; channels];
     let band = (BAND / (width * channels)).clamp(1, height);
@@ -105,7 +109,7 @@ pub fn depthwise_input_gradient<E: Element>(
         for y in first..height.min(first + band) {
             // SAFETY: every task writes rows of its own.
             let to = unsafe { target.part((image * height + y) * width * channels, width * channels) };
-            for phase in phases.iter().filter(|phase| phase.x < width) {
+            for phase in &phases {
                 let mut rows = Vec::with_capacity(shape.kernel[0]);
                 for row in 0..shape.kernel[0] {
                     let Some(distance) = (y + shape.padding).checked_sub(row) else { continue };
@@ -126,7 +130,7 @@ pub fn depthwise_input_gradient<E: Element>(
                     stride: 1,
                     first: phase.first,
                     count: (width - phase.x).div_ceil(shape.stride),
-                    step: shape.stride,
+                    step,
                     start: &start,
                     zeros: &zeros,
                 };
@@ -149,14 +153,12 @@ struct Phase {
 }
 
 impl Phase {
-    fn new(shape: &ConvShape, x: usize, weights: &[f32]) -> Self {
+    /// `by_place` are the weights `[height, width, channel]`.
+    fn new(shape: &ConvShape, x: usize, by_place: &[f32]) -> Self {
         let [height, width] = shape.kernel;
         // Output pixel `o` reads input pixel `x` through place `k` where `o * stride = x + padding - k`.
-        let places: Vec<usize> = (0..width)
-            .rev()
-            .filter(|k| (x + shape.padding + width * shape.stride - k).is_multiple_of(shape.stride))
-            .collect();
-        let by_place = by_place(shape, weights);
+        let residue = (x + shape.padding) % shape.stride;
+        let places: Vec<usize> = (0..width).rev().filter(|k| k % shape.stride == residue).collect();
         let channels = shape.channels[0];
         let weights = (0..height).flat_map(|row| places.iter().map(move |place| row * width + place));
         let weights = weights.flat_map(|place| by_place[place * channels..][..channels].iter().copied());
@@ -195,13 +197,14 @@ fn by_place(shape: &ConvShape, weights: &[f32]) -> Vec<f32> {
     turned
 }
 
-/// A source row, and the weights `[kernel, channel]` it meets.
+/// A source row of whole pixels, and the weights `[kernel, channel]` it meets.
 struct Row<'a, E> {
     source: &'a [E],
     weights: &'a [f32],
 }
 
-/// Results along a row: result `i` begins at source pixel `first + i * stride` and goes to pixel `i * step`.
+/// Results along a row: result `i` begins at source pixel `first + i * stride` and goes to pixel `i * step`. No more of the
+/// kernel than [`COLUMNS`] is met.
 struct Line<'a, E> {
     rows: &'a [Row<'a, E>],
     channels: usize,
@@ -212,10 +215,11 @@ struct Line<'a, E> {
     step: usize,
     /// What sums start with `[channel]`.
     start: &'a [f32],
+    /// A pixel outside of the source `[channel]`.
     zeros: &'a [E],
 }
 
-/// One line, and the part's pivot, sum and sum of squares `[3, channel]` with how many results went into it before.
+/// One line, `count` pixels `step` apart to write it to, and the part's pivot, sum and sum of squares `[3, channel]` with how many results went into it before.
 struct Sweep<'a, E> {
     line: Line<'a, E>,
     to: &'a mut [E],
@@ -227,7 +231,8 @@ impl<E: Element> Job for Sweep<'_, E> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(mut self) {
-        // SAFETY: slices are as long as the line says, which `Sweep`'s makers checked with the shape.
+        // SAFETY: the slices are as long as `Line` says, to which `Sweep`'s makers cut them after they had checked lengths
+        // against the shape.
         unsafe {
             match (self.line.kernel, self.line.stride) {
                 (1, 1) => self.all::<S, 1, 1, TOGETHER>(),
@@ -245,6 +250,10 @@ impl<E: Element> Job for Sweep<'_, E> {
 
 impl<E: Element> Sweep<'_, E> {
     /// All results, `RESULTS` at a time. A kernel width of 0 stands for one that is not known to the compiler.
+    ///
+    /// # Safety
+    /// The slices are as long as [`Line`] and [`Row`] say, `KERNEL` and `STRIDE` those of the line or 0 with one result at a
+    /// time; `(RESULTS - 1) * STRIDE + KERNEL` is at most [`COLUMNS`]; the processor has the features of `S`.
     #[inline(always)]
     unsafe fn all<S: Simd, const KERNEL: usize, const STRIDE: usize, const RESULTS: usize>(&mut self) {
         let Line { rows, channels, count, .. } = self.line;
@@ -255,7 +264,8 @@ impl<E: Element> Sweep<'_, E> {
                 self.line.point(row.source, first..first + present, columns);
             }
             let mut channel = 0;
-            // SAFETY: table and slices reach `channels` values from every pixel.
+            // SAFETY: the caller's promise; every pointer of the table, a whole pixel of a row or the zeros, reaches `channels`
+            // values.
             unsafe {
                 while channel < channels {
                     let lanes = S::LANES.min(channels - channel);
@@ -266,6 +276,8 @@ impl<E: Element> Sweep<'_, E> {
         }
     }
 
+    /// # Safety
+    /// As for `all`; `channel + lanes` is at most the line's channels, `first + present` its count.
     #[inline(always)]
     unsafe fn sums<S: Simd, const KERNEL: usize, const STRIDE: usize, const RESULTS: usize>(
         &mut self,
@@ -275,7 +287,8 @@ impl<E: Element> Sweep<'_, E> {
     ) {
         let channels = self.line.channels;
         let kernel = if KERNEL == 0 { self.line.kernel } else { KERNEL };
-        // SAFETY: as for `all`.
+        // SAFETY: the caller's promise: weights have `channels` values for each place of the kernel, the last result is pixel
+        // `(count - 1) * step`, and a part has three rows of `channels` values.
         unsafe {
             let mut sums = [load::<S, f32>(self.line.start.as_ptr().add(channel), lanes); RESULTS];
             for (row, columns) in self.line.rows.iter().zip(table) {

@@ -13,6 +13,7 @@ use crate::element::{Element, load, store};
 use crate::isa::Isa;
 use crate::shape::ConvShape;
 use crate::simd::{Job, Simd};
+use crate::size::checked_len;
 
 /// Shares there should be at least, where there are as many rows.
 const SHARES: usize = 16;
@@ -36,7 +37,7 @@ pub fn depthwise_weight_gradient<E: Element>(
     let rows = shape.batch * shape.out_size()[0];
     let share = rows.div_ceil(SHARES);
     let zeros = vec![E::default(); channels];
-    let mut sums = vec![0.0_f32; rows.div_ceil(share) * area * channels];
+    let mut sums = vec![0.0_f32; checked_len(&[rows.div_ceil(share), area, channels])];
     sums.par_chunks_exact_mut(area * channels).enumerate().for_each(|(index, sums)| {
         let rows = index * share..rows.min((index + 1) * share);
         isa.run(Share { shape, input, gradient: output_gradient, zeros: &zeros, sums, rows });
@@ -64,7 +65,8 @@ impl<E: Element> Job for Share<'_, E> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(mut self) {
-        // SAFETY: the slices have the shape's lengths, which the caller checked.
+        // SAFETY: the slices have the shape's lengths, which `depthwise_weight_gradient` checked, its kernel no more columns
+        // than `COLUMNS`; of each line here `(PIXELS - 1) * STRIDE + KERNEL` is no more either.
         unsafe {
             match (self.shape.kernel[1], self.shape.stride) {
                 (3, 1) => self.all::<S, 3, 1, 8>(),
@@ -81,6 +83,10 @@ impl<E: Element> Job for Share<'_, E> {
 impl<E: Element> Share<'_, E> {
     /// All products, of `PIXELS` neighbouring output pixels at a time. A kernel width of 0 stands for one that is not
     /// known to the compiler.
+    ///
+    /// # Safety
+    /// The slices have the shape's lengths; `KERNEL` and `STRIDE` are the shape's or 0 with one pixel at a time;
+    /// `(PIXELS - 1) * STRIDE + KERNEL` is at most [`COLUMNS`]; the processor has the features of `S`.
     #[inline(always)]
     unsafe fn all<S: Simd, const KERNEL: usize, const STRIDE: usize, const PIXELS: usize>(&mut self) {
         let ConvShape { size: [height, width], kernel, stride, padding, .. } = *self.shape;
@@ -117,7 +123,8 @@ impl<E: Element> Share<'_, E> {
                     while channel < channels {
                         let lanes = S::LANES.min(channels - channel);
                         let at = kernel_row * kernel[1] * channels + channel;
-                        // SAFETY: every pointer reaches `channels` values, and `sums` has the kernel's places.
+                        // SAFETY: the caller's promise; every pointer, a whole pixel of a slice or the zeros, reaches
+                        // `channels` values, and `sums` as many from each place of the kernel on.
                         unsafe {
                             self.add::<S, KERNEL, STRIDE, PIXELS>(
                                 (&gradients, &columns),
@@ -133,6 +140,10 @@ impl<E: Element> Share<'_, E> {
     }
 
     /// Adds the products of some pixels with a row of the kernel to the sums from `at` on.
+    ///
+    /// # Safety
+    /// As for `all`; every pointer reaches `channel + lanes` values, and `sums` has `lanes` values from `at` on and from as
+    /// many channels later for each further column of the kernel.
     #[inline(always)]
     unsafe fn add<S: Simd, const KERNEL: usize, const STRIDE: usize, const PIXELS: usize>(
         &mut self,
@@ -142,7 +153,7 @@ impl<E: Element> Share<'_, E> {
     ) {
         let channels = self.zeros.len();
         let kernel = if KERNEL == 0 { self.shape.kernel[1] } else { KERNEL };
-        // SAFETY: as for `all`.
+        // SAFETY: the caller's promise.
         unsafe {
             let sums = self.sums.as_mut_ptr().add(at);
             let mut gradient = [S::splat(0.0); PIXELS];

@@ -3,12 +3,13 @@
 use rayon::prelude::*;
 
 use crate::element::Element;
+use crate::size::{checked_len, checked_sum};
 
 /// Writes images `[batch, channels, height, width]` as `[batch, padded height, padded width, channels]` with `padding`
 /// zeros around, and further zeros right and below up to the padded size: what a first convolution reads directly.
 ///
 /// # Panics
-/// When lengths do not fit, or the padded size is too small.
+/// When a size is 0, lengths do not fit, or the padded size is too small.
 pub fn prepare_images<E: Element>(
     images: &[f32],
     [channels, height, width]: [usize; 3],
@@ -16,13 +17,15 @@ pub fn prepare_images<E: Element>(
     padded: [usize; 2],
     output: &mut [E],
 ) {
-    let picture = channels * height * width;
-    assert!(padded[0] >= height + padding && padded[1] >= width + padding, "room for {height} x {width}");
-    assert_eq!(
-        images.len() / picture * padded[0] * padded[1] * channels,
-        output.len(),
-        "images of one batch"
+    let picture = checked_len(&[channels, height, width]);
+    assert!(picture > 0, "pictures have no size of 0: {channels} x {height} x {width}");
+    assert!(
+        padded[0] >= checked_sum(&[height, padding]) && padded[1] >= checked_sum(&[width, padding]),
+        "room for {height} x {width} with {padding} around, not {padded:?}"
     );
+    assert!(images.len().is_multiple_of(picture), "whole pictures of {channels} x {height} x {width}");
+    let len = checked_len(&[images.len() / picture, padded[0], padded[1], channels]);
+    assert_eq!(output.len(), len, "images of one batch");
     let row_len = padded[1] * channels;
     output.par_chunks_mut(row_len).enumerate().for_each(|(index, row)| {
         let (image, y) = (index / padded[0], index % padded[0]);

@@ -9,6 +9,7 @@ use crate::element::{Element, load, store};
 use crate::isa::Isa;
 use crate::norm::{GradientSums, chunk_pixels, combined_sums};
 use crate::simd::{Job, Simd, total};
+use crate::size::{check_pixels, checked_len};
 
 /// Mean and `1 / sqrt(variance + epsilon)` of each pixel, one after the other.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +19,7 @@ pub struct PixelMoments(Vec<[f32; 2]>);
 /// pixel.
 ///
 /// # Panics
-/// When lengths do not fit.
+/// When there are no channels, or lengths do not fit.
 pub fn layer_norm<E: Element>(
     isa: Isa,
     input: &[E],
@@ -28,7 +29,8 @@ pub fn layer_norm<E: Element>(
 ) -> PixelMoments {
     let channels = weight.len();
     assert_eq!(bias.len(), channels, "one bias per channel");
-    assert!(input.len() == output.len() && input.len().is_multiple_of(channels), "whole pixels of one shape");
+    check_pixels(input.len(), channels);
+    assert_eq!(input.len(), output.len(), "input and output of one shape");
     let mut moments = vec![[0.0; 2]; input.len() / channels];
     let pixels = chunk_pixels(channels);
     let chunks = output.par_chunks_mut(pixels * channels).zip(input.par_chunks(pixels * channels));
@@ -54,7 +56,8 @@ impl<E: Element> Job for Forward<'_, E> {
     unsafe fn run<S: Simd>(self) {
         let channels = self.weight.len();
         for (pixel, moments) in self.moments.iter_mut().enumerate() {
-            // SAFETY: input and output hold `channels` values for each pixel, weight and bias as many.
+            // SAFETY: input and output hold `channels` values for each pixel that has moments, weight and bias as many:
+            // `layer_norm` checked it. `kept` holds the lanes of the widest vector.
             unsafe {
                 let from = self.input.as_ptr().add(pixel * channels);
                 let to = self.output.as_mut_ptr().add(pixel * channels);
@@ -90,7 +93,7 @@ impl<E: Element> Job for Forward<'_, E> {
 /// is the bias's, and of gradient × normalised input (`centred`), which is the weight's.
 ///
 /// # Panics
-/// When lengths do not fit.
+/// When there are no channels, or lengths do not fit.
 pub fn layer_norm_gradient<E: Element>(
     isa: Isa,
     input: &[E],
@@ -99,12 +102,11 @@ pub fn layer_norm_gradient<E: Element>(
     gradient: &mut [E],
 ) -> GradientSums {
     let channels = weight.len();
-    assert!(
-        input.len() == gradient.len() && input.len() == moments.len() * channels,
-        "whole pixels of one shape"
-    );
+    check_pixels(input.len(), channels);
+    assert_eq!(gradient.len(), input.len(), "a gradient of the input's shape");
+    assert_eq!(moments.len(), input.len() / channels, "moments of each pixel of {channels} channels");
     let pixels = chunk_pixels(channels);
-    let mut parts = vec![0.0_f32; moments.len().div_ceil(pixels) * 2 * channels];
+    let mut parts = vec![0.0_f32; checked_len(&[moments.len().div_ceil(pixels), 2, channels])];
     let chunks = gradient.par_chunks_mut(pixels * channels).zip(input.par_chunks(pixels * channels));
     let chunks = chunks.zip(moments.par_chunks(pixels));
     parts.par_chunks_mut(2 * channels).zip(chunks).for_each(|(sums, ((gradient, input), moments))| {
@@ -128,7 +130,8 @@ impl<E: Element> Job for Backward<'_, E> {
     unsafe fn run<S: Simd>(self) {
         let channels = self.weight.len();
         for (pixel, &[mean, inverse]) in self.moments.iter().enumerate() {
-            // SAFETY: input and gradient hold `channels` values for each pixel, the weight as many, `sums` two rows.
+            // SAFETY: input and gradient hold `channels` values for each pixel that has moments, the weight as many, `sums` two
+            // rows of them: `layer_norm_gradient` checked it.
             unsafe {
                 let from = self.input.as_ptr().add(pixel * channels);
                 let here = self.gradient.as_mut_ptr().add(pixel * channels);

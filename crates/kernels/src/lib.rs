@@ -29,7 +29,8 @@
 //! - A result is computed by one thread in an order that depends on shapes alone: the same bits for any number of threads.
 //! - NaN and infinity pass through. One exception: where a bf16 picture with an odd number of channels is read without a
 //!   copy (images from [`prepare_images`]), a pixel's right neighbour beyond the window is multiplied by a weight of zero.
-//! - Functions check lengths and panic on wrong ones, before any pointer is used. This is the only crate with `unsafe`;
+//! - Functions check lengths and panic on wrong ones, before any pointer is used and before memory is asked for. Sizes
+//!   whose product is more than memory can hold are refused, never wrapped round. This is the only crate with `unsafe`;
 //!   every block states why it is sound.
 
 mod activation;
@@ -55,6 +56,7 @@ mod pool;
 mod scratch;
 mod shape;
 mod simd;
+mod size;
 mod softmax;
 mod tile;
 mod view;

@@ -12,12 +12,14 @@ use crate::isa::Isa;
 use crate::nonlinearity::{Curve, Nonlinearity, with_curve};
 use crate::pointer::SharedMut;
 use crate::simd::{Job, Simd};
+use crate::size::{check_pixels, checked_len};
 
 /// Values of a chunk.
 const CHUNK: usize = 64 * 1024;
 /// Vectors of channels whose sums are kept in registers.
 const TOGETHER: usize = 4;
 
+/// Pixels of a chunk. Their values fit a `usize`: they are no more than [`CHUNK`], or than the channels of one pixel.
 pub(crate) fn chunk_pixels(channels: usize) -> usize {
     (CHUNK / channels).max(1)
 }
@@ -25,7 +27,7 @@ pub(crate) fn chunk_pixels(channels: usize) -> usize {
 /// `output = input * scale + shift`, plus a shortcut, then a nonlinearity, each channel with its own scale and shift.
 ///
 /// # Panics
-/// When lengths do not fit.
+/// When there are no channels, or lengths do not fit.
 pub fn normalize<E: Element>(
     isa: Isa,
     input: &[E],
@@ -35,7 +37,8 @@ pub fn normalize<E: Element>(
 ) {
     let channels = scale.len();
     assert_eq!(shift.len(), channels, "one shift per channel");
-    assert!(input.len() == output.len() && input.len().is_multiple_of(channels), "whole pixels of one shape");
+    check_pixels(input.len(), channels);
+    assert_eq!(input.len(), output.len(), "input and output of one shape");
     assert!(residual.is_none_or(|residual| residual.len() == input.len()), "a shortcut of the same shape");
     let len = chunk_pixels(channels) * channels;
     output.par_chunks_mut(len).enumerate().for_each(|(chunk, output)| {
@@ -61,11 +64,12 @@ impl<C: Curve, E: Element> Job for Normalize<'_, C, E> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    unsafe fn run<S: Simd>(mut self) {
         let channels = self.scale.len();
         let whole = channels - channels % S::LANES;
         for pixel in (0..self.input.len()).step_by(channels) {
-            // SAFETY: the slices have one length, whole pixels of `channels` values.
+            // SAFETY: `normalize` checked that input, output and shortcut have one length, whole pixels of `channels` values,
+            // and that there are as many scales and shifts.
             unsafe {
                 for channel in (0..whole).step_by(S::LANES) {
                     self.vector::<S>(pixel, channel, S::LANES);
@@ -79,10 +83,13 @@ impl<C: Curve, E: Element> Job for Normalize<'_, C, E> {
 }
 
 impl<C: Curve, E: Element> Normalize<'_, C, E> {
+    /// # Safety
+    /// The slices hold a pixel from `pixel` on, and `channel + lanes` is at most its channels; the processor has the features
+    /// of `S`.
     #[inline(always)]
-    unsafe fn vector<S: Simd>(&self, pixel: usize, channel: usize, lanes: usize) {
+    unsafe fn vector<S: Simd>(&mut self, pixel: usize, channel: usize, lanes: usize) {
         let at = pixel + channel;
-        // SAFETY: `at + lanes` lies within the slices.
+        // SAFETY: `at + lanes` and `channel + lanes` lie within the slices, by the caller's promise.
         unsafe {
             let scale = load::<S, f32>(self.scale.as_ptr().add(channel), lanes);
             let shift = load::<S, f32>(self.shift.as_ptr().add(channel), lanes);
@@ -90,7 +97,7 @@ impl<C: Curve, E: Element> Normalize<'_, C, E> {
             if let Some(residual) = self.residual {
                 value = S::add(value, load::<S, E>(residual.as_ptr().add(at), lanes));
             }
-            store::<S, E>(self.output.as_ptr().cast_mut().add(at), C::value::<S>(value), lanes);
+            store::<S, E>(self.output.as_mut_ptr().add(at), C::value::<S>(value), lanes);
         }
     }
 }
@@ -108,7 +115,7 @@ pub struct GradientSums {
 /// where the output is above 0.
 ///
 /// # Panics
-/// When lengths do not fit.
+/// When there are no channels or no pixels, or lengths do not fit.
 pub fn gradient_sums<E: Element>(
     isa: Isa,
     channels: usize,
@@ -116,14 +123,16 @@ pub fn gradient_sums<E: Element>(
     output: Option<&[E]>,
     input: Option<(&[E], &[f32])>,
 ) -> GradientSums {
-    assert!(gradient.len().is_multiple_of(channels), "whole pixels");
+    check_pixels(gradient.len(), channels);
+    // Channels without a pixel would be a number that no slice stands for.
+    assert!(!gradient.is_empty(), "at least one pixel of {channels} channels");
     assert!(output.is_none_or(|output| output.len() == gradient.len()), "an output of the gradient's shape");
     assert!(
         input.is_none_or(|(input, mean)| input.len() == gradient.len() && mean.len() == channels),
         "an input of the gradient's shape"
     );
     let len = chunk_pixels(channels) * channels;
-    let mut parts = vec![0.0_f32; gradient.len().div_ceil(len) * 2 * channels];
+    let mut parts = vec![0.0_f32; checked_len(&[gradient.len().div_ceil(len), 2, channels])];
     parts.par_chunks_mut(2 * channels).enumerate().for_each(|(chunk, sums)| {
         let at = chunk * len..gradient.len().min((chunk + 1) * len);
         let output = output.map(|output| &output[at.clone()]);
@@ -157,10 +166,11 @@ impl<E: Element> Job for Sum<'_, E> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    unsafe fn run<S: Simd>(mut self) {
         let block = S::LANES * TOGETHER;
         let whole = self.channels - self.channels % block;
-        // SAFETY: the slices have one length, whole pixels of `channels` values; `sums` has two rows of them.
+        // SAFETY: `gradient_sums` checked that the slices have one length, whole pixels of `channels` values, and that there are
+        // as many means; `sums` has two rows of them.
         unsafe {
             for channel in (0..whole).step_by(block) {
                 self.block::<S, TOGETHER>(channel, S::LANES);
@@ -173,9 +183,12 @@ impl<E: Element> Job for Sum<'_, E> {
 }
 
 impl<E: Element> Sum<'_, E> {
+    /// # Safety
+    /// The slices are as `run` says; `VECTORS` whole vectors, or one of `lanes`, lie within a pixel from `channel` on; the
+    /// processor has the features of `S`.
     #[inline(always)]
-    unsafe fn block<S: Simd, const VECTORS: usize>(&self, channel: usize, lanes: usize) {
-        // SAFETY: the block's channels lie within every pixel.
+    unsafe fn block<S: Simd, const VECTORS: usize>(&mut self, channel: usize, lanes: usize) {
+        // SAFETY: the block's channels lie within every pixel, the means and both rows of sums, by the caller's promise.
         unsafe {
             let mut totals = [S::splat(0.0); VECTORS];
             let mut centred = [S::splat(0.0); VECTORS];
@@ -195,7 +208,7 @@ impl<E: Element> Sum<'_, E> {
                     }
                 }
             }
-            let sums = self.sums.as_ptr().cast_mut();
+            let sums = self.sums.as_mut_ptr();
             for vector in 0..VECTORS {
                 let at = channel + vector * S::LANES;
                 store::<S, f32>(sums.add(at), totals[vector], lanes);
@@ -225,7 +238,7 @@ pub struct NormGradient {
 /// which is the shortcut's gradient; without it, the result replaces `gradient`.
 ///
 /// # Panics
-/// When lengths do not fit.
+/// When there are no channels, or lengths do not fit.
 pub fn norm_gradient<E: Element>(
     isa: Isa,
     factors: &NormGradient,
@@ -238,17 +251,15 @@ pub fn norm_gradient<E: Element>(
         factors.by_input.len() == channels && factors.constant.len() == channels,
         "factors of one length"
     );
-    assert!(
-        gradient.len() == input.len() && input.len().is_multiple_of(channels),
-        "whole pixels of one shape"
-    );
+    check_pixels(input.len(), channels);
+    assert_eq!(gradient.len(), input.len(), "a gradient of the input's shape");
     assert!(output.is_none_or(|output| output.len() == input.len()), "an output of the input's shape");
     assert!(into.as_ref().is_none_or(|into| into.len() == input.len()), "a result of the input's shape");
     let len = chunk_pixels(channels) * channels;
     let into = into.map(SharedMut::new);
     gradient.par_chunks_mut(len).enumerate().for_each(|(chunk, gradient)| {
         let at = chunk * len..chunk * len + gradient.len();
-        // SAFETY: every chunk has its own part.
+        // SAFETY: every chunk has its own part, and one thread works on it.
         let into = into.as_ref().map(|into| unsafe { into.part(at.start, at.len()) });
         let output = output.map(|output| &output[at.clone()]);
         isa.run(Apply { factors, input: &input[at], output, gradient, into });
@@ -271,7 +282,8 @@ impl<E: Element> Job for Apply<'_, E> {
         let channels = self.factors.by_gradient.len();
         for pixel in (0..self.input.len()).step_by(channels) {
             for channel in (0..channels).step_by(S::LANES) {
-                // SAFETY: the slices have one length, whole pixels of `channels` values.
+                // SAFETY: `norm_gradient` checked that the slices have one length, whole pixels of `channels` values, and that
+                // there are as many of each factor.
                 unsafe { self.vector::<S>(pixel + channel, channel, S::LANES.min(channels - channel)) };
             }
         }
@@ -279,10 +291,12 @@ impl<E: Element> Job for Apply<'_, E> {
 }
 
 impl<E: Element> Apply<'_, E> {
+    /// # Safety
+    /// `at + lanes` lies within the slices, `channel + lanes` within the factors; the processor has the features of `S`.
     #[inline(always)]
     unsafe fn vector<S: Simd>(&mut self, at: usize, channel: usize, lanes: usize) {
         let NormGradient { by_gradient, by_input, constant } = self.factors;
-        // SAFETY: `at + lanes` lies within the slices.
+        // SAFETY: the caller's promise.
         unsafe {
             let here = self.gradient.as_mut_ptr().add(at);
             let mut gradient = load::<S, E>(here, lanes);
@@ -327,7 +341,7 @@ impl<E: Element> Job for Mask<'_, E> {
     unsafe fn run<S: Simd>(self) {
         for at in (0..self.output.len()).step_by(S::LANES) {
             let lanes = S::LANES.min(self.output.len() - at);
-            // SAFETY: `at + lanes` lies within both slices.
+            // SAFETY: `at + lanes` lies within both slices, whose lengths `relu_gradient` compared.
             unsafe {
                 let here = self.gradient.as_mut_ptr().add(at);
                 let output = load::<S, E>(self.output.as_ptr().add(at), lanes);

@@ -6,12 +6,13 @@ use crate::element::Element;
 use crate::isa::Isa;
 use crate::nonlinearity::Nonlinearity;
 use crate::norm::{GradientSums, gradient_sums, normalize};
+use crate::size::{check_pixels, checked_len};
 
 /// `output = input * scale + shift`, plus a shortcut, where each channel of each image has its own scale and shift
 /// `[image, channel]`.
 ///
 /// # Panics
-/// When lengths do not fit.
+/// When there are no images, channels or pixels, or lengths do not fit.
 pub fn scale_images<E: Element>(
     isa: Isa,
     input: &[E],
@@ -19,12 +20,11 @@ pub fn scale_images<E: Element>(
     residual: Option<&[E]>,
     output: &mut [E],
 ) {
+    check_pixels(scale.len(), channels);
+    assert_eq!(shift.len(), scale.len(), "one shift for each scale");
+    check_images(input.len(), scale.len());
+    assert_eq!(input.len(), output.len(), "input and output of one shape");
     let images = scale.len() / channels;
-    assert!(scale.len() == images * channels && shift.len() == scale.len(), "factors of whole images");
-    assert!(
-        input.len() == output.len() && input.len().is_multiple_of(scale.len()),
-        "whole images of one shape"
-    );
     assert!(residual.is_none_or(|residual| residual.len() == input.len()), "a shortcut of the same shape");
     let len = input.len() / images;
     output.par_chunks_exact_mut(len).enumerate().for_each(|(image, output)| {
@@ -38,14 +38,14 @@ pub fn scale_images<E: Element>(
 /// Sums over the pixels of each image, one after the other: of `values`, and of `values` times `others`.
 ///
 /// # Panics
-/// When lengths do not fit.
+/// When there are no images, channels or pixels, or lengths do not fit.
 pub fn image_sums<E: Element>(
     isa: Isa,
     [images, channels]: [usize; 2],
     values: &[E],
     others: Option<&[E]>,
 ) -> Vec<GradientSums> {
-    assert!(values.len().is_multiple_of(images * channels), "whole images");
+    check_images(values.len(), checked_len(&[images, channels]));
     assert!(others.is_none_or(|others| others.len() == values.len()), "two of one shape");
     let len = values.len() / images;
     let zeros = vec![0.0; channels];
@@ -55,4 +55,12 @@ pub fn image_sums<E: Element>(
         gradient_sums(isa, channels, &values[at], None, others)
     };
     (0..images).into_par_iter().map(of_image).collect()
+}
+
+/// Channels without a pixel would be a number that no slice stands for.
+fn check_images(values: usize, channels: usize) {
+    assert!(
+        channels > 0 && values > 0 && values.is_multiple_of(channels),
+        "whole images with {channels} channels together, not {values} values"
+    );
 }

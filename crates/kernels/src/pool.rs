@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use crate::element::{Element, load, store};
 use crate::isa::Isa;
 use crate::simd::{Job, Simd};
+use crate::size::{checked_len, checked_sum};
 
 /// Max pooling with square windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,31 +28,49 @@ pub struct PoolShape {
 
 impl PoolShape {
     /// Height and width (pixels) of the output, as PyTorch counts it: a last window begins inside input or padding.
+    ///
+    /// # Panics
+    /// When the stride is 0, or it or the input with its padding is larger than memory can be.
     pub fn out_size(&self) -> [usize; 2] {
+        let Self { kernel, stride, padding, .. } = *self;
+        // Half of a `usize` each: a last window that begins a stride beyond the input is counted without wrapping round.
+        assert!(stride > 0 && isize::try_from(stride).is_ok(), "no stride to pool with: {self:?}");
         self.size.map(|size| {
-            let span = (size + 2 * self.padding).saturating_sub(self.kernel);
-            let out = if self.ceil { span.div_ceil(self.stride) } else { span / self.stride } + 1;
-            if (out - 1) * self.stride >= size + self.padding { out - 1 } else { out }
+            let span = checked_sum(&[size, padding, padding]).saturating_sub(kernel);
+            let out = if self.ceil { span.div_ceil(stride) } else { span / stride } + 1;
+            if (out - 1) * stride >= size + padding { out - 1 } else { out }
         })
     }
 
     /// Values of an input.
+    ///
+    /// # Panics
+    /// When they are more than memory can hold.
     pub fn input_len(&self) -> usize {
-        self.batch * self.size[0] * self.size[1] * self.channels
+        checked_len(&[self.batch, self.size[0], self.size[1], self.channels])
     }
 
     /// Values of an output.
+    ///
+    /// # Panics
+    /// When they are more than memory can hold, or there is no [`out_size`](Self::out_size).
     pub fn output_len(&self) -> usize {
         let [height, width] = self.out_size();
-        self.batch * height * width * self.channels
+        checked_len(&[self.batch, height, width, self.channels])
     }
 
-    fn check(&self) {
-        assert!((1..=15).contains(&self.kernel) && self.stride > 0 && self.padding < self.kernel, "{self:?}");
+    /// What must hold of the sizes, and that input and output have so many values.
+    fn check(&self, input: usize, output: usize) {
+        let Self { batch, size, channels, kernel, stride, padding, .. } = *self;
+        assert!((1..=15).contains(&kernel) && stride > 0 && padding < kernel, "windows of {self:?}");
+        let sizes = [batch, size[0], size[1], channels];
+        assert!(sizes.iter().all(|&size| size > 0), "pooling has no size of 0: {self:?}");
         assert!(
-            self.size.iter().all(|&size| size + 2 * self.padding >= self.kernel),
+            size.iter().all(|&size| checked_sum(&[size, padding, padding]) >= kernel),
             "window larger than input: {self:?}"
         );
+        assert_eq!(input, self.input_len(), "input of {self:?}");
+        assert_eq!(output, self.output_len(), "output of {self:?}");
     }
 
     /// Places along one axis that a window covers: those that are inside the input.
@@ -75,7 +94,7 @@ pub type NormRelu<'a> = [&'a [f32]; 2];
 /// equal ones. With `norm`, the input goes through a norm layer and ReLU on its way.
 ///
 /// # Panics
-/// When lengths do not fit.
+/// When a size is 0, the window is larger than the input with its padding or than 15 pixels, or lengths do not fit.
 pub fn max_pool<E: Element>(
     isa: Isa,
     shape: &PoolShape,
@@ -83,9 +102,8 @@ pub fn max_pool<E: Element>(
     output: &mut [E],
     places: &mut [u8],
 ) {
-    shape.check();
-    assert_eq!(input.len(), shape.input_len(), "input of {shape:?}");
-    assert!(output.len() == shape.output_len() && places.len() == output.len(), "output of {shape:?}");
+    shape.check(input.len(), output.len());
+    assert_eq!(places.len(), output.len(), "one place for each value of the output");
     assert!(
         norm.is_none_or(|norm| norm.iter().all(|values| values.len() == shape.channels)),
         "one value per channel"
@@ -113,7 +131,7 @@ impl<E: Element> Job for MaxRow<'_, E> {
 
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let shape = self.shape;
+        let Self { shape, output, places, .. } = self;
         let [out_height, out_width] = shape.out_size();
         let (image, out_y) = (self.index / out_height, self.index % out_height);
         let [height, width] = shape.size;
@@ -124,7 +142,8 @@ impl<E: Element> Job for MaxRow<'_, E> {
             let columns = shape.covered(out_x, 1);
             for channel in (0..channels).step_by(S::LANES) {
                 let lanes = S::LANES.min(channels - channel);
-                // SAFETY: `covered` stays inside the input; output and places hold the row.
+                // SAFETY: `max_pool` checked the lengths. `covered` stays inside the image, which has `channels` values for
+                // each pixel; output and places hold the row; scale and shift, where given, have `channels` values.
                 unsafe {
                     let norm = self
                         .norm
@@ -149,10 +168,10 @@ impl<E: Element> Job for MaxRow<'_, E> {
                         }
                     }
                     let at = out_x * channels + channel;
-                    store::<S, E>(self.output.as_ptr().cast_mut().add(at), best, lanes);
+                    store::<S, E>(output.as_mut_ptr().add(at), best, lanes);
                     let mut narrow = [0.0_f32; 16];
                     S::store(narrow.as_mut_ptr(), place);
-                    let places = self.places.as_ptr().cast_mut().add(at);
+                    let places = places.as_mut_ptr().add(at);
                     for (lane, &place) in narrow.iter().enumerate().take(lanes) {
                         places.add(lane).write(place as u8);
                     }
@@ -166,7 +185,7 @@ impl<E: Element> Job for MaxRow<'_, E> {
 /// input came through ReLU, and windows whose maximum is not above 0 pass nothing on. `input_gradient` is replaced.
 ///
 /// # Panics
-/// When lengths do not fit.
+/// As [`max_pool`].
 pub fn max_pool_gradient<E: Element>(
     isa: Isa,
     shape: &PoolShape,
@@ -174,9 +193,8 @@ pub fn max_pool_gradient<E: Element>(
     gradient: &[E],
     input_gradient: &mut [E],
 ) {
-    shape.check();
-    assert_eq!(input_gradient.len(), shape.input_len(), "input of {shape:?}");
-    assert!(gradient.len() == shape.output_len() && places.len() == gradient.len(), "output of {shape:?}");
+    shape.check(input_gradient.len(), gradient.len());
+    assert_eq!(places.len(), gradient.len(), "one place for each value of the output");
     assert!(output.is_none_or(|output| output.len() == gradient.len()), "output of {shape:?}");
     let row = shape.size[1] * shape.channels;
     input_gradient.par_chunks_mut(row).enumerate().for_each(|(index, to)| {
@@ -219,7 +237,8 @@ impl<E: Element> Job for ScatterRow<'_, E> {
             let columns = self.windows(x, 1);
             for channel in (0..channels).step_by(S::LANES) {
                 let lanes = S::LANES.min(channels - channel);
-                // SAFETY: `windows` stays inside the output; `to` holds the row.
+                // SAFETY: `max_pool_gradient` checked the lengths. `windows` stays inside the output, and so of its gradient
+                // and places, which have `channels` values for each pixel; `to` holds the row.
                 unsafe {
                     let mut sum = S::splat(0.0);
                     for out_y in rows.clone() {
@@ -240,7 +259,7 @@ impl<E: Element> Job for ScatterRow<'_, E> {
                             sum = S::add(sum, chosen);
                         }
                     }
-                    store::<S, E>(self.to.as_ptr().cast_mut().add(x * channels + channel), sum, lanes);
+                    store::<S, E>(self.to.as_mut_ptr().add(x * channels + channel), sum, lanes);
                 }
             }
         }
@@ -251,14 +270,13 @@ impl<E: Element> Job for ScatterRow<'_, E> {
 /// first (fastai's `AdaptiveConcatPool2d`). Returns the pixel of each maximum `[batch, channels]`.
 ///
 /// # Panics
-/// When lengths do not fit.
+/// When a size is 0, there are more pixels than 32 bits count, or lengths do not fit.
 pub fn concat_pool<E: Element>(
     input: &[E],
     [batch, pixels, channels]: [usize; 3],
     output: &mut [f32],
 ) -> Vec<u32> {
-    assert_eq!(input.len(), batch * pixels * channels, "input of {batch} x {pixels} x {channels}");
-    assert_eq!(output.len(), batch * 2 * channels, "output of {batch} x {channels}");
+    check_concat([batch, pixels, channels], [input.len(), output.len()]);
     let mut places = vec![0_u32; batch * channels];
     let images = input.par_chunks_exact(pixels * channels);
     let results = output.par_chunks_exact_mut(2 * channels).zip(places.par_chunks_exact_mut(channels));
@@ -283,18 +301,15 @@ pub fn concat_pool<E: Element>(
 /// The gradient of [`concat_pool`]'s input, from that of its output `[batch, 2 * channels]`.
 ///
 /// # Panics
-/// When lengths do not fit.
+/// As [`concat_pool`].
 pub fn concat_pool_gradient<E: Element>(
     places: &[u32],
     gradient: &[f32],
     [batch, pixels, channels]: [usize; 3],
     input_gradient: &mut [E],
 ) {
-    assert_eq!(input_gradient.len(), batch * pixels * channels, "input of {batch} x {pixels} x {channels}");
-    assert!(
-        gradient.len() == batch * 2 * channels && places.len() == batch * channels,
-        "output of {batch} x {channels}"
-    );
+    check_concat([batch, pixels, channels], [input_gradient.len(), gradient.len()]);
+    assert_eq!(places.len(), batch * channels, "places of {batch} x {channels}");
     input_gradient.par_chunks_exact_mut(pixels * channels).enumerate().for_each(|(image, to)| {
         let (most, mean) = gradient[image * 2 * channels..][..2 * channels].split_at(channels);
         let places = &places[image * channels..][..channels];
@@ -305,4 +320,12 @@ pub fn concat_pool_gradient<E: Element>(
             }
         }
     });
+}
+
+fn check_concat([batch, pixels, channels]: [usize; 3], [input, output]: [usize; 2]) {
+    let sizes = [batch, pixels, channels];
+    assert!(sizes.iter().all(|&size| size > 0), "pooling has no size of 0: {batch} x {pixels} x {channels}");
+    assert!(u32::try_from(pixels).is_ok(), "{pixels} pixels are more than 32 bits count");
+    assert_eq!(input, checked_len(&sizes), "input of {batch} x {pixels} x {channels}");
+    assert_eq!(output, checked_len(&[batch, 2, channels]), "output of {batch} x {channels}");
 }

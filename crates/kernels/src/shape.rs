@@ -1,5 +1,6 @@
 //! The sizes of a convolution, and of what goes in and comes out.
 
+use crate::size::{checked_len, checked_sum};
 use crate::view::Extent;
 
 /// A two-dimensional convolution over `[batch, height, width, channel]`.
@@ -27,47 +28,79 @@ pub struct ConvShape {
 
 impl ConvShape {
     /// Height and width (pixels) of the output.
+    ///
+    /// # Panics
+    /// When the stride is 0, or the input with its zeros is larger than memory can be.
     pub fn out_size(&self) -> [usize; 2] {
-        [0, 1].map(|axis| {
-            (self.size[axis] + 2 * self.padding).saturating_sub(self.kernel[axis]) / self.stride + 1
-        })
+        assert!(self.stride > 0, "a stride of 0: {self:?}");
+        let padded = self.padded_size();
+        [0, 1].map(|axis| padded[axis].saturating_sub(self.kernel[axis]) / self.stride + 1)
     }
 
     /// Values of an input: batch × height × width × channels in.
+    ///
+    /// # Panics
+    /// When they are more than memory can hold.
     pub fn input_len(&self) -> usize {
-        self.batch * self.size[0] * self.size[1] * self.channels[0]
+        checked_len(&[self.batch, self.size[0], self.size[1], self.channels[0]])
     }
 
     /// Values of an output: batch × height × width × channels out.
+    ///
+    /// # Panics
+    /// When they are more than memory can hold, or there is no [`out_size`](Self::out_size).
     pub fn output_len(&self) -> usize {
         let [height, width] = self.out_size();
-        self.batch * height * width * self.channels[1]
+        checked_len(&[self.batch, height, width, self.channels[1]])
     }
 
     /// Weights: channels out × channels in × kernel height × kernel width.
+    ///
+    /// # Panics
+    /// When they are more than memory can hold.
     pub fn weights_len(&self) -> usize {
-        self.channels[0] * self.channels[1] * self.kernel[0] * self.kernel[1]
+        checked_len(&[self.channels[0], self.channels[1], self.kernel[0], self.kernel[1]])
     }
 
     /// Floating-point operations of a forward pass, a multiplication and an addition counted as two.
+    ///
+    /// # Panics
+    /// When output pixels or weights are more than memory can hold, or there is no [`out_size`](Self::out_size).
     pub fn flops(&self) -> f64 {
         let [height, width] = self.out_size();
-        2.0 * (self.batch * height * width) as f64 * self.weights_len() as f64
+        2.0 * checked_len(&[self.batch, height, width]) as f64 * self.weights_len() as f64
     }
 
+    /// Height and width (pixels) of the input with its zeros.
+    pub(crate) fn padded_size(&self) -> [usize; 2] {
+        self.size.map(|size| checked_sum(&[size, self.padding, self.padding]))
+    }
+
+    /// What must hold of the sizes by themselves. After it no size is 0 or above `isize::MAX`, padding is smaller than the
+    /// kernel and the kernel no larger than the input with its zeros; the products of the sizes of input, output and
+    /// weights, and of any of them, fit a `usize`.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub(crate) fn check_sizes(&self) {
+        let Self { batch, size, channels, kernel, stride, padding } = *self;
+        let sizes = [batch, size[0], size[1], channels[0], channels[1], stride];
+        assert!(sizes.iter().all(|&size| size > 0), "a convolution has no size of 0: {self:?}");
+        assert!(isize::try_from(stride).is_ok(), "a stride larger than memory can be: {self:?}");
+        let padded = self.padded_size();
+        for axis in [0, 1] {
+            assert!(kernel[axis] > padding, "padding must be smaller than the kernel: {self:?}");
+            assert!(padded[axis] >= kernel[axis], "kernel larger than the input: {self:?}");
+        }
+        let _fit = [self.input_len(), self.output_len(), self.weights_len()];
+    }
+
+    /// What must hold of the sizes by themselves, and that views have so many pixels of so many channels.
+    ///
     /// # Panics
     /// When a size is 0, the kernel does not fit, or a view of input or output pixels has another size.
     pub(crate) fn check(&self, input: Extent, output: Extent) {
-        let positive =
-            [self.batch, self.size[0], self.size[1], self.channels[0], self.channels[1], self.stride];
-        assert!(positive.iter().all(|&n| n > 0), "a convolution has no size of 0: {self:?}");
-        for axis in [0, 1] {
-            assert!(self.kernel[axis] > self.padding, "padding must be smaller than the kernel: {self:?}");
-            assert!(
-                self.size[axis] + 2 * self.padding >= self.kernel[axis],
-                "kernel larger than the input: {self:?}"
-            );
-        }
+        self.check_sizes();
         let [height, width] = self.out_size();
         input.check(self.batch * self.size[0] * self.size[1], self.channels[0]);
         output.check(self.batch * height * width, self.channels[1]);

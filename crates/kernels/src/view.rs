@@ -1,5 +1,7 @@
 //! Pixels in memory, of which a kernel may use some channels: how two convolutions read and write halves of one tensor.
 
+use crate::size::checked_len;
+
 /// Pixels that are read: pixel `i` has its channels at `offset + i * spacing`.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a, E> {
@@ -62,11 +64,17 @@ impl Extent {
         Self { len, offset: 0, spacing: channels }
     }
 
+    /// Whether the view holds `pixels` with `channels` each: then pixel `i`, channel `c` is value
+    /// `offset + i * spacing + c`, and lies within the slice.
+    ///
     /// # Panics
-    /// When there are not `pixels` with `channels` each.
+    /// When it does not.
     pub(crate) fn check(self, pixels: usize, channels: usize) {
         let Self { len, offset, spacing } = self;
-        assert!(offset + channels <= spacing, "{channels} channels from {offset} on in pixels of {spacing}");
-        assert_eq!(len, pixels * spacing, "{pixels} pixels of {spacing} values");
+        assert!(
+            channels <= spacing && offset <= spacing - channels,
+            "{channels} channels from {offset} on in pixels of {spacing}"
+        );
+        assert_eq!(len, checked_len(&[pixels, spacing]), "{pixels} pixels of {spacing} values");
     }
 }
