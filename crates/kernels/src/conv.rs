@@ -13,12 +13,14 @@ use rayon::prelude::*;
 
 use crate::element::{Element, load, store};
 use crate::moments::Moments;
-use crate::pack::{PackedPhase, PackedWeights, Panel};
-use crate::plan::{Phase, Plan, Source};
+use crate::pack::{PackedPhase, PackedWeights, Panel, Pass};
+use crate::pattern::{Source, words};
+use crate::plan::{Phase, Plan};
 use crate::pointer::{Shared, SharedMut};
 use crate::scratch;
 use crate::shape::ConvShape;
 use crate::simd::{Job, Simd};
+use crate::size::checked_len;
 use crate::tile::{Sums, accumulate, with_tile, zeros};
 use crate::view::{View, ViewMut};
 
@@ -36,15 +38,15 @@ pub struct Activation<'a, E> {
 /// Convolves: input `[batch, height, width, in]` to output `[batch, out height, out width, out]`.
 ///
 /// # Panics
-/// When a length does not fit the shape, or the weights were packed for another.
+/// When a length does not fit the shape, the weights were packed for another, or one picture has more than `u32::MAX` words
+/// or pixels.
 pub fn conv_forward<E: Element>(
     shape: &ConvShape,
     input: View<'_, E>,
     weights: &PackedWeights<E>,
     output: ViewMut<'_, E>,
 ) {
-    shape.check(input.extent(), output.extent());
-    let plan = Plan::forward::<E>(shape, input.spacing);
+    let plan = forward_plan(shape, &input, weights, &output);
     sweep(&plan, input, weights, output, &|_| Finish::Store);
 }
 
@@ -58,13 +60,13 @@ pub fn conv_forward_moments<E: Element>(
     weights: &PackedWeights<E>,
     output: ViewMut<'_, E>,
 ) -> Moments {
-    shape.check(input.extent(), output.extent());
+    let plan = forward_plan(shape, &input, weights, &output);
     let channels = shape.channels[1];
-    let plan = Plan::forward::<E>(shape, input.spacing);
-    let mut parts = vec![0.0_f32; plan.groups() * 3 * channels];
+    let mut parts = vec![0.0_f32; checked_len(&[plan.groups(), 3, channels])];
     let shared = SharedMut::new(&mut parts);
     sweep(&plan, input, weights, output, &|group| Finish::Measure {
-        // SAFETY: every group has three rows of its own.
+        // SAFETY: every group has three rows of its own, and one thread sweeps it: where sums are measured, `slices` does
+        // not cut groups.
         parts: unsafe { shared.at(group * 3 * channels) },
     });
     let [height, width] = shape.out_size();
@@ -84,13 +86,12 @@ pub fn conv_forward_activated<E: Element>(
     activation: Activation<'_, E>,
     output: ViewMut<'_, E>,
 ) {
-    shape.check(input.extent(), output.extent());
+    let plan = forward_plan(shape, &input, weights, &output);
     assert_eq!(activation.bias.len(), shape.channels[1], "one bias per output channel");
     assert!(
         activation.residual.is_none_or(|values| values.len() == shape.output_len()),
         "shortcut of {shape:?}"
     );
-    let plan = Plan::forward::<E>(shape, input.spacing);
     sweep(&plan, input, weights, output, &|_| Finish::Activate {
         bias: activation.bias.as_ptr(),
         residual: activation.residual.map(<[E]>::as_ptr),
@@ -110,7 +111,7 @@ pub enum Existing {
 /// The gradient with respect to a convolution's input `[batch, height, width, in]`, from that of its output.
 ///
 /// # Panics
-/// When a length does not fit the shape, or the weights were packed for another.
+/// As [`conv_forward`].
 pub fn conv_input_gradient<E: Element>(
     shape: &ConvShape,
     output_gradient: View<'_, E>,
@@ -119,6 +120,7 @@ pub fn conv_input_gradient<E: Element>(
     existing: Existing,
 ) {
     shape.check(input_gradient.extent(), output_gradient.extent());
+    weights.check(Pass::InputGradient, shape);
     let plan = Plan::input_gradient::<E>(shape, output_gradient.spacing);
     sweep(&plan, output_gradient, weights, input_gradient, &|_| match existing {
         Existing::Replace => Finish::Store,
@@ -126,6 +128,20 @@ pub fn conv_input_gradient<E: Element>(
     });
 }
 
+/// Checks lengths and weights, and only then plans: a plan takes memory for every pixel and every place of the kernel.
+fn forward_plan<E: Element>(
+    shape: &ConvShape,
+    input: &View<'_, E>,
+    weights: &PackedWeights<E>,
+    output: &ViewMut<'_, E>,
+) -> Plan {
+    shape.check(input.extent(), output.extent());
+    weights.check(Pass::Forward, shape);
+    Plan::forward::<E>(shape, input.spacing)
+}
+
+/// Sweeps a source and a target whose lengths were checked to be the plan's. `finish` is asked for each group; its pointers
+/// are those of slices that outlive the sweep.
 fn sweep<'a, E: Element>(
     plan: &Plan,
     source: View<'_, E>,
@@ -136,7 +152,7 @@ fn sweep<'a, E: Element>(
     assert_eq!(weights.phases.len(), plan.phases.len(), "weights packed for another pass");
     for (packed, phase) in weights.phases.iter().zip(&plan.phases) {
         assert!(
-            packed.fits(phase.words(), plan.channels, weights.isa.lanes()),
+            packed.fits(words(&phase.taps), plan.channels, weights.isa.lanes()),
             "weights packed for another shape"
         );
     }
@@ -147,7 +163,8 @@ fn sweep<'a, E: Element>(
     (0..plan.groups() * slices.len()).into_par_iter().for_each(|item| {
         let (group, slice) = (item / slices.len(), &slices[item % slices.len()]);
         scratch::with(plan.copy_words(), |copy| {
-            // SAFETY: every group writes the pixels of its own images only, every slice its own pixels or channels.
+            // SAFETY: the group's first pixel lies within the target, which has `batch * out_pixels` of them. Every group
+            // writes the pixels of its own images only, every slice its own pixels or channels.
             let target = unsafe { target.at(group * plan.group * plan.out_pixels * spacing) };
             let finish = finish(group);
             weights.isa.run(Group {
@@ -209,8 +226,9 @@ enum Finish<E> {
 /// One group of images through all phases.
 struct Group<'a, E> {
     plan: &'a Plan,
-    source: &'a Shared<E>,
+    source: &'a Shared<'a, E>,
     weights: &'a PackedWeights<E>,
+    /// Memory of the plan's `copy_words`.
     copy: &'a mut [u32],
     /// The group's first output value.
     target: *mut E,
@@ -225,9 +243,10 @@ impl<E: Element> Job for Group<'_, E> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    unsafe fn run<S: Simd>(mut self) {
         let images = self.plan.group.min(self.plan.batch - self.group * self.plan.group);
-        // SAFETY: `sweep` checked that source, weights and target have the plan's sizes.
+        // SAFETY: source and target were checked to have the shape's sizes, of which the plan was made; `sweep` asserted that
+        // the weights of each phase have as many words as its taps, for as many channels.
         unsafe {
             let windows = self.windows(images);
             for (phase, packed) in self.plan.phases.iter().zip(&self.weights.phases) {
@@ -240,26 +259,31 @@ impl<E: Element> Job for Group<'_, E> {
 
 impl<E: Element> Group<'_, E> {
     /// What windows point into: the source itself, or its copy with zeros around.
+    ///
+    /// # Safety
+    /// The source has the plan's size, and so many images from the group's first on.
     #[inline(always)]
-    unsafe fn windows(&self, images: usize) -> *const u32 {
+    unsafe fn windows(&mut self, images: usize) -> *const u32 {
         let source = &self.plan.source;
         let first = self.group * self.plan.group;
         let image_values = source.size[0] * source.size[1] * self.source.spacing;
         if !source.copied {
-            // SAFETY: the group's images lie within the source.
+            // SAFETY: the group's images lie within the source, by the caller's promise.
             return unsafe { self.source.pointer().add(first * image_values) }.cast();
         }
-        let copy = self.copy.as_ptr().cast_mut().cast::<E>();
-        let words = self.plan.image_words * E::PER_WORD;
+        let copy = self.copy.as_mut_ptr();
+        let values = self.plan.image_words * E::PER_WORD;
         for image in 0..images {
             let rows = self.copied_rows(image);
-            // SAFETY: image and copy lie within the source and the scratch memory, which is this thread's own.
+            // SAFETY: the image lies within the source, by the caller's promise. The copy has `image_words` for each image of
+            // a group, is this thread's own, and is reached by this pointer alone from here on.
             unsafe {
                 let from = self.source.pointer().add((first + image) * image_values);
-                copy_padded(source, rows, from, self.source.spacing, copy.add(image * words));
+                let to = copy.cast::<E>().add(image * values);
+                copy_padded(source, rows, from, self.source.spacing, to);
             }
         }
-        self.copy.as_ptr()
+        copy
     }
 
     /// Rows of an image's copy that the slice's windows lie in: all of them, unless pixels are sliced.
@@ -277,6 +301,8 @@ impl<E: Element> Group<'_, E> {
         row(first)..(row(last - 1) + reach + 1).min(rows)
     }
 
+    /// # Safety
+    /// As for `run`; `windows` is what the method of this name gave, and `pixels` are below those of the group's images.
     #[inline(always)]
     unsafe fn phase<S: Simd>(
         &self,
@@ -292,7 +318,7 @@ impl<E: Element> Group<'_, E> {
         for panel in &packed.panels[panels] {
             let pixels = pixels.clone();
             let weights = (panel, packed.panel(panel).as_ptr());
-            // SAFETY: as for `run`.
+            // SAFETY: the caller's promise; the panel's weights are `vectors` wide.
             unsafe {
                 with_tile!(S, E, panel.vectors, (ROWS, VECTORS) => {
                     self.rows::<S, ROWS, VECTORS>(phase, weights, windows, pixels);
@@ -302,6 +328,9 @@ impl<E: Element> Group<'_, E> {
     }
 
     /// All pixels with one panel of weights, a tile of `ROWS` pixels at a time.
+    ///
+    /// # Safety
+    /// As for `phase`; `weights` has `VECTORS` vectors for each word of the phase's taps.
     #[inline(always)]
     unsafe fn rows<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &self,
@@ -312,8 +341,10 @@ impl<E: Element> Group<'_, E> {
     ) {
         for first in pixels.clone().step_by(ROWS) {
             let count = ROWS.min(pixels.end - first);
-            // SAFETY: windows, taps and places were planned for this source and target; a short tile repeats its last
-            // window and writes only `count` rows.
+            // SAFETY: a phase has a window and a place for each pixel of a group. Windows and taps were planned for this
+            // source or copy: from each window, every tap lies within its image, an odd run of bf16 with the value after it
+            // (see `Source::is_direct`). Places lie within the group's images. A short tile repeats its last window and
+            // writes only `count` rows.
             unsafe {
                 let mut rows = [windows; ROWS];
                 for (row, window) in rows.iter_mut().enumerate() {
@@ -336,6 +367,8 @@ impl<E: Element> Group<'_, E> {
         }
     }
 
+    /// # Safety
+    /// `places` are pixels of the group's images, no more than `ROWS`; `panel` is one of the weights', `VECTORS` wide.
     #[inline(always)]
     unsafe fn finish<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &self,
@@ -344,7 +377,9 @@ impl<E: Element> Group<'_, E> {
         places: &[u32],
         first: usize,
     ) {
-        // SAFETY: the places lie within the target; `parts`, `bias` and `residual` have the target's channels.
+        // SAFETY: the places lie within the target, by the caller's promise, and `channel + lanes` is at most the plan's
+        // channels, which a pixel of the target has. `parts` has three rows of as many, `bias` one, and `residual` as many for
+        // each pixel of the batch: the entrances checked it.
         unsafe {
             for vector in 0..VECTORS {
                 let channel = panel.channel + vector * S::LANES;
@@ -381,6 +416,10 @@ impl<E: Element> Group<'_, E> {
 
 /// Adds one vector of a tile to the group's pivot, sum and sum of squares `[3, channel]`. The pivot is the group's first
 /// value: sums of differences from a value of the same size lose no digits to a large mean.
+///
+/// # Safety
+/// `parts` is valid for three rows of `channels` values, `channel + lanes <= channels`, `lanes <= LANES`, and the processor
+/// has the features of `S`.
 #[inline(always)]
 pub(crate) unsafe fn measure<S: Simd>(
     column: impl Iterator<Item = S::V> + Clone,
@@ -388,7 +427,7 @@ pub(crate) unsafe fn measure<S: Simd>(
     (channel, lanes): (usize, usize),
     first: usize,
 ) {
-    // SAFETY: `parts` holds three rows of `channels` values, and `channel + lanes <= channels`.
+    // SAFETY: the caller's promise.
     unsafe {
         let at = |row: usize| parts.add(row * channels + channel);
         if let Some(pivot) = column.clone().next().filter(|_| first == 0) {
@@ -407,6 +446,10 @@ pub(crate) unsafe fn measure<S: Simd>(
 }
 
 /// Copies some rows of one image with zeros around it.
+///
+/// # Safety
+/// `from` is valid for an image of the source, its pixels `spacing` values apart, `to` for one with its zeros; `rows` are
+/// rows of that.
 #[inline(always)]
 unsafe fn copy_padded<E: Element>(
     source: &Source,
@@ -421,7 +464,8 @@ unsafe fn copy_padded<E: Element>(
     let channels = source.padded_channels;
     let row_values = padded_width * channels;
     for y in rows {
-        // SAFETY: `to` holds all padded rows, and `from` the image.
+        // SAFETY: the caller's promise. A row's values end at `left + width` pixels or before `padded_width`, and a pixel's
+        // `source.channels` lie within `spacing` and within `channels`.
         unsafe {
             let row = to.add(y * row_values);
             if y < above || y >= above + height {

@@ -49,6 +49,7 @@ mod moments;
 mod nonlinearity;
 mod norm;
 mod pack;
+mod pattern;
 mod per_image;
 mod plan;
 mod pointer;

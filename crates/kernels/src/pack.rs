@@ -10,16 +10,20 @@ use rayon::prelude::*;
 use crate::arena::Buffer;
 use crate::element::{Element, load, store};
 use crate::isa::Isa;
-use crate::plan::{Phase, Plan, Tap};
+use crate::pattern::{Pattern, Tap, words};
 use crate::scratch;
 use crate::shape::ConvShape;
 use crate::simd::{Job, Simd};
+use crate::size::checked_len;
 
 /// Weights of a convolution, packed for one instruction set and one of its passes.
 #[derive(Debug)]
 pub struct PackedWeights<E> {
     pub(crate) isa: Isa,
     pub(crate) phases: Vec<PackedPhase>,
+    pass: Pass,
+    channels: [usize; 2],
+    kernel: [usize; 2],
     element: PhantomData<E>,
 }
 
@@ -49,7 +53,7 @@ impl PackedPhase {
         present == channels && self.words.len() == words * vectors * lanes
     }
 
-    /// The panel's words, tap after tap.
+    /// The panel's words, tap after tap, and those of the panels after it.
     pub(crate) fn panel(&self, panel: &Panel) -> &[u32] {
         &self.words[panel.offset..]
     }
@@ -68,24 +72,40 @@ impl<E: Element> PackedWeights<E> {
     /// `scale` multiplies each output channel, which folds a norm layer in.
     ///
     /// # Panics
-    /// When the slices do not have the shape's lengths.
+    /// When the slices do not have the shape's lengths, or the shape is none that can be convolved.
     pub fn forward(isa: Isa, shape: &ConvShape, weights: &[f32], scale: Option<&[f32]>) -> Self {
         assert!(scale.is_none_or(|scale| scale.len() == shape.channels[1]), "one scale per output channel");
-        let plan = Plan::forward::<E>(shape, shape.channels[0]);
-        Reader { shape, weights, pass: Pass::Forward, scale }.pack(isa, &plan)
+        let reader = Reader::new(shape, weights, Pass::Forward, scale);
+        reader.pack(isa, &Pattern::forward::<E>(shape, shape.channels[0]))
     }
 
     /// Packs weights `[out, in, height, width]` for [`conv_input_gradient`](crate::conv_input_gradient).
     ///
     /// # Panics
-    /// When `weights` does not have the shape's length.
+    /// When `weights` does not have the shape's length, or the shape is none that can be convolved.
     pub fn input_gradient(isa: Isa, shape: &ConvShape, weights: &[f32]) -> Self {
-        let plan = Plan::input_gradient::<E>(shape, shape.channels[1]);
-        Reader { shape, weights, pass: Pass::InputGradient, scale: None }.pack(isa, &plan)
+        let reader = Reader::new(shape, weights, Pass::InputGradient, None);
+        reader.pack(isa, &Pattern::input_gradient::<E>(shape, shape.channels[1]))
+    }
+
+    /// Whether they are of this pass and of a convolution of these channels and this kernel: then the kernel is no larger
+    /// than weights that exist, and a plan may be made for it.
+    ///
+    /// # Panics
+    /// When they are not.
+    pub(crate) fn check(&self, pass: Pass, shape: &ConvShape) {
+        assert!(self.pass == pass, "weights packed for another pass: {:?}, not {pass:?}", self.pass);
+        assert!(
+            self.channels == shape.channels && self.kernel == shape.kernel,
+            "weights packed for channels {:?} and kernel {:?}, not for {shape:?}",
+            self.channels,
+            self.kernel
+        );
     }
 }
 
 /// Weights as they come, and what they are packed for.
+#[derive(Clone, Copy)]
 struct Reader<'a> {
     shape: &'a ConvShape,
     weights: &'a [f32],
@@ -93,17 +113,26 @@ struct Reader<'a> {
     scale: Option<&'a [f32]>,
 }
 
-impl Reader<'_> {
-    fn pack<E: Element>(&self, isa: Isa, plan: &Plan) -> PackedWeights<E> {
-        assert_eq!(self.weights.len(), self.shape.weights_len(), "weights of {:?}", self.shape);
-        let phases = plan.phases.iter().map(|phase| self.phase::<E>(isa, plan, phase)).collect();
-        PackedWeights { isa, phases, element: PhantomData }
+impl<'a> Reader<'a> {
+    /// # Panics
+    /// When the shape cannot be convolved, or has another number of weights. Both are asked before the pattern is worked
+    /// out, which takes as long as there are places in the kernel.
+    fn new(shape: &'a ConvShape, weights: &'a [f32], pass: Pass, scale: Option<&'a [f32]>) -> Self {
+        shape.check_sizes();
+        assert_eq!(weights.len(), shape.weights_len(), "weights of {shape:?}");
+        Self { shape, weights, pass, scale }
     }
 
-    fn phase<E: Element>(&self, isa: Isa, plan: &Plan, phase: &Phase) -> PackedPhase {
-        let words = phase.words();
-        let panels = panels::<E>(isa, words, plan.channels);
-        let total = panels.last().map_or(0, |panel| panel.offset + words * panel.vectors * isa.lanes());
+    fn pack<E: Element>(&self, isa: Isa, pattern: &Pattern) -> PackedWeights<E> {
+        let phases = pattern.phases.iter().map(|taps| self.phase::<E>(isa, pattern, taps)).collect();
+        let ConvShape { channels, kernel, .. } = *self.shape;
+        PackedWeights { isa, phases, pass: self.pass, channels, kernel, element: PhantomData }
+    }
+
+    fn phase<E: Element>(&self, isa: Isa, pattern: &Pattern, taps: &[Tap]) -> PackedPhase {
+        let words = words(taps);
+        let total = checked_len(&[words, pattern.channels.next_multiple_of(isa.lanes())]);
+        let panels = panels::<E>(isa, words, pattern.channels);
         let mut packed = Buffer::<u32>::stale(total);
         let mut rest = &mut packed[..];
         let mut pieces = Vec::new();
@@ -112,7 +141,7 @@ impl Reader<'_> {
             pieces.push((panel, piece));
             rest = after;
         }
-        let places = self.places::<E>(&phase.taps, plan.source.padded_channels);
+        let places = self.places::<E>(taps, pattern.source.padded_channels);
         pieces.into_par_iter().for_each(|(panel, piece)| {
             isa.run(Fill { reader: self, places: &places, panel, piece, element: PhantomData::<E> });
         });
@@ -167,10 +196,11 @@ impl<E: Element> Job for Fill<'_, E> {
         }
         let area = self.reader.shape.kernel[0] * self.reader.shape.kernel[1];
         let together = TOGETHER.div_ceil(area);
-        scratch::with(together.max(width) * area, |run| {
+        scratch::with(checked_len(&[together.max(width), area]), |run| {
             for first in (0..depth).step_by(together) {
                 let channels = first..depth.min(first + together);
-                // SAFETY: the processor has the features of `S`.
+                // SAFETY: the processor has the features of `S`, by the caller's promise; `run` has room for the weights of
+                // `together` channels, and for those of `width`.
                 unsafe { self.channels::<S>(channels, area, run) };
             }
         });
@@ -180,6 +210,9 @@ impl<E: Element> Job for Fill<'_, E> {
 impl<E: Element> Fill<'_, E> {
     /// Writes what some source channels bring. Their weights lie in runs: all of one result channel, or those of one of
     /// them for all result channels.
+    ///
+    /// # Safety
+    /// The processor has the features of `S`; `run` has `area` words for each of the channels, and for each of the panel's.
     #[inline(always)]
     unsafe fn channels<S: Simd>(&mut self, channels: Range<usize>, area: usize, run: &mut [u32]) {
         let Reader { shape, weights, pass, scale } = *self.reader;
@@ -191,8 +224,10 @@ impl<E: Element> Fill<'_, E> {
         let at = |value: usize, lane: usize| {
             (value / E::PER_WORD * width + lane) * E::PER_WORD + value % E::PER_WORD
         };
-        // SAFETY: weights and piece have the lengths of shape and plan, which `pack` made sure of; a run is no longer
-        // than the scratch memory.
+        // SAFETY: a run is as long as `narrow`'s slice, `channels` or `lanes` times the area, for which `run` has room: a
+        // word holds an element. Weights are indexed. `value + channel` is below the values of the phase's words, as
+        // `places` counts them, and `lane` below the panel's width, so that the place is one of the piece's
+        // `words * width`: `phase` cut it of that length.
         unsafe {
             match pass {
                 Pass::Forward => {
@@ -245,7 +280,7 @@ const PANEL_WORDS: usize = 160 * 1024;
 fn panels<E: Element>(isa: Isa, words: usize, channels: usize) -> Vec<Panel> {
     let lanes = isa.lanes();
     let full = isa.panel_vectors::<E>();
-    let most = if full == 4 && words * full * lanes > PANEL_WORDS { 2 } else { full };
+    let most = if full == 4 && words > PANEL_WORDS / (full * lanes) { 2 } else { full };
     let mut panels = Vec::new();
     let (mut channel, mut offset) = (0, 0);
     while channel < channels {

@@ -1,59 +1,10 @@
-//! What a convolution pass reads and writes, worked out once per shape: taps, windows and places of the results.
+//! What a convolution pass reads and writes, worked out once per shape: windows and places of the results.
 //!
-//! A forward pass and an input gradient are the same sweep: every output pixel is a sum over *taps*, runs of values
-//! that lie side by side in the source picture. An input gradient with stride `s` is `s × s` such sweeps, one for each
-//! residue of the pixel's place (its *phase*), because each phase meets other weights.
+//! It costs as much as the pictures of a batch, and is made only where slices of their size are there.
 
 use crate::element::Element;
+use crate::pattern::{Axis, Pattern, Source, Tap};
 use crate::shape::ConvShape;
-
-/// A run of the source that one output pixel is multiplied with.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Tap {
-    /// Where it begins, in words from the window's first word.
-    pub(crate) offset: usize,
-    /// Its length in words.
-    pub(crate) words: usize,
-    /// Kernel row and columns that its pixels meet, in order.
-    pub(crate) row: usize,
-    pub(crate) columns: Vec<usize>,
-}
-
-/// One sweep over output pixels that share their taps.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Phase {
-    pub(crate) taps: Vec<Tap>,
-    /// First word of each pixel's window, for the pixels of a group of images.
-    pub(crate) windows: Vec<u32>,
-    /// Where each pixel's result goes, in pixels from the group's first.
-    pub(crate) places: Vec<u32>,
-    /// Pixels of one image.
-    pub(crate) pixels: usize,
-}
-
-impl Phase {
-    /// Words that one output pixel is multiplied with.
-    pub(crate) fn words(&self) -> usize {
-        self.taps.iter().map(|tap| tap.words).sum()
-    }
-}
-
-/// The source pictures of a sweep.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Source {
-    /// Height and width (pixels).
-    pub(crate) size: [usize; 2],
-    /// Channels that are read.
-    pub(crate) channels: usize,
-    /// Zeros (pixels) above and left of it, in the copy.
-    pub(crate) before: [usize; 2],
-    /// Height and width (pixels) of the copy with its zeros.
-    pub(crate) padded: [usize; 2],
-    /// Channels of a pixel in the copy: even where a word holds two.
-    pub(crate) padded_channels: usize,
-    /// Whether a copy is made; otherwise windows point into the source itself.
-    pub(crate) copied: bool,
-}
 
 /// A whole pass.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,6 +22,18 @@ pub(crate) struct Plan {
     pub(crate) image_words: usize,
 }
 
+/// One sweep over output pixels that share their taps.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Phase {
+    pub(crate) taps: Vec<Tap>,
+    /// First word of each pixel's window, for the pixels of a group of images.
+    pub(crate) windows: Vec<u32>,
+    /// Where each pixel's result goes, in pixels from the group's first.
+    pub(crate) places: Vec<u32>,
+    /// Pixels of one image.
+    pub(crate) pixels: usize,
+}
+
 /// Output pixels that a sweep should have at least, for its tiles to be full.
 const FULL_SWEEP: usize = 192;
 
@@ -86,212 +49,86 @@ impl Plan {
     }
 
     /// The forward pass of a convolution whose source pixels lie `spacing` values apart.
+    ///
+    /// # Panics
+    /// As [`input_gradient`](Self::input_gradient).
     pub(crate) fn forward<E: Element>(shape: &ConvShape, spacing: usize) -> Self {
-        let [kernel_height, kernel_width] = shape.kernel;
-        let [out_height, out_width] = shape.out_size();
-        let (pad, stride) = (shape.padding, shape.stride);
-        let taken = [(out_height - 1) * stride + kernel_height, (out_width - 1) * stride + kernel_width];
-        let source = Source {
-            size: shape.size,
-            channels: shape.channels[0],
-            before: [pad, pad],
-            padded: [shape.size[0] + 2 * pad, shape.size[1] + 2 * pad],
-            padded_channels: shape.channels[0],
-            copied: true,
-        };
-        let source = source.fitted::<E>(spacing, taken, stride, kernel_width);
-        let layout = source.layout(spacing);
-        let taps = (0..kernel_height)
-            .map(|row| layout.tap::<E>([row, 0], row, (0..kernel_width).collect(), source.channels))
-            .collect();
-        let pixels = (0..out_height * out_width).map(|pixel| {
-            let (y, x) = (pixel / out_width, pixel % out_width);
-            (layout.word::<E>(y * stride, x * stride), pixel as u32)
+        let pattern = Pattern::forward::<E>(shape, spacing);
+        let out = shape.out_size();
+        let layout = pattern.checked_layout::<E>(out);
+        let pixels = (0..out[0] * out[1]).map(|pixel| {
+            let (y, x) = (pixel / out[1], pixel % out[1]);
+            (layout.word::<E>(y * shape.stride, x * shape.stride) as u32, pixel as u32)
         });
-        let (windows, places) = pixels.unzip();
-        let phase = Phase { taps, windows, places, pixels: out_height * out_width };
-        let plan = Self {
-            source,
-            phases: vec![phase],
-            channels: shape.channels[1],
-            out_pixels: out_height * out_width,
-            batch: shape.batch,
-            group: 1,
-            image_words: layout.image::<E>(),
-        };
-        plan.grouped()
+        let pixels = vec![pixels.unzip()];
+        Self::new::<E>(pattern, pixels, [shape.batch, out[0] * out[1]])
     }
 
     /// The gradient with respect to the input, from the gradient of the output, whose pixels lie `spacing` apart.
+    ///
+    /// The shape and the lengths of its pictures were checked, and a kernel of its size exists.
+    ///
+    /// # Panics
+    /// When a picture has more than `u32::MAX` words, or a result more pixels.
     pub(crate) fn input_gradient<E: Element>(shape: &ConvShape, spacing: usize) -> Self {
-        let out = shape.out_size();
-        let stride = shape.stride;
+        let pattern = Pattern::input_gradient::<E>(shape, spacing);
+        let ConvShape { size: [height, width], stride, .. } = *shape;
+        let layout = pattern.checked_layout::<E>(shape.size);
         let axes = [0, 1].map(|axis| Axis::all(shape, axis));
-        let least = [0, 1].map(|axis| axes[axis].iter().filter_map(Axis::least).min().unwrap_or(0).min(0));
-        let most = [0, 1].map(|axis| axes[axis].iter().filter_map(Axis::greatest).max().unwrap_or(0).max(0));
-        let before = least.map(|least| (-least) as usize);
-        // The last pixel of a phase may look beyond the output's end.
-        let last = [0, 1].map(|axis| (shape.size[axis] - 1) / stride + most[axis] as usize + 1);
-        let source = Source {
-            size: out,
-            channels: shape.channels[1],
-            before,
-            padded: [0, 1].map(|axis| before[axis] + out[axis].max(last[axis])),
-            padded_channels: shape.channels[1],
-            copied: true,
-        };
-        let longest = axes[1].iter().map(|axis| axis.taps.len()).max().unwrap_or(1);
-        let taken = source.padded;
-        let source = source.fitted::<E>(spacing, taken, 1, longest);
-        let layout = source.layout(spacing);
-        let mut phases = Vec::new();
+        let mut pixels: Vec<(Vec<u32>, Vec<u32>)> = Vec::with_capacity(pattern.phases.len());
         for rows in &axes[0] {
             for columns in &axes[1] {
-                phases.push(layout.phase::<E>(shape, [rows, columns], source.channels, before));
+                let rows = (rows.phase..height).step_by(stride);
+                let of_row = |y: usize| (columns.phase..width).step_by(stride).map(move |x| (y, x));
+                let of_pixel =
+                    |(y, x)| (layout.word::<E>(y / stride, x / stride) as u32, (y * width + x) as u32);
+                pixels.push(rows.flat_map(of_row).map(of_pixel).unzip());
             }
         }
-        let plan = Self {
-            source,
-            phases,
-            channels: shape.channels[0],
-            out_pixels: shape.size[0] * shape.size[1],
-            batch: shape.batch,
-            group: 1,
-            image_words: layout.image::<E>(),
-        };
-        plan.grouped()
+        if pixels.len() < pattern.phases.len() {
+            pixels.push(bare_pixels(shape, &axes));
+        }
+        Self::new::<E>(pattern, pixels, [shape.batch, height * width])
     }
 
     /// Sweeps images of one pixel count together until tiles are full.
-    fn grouped(mut self) -> Self {
-        let fewest = self.phases.iter().map(|phase| phase.pixels).filter(|&n| n > 0).min().unwrap_or(1);
-        let group = FULL_SWEEP.div_ceil(fewest).clamp(1, self.batch);
+    fn new<E: Element>(
+        pattern: Pattern,
+        pixels: Vec<(Vec<u32>, Vec<u32>)>,
+        [batch, out_pixels]: [usize; 2],
+    ) -> Self {
+        let Pattern { source, phases: taps, channels, layout } = pattern;
+        let image_words = layout.image::<E>();
+        let tapped = taps.iter().zip(&pixels).filter(|(taps, _)| !taps.is_empty());
+        let fewest = tapped.map(|(_, (windows, _))| windows.len()).min().unwrap_or(1);
+        // Windows and places are counted from the group's first image, in 32 bits.
+        let most = u32::MAX as usize / image_words.max(out_pixels).max(1);
+        let group = FULL_SWEEP.div_ceil(fewest).min(most).clamp(1, batch);
         let repeated = |one: &[u32], distance: usize| -> Vec<u32> {
             (0..group).flat_map(|image| one.iter().map(move |at| at + (image * distance) as u32)).collect()
         };
-        for phase in &mut self.phases {
-            phase.windows = repeated(&phase.windows, self.image_words);
-            phase.places = repeated(&phase.places, self.out_pixels);
-        }
-        Self { group, ..self }
-    }
-}
-
-impl Source {
-    /// Decides whether windows can point into the source itself, whose pixels lie `spacing` values apart.
-    fn fitted<E: Element>(mut self, spacing: usize, taken: [usize; 2], stride: usize, run: usize) -> Self {
-        self.copied = !self.is_direct::<E>(spacing, taken, stride, run);
-        // Weights are packed for pixels that lie side by side. Where those would be read in place, a copy has no zeros
-        // between pixels either, so that packed weights fit views of any spacing.
-        if !self.is_direct::<E>(self.channels, taken, stride, run) {
-            self.padded_channels = self.channels.next_multiple_of(E::PER_WORD);
-        }
-        self
-    }
-
-    /// Whether no zeros are needed, and every run begins at a word.
-    fn is_direct<E: Element>(&self, spacing: usize, taken: [usize; 2], stride: usize, run: usize) -> bool {
-        let even = |values: usize| values.is_multiple_of(E::PER_WORD);
-        let aligned = even(spacing * stride)
-            && even(spacing * self.size[1])
-            && even(self.size[0] * self.size[1] * spacing);
-        // Only a run that lies side by side is one tap, and an odd one reads a value beyond its end.
-        let together = run == 1 || spacing == self.channels;
-        let inside = even(run * self.channels) || taken[1] < self.size[1];
-        self.padded == self.size && aligned && together && inside && self.before == [0, 0]
-    }
-
-    fn layout(&self, spacing: usize) -> Layout {
-        match self.copied {
-            true => Layout { size: self.padded, spacing: self.padded_channels },
-            false => Layout { size: self.size, spacing },
-        }
-    }
-}
-
-/// Where pixels lie in what windows point into.
-#[derive(Debug, Clone, Copy)]
-struct Layout {
-    size: [usize; 2],
-    spacing: usize,
-}
-
-impl Layout {
-    fn word<E: Element>(&self, y: usize, x: usize) -> u32 {
-        ((y * self.size[1] + x) * self.spacing / E::PER_WORD) as u32
-    }
-
-    fn image<E: Element>(&self) -> usize {
-        self.size[0] * self.size[1] * self.spacing / E::PER_WORD
-    }
-
-    /// The tap that begins at pixel `at` of the window and meets `columns` of kernel row `row`.
-    fn tap<E: Element>(&self, at: [usize; 2], row: usize, columns: Vec<usize>, channels: usize) -> Tap {
-        let values = (columns.len() - 1) * self.spacing + channels;
-        let offset = self.word::<E>(at[0], at[1]) as usize;
-        Tap { offset, words: values.div_ceil(E::PER_WORD), row, columns }
-    }
-
-    fn phase<E: Element>(
-        &self,
-        shape: &ConvShape,
-        [rows, columns]: [&Axis; 2],
-        channels: usize,
-        before: [usize; 2],
-    ) -> Phase {
-        let mut taps = Vec::new();
-        if let Some(left) = columns.least() {
-            let run: Vec<usize> = columns.taps.iter().map(|&(_, kernel)| kernel).collect();
-            let x = (left + before[1] as isize) as usize;
-            for &(distance, row) in &rows.taps {
-                let y = (distance + before[0] as isize) as usize;
-                taps.push(self.tap::<E>([y, x], row, run.clone(), channels));
-            }
-        }
-        let count = |axis: &Axis, size: usize| size.saturating_sub(axis.phase).div_ceil(shape.stride);
-        let (height, width) = (count(rows, shape.size[0]), count(columns, shape.size[1]));
-        let pixels = (0..height * width).map(|pixel| {
-            let (a, b) = (pixel / width, pixel % width);
-            let place = (a * shape.stride + rows.phase) * shape.size[1] + b * shape.stride + columns.phase;
-            (self.word::<E>(a, b), place as u32)
+        let phases = taps.into_iter().zip(pixels).map(|(taps, (windows, places))| Phase {
+            taps,
+            pixels: places.len(),
+            windows: repeated(&windows, image_words),
+            places: repeated(&places, out_pixels),
         });
-        let (windows, places) = pixels.unzip();
-        Phase { taps, windows, places, pixels: height * width }
+        Self { source, phases: phases.collect(), channels, out_pixels, batch, group, image_words }
     }
 }
 
-/// Along one axis: which kernel places a phase meets, and how far from the pixel (in output pixels) each reads.
-#[derive(Debug, Clone)]
-struct Axis {
-    phase: usize,
-    /// Distance and kernel place, by rising distance. Distances are consecutive.
-    taps: Vec<(isize, usize)>,
-}
-
-impl Axis {
-    fn all(shape: &ConvShape, axis: usize) -> Vec<Self> {
-        (0..shape.stride).map(|phase| Self::new(shape, axis, phase)).collect()
+/// The pixels that no place of the kernel meets, their windows anywhere.
+fn bare_pixels(shape: &ConvShape, axes: &[Vec<Axis>; 2]) -> (Vec<u32>, Vec<u32>) {
+    let [height, width] = shape.size;
+    // Axes are in the order of their phases.
+    let met = |axis: usize, at: usize| {
+        axes[axis].binary_search_by_key(&(at % shape.stride), |axis| axis.phase).is_ok()
+    };
+    let columns: Vec<bool> = (0..width).map(|x| met(1, x)).collect();
+    let mut places = Vec::new();
+    for y in 0..height {
+        let is_met = met(0, y);
+        places.extend((0..width).filter(|&x| !(is_met && columns[x])).map(|x| (y * width + x) as u32));
     }
-
-    /// Input pixel `stride * a + phase` was read by output pixel `a + distance` through kernel place `k` where
-    /// `stride * distance = phase + padding - k`.
-    fn new(shape: &ConvShape, axis: usize, phase: usize) -> Self {
-        let stride = shape.stride as isize;
-        let mut taps: Vec<(isize, usize)> = (0..shape.kernel[axis])
-            .filter_map(|kernel| {
-                let distance = (phase + shape.padding) as isize - kernel as isize;
-                (distance % stride == 0).then_some((distance / stride, kernel))
-            })
-            .collect();
-        taps.sort_unstable();
-        Self { phase, taps }
-    }
-
-    fn least(&self) -> Option<isize> {
-        self.taps.first().map(|tap| tap.0)
-    }
-
-    fn greatest(&self) -> Option<isize> {
-        self.taps.last().map(|tap| tap.0)
-    }
+    (vec![0; places.len()], places)
 }

@@ -4,18 +4,19 @@ use std::marker::PhantomData;
 
 /// A slice that is read.
 #[derive(Debug)]
-pub(crate) struct Shared<E> {
+pub(crate) struct Shared<'a, E> {
     start: *const E,
     /// Values from one pixel to the next.
     pub(crate) spacing: usize,
+    slice: PhantomData<&'a [E]>,
 }
 
-// SAFETY: it is only read from.
-unsafe impl<E: Sync> Sync for Shared<E> {}
+// SAFETY: it stands for the shared slice that it borrows, which threads may share where `E` is `Sync`.
+unsafe impl<E: Sync> Sync for Shared<'_, E> {}
 
-impl<E> Shared<E> {
-    pub(crate) fn new(values: &[E], spacing: usize) -> Self {
-        Self { start: values.as_ptr(), spacing }
+impl<'a, E> Shared<'a, E> {
+    pub(crate) fn new(values: &'a [E], spacing: usize) -> Self {
+        Self { start: values.as_ptr(), spacing, slice: PhantomData }
     }
 
     pub(crate) fn pointer(&self) -> *const E {
@@ -31,7 +32,8 @@ pub(crate) struct SharedMut<'a, E> {
     slice: PhantomData<&'a mut [E]>,
 }
 
-// SAFETY: `at` asks its callers that threads write to different parts.
+// SAFETY: `at` and `part` make their callers promise that no value is used by two threads at a time; each value is then
+// lent to one thread, as `E: Send` allows.
 unsafe impl<E: Send> Sync for SharedMut<'_, E> {}
 
 impl<'a, E> SharedMut<'a, E> {
@@ -45,17 +47,17 @@ impl<'a, E> SharedMut<'a, E> {
     /// No two threads use the same values at a time, and none goes beyond the slice.
     pub(crate) unsafe fn at(&self, index: usize) -> *mut E {
         debug_assert!(index <= self.len, "{index} of {}", self.len);
-        // SAFETY: it is within the slice, by the caller's promise.
+        // SAFETY: it is within the slice, or at its end, by the caller's promise.
         unsafe { self.start.add(index) }
     }
 
     /// The part of `len` values that begins at `index`.
     ///
     /// # Safety
-    /// No two threads use the same values at a time.
+    /// Nobody else uses the same values for as long as the part is.
     pub(crate) unsafe fn part(&self, index: usize, len: usize) -> &'a mut [E] {
-        assert!(index + len <= self.len, "{index} + {len} of {}", self.len);
-        // SAFETY: it is within the slice, and nobody else uses it, by the caller's promise.
+        assert!(index <= self.len && len <= self.len - index, "{len} values from {index} on of {}", self.len);
+        // SAFETY: it is within the slice, which is borrowed for `'a`, and nobody else uses it, by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(index), len) }
     }
 }

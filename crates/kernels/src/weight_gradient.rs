@@ -18,6 +18,7 @@ use crate::pointer::{Shared, SharedMut};
 use crate::scratch;
 use crate::shape::ConvShape;
 use crate::simd::{Job, Simd};
+use crate::size::checked_len;
 use crate::tile::{accumulate, with_tile, zeros};
 use crate::view::View;
 
@@ -49,14 +50,14 @@ pub fn conv_weight_gradient<E: Element>(
     assert_eq!(weight_gradient.len(), shape.weights_len(), "weight gradient of {shape:?}");
 
     let layout = Layout::new::<E>(isa, shape);
-    let mut sums = Buffer::<f32>::stale(layout.tasks() * layout.block_len());
+    let mut sums = Buffer::<f32>::stale(checked_len(&[layout.tasks(), layout.block_len()]));
     let input = Shared::new(&input.values[input.offset..], input.spacing);
     let gradient = Shared::new(&output_gradient.values[output_gradient.offset..], output_gradient.spacing);
     let shared = SharedMut::new(&mut sums);
     (0..layout.tasks()).into_par_iter().with_max_len(1).for_each(|task| {
         scratch::with(STEPS * (layout.row_step + layout.columns), |scratch| {
             let (rows, columns) = scratch.split_at_mut(STEPS * layout.row_step);
-            // SAFETY: every task has its own block of sums.
+            // SAFETY: every task has its own block of sums, and one thread does it.
             let sums = unsafe { shared.part(task * layout.block_len(), layout.block_len()) };
             let (input, gradient) = (&input, &gradient);
             isa.run(Multiply { layout: &layout, input, gradient, rows, columns, sums, task });
@@ -169,12 +170,13 @@ fn panel_vectors<E: Element>(isa: Isa, channels: usize) -> usize {
 /// One task: a block of sums over a share of the pixels.
 struct Multiply<'a, E> {
     layout: &'a Layout,
-    input: &'a Shared<E>,
-    gradient: &'a Shared<E>,
-    /// For each step, the rows.
+    input: &'a Shared<'a, E>,
+    gradient: &'a Shared<'a, E>,
+    /// For each of `STEPS` steps, the rows, `row_step` words from one to the next.
     rows: &'a mut [u32],
-    /// For each panel, for each step, its columns.
+    /// For each panel, for each of `STEPS` steps, its columns.
     columns: &'a mut [u32],
+    /// The task's block.
     sums: &'a mut [f32],
     task: usize,
 }
@@ -203,7 +205,7 @@ impl<E: Element> Job for Multiply<'_, E> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+    unsafe fn run<S: Simd>(mut self) {
         let layout = self.layout;
         let blocks = layout.row_blocks * layout.column_blocks;
         let (part, block) = (self.task / blocks, self.task % blocks);
@@ -217,7 +219,8 @@ impl<E: Element> Job for Multiply<'_, E> {
             let pixels = first..layout.pixels.min(first + STEPS * E::PER_WORD);
             let steps = pixels.len().div_ceil(E::PER_WORD);
             let existing = if chunk == cut(part) { Existing::Replace } else { Existing::Add };
-            // SAFETY: `rows` and `columns` hold so many steps of the block, `sums` the block.
+            // SAFETY: input and gradient were checked to have the shape's sizes; `rows` and `columns` hold `STEPS` steps of a
+            // block and `sums` a block, as `conv_weight_gradient` cut them. Pixels and channels are those of the gradient.
             unsafe {
                 self.lay_out_columns::<S>(channels.clone(), pixels.clone());
                 self.lay_out_rows::<S>(&pieces, pixels);
@@ -274,47 +277,63 @@ impl<E: Element> Multiply<'_, E> {
     }
 
     /// Lays out some pixels of a block's rows.
+    ///
+    /// # Safety
+    /// The input has the shape's size; the pieces are rows of one block, the pixels no more than `STEPS` words of them; the
+    /// processor has the features of `S`.
     #[inline(always)]
-    unsafe fn lay_out_rows<S: Simd>(&self, pieces: &[Piece], pixels: Range<usize>) {
+    unsafe fn lay_out_rows<S: Simd>(&mut self, pieces: &[Piece], pixels: Range<usize>) {
         let [height, width] = self.layout.shape.size;
         let zeros = [E::default(); BLOCK[0]];
         let steps = pixels.len().div_ceil(E::PER_WORD);
         let corners = self.corners(pixels);
-        let mut to = self.rows.as_ptr().cast_mut();
+        let input = self.input;
+        let mut to = self.rows.as_mut_ptr();
         for piece in pieces {
-            let within = (piece.y * width + piece.x) * self.input.spacing + piece.channel;
+            // Places wrap round as corners do: where the pixel is inside, what comes out is its true place.
+            let row = piece.y.wrapping_mul(width).wrapping_add(piece.x);
+            let within = row.wrapping_mul(input.spacing).wrapping_add(piece.channel);
             let at = |corner: &Corner| {
                 let inside =
                     corner.y.wrapping_add(piece.y) < height && corner.x.wrapping_add(piece.x) < width;
-                let place = self.input.pointer().wrapping_add(corner.place.wrapping_add(within));
+                let place = input.pointer().wrapping_add(corner.place.wrapping_add(within));
                 if inside { place } else { zeros.as_ptr() }
             };
             for (step, corners) in corners.chunks_exact(E::PER_WORD).take(steps).enumerate() {
                 let [first, second] = [&corners[0], &corners[E::PER_WORD - 1]].map(at);
-                // SAFETY: only pixels inside the picture are read, and `rows` holds every step.
+                // SAFETY: a pixel that is read lies inside the picture with all of the piece: it is some of its channels,
+                // or, where nothing is padded, of those of its neighbours in the row, which the kernel covers too. Else zeros
+                // are read, as many as a block has rows. `rows` holds every step, and the pieces together are no longer than
+                // one.
                 unsafe { pair::<S, E>(to.add(step * self.layout.row_step), first, second, piece.len) };
             }
-            // SAFETY: the pieces are no longer than a step.
+            // SAFETY: the pieces together are no longer than a step.
             to = unsafe { to.add(piece.len) };
         }
     }
 
     /// Lays out some pixels of a block's columns.
+    ///
+    /// # Safety
+    /// The gradient has these pixels and channels; the channels are columns of one block, the pixels no more than `STEPS`
+    /// words of them; the processor has the features of `S`.
     #[inline(always)]
-    unsafe fn lay_out_columns<S: Simd>(&self, channels: Range<usize>, pixels: Range<usize>) {
+    unsafe fn lay_out_columns<S: Simd>(&mut self, channels: Range<usize>, pixels: Range<usize>) {
         let width = self.layout.width;
         let zeros = [E::default(); BLOCK[1]];
+        let columns = self.columns.as_mut_ptr();
         for (step, pixel) in pixels.clone().step_by(E::PER_WORD).enumerate() {
             for (panel, channel) in channels.clone().step_by(width).enumerate() {
                 let present = width.min(channels.end - channel);
-                // SAFETY: the pixels lie within the gradient; one beyond the last is zeros.
+                // SAFETY: the pixels and channels lie within the gradient; instead of a pixel beyond the last, zeros are
+                // read, of which there are more than a panel is wide. `columns` holds `STEPS` steps of each panel of a block.
                 unsafe {
                     let first = self.gradient.pointer().add(pixel * self.gradient.spacing + channel);
                     let second = match pixel + 1 < pixels.end {
                         true => first.wrapping_add(self.gradient.spacing),
                         false => zeros.as_ptr(),
                     };
-                    let to = self.columns.as_ptr().cast_mut().add((panel * STEPS + step) * width);
+                    let to = columns.add((panel * STEPS + step) * width);
                     pair::<S, E>(to, first, second, present);
                     to.add(present).write_bytes(0, width - present);
                 }
@@ -323,20 +342,24 @@ impl<E: Element> Multiply<'_, E> {
     }
 
     /// The product of what is laid out: it replaces the sums, or is added to them.
+    ///
+    /// # Safety
+    /// The block has so many rows and columns, and `VECTORS` is the layout's; no more than `STEPS` steps are laid out. The
+    /// processor has the features of `S`.
     #[inline(always)]
     unsafe fn multiply<S: Simd, const ROWS: usize, const VECTORS: usize>(
-        &self,
+        &mut self,
         [rows, columns]: [usize; 2],
         steps: usize,
         existing: Existing,
     ) {
         let Layout { columns: all_columns, width, row_step, .. } = *self.layout;
-        let all_sums = self.sums.as_ptr().cast_mut();
+        let all_sums = self.sums.as_mut_ptr();
         for panel in 0..columns.div_ceil(width) {
             for first in (0..rows).step_by(ROWS) {
                 let count = ROWS.min(rows - first);
-                // SAFETY: the rows, the panel's steps and the sums are all of the layout's sizes; a short tile repeats
-                // its last row and writes only `count` rows.
+                // SAFETY: the rows and the panel's steps lie within what is laid out, and the sums within the block, whose
+                // columns are whole panels; a short tile repeats its last row and writes only `count` rows.
                 unsafe {
                     let mut tile_rows = [self.rows.as_ptr(); ROWS];
                     for (index, row) in tile_rows.iter_mut().enumerate() {
