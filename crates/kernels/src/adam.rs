@@ -65,7 +65,7 @@ impl Job for Chunk<'_> {
         let AdamStep { keep, momentum, squared_momentum, rate, debias_square, epsilon } = self.step;
         for at in (0..self.weights.len()).step_by(S::LANES) {
             let lanes = S::LANES.min(self.weights.len() - at);
-            // SAFETY: `at + lanes` lies within the slices, which have one length.
+            // SAFETY: `at + lanes` lies within the slices, which have one length: `adam_step` compared them, and cut all alike.
             unsafe {
                 let [average_at, square_at] =
                     [self.average.as_mut_ptr().add(at), self.square.as_mut_ptr().add(at)];

@@ -22,6 +22,9 @@ mod sealed {
     use crate::simd::Simd;
 
     /// What kernels need of an element; it keeps the trait to the two kinds.
+    ///
+    /// # Safety of its functions
+    /// As of those of [`Simd`]; those of the first lanes ask for `lanes <= LANES` valid elements only.
     #[allow(private_bounds, private_interfaces, reason = "no other crate can name or call it")]
     #[doc(hidden)]
     pub trait Sealed: Sized {
@@ -125,7 +128,7 @@ impl sealed::Sealed for bf16 {
 /// Reads a whole vector, or the first `lanes` of one.
 ///
 /// # Safety
-/// `from` is valid for `lanes <= LANES` values, and the processor has the features of `S`.
+/// `from` is valid for `lanes` values, `lanes <= LANES`, and the processor has the features of `S`.
 #[inline(always)]
 pub(crate) unsafe fn load<S: Simd, E: Element>(from: *const E, lanes: usize) -> S::V {
     // SAFETY: the caller's promise.
@@ -135,7 +138,7 @@ pub(crate) unsafe fn load<S: Simd, E: Element>(from: *const E, lanes: usize) -> 
 /// Writes a whole vector, or the first `lanes` of one.
 ///
 /// # Safety
-/// `to` is valid for `lanes <= LANES` values, and the processor has the features of `S`.
+/// `to` is valid for `lanes` values, `lanes <= LANES`, and the processor has the features of `S`.
 #[inline(always)]
 pub(crate) unsafe fn store<S: Simd, E: Element>(to: *mut E, value: S::V, lanes: usize) {
     // SAFETY: the caller's promise.

@@ -125,19 +125,19 @@ impl Isa {
     pub(crate) fn run<J: Job>(self, job: J) -> J::Output {
         assert!(self.is_available(), "this processor has no {self}");
         match self {
-            // SAFETY: the processor has the features, which was asked just above.
+            // SAFETY: the processor has the features, as was asserted; what a job points at is valid since it was made.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Bf16 => unsafe { Avx512Bf16::call(job) },
-            // SAFETY: the processor has the features, which was asked just above.
+            // SAFETY: the processor has the features, as was asserted; what a job points at is valid since it was made.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => unsafe { Avx512::call(job) },
-            // SAFETY: the processor has the features, which was asked just above.
+            // SAFETY: the processor has the features, as was asserted; what a job points at is valid since it was made.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe { Avx2::call(job) },
-            // SAFETY: the processor has the features, which was asked just above.
+            // SAFETY: the processor has the features, as was asserted; what a job points at is valid since it was made.
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => unsafe { Neon::call(job) },
-            // SAFETY: plain Rust runs on every processor.
+            // SAFETY: plain Rust runs on every processor; what a job points at is valid since it was made.
             _ => unsafe { job.run::<Portable>() },
         }
     }

@@ -20,13 +20,17 @@ pub(crate) use neon::Neon;
 pub(crate) use portable::Portable;
 
 /// A kernel with its arguments.
+///
+/// A job is made in the file that defines it, by functions that have checked lengths: its slices have one shape, as the
+/// proofs in `run` say. Where it holds a pointer, that came from an unsafe block, which promises that it reaches as far as
+/// the job states and that no other thread goes there. So a job that exists may be run.
 pub(crate) trait Job {
     type Output;
 
     /// Runs it. Implementations are `#[inline(always)]`.
     ///
     /// # Safety
-    /// The processor has the features of `S`, and the job's pointers are valid as the job states.
+    /// The processor has the features of `S`.
     unsafe fn run<S: Simd>(self) -> Self::Output;
 }
 
