@@ -6,6 +6,7 @@
 #![allow(clippy::fn_params_excessive_bools, reason = "properties are run with each option on and off")]
 #![allow(clippy::expect_used, reason = "a helper of a test fails the test, as the test itself would")]
 
+mod absurd;
 mod activation;
 mod adam;
 mod attention;
