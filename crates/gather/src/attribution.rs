@@ -2,10 +2,12 @@
 
 use crate::error::GatherError;
 use crate::ledger::{Ledger, LedgerEntry, write_whole};
+use crate::text::{WORDS, is_web, plain, shown, web_address};
 use sciurus_data::LEDGER_FILE;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use url::Position;
 
 /// The name of the page in its folder.
 pub const ATTRIBUTION_FILE: &str = "ATTRIBUTION.md";
@@ -32,21 +34,48 @@ pub fn attribution(ledger: &Ledger) -> String {
 }
 
 fn credit(entry: &LedgerEntry) -> String {
-    let creator = entry.creator.as_deref().unwrap_or("unknown");
-    let page = entry.landing_url.as_ref().unwrap_or(&entry.url);
-    let licence = match &entry.licence_url {
-        Some(url) => format!("[{}](<{}>)", entry.licence, url.replace(['<', '>', '\n'], "")),
+    let creator = escaped(entry.creator.as_deref().unwrap_or("unknown"));
+    let page = entry.landing_url.as_ref().filter(|page| is_web(page)).unwrap_or(&entry.url);
+    let page = link(page.as_str()).map_or_else(|| escaped(page.as_str()), |page| format!("<{page}>"));
+    let licence = match entry.licence_url.as_deref().map(|url| (link(url), url)) {
+        Some((Some(url), _)) => format!("[{}](<{url}>)", entry.licence),
+        Some((None, url)) => format!("{} {}", entry.licence, escaped(url)),
         None => entry.licence.to_string(),
     };
     let own = entry.attribution.as_deref().map(|own| format!(". {}", escaped(own))).unwrap_or_default();
-    format!("`{}`: {}, {licence}, <{page}>{own}", entry.file, escaped(creator))
+    format!("{}: {creator}, {licence}, {page}{own}", file(&entry.file))
 }
 
-/// A text of somebody else, in which nothing counts as Markdown or HTML.
+/// A file's name as code, unless something in it would end the code or looks like what may not stand here.
+fn file(name: &str) -> String {
+    let is_code = |c: char| !"`<>[]\\".contains(c) && shown(c) == c;
+    if !name.is_empty() && name.chars().all(is_code) {
+        format!("`{name}`")
+    } else {
+        format!("\"{}\"", escaped(name))
+    }
+}
+
+/// An address as it may stand between `<` and `>`, if it is one on the web: what could end its place is written with percent
+/// signs, which leads to the same page.
+fn link(address: &str) -> Option<String> {
+    let url = web_address(address)?;
+    let mut link = url[..Position::BeforePath].to_owned();
+    for byte in url[Position::BeforePath..].bytes() {
+        if byte.is_ascii_graphic() && !b"<>()[]{}`\"\\^|".contains(&byte) {
+            link.push(char::from(byte));
+        } else {
+            let _ = write!(link, "%{byte:02X}");
+        }
+    }
+    Some(link)
+}
+
+/// A text of somebody else, in which nothing counts as Markdown or HTML and nothing is hidden.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
-    for c in text.split_whitespace().collect::<Vec<_>>().join(" ").chars() {
-        if r"\`*_{}[]<>()#|&".contains(c) {
+    for c in plain(text, WORDS).split_whitespace().collect::<Vec<_>>().join(" ").chars() {
+        if r"\`*_{}[]<>()#|&~!@".contains(c) {
             escaped.push('\\');
         }
         escaped.push(c);

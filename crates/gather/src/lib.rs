@@ -40,6 +40,7 @@ mod source;
 mod source_info;
 mod sources;
 mod summary;
+mod text;
 mod web;
 
 pub use attribution::{ATTRIBUTION_FILE, attribution, follow_moves, write_attribution};

@@ -2,6 +2,7 @@
 
 use crate::licence::{Licence, Licences};
 pub use crate::source_info::{KeyNeed, SourceId, SourceInfo};
+use crate::text::{DETAIL, WORDS, plain, web_address};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::future::Future;
@@ -53,9 +54,11 @@ pub struct Query {
 pub struct Cursor(pub String);
 
 impl Cursor {
-    /// The number that a cursor of pages or places is, or where counting begins.
+    /// The number that a cursor of pages or places is, or where counting begins. One so large that counting on from it would
+    /// end comes from no source.
     pub(crate) fn number(cursor: Option<&Self>, first: u64) -> u64 {
-        cursor.and_then(|cursor| cursor.0.parse().ok()).unwrap_or(first)
+        let number = cursor.and_then(|cursor| cursor.0.parse().ok());
+        number.filter(|&number: &u64| number < 1 << 48).unwrap_or(first)
     }
 }
 
@@ -129,10 +132,11 @@ impl FoundImage {
         }
     }
 
-    /// The licence, with its address where the source gives none.
+    /// The licence, with its address where the source gives none on the web.
     pub(crate) fn licensed(mut self, licence: Licence, url: Option<String>) -> Self {
         self.licence = licence;
-        self.licence_url = url.or_else(|| licence.url().map(str::to_owned));
+        let given = url.filter(|url| web_address(url).is_some());
+        self.licence_url = given.or_else(|| licence.url().map(str::to_owned));
         self
     }
 }
@@ -157,7 +161,7 @@ pub enum ImageKind {
 #[non_exhaustive]
 pub enum SourceDown {
     /// There was no connection.
-    #[error("no connection: {detail}")]
+    #[error("no connection: {}", plain(detail, DETAIL))]
     Unreachable {
         /// What the network said.
         detail: String,
@@ -175,7 +179,7 @@ pub enum SourceDown {
         seconds: u64,
     },
     /// It refuses the key, or refuses without one.
-    #[error("it refuses ({status}): {detail}; check the key and its plan")]
+    #[error("it refuses ({status}): {}; check the key and its plan", plain(detail, DETAIL))]
     Forbidden {
         /// The HTTP status.
         status: u16,
@@ -183,7 +187,7 @@ pub enum SourceDown {
         detail: String,
     },
     /// It answers with an error.
-    #[error("it answers {status}: {detail}")]
+    #[error("it answers {status}: {}", plain(detail, DETAIL))]
     Status {
         /// The HTTP status.
         status: u16,
@@ -191,13 +195,13 @@ pub enum SourceDown {
         detail: String,
     },
     /// It says that the question is wrong.
-    #[error("it refuses the question: {detail}")]
+    #[error("it refuses the question: {}", plain(detail, DETAIL))]
     Refused {
         /// What it said.
         detail: String,
     },
     /// Its answer is no JSON.
-    #[error("its answer is no JSON; it begins with `{begins}`")]
+    #[error("its answer is no JSON; it begins with `{}`", plain(begins, DETAIL))]
     NotJson {
         /// The beginning.
         begins: String,
@@ -208,6 +212,12 @@ pub enum SourceDown {
         /// The limit.
         limit: u64,
     },
+    /// Its answer has more parts than allowed, each of which takes memory.
+    #[error("its answer has more than {limit} parts")]
+    TooManyParts {
+        /// The limit.
+        limit: usize,
+    },
     /// Too many of its photos failed one after the other.
     #[error("{failures} of its photos in a row did not arrive")]
     PhotosFail {
@@ -215,7 +225,7 @@ pub enum SourceDown {
         failures: u32,
     },
     /// A file or folder on this machine cannot be used.
-    #[error("{path}: {detail}")]
+    #[error("{}: {}", plain(path, WORDS), plain(detail, DETAIL))]
     Local {
         /// Where it is.
         path: String,

@@ -83,7 +83,7 @@ impl Flickr {
         let answer = self.api.json(&ask).await?;
         let fields = Fields(&answer);
         if fields.text("stat").as_deref() == Some("fail") {
-            return Err(SourceDown::Refused { detail: fields.text("message").unwrap_or_default() });
+            return Err(SourceDown::Refused { detail: fields.detail("message").unwrap_or_default() });
         }
         let pages = fields.number("photos/pages").unwrap_or(1).min(DEEPEST / PER_PAGE);
         let items = fields.list("photos/photo").filter_map(found).collect();

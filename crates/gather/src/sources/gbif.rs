@@ -6,6 +6,7 @@ use crate::source::{
     Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId,
     SourceInfo,
 };
+use crate::text::web_address;
 use crate::web::{Api, Ask, Fields};
 use md5::{Digest, Md5};
 use url::Url;
@@ -55,7 +56,7 @@ impl Gbif {
             .with("offset", offset);
         let answer = self.api.json(&ask).await?;
         let fields = Fields(&answer);
-        let after = offset + PER_PAGE;
+        let after = offset.saturating_add(PER_PAGE);
         let more = answer.get("endOfRecords").and_then(serde_json::Value::as_bool) == Some(false);
         Ok(Page {
             items: fields.list("results").filter_map(|record| found(record, &self.base)).collect(),
@@ -87,10 +88,10 @@ fn found(record: Fields<'_>, base: &Url) -> Option<FoundImage> {
     let (key, identifier) = (record.text("key")?, media.text("identifier")?);
     // Observations of iNaturalist come at their full size, where a smaller one lies beside it.
     let sized = identifier.replacen("/original.", "/large.", usize::from(identifier.contains("inaturalist")));
-    let mut image = FoundImage::new(SourceId::Gbif, key.as_str(), Url::parse(&sized).ok()?);
+    let mut image = FoundImage::new(SourceId::Gbif, key.as_str(), web_address(&sized)?);
     let licence = media.text("license").unwrap_or_default();
-    let address = Some(licence.clone()).filter(|licence| licence.starts_with("http"));
-    image = image.licensed(Licence::read(&licence), address);
+    // Where it is an address, that is kept with it.
+    image = image.licensed(Licence::read(&licence), Some(licence.clone()));
     let digest: String = Md5::digest(&identifier).iter().map(|byte| format!("{byte:02x}")).collect();
     image.thumb_url = base.join(&format!("v1/image/cache/200x/occurrence/{key}/media/{digest}")).ok();
     image.landing_url = format!("https://www.gbif.org/occurrence/{key}").parse().ok();

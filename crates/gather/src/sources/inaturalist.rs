@@ -6,6 +6,7 @@ use crate::source::{
     Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId,
     SourceInfo,
 };
+use crate::text::web_address;
 use crate::web::{Api, Ask, Fields};
 use url::Url;
 
@@ -77,7 +78,7 @@ fn code(licence: Licence) -> Option<String> {
 fn found(observation: Fields<'_>) -> Option<FoundImage> {
     let photo = observation.list("photos").next()?;
     let square = photo.text("url")?;
-    let sized = |size: &str| Url::parse(&square.replacen("/square.", &format!("/{size}."), 1)).ok();
+    let sized = |size: &str| web_address(&square.replacen("/square.", &format!("/{size}."), 1));
     let mut image = FoundImage::new(SourceId::INaturalist, photo.text("id")?, sized("large")?);
     let licence = photo.text("license_code").map_or(Licence::AllRightsReserved, |code| Licence::read(&code));
     image = image.licensed(licence, None);

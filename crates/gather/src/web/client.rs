@@ -10,7 +10,7 @@ use url::Url;
 
 /// A client for sources, whose addresses the user chose.
 pub(crate) fn for_sources(options: &WebOptions) -> Result<Client, GatherError> {
-    let client = builder(options)?.redirect(within_the_host()).timeout(options.search_timeout);
+    let client = builder(options)?.redirect(within_the_origin()).timeout(options.search_timeout);
     client.build().map_err(network)
 }
 
@@ -24,15 +24,22 @@ pub(crate) fn for_photos(options: &WebOptions) -> Result<(Client, Guard), Gather
     Ok((client.build().map_err(network)?, guard))
 }
 
-/// Keys travel in headers and parameters, so a service may not send its visitors to another host, nor away from TLS.
-fn within_the_host() -> redirect::Policy {
+/// Keys travel in headers and parameters, so a service may not send its visitors to another host or port, nor away from TLS.
+fn within_the_origin() -> redirect::Policy {
     redirect::Policy::custom(|attempt| {
         let (next, before) = (attempt.url(), attempt.previous());
-        let same = |last: &Url| {
-            last.host() == next.host() && (last.scheme() == next.scheme() || next.scheme() == "https")
-        };
-        if before.len() <= 3 && before.last().is_some_and(same) { attempt.follow() } else { attempt.stop() }
+        let same = before.len() <= 3 && before.last().is_some_and(|last| is_same_service(last, next));
+        if same { attempt.follow() } else { attempt.stop() }
     })
+}
+
+/// Whether an address is at the same service as another one: its own host and port, or, from plain HTTP at its usual port,
+/// the same host's TLS at its usual one.
+fn is_same_service(last: &Url, next: &Url) -> bool {
+    let upgraded = (last.scheme(), next.scheme()) == ("http", "https");
+    let same_port = last.port_or_known_default() == next.port_or_known_default();
+    let port = if upgraded { last.port().is_none() && next.port().is_none() } else { same_port };
+    last.host() == next.host() && port && (upgraded || last.scheme() == next.scheme())
 }
 
 fn builder(options: &WebOptions) -> Result<ClientBuilder, GatherError> {
@@ -56,4 +63,36 @@ fn tls() -> Result<ClientConfig, rustls::Error> {
 
 fn network(error: impl std::error::Error + Send + Sync + 'static) -> GatherError {
     GatherError::Network { source: Box::new(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_stays_at_its_host_port_and_tls() {
+        let is_same =
+            |last: &str, next: &str| is_same_service(&last.parse().unwrap(), &next.parse().unwrap());
+        for (last, next) in [
+            ("https://a.example/x", "https://a.example/y"),
+            ("https://a.example/x", "https://a.example:443/y"),
+            ("http://a.example:8080/x", "http://a.example:8080/y"),
+            ("http://a.example/x", "https://a.example/y"),
+        ] {
+            assert!(is_same(last, next), "{last} {next}");
+        }
+        for (last, next) in [
+            ("https://a.example/x", "http://a.example/x"),
+            ("https://a.example/x", "http://a.example:443/x"),
+            ("https://a.example/x", "https://a.example:8443/x"),
+            ("http://a.example:8080/x", "http://a.example/x"),
+            ("http://a.example:8080/x", "https://a.example/x"),
+            ("http://a.example/x", "https://a.example:8443/x"),
+            ("https://a.example/x", "https://b.a.example/x"),
+            ("https://a.example/x", "https://a.example.evil.example/x"),
+            ("http://127.0.0.1:80/x", "http://127.0.0.2:80/x"),
+        ] {
+            assert!(!is_same(last, next), "{last} {next}");
+        }
+    }
 }

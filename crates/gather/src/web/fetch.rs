@@ -7,6 +7,7 @@ use super::options::WebOptions;
 use super::retry;
 use super::robots::{self, Robots};
 use crate::error::GatherError;
+use crate::text::{DETAIL, LONGEST_ADDRESS, is_web, plain};
 use reqwest::header::LOCATION;
 use reqwest::{Client, Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,7 @@ pub enum FetchFault {
     #[error("no address of a photo on the web")]
     BadAddress,
     /// The host is not in the public internet.
-    #[error("{host} is not in the public internet; allow it by name if it is yours")]
+    #[error("{} is not in the public internet; allow it by name if it is yours", plain(host, DETAIL))]
     PrivateHost {
         /// The host.
         host: String,
@@ -33,7 +34,7 @@ pub enum FetchFault {
     #[error("the host's robots.txt forbids it")]
     Robots,
     /// There was no connection.
-    #[error("no connection: {detail}")]
+    #[error("no connection: {}", plain(detail, DETAIL))]
     Unreachable {
         /// What the network said.
         detail: String,
@@ -72,7 +73,7 @@ pub enum FetchFault {
         failures: u32,
     },
     /// A local file that cannot be read.
-    #[error("cannot be read: {detail}")]
+    #[error("cannot be read: {}", plain(detail, DETAIL))]
     Unreadable {
         /// What the operating system said.
         detail: String,
@@ -100,11 +101,13 @@ pub(crate) struct Fetcher {
     options: Arc<WebOptions>,
 }
 
-/// Whether a host's robots.txt is asked first.
+/// What is fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asking {
+enum What {
+    /// A photo, if the host's robots.txt allows; one that is too large is refused.
+    Photo,
+    /// The robots.txt itself, of which the beginning counts.
     Robots,
-    Nobody,
 }
 
 impl Fetcher {
@@ -115,30 +118,29 @@ impl Fetcher {
 
     /// The bytes of a photo; what may pass is tried twice.
     pub(crate) async fn fetch(&self, url: &Url) -> Result<Vec<u8>, FetchFault> {
-        let limit = self.options.file_bytes;
-        match self.follow(url, limit, Asking::Robots).await {
+        match self.follow(url, What::Photo).await {
             Err(fault) if tries_again(&fault) => {
                 tokio::time::sleep(self.options.pause.min(Duration::from_secs(1))).await;
-                self.follow(url, limit, Asking::Robots).await
+                self.follow(url, What::Photo).await
             }
             result => result,
         }
     }
 
     /// Follows redirects, each of which is looked at like the first address.
-    async fn follow(&self, url: &Url, limit: u64, asking: Asking) -> Result<Vec<u8>, FetchFault> {
+    async fn follow(&self, url: &Url, what: What) -> Result<Vec<u8>, FetchFault> {
         let mut url = url.clone();
         let mut left = self.options.file_timeout;
         for _ in 0..=self.options.redirects {
             self.check(&url)?;
             let host = self.hosts.of(&url);
-            if asking == Asking::Robots && !self.robots(&host, &url).await.allow(&url) {
+            if what == What::Photo && !self.robots(&host, &url).await.allow(&url) {
                 return Err(self.forbidden(&host));
             }
             let _permit = host.turn().await.ok_or(FetchFault::BadAddress)?;
             // Waiting for its turn is not the photo's fault.
             let begin = Instant::now();
-            match self.request(&url, &host, (limit, begin + left)).await? {
+            match self.request(&url, &host, (what, begin + left)).await? {
                 Answer::File(bytes) => return Ok(bytes),
                 Answer::Elsewhere(next) => url = next,
             }
@@ -148,7 +150,7 @@ impl Fetcher {
     }
 
     fn check(&self, url: &Url) -> Result<(), FetchFault> {
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        if !is_web(url) || url.as_str().len() > LONGEST_ADDRESS {
             return Err(FetchFault::BadAddress);
         }
         self.guard.check(url).map_err(private)
@@ -179,10 +181,10 @@ impl Fetcher {
     /// RFC 9309: what is not there allows everything, what fails forbids everything.
     async fn read_robots(&self, url: &Url) -> Robots {
         let Ok(place) = format!("{}/robots.txt", authority(url)).parse() else { return Robots::Everything };
-        match Box::pin(self.follow(&place, robots::MAX_BYTES, Asking::Nobody)).await {
+        match Box::pin(self.follow(&place, What::Robots)).await {
             Ok(text) => Robots::read(&text),
             Err(FetchFault::Status { status }) if status < 500 && status != 429 => Robots::Everything,
-            Err(FetchFault::TooManyBytes { .. } | FetchFault::TooManyRedirects { .. }) => Robots::Everything,
+            Err(FetchFault::TooManyRedirects { .. }) => Robots::Everything,
             Err(fault) => Robots::Nothing(fault),
         }
     }
@@ -191,17 +193,17 @@ impl Fetcher {
         &self,
         url: &Url,
         host: &Host,
-        (limit, deadline): (u64, Instant),
+        (what, deadline): (What, Instant),
     ) -> Result<Answer, FetchFault> {
         let late = FetchFault::TimedOut { seconds: self.options.file_timeout.as_secs() };
         let transfer = async {
             let response = self.client.get(url.clone()).send().await.map_err(|error| fault(&error))?;
-            self.answer(response, host, limit).await
+            self.answer(response, host, what).await
         };
         timeout_at(deadline, transfer).await.unwrap_or(Err(late))
     }
 
-    async fn answer(&self, mut response: Response, host: &Host, limit: u64) -> Result<Answer, FetchFault> {
+    async fn answer(&self, response: Response, host: &Host, what: What) -> Result<Answer, FetchFault> {
         let status = response.status();
         if status.is_redirection() {
             let place = response.headers().get(LOCATION).and_then(|place| place.to_str().ok());
@@ -212,18 +214,32 @@ impl Fetcher {
             self.let_rest(&response, host);
             return Err(FetchFault::Status { status: status.as_u16() });
         }
+        self.body(response, what).await.map(Answer::File)
+    }
+
+    async fn body(&self, mut response: Response, what: What) -> Result<Vec<u8>, FetchFault> {
+        let limit = match what {
+            What::Photo => self.options.file_bytes,
+            // One byte more tells a text that goes on from one that ends here.
+            What::Robots => robots::MAX_BYTES as u64 + 1,
+        };
         let too_many = FetchFault::TooManyBytes { limit };
-        if response.content_length().is_some_and(|length| length > limit) {
+        if what == What::Photo && response.content_length().is_some_and(|length| length > limit) {
             return Err(too_many);
         }
         let mut bytes = Vec::new();
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
         while let Some(part) = response.chunk().await.map_err(|error| fault(&error))? {
-            if (bytes.len() + part.len()) as u64 > limit {
+            let room = most - bytes.len();
+            if part.len() > room && what == What::Photo {
                 return Err(too_many);
             }
-            bytes.extend_from_slice(&part);
+            bytes.extend_from_slice(&part[..part.len().min(room)]);
+            if bytes.len() == most && what == What::Robots {
+                break;
+            }
         }
-        Ok(Answer::File(bytes))
+        Ok(bytes)
     }
 
     /// A host that says it is busy gets its rest.
@@ -265,5 +281,5 @@ pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(next) = cause.source() {
         cause = next;
     }
-    cause.to_string().to_lowercase()
+    plain(&cause.to_string().to_lowercase(), DETAIL)
 }

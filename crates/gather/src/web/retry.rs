@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
+        return Some(Duration::from_secs(seconds).min(LONGEST));
     }
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
@@ -40,8 +40,11 @@ const PERIOD: Duration = Duration::from_secs(60);
 fn until(reset: f64, now: SystemTime) -> Duration {
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let seconds = if reset > 1e9 { reset - since } else { reset };
-    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(PERIOD)
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(PERIOD).min(LONGEST)
 }
+
+/// A wait that nobody outlasts; a longer one could not be added to a time.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// The pause before attempt 1, 2, … after the first: doubled each time, and drawn between half and all of that, so that
 /// many programs that failed together do not come back together.
@@ -68,6 +71,7 @@ mod tests {
         assert_eq!(read("Tue, 24 Nov 2026 11:00:00 GMT"), Some(Duration::ZERO));
         assert_eq!(read("soon"), None);
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
+        assert_eq!(read("18446744073709551615"), Some(LONGEST));
     }
 
     #[test]
@@ -79,6 +83,10 @@ mod tests {
         assert_eq!(wait(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1800000030")]), Some(30));
         assert_eq!(wait(&[("x-ratelimit-available-anon_burst", "0")]), Some(60));
         assert_eq!(wait(&[("x-ratelimit-limit", "0")]), None);
+        for reset in ["18000000000000000000", "1e19", "inf", "nan", "-1"] {
+            let rest = wait(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", reset)]).unwrap();
+            assert!(rest <= LONGEST.as_secs(), "{reset}: {rest}");
+        }
     }
 
     #[test]
