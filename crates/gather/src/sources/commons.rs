@@ -1,12 +1,13 @@
 //! Wikimedia Commons: freely licensed files of Wikipedia. In: words. Out: photos at a moderate size, the names of their
 //! makers freed of HTML.
 
-use super::{text_of_html, text_page};
+use super::{markup, text_page};
 use crate::licence::{Licence, Telling};
 use crate::source::{
     Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId,
     SourceInfo,
 };
+use crate::text::WORDS;
 use crate::web::{Api, Ask, Fields};
 use url::Url;
 
@@ -55,7 +56,7 @@ impl Commons {
             .with("iiurlwidth", WIDTH);
         let answer = self.api.json(&ask).await?;
         let fields = Fields(&answer);
-        if let Some(detail) = fields.text("error/info") {
+        if let Some(detail) = fields.detail("error/info") {
             return Err(SourceDown::Refused { detail });
         }
         // Pages come as an object by page number; their rank is in a field.
@@ -68,7 +69,8 @@ impl Commons {
 
 fn found(page: Fields<'_>) -> Option<FoundImage> {
     let field = |name: &str| page.text(&format!("imageinfo/0/{name}"));
-    let meta = |name: &str| field(&format!("extmetadata/{name}/value")).map(|html| text_of_html(&html));
+    let meta =
+        |name: &str| field(&format!("extmetadata/{name}/value")).map(|html| markup::text(&html, WORDS));
     let original = page.url("imageinfo/0/url")?;
     let scaled = page.url("imageinfo/0/thumburl");
     let mut image =

@@ -7,8 +7,9 @@ use crate::source::{
     Cursor, FoundImage, ImageSource, KeyNeed, Opening, Page, Query, Searching, SourceDown, SourceId,
     SourceInfo,
 };
+use crate::text::{WORDS, plain};
 use crate::web::FetchFault;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use url::Url;
 use walkdir::WalkDir;
 
@@ -39,19 +40,19 @@ impl ImageSource for Folder {
 
     fn open<'s>(&'s self, image: &'s FoundImage) -> Option<Opening<'s>> {
         Some(Box::pin(async move {
-            let path = image.image_url.to_file_path().map_err(|()| FetchFault::BadAddress)?;
-            local::read(&path, self.file_bytes).map_err(|detail| FetchFault::Unreadable { detail })
+            self.bytes(&image.image_url).map_err(|detail| FetchFault::Unreadable { detail })
         }))
     }
 }
 
 impl Folder {
     fn page(&self, query: &Query) -> Result<Page, SourceDown> {
-        let root = self.path.canonicalize().map_err(|error| local::down(&self.path, error.to_string()))?;
+        let wrong = |error: &dyn std::error::Error| local::down(&self.path, error.to_string());
+        let root = self.path.canonicalize().map_err(|error| wrong(&error))?;
         let mut items = Vec::new();
         // Links are not followed: they may lead out of the folder, or in circles.
         for entry in WalkDir::new(&root).sort_by_file_name() {
-            let entry = entry.map_err(|error| local::down(&self.path, error.to_string()))?;
+            let entry = entry.map_err(|error| wrong(&error))?;
             let Ok(relative) = entry.path().strip_prefix(&root) else { continue };
             let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
             let name = parts.join("/");
@@ -59,9 +60,20 @@ impl Folder {
             if let (true, Ok(url)) =
                 (wanted && local::belongs(&name, &query.class), Url::from_file_path(entry.path()))
             {
-                items.push(FoundImage::new(SourceId::Folder, name, url));
+                items.push(FoundImage::new(SourceId::Folder, plain(&name, WORDS), url));
             }
         }
         Ok(Page { items, next: None })
+    }
+
+    /// The bytes of a file that lies in the folder, as a page says that may come from a journal somebody else wrote.
+    fn bytes(&self, url: &Url) -> Result<Vec<u8>, String> {
+        let path = url.to_file_path().map_err(|()| "no address of a file".to_owned())?;
+        let place = |path: &Path| path.canonicalize().map_err(|error| error.to_string());
+        let path = place(&path)?;
+        if !path.starts_with(place(&self.path)?) {
+            return Err("not in the folder".to_owned());
+        }
+        local::read(&path, self.file_bytes)
     }
 }

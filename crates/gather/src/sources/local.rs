@@ -1,29 +1,62 @@
 //! Reading what lies on this machine, within limits. In: a path. Out: bytes, or what is wrong with it.
 
 use crate::source::SourceDown;
-use std::fs::File;
+use crate::text::{DETAIL, WORDS, plain};
+use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::path::Path;
 
-/// The bytes of a regular file of at most so many.
-pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    // Opening a pipe would wait for its writer.
-    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("not a regular file".to_owned());
+/// What is no regular file: a pipe would wait for its writer, and a device need have no end.
+const NO_FILE: &str = "not a regular file; name one that holds what is to be read";
+
+/// Opens a regular file for reading, and says how many bytes it has. A pipe, a device or a folder is refused, also where a
+/// link leads to one, and opening never waits.
+pub(crate) fn open(path: &Path) -> Result<(File, u64), String> {
+    let before = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    // Some devices do something when they are opened, so they are not.
+    if !before.is_file() {
+        return Err(NO_FILE.to_owned());
     }
-    capped(File::open(path).map_err(|error| error.to_string())?, limit)
+    let mut options = OpenOptions::new();
+    options.read(true);
+    // Another file may have taken its name since, which is told by the file that is open.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
+    );
+    let file = options.open(path).map_err(|error| error.to_string())?;
+    let after = file.metadata().map_err(|error| error.to_string())?;
+    if after.is_file() { Ok((file, after.len())) } else { Err(NO_FILE.to_owned()) }
+}
+
+/// The bytes of a regular file of at most so many. What claims to be empty is not read: such files of the system have no
+/// end.
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+    let (file, size) = open(path)?;
+    match size {
+        0 => Ok(Vec::new()),
+        size if size > limit => Err(larger(limit)),
+        _ => capped(file, limit),
+    }
 }
 
 /// All that a reader gives, if that is at most so many bytes.
 pub(crate) fn capped(reader: impl Read, limit: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    reader.take(limit + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > limit { Err(format!("larger than {limit} bytes")) } else { Ok(bytes) }
+    reader.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > limit { Err(larger(limit)) } else { Ok(bytes) }
 }
 
-pub(crate) fn down(path: &Path, detail: String) -> SourceDown {
-    SourceDown::Local { path: path.display().to_string(), detail }
+/// What is said of something that is larger than allowed.
+pub(crate) fn larger(limit: u64) -> String {
+    format!("larger than {limit} bytes")
+}
+
+/// What is said of a source on this machine that cannot be used.
+pub(crate) fn down(path: &Path, detail: impl AsRef<str>) -> SourceDown {
+    let path = plain(&path.display().to_string(), WORDS);
+    SourceDown::Local { path, detail: plain(detail.as_ref(), DETAIL) }
 }
 
 /// Whether a name ends like a picture's.
@@ -36,7 +69,5 @@ pub(crate) fn is_picture(name: &str) -> bool {
 /// Whether a path, with `/` between its parts, lies in a folder named like the class, or in no folder at all: what nobody
 /// has sorted belongs to every class.
 pub(crate) fn belongs(path: &str, class: &str) -> bool {
-    let mut folders: Vec<&str> = path.split('/').collect();
-    folders.pop();
-    folders.is_empty() || folders.contains(&class)
+    path.rsplit_once('/').is_none_or(|(folders, _)| folders.split('/').any(|folder| folder == class))
 }

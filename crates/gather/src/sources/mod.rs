@@ -10,9 +10,11 @@ mod folder;
 mod gbif;
 mod inaturalist;
 mod local;
+mod markup;
 mod openverse;
 mod pexels;
 mod pixabay;
+mod references;
 mod saved_page;
 mod serpapi;
 mod unsplash;
@@ -258,11 +260,4 @@ fn picked(word: Option<&str>, photo: &str, drawings: &[&str]) -> ImageKind {
         Some(word) if drawings.iter().any(|drawing| word.starts_with(drawing)) => ImageKind::Drawing,
         _ => ImageKind::Unknown,
     }
-}
-
-/// The text of a piece of HTML, in one line.
-fn text_of_html(html: &str) -> String {
-    let fragment = scraper::Html::parse_fragment(html);
-    let text: String = fragment.root_element().text().collect();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -2,24 +2,26 @@
 //! address.
 
 use super::local;
+use super::markup::{Piece, Pieces, Tag};
 use crate::licence::Telling;
-use crate::source::{
-    Cursor, FoundImage, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId, SourceInfo,
-};
-use scraper::{ElementRef, Html, Selector};
+use crate::source::{Cursor, FoundImage, ImageSource, KeyNeed, Page, Query, Searching, SourceId, SourceInfo};
+use crate::text::{LONGEST_ADDRESS, is_web, web_address};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use url::Url;
 
 pub(crate) const INFO: SourceInfo = SourceInfo {
     id: SourceId::Page,
     what: "a web page that you saved; its pictures are fetched",
-    limits: "32 MiB",
+    limits: "32 MiB, 10,000 pictures",
     key: KeyNeed::None,
     licences: Telling::Never,
     training: "the rights of each photo are unknown: ask its page",
 };
 
 const MAX_BYTES: u64 = 32 << 20;
+/// Pictures of a page: more than any page shows, and few enough for the memory.
+const MAX_PICTURES: usize = 10_000;
 
 #[derive(Debug)]
 pub(crate) struct SavedPage {
@@ -32,56 +34,85 @@ impl ImageSource for SavedPage {
     }
 
     fn search<'s>(&'s self, _query: &'s Query, _cursor: Option<&'s Cursor>) -> Searching<'s> {
-        Box::pin(async move {
-            let html =
-                local::read(&self.path, MAX_BYTES).map_err(|detail| local::down(&self.path, detail))?;
-            let items = images(&String::from_utf8_lossy(&html));
-            if items.is_empty() {
-                let detail =
-                    "no picture with a full address; save the page with its <base> or canonical link";
-                return Err::<Page, SourceDown>(local::down(&self.path, detail.to_owned()));
-            }
-            Ok(Page { items, next: None })
-        })
+        Box::pin(async move { self.page().map_err(|detail| local::down(&self.path, detail)) })
+    }
+}
+
+impl SavedPage {
+    fn page(&self) -> Result<Page, String> {
+        let items = images(&String::from_utf8_lossy(&local::read(&self.path, MAX_BYTES)?))?;
+        if items.is_empty() {
+            return Err(
+                "no picture with a full address; save the page with its <base> or canonical link".to_owned()
+            );
+        }
+        Ok(Page { items, next: None })
     }
 }
 
 /// The pictures of a page in its order, each once.
-fn images(html: &str) -> Vec<FoundImage> {
-    let page = Html::parse_document(html);
-    let base = base(&page, html);
-    let Ok(pictures) = Selector::parse("img, source") else { return Vec::new() };
-    let mut found: Vec<FoundImage> = Vec::new();
-    for picture in page.select(&pictures) {
-        let Some(url) = address(picture).and_then(|address| absolute(&address, base.as_ref())) else {
-            continue;
-        };
-        if found.iter().all(|image| image.image_url != url) {
-            let mut image = FoundImage::new(SourceId::Page, "", url);
-            image.landing_url.clone_from(&base);
-            found.push(image);
+pub(crate) fn images(html: &str) -> Result<Vec<FoundImage>, String> {
+    let mut page = Named::default();
+    for piece in Pieces::of(html) {
+        if let Piece::Tag(tag) = piece {
+            page.take(&tag);
+        }
+        if page.pictures.len() > MAX_PICTURES {
+            return Err(format!("more than {MAX_PICTURES} pictures; name them in a list instead"));
         }
     }
-    found
+    let base = page.base(html);
+    let urls = page.pictures.iter().filter_map(|address| absolute(address, base.as_ref()));
+    let (mut seen, mut found) = (HashSet::new(), Vec::new());
+    for url in urls.filter(|url| seen.insert(url.clone())) {
+        let mut image = FoundImage::new(SourceId::Page, "", url);
+        image.landing_url.clone_from(&base);
+        found.push(image);
+    }
+    Ok(found)
 }
 
-/// What the page says its address is: a base, a canonical link, or the comment that browsers leave.
-fn base(page: &Html, html: &str) -> Option<Url> {
-    let attribute = |selector: &str, name: &str| {
-        let selector = Selector::parse(selector).ok()?;
-        Url::parse(page.select(&selector).next()?.attr(name)?).ok()
-    };
-    let comment = || {
-        let (_, after) = html.split_once("saved from url=(")?;
-        let (_, after) = after.split_once(')')?;
-        Url::parse(after.split([' ', '\n', '-']).next()?).ok()
-    };
-    attribute("base[href]", "href").or_else(|| attribute("link[rel=canonical]", "href")).or_else(comment)
+/// What a page names.
+#[derive(Debug, Default)]
+struct Named {
+    /// Addresses of pictures, as they are written.
+    pictures: Vec<String>,
+    /// The first `base`, and the first canonical link.
+    base: Option<String>,
+    canonical: Option<String>,
+}
+
+impl Named {
+    fn take(&mut self, tag: &Tag<'_>) {
+        // Browsers read `image` as `img`.
+        if ["img", "source", "image"].iter().any(|name| tag.is(name)) {
+            let address = address(tag).filter(|address| address.len() <= LONGEST_ADDRESS);
+            // Small pictures that are written into the page itself have no address to fetch.
+            self.pictures.extend(address.filter(|address| !address.starts_with("data:")));
+        } else if tag.is("base") && self.base.is_none() {
+            self.base = tag.attribute("href");
+        } else if tag.is("link") && self.canonical.is_none() {
+            let is_canonical = tag.attribute("rel").is_some_and(|rel| rel.eq_ignore_ascii_case("canonical"));
+            self.canonical = is_canonical.then(|| tag.attribute("href")).flatten();
+        }
+    }
+
+    /// What the page says its address is: a base, a canonical link, or the comment that browsers leave.
+    fn base(&self, html: &str) -> Option<Url> {
+        let named = |address: &Option<String>| web_address(address.as_deref()?);
+        let comment = || {
+            let (_, after) = html.split_once("saved from url=(")?;
+            let (_, after) = after.split_once(')')?;
+            web_address(after.split_whitespace().next()?.trim_end_matches("-->"))
+        };
+        named(&self.base).or_else(|| named(&self.canonical)).or_else(comment)
+    }
 }
 
 /// The largest of a set of sizes, else the one address; lazy pages keep it in another attribute.
-fn address(picture: ElementRef<'_>) -> Option<String> {
-    let set = picture.attr("srcset").or_else(|| picture.attr("data-srcset")).unwrap_or_default();
+fn address(picture: &Tag<'_>) -> Option<String> {
+    let attribute = |name| picture.attribute(name);
+    let set = attribute("srcset").or_else(|| attribute("data-srcset")).unwrap_or_default();
     let size = |candidate: &str| -> Option<(f64, String)> {
         let mut parts = candidate.split_whitespace();
         let address = parts.next()?.to_owned();
@@ -89,7 +120,7 @@ fn address(picture: ElementRef<'_>) -> Option<String> {
         Some((size.unwrap_or(1.0), address))
     };
     let largest = set.split(", ").filter_map(size).max_by(|a, b| a.0.total_cmp(&b.0));
-    let plain = || picture.attr("data-src").or_else(|| picture.attr("src")).map(str::to_owned);
+    let plain = || attribute("data-src").or_else(|| attribute("src"));
     largest.map(|(_, address)| address).or_else(plain)
 }
 
@@ -98,7 +129,7 @@ fn absolute(address: &str, base: Option<&Url>) -> Option<Url> {
         Some(base) => base.join(address).ok()?,
         None => Url::parse(address).ok()?,
     };
-    matches!(url.scheme(), "http" | "https").then_some(url)
+    (is_web(&url) && url.as_str().len() <= LONGEST_ADDRESS).then_some(url)
 }
 
 #[cfg(test)]
@@ -109,12 +140,16 @@ mod tests {
     fn pictures_are_found_where_pages_hide_them() {
         let html = r#"<base href="https://a.example/b/"><img src="1.jpg?w=3&amp;h=4"><img src="data:image/png;base64,AA">
             <img data-src="/2.jpg" src="blank.gif"><img srcset="s.jpg 320w, l.jpg 1024w"><img src="1.jpg?w=3&h=4">"#;
+        let images = |html| images(html).unwrap();
         let found: Vec<String> = images(html).into_iter().map(|image| image.image_url.into()).collect();
         let expected =
             ["https://a.example/b/1.jpg?w=3&h=4", "https://a.example/2.jpg", "https://a.example/b/l.jpg"];
         assert_eq!(found, expected);
         let saved = "<!-- saved from url=(0023)https://a.example/x/y --><img src='z.png'>";
         assert_eq!(images(saved)[0].image_url.as_str(), "https://a.example/x/z.png");
+        let canonical = "<LINK HREF='https://a-b.example/x/' REL=Canonical><base><picture><source srcset='a.webp'><img src=a.png>";
+        let found: Vec<String> = images(canonical).into_iter().map(|image| image.image_url.into()).collect();
+        assert_eq!(found, ["https://a-b.example/x/a.webp", "https://a-b.example/x/a.png"]);
         assert!(images("<img src='z.png'><img src='file:///etc/passwd'>").is_empty());
     }
 }

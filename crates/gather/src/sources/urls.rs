@@ -6,21 +6,25 @@ use crate::licence::{Licence, Telling};
 use crate::source::{
     Cursor, FoundImage, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId, SourceInfo,
 };
+use crate::text::{WORDS, plain, web_address};
 use std::path::PathBuf;
-use url::Url;
 
 pub(crate) const INFO: SourceInfo = SourceInfo {
     id: SourceId::Urls,
     what: "a text file with one address in each line, or a CSV file with a column url and, if you have them, class, \
            licence, licence_url, landing_url, creator, attribution, id",
-    limits: "64 MiB",
+    limits: "32 MiB, 200,000 addresses",
     key: KeyNeed::None,
     licences: Telling::Never,
     training: "as the table says; unknown where it does not",
 };
 
 /// Largest list that is read.
-const MAX_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 32 << 20;
+/// Lines, cells and addresses of a list: more than any list has that somebody made, and few enough for the memory.
+const MAX_LINES: usize = 1_000_000;
+const MAX_CELLS: usize = 4_000_000;
+const MAX_ADDRESSES: usize = 200_000;
 
 #[derive(Debug)]
 pub(crate) struct Urls {
@@ -39,55 +43,112 @@ impl ImageSource for Urls {
 
 impl Urls {
     fn page(&self, query: &Query) -> Result<Page, SourceDown> {
-        let bytes = local::read(&self.path, MAX_BYTES).map_err(|detail| local::down(&self.path, detail))?;
-        let text = String::from_utf8_lossy(&bytes);
-        let text = text.trim_start_matches('\u{feff}');
-        let header = text.lines().next().unwrap_or_default().to_lowercase();
-        let is_table = header.split([',', ';', '\t']).any(|name| is_url(name.trim_matches([' ', '"'])));
-        let items = if is_table { self.table(text, query)? } else { lines(text) };
-        Ok(Page { items, next: None })
+        let items = || {
+            let bytes = local::read(&self.path, MAX_BYTES)?;
+            few(bytes.iter().filter(|&&byte| matches!(byte, b'\n' | b'\r')).count(), MAX_LINES, "lines")?;
+            let text = String::from_utf8_lossy(&bytes);
+            let text = text.trim_start_matches('\u{feff}');
+            let header = text.lines().next().unwrap_or_default().to_lowercase();
+            let is_table = header.split([',', ';', '\t']).any(|name| is_url(name.trim_matches([' ', '"'])));
+            if is_table { table(text, query) } else { lines(text) }
+        };
+        Ok(Page { items: items().map_err(|detail| local::down(&self.path, detail))?, next: None })
     }
+}
 
-    fn table(&self, text: &str, query: &Query) -> Result<Vec<FoundImage>, SourceDown> {
-        let first = text.lines().next().unwrap_or_default();
-        let separator =
-            [b',', b';', b'\t'].into_iter().max_by_key(|&mark| first.matches(char::from(mark)).count());
-        let mut reader = csv::ReaderBuilder::new();
-        reader.delimiter(separator.unwrap_or(b',')).flexible(true).trim(csv::Trim::All);
-        let mut reader = reader.from_reader(text.as_bytes());
-        let wrong = |error: csv::Error| local::down(&self.path, error.to_string());
-        let names: Vec<String> = reader.headers().map_err(wrong)?.iter().map(str::to_lowercase).collect();
-        let mut items = Vec::new();
-        for row in reader.records() {
-            let row = row.map_err(wrong)?;
-            let cell = |wanted: &[&str]| {
-                let column = names.iter().position(|name| wanted.contains(&name.as_str()))?;
-                row.get(column).filter(|cell| !cell.is_empty()).map(str::to_owned)
-            };
-            let of_class = cell(&["class", "label"]).is_none_or(|class| class == query.class);
-            items.extend(of_class.then(|| item(cell)).flatten());
+/// Refuses what there is too much of.
+fn few(count: usize, limit: usize, what: &str) -> Result<(), String> {
+    if count <= limit { Ok(()) } else { Err(format!("more than {limit} {what}; make several lists of it")) }
+}
+
+fn table(text: &str, query: &Query) -> Result<Vec<FoundImage>, String> {
+    let first = text.lines().next().unwrap_or_default();
+    let separator = [b',', b';', b'\t']
+        .into_iter()
+        .max_by_key(|&mark| first.matches(char::from(mark)).count())
+        .unwrap_or(b',');
+    few(text.bytes().filter(|&byte| byte == separator).count(), MAX_CELLS, "cells")?;
+    let mut reader = csv::ReaderBuilder::new();
+    reader.delimiter(separator).flexible(true).trim(csv::Trim::All);
+    let mut reader = reader.from_reader(text.as_bytes());
+    let wrong = |error: csv::Error| error.to_string();
+    let columns = Columns::named(reader.headers().map_err(wrong)?);
+    let mut items = Vec::new();
+    for row in reader.records() {
+        let row = row.map_err(wrong)?;
+        if columns.class(&row).is_none_or(|class| class == query.class) {
+            items.extend(columns.image(&row));
+            few(items.len(), MAX_ADDRESSES, "addresses")?;
         }
-        Ok(items)
     }
+    Ok(items)
 }
 
 fn is_url(name: &str) -> bool {
     matches!(name, "url" | "image_url")
 }
 
-fn item(cell: impl Fn(&[&str]) -> Option<String>) -> Option<FoundImage> {
-    let url = Url::parse(&cell(&["url", "image_url"])?).ok()?;
-    let mut image = FoundImage::new(SourceId::Urls, cell(&["id", "source_id"]).unwrap_or_default(), url);
-    let licence = Licence::read(&cell(&["licence", "license"]).unwrap_or_default());
-    image = image.licensed(licence, cell(&["licence_url", "license_url"]));
-    image.landing_url = cell(&["landing_url"]).and_then(|url| url.parse().ok());
-    image.creator = cell(&["creator"]);
-    image.attribution = cell(&["attribution"]);
-    Some(image)
+/// Where each column stands, looked up once for all rows.
+#[derive(Debug, Default)]
+struct Columns {
+    url: Option<usize>,
+    class: Option<usize>,
+    id: Option<usize>,
+    licence: Option<usize>,
+    licence_url: Option<usize>,
+    landing_url: Option<usize>,
+    creator: Option<usize>,
+    attribution: Option<usize>,
+}
+
+impl Columns {
+    fn named(names: &csv::StringRecord) -> Self {
+        let mut columns = Self::default();
+        for (place, name) in names.iter().enumerate() {
+            let column = match name.to_lowercase().as_str() {
+                "url" | "image_url" => &mut columns.url,
+                "class" | "label" => &mut columns.class,
+                "id" | "source_id" => &mut columns.id,
+                "licence" | "license" => &mut columns.licence,
+                "licence_url" | "license_url" => &mut columns.licence_url,
+                "landing_url" => &mut columns.landing_url,
+                "creator" => &mut columns.creator,
+                "attribution" => &mut columns.attribution,
+                _ => continue,
+            };
+            // Of two columns with a name the first counts.
+            column.get_or_insert(place);
+        }
+        columns
+    }
+
+    fn class<'r>(&self, row: &'r csv::StringRecord) -> Option<&'r str> {
+        cell(row, self.class)
+    }
+
+    fn image(&self, row: &csv::StringRecord) -> Option<FoundImage> {
+        let words = |column| cell(row, column).map(|words| plain(words, WORDS));
+        let url = web_address(cell(row, self.url)?)?;
+        let mut image = FoundImage::new(SourceId::Urls, words(self.id).unwrap_or_default(), url);
+        let licence = Licence::read(&words(self.licence).unwrap_or_default());
+        image = image.licensed(licence, words(self.licence_url));
+        image.landing_url = cell(row, self.landing_url).and_then(web_address);
+        image.creator = words(self.creator);
+        image.attribution = words(self.attribution);
+        Some(image)
+    }
+}
+
+fn cell(row: &csv::StringRecord, column: Option<usize>) -> Option<&str> {
+    row.get(column?).filter(|cell| !cell.is_empty())
 }
 
 /// Lines that are no address are comments.
-fn lines(text: &str) -> Vec<FoundImage> {
-    let urls = text.lines().filter_map(|line| Url::parse(line.trim()).ok()).filter(Url::has_host);
-    urls.map(|url| FoundImage::new(SourceId::Urls, "", url)).collect()
+fn lines(text: &str) -> Result<Vec<FoundImage>, String> {
+    let mut items = Vec::new();
+    for url in text.lines().filter_map(web_address) {
+        items.push(FoundImage::new(SourceId::Urls, "", url));
+        few(items.len(), MAX_ADDRESSES, "addresses")?;
+    }
+    Ok(items)
 }
