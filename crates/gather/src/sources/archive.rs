@@ -2,28 +2,25 @@
 //! one into memory: no name in it ever becomes a path on this machine, and nothing is unpacked beyond the limits.
 
 use super::local;
+use super::members::Members;
+use super::tar_file::{self, Span};
+use super::zip_file::{self, Zipped};
 use crate::licence::Telling;
 use crate::source::{
     Cursor, FoundImage, ImageSource, KeyNeed, Opening, Page, Query, Searching, SourceId, SourceInfo,
 };
+use crate::text::{DETAIL, plain};
 use crate::web::FetchFault;
-use flate2::read::MultiGzDecoder;
-use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::PathBuf;
-use std::sync::Mutex;
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use url::Url;
-
-/// Members of an archive that are looked at.
-const MAX_MEMBERS: usize = 200_000;
-/// Bytes that come out of an archive at most, read for one purpose.
-const MAX_UNPACKED: u64 = 64 << 30;
 
 pub(crate) const INFO: SourceInfo = SourceInfo {
     id: SourceId::Archive,
     what: "a zip, tar or tar.gz file of photos, best with one folder per class",
-    limits: "200,000 members, 64 GiB unpacked",
+    limits: "200,000 members, 64 GiB unpacked; the photos of a tar.gz need room in the folder for temporary files",
     key: KeyNeed::None,
     licences: Telling::Never,
     training: "yours to know",
@@ -34,13 +31,9 @@ pub(crate) struct Archive {
     pub(crate) path: PathBuf,
     /// Largest member.
     pub(crate) file_bytes: u64,
-    /// Members of a tar file that were passed while another was looked for, so that it is not read again for each; bounded
-    /// by [`PASSED_BYTES`].
-    pub(crate) passed: Mutex<HashMap<String, Vec<u8>>>,
+    /// The archive with its list of members, read once however many of them are asked for.
+    pub(crate) opened: OnceLock<Result<Opened, String>>,
 }
-
-/// Bytes of members that are kept for later.
-const PASSED_BYTES: usize = 256 << 20;
 
 impl ImageSource for Archive {
     fn info(&self) -> SourceInfo {
@@ -53,19 +46,14 @@ impl ImageSource for Archive {
 
     fn open<'s>(&'s self, image: &'s FoundImage) -> Option<Opening<'s>> {
         Some(Box::pin(async move {
-            self.member(&image.source_id).map_err(|detail| FetchFault::Unreadable { detail })
+            let bytes = self.opened().and_then(|opened| opened.bytes(&image.source_id, self.file_bytes));
+            bytes.map_err(|detail| FetchFault::Unreadable { detail: plain(&detail, DETAIL) })
         }))
     }
 }
 
 impl Archive {
     fn page(&self, query: &Query) -> Result<Page, String> {
-        let mut names = if self.is_zip()? { self.zip_names()? } else { self.tar_names()? };
-        if names.len() > MAX_MEMBERS {
-            return Err(format!("more than {MAX_MEMBERS} members; unpack it yourself if you trust it"));
-        }
-        names.sort();
-        let wanted = |name: &String| local::is_picture(name) && local::belongs(name, &query.class);
         let path = self.path.canonicalize().map_err(|error| error.to_string())?;
         let base = Url::from_file_path(path).map_err(|()| "no absolute path".to_owned())?;
         let item = |name: String| {
@@ -73,76 +61,70 @@ impl Archive {
             url.set_fragment(Some(&name));
             FoundImage::new(SourceId::Archive, name, url)
         };
-        Ok(Page { items: names.into_iter().filter(wanted).map(item).collect(), next: None })
+        let names = self.opened()?.names().into_iter();
+        let items = names.filter(|name| local::belongs(name, &query.class)).map(|name| item(name.to_owned()));
+        Ok(Page { items: items.collect(), next: None })
     }
 
-    fn is_zip(&self) -> Result<bool, String> {
-        let mut magic = [0; 4];
-        let mut file = File::open(&self.path).map_err(|error| error.to_string())?;
-        let read = file.read(&mut magic).map_err(|error| error.to_string())?;
-        Ok(read == 4 && magic.starts_with(b"PK"))
+    fn opened(&self) -> Result<&Opened, String> {
+        self.opened.get_or_init(|| Opened::new(&self.path, self.file_bytes)).as_ref().map_err(Clone::clone)
     }
+}
 
-    fn zip(&self) -> Result<zip::ZipArchive<BufReader<File>>, String> {
-        let file = File::open(&self.path).map_err(|error| error.to_string())?;
-        zip::ZipArchive::new(BufReader::new(file)).map_err(|error| error.to_string())
-    }
+/// An archive whose members are known.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// Where members are read from: the archive, or a file of ours that holds what was unpacked.
+    file: Mutex<File>,
+    members: Kind,
+}
 
-    fn zip_names(&self) -> Result<Vec<String>, String> {
-        let zip = self.zip()?;
-        // Names that are no text belong to members that could not be asked for.
-        Ok(zip.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect())
-    }
+#[derive(Debug)]
+enum Kind {
+    Zip(Members<Zipped>),
+    Tar(Members<Span>),
+}
 
-    /// The tar file as a stream, unpacked if need be, that ends at the limit.
-    fn tar(&self) -> Result<tar::Archive<Box<dyn Read>>, String> {
-        let open = || File::open(&self.path).map(BufReader::new).map_err(|error| error.to_string());
+impl Opened {
+    /// Opens an archive, of which no member above so many bytes will be asked for.
+    pub(crate) fn new(path: &Path, file_bytes: u64) -> Result<Self, String> {
+        let (mut file, size) = local::open(path)?;
         let mut magic = [0; 2];
-        let read = open()?.read(&mut magic).map_err(|error| error.to_string())?;
-        let gzipped = read == 2 && magic == [0x1f, 0x8b];
-        let stream: Box<dyn Read> = match gzipped {
-            true => Box::new(MultiGzDecoder::new(open()?).take(MAX_UNPACKED)),
-            false => Box::new(open()?.take(MAX_UNPACKED)),
+        let begins = file.read_exact(&mut magic).and_then(|()| file.rewind());
+        begins.map_err(|_| "neither a zip nor a tar file".to_owned())?;
+        let (file, members) = match &magic {
+            b"PK" => {
+                let members = zip_file::members(&mut file, size)?;
+                (file, Kind::Zip(members))
+            }
+            _ => {
+                let (file, members) = tar_file::members((file, size), file_bytes)?;
+                (file, Kind::Tar(members))
+            }
         };
-        Ok(tar::Archive::new(stream))
+        Ok(Self { file: Mutex::new(file), members })
     }
 
-    fn tar_names(&self) -> Result<Vec<String>, String> {
-        let mut names = Vec::new();
-        for entry in self.tar()?.entries().map_err(|error| error.to_string())?.take(MAX_MEMBERS + 1) {
-            let entry = entry.map_err(|error| error.to_string())?;
-            if entry.header().entry_type().is_file() {
-                names.push(String::from_utf8_lossy(&entry.path_bytes()).into_owned());
-            }
+    /// Names of its photos.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        match &self.members {
+            Kind::Zip(members) => members.names().collect(),
+            Kind::Tar(members) => members.names().collect(),
         }
-        Ok(names)
     }
 
-    fn member(&self, name: &str) -> Result<Vec<u8>, String> {
-        if self.is_zip()? {
-            let mut zip = self.zip()?;
-            let member = zip.by_name(name).map_err(|error| error.to_string())?;
-            // The size that it claims is not believed: reading stops at the limit.
-            return local::capped(member, self.file_bytes);
-        }
-        let mut passed = self.passed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(bytes) = passed.remove(name) {
-            return Ok(bytes);
-        }
-        let mut kept: usize = passed.values().map(Vec::len).sum();
-        for entry in self.tar()?.entries().map_err(|error| error.to_string())?.take(MAX_MEMBERS) {
-            let entry = entry.map_err(|error| error.to_string())?;
-            let here = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let is_file = entry.header().entry_type().is_file();
-            if is_file && here == name {
-                return local::capped(entry, self.file_bytes);
+    /// The bytes of a photo of at most so many.
+    pub(crate) fn bytes(&self, name: &str, limit: u64) -> Result<Vec<u8>, String> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        match &self.members {
+            Kind::Zip(members) => {
+                let member = members.place(name)?;
+                let packed = member.packed(&mut *file, limit)?;
+                // Others may read while this one is unpacked.
+                drop(file);
+                member.unpacked(packed, limit)
             }
-            if is_file && local::is_picture(&here) && kept < PASSED_BYTES && !passed.contains_key(&here) {
-                let Ok(bytes) = local::capped(entry, self.file_bytes) else { continue };
-                kept += bytes.len();
-                passed.insert(here, bytes);
-            }
+            Kind::Tar(members) => members.place(name)?.bytes(&mut *file, limit),
         }
-        Err("no such member".to_owned())
     }
 }

@@ -11,14 +11,17 @@ mod gbif;
 mod inaturalist;
 mod local;
 mod markup;
+mod members;
 mod openverse;
 mod pexels;
 mod pixabay;
 mod references;
 mod saved_page;
 mod serpapi;
+mod tar_file;
 mod unsplash;
 mod urls;
+mod zip_file;
 
 use crate::error::GatherError;
 use crate::event::{Control, Events, GatherEvent};
@@ -231,7 +234,7 @@ pub(crate) fn source(
 fn on_this_machine(id: SourceId, path: PathBuf, file_bytes: u64) -> Arc<dyn ImageSource> {
     match id {
         SourceId::Folder => Arc::new(folder::Folder { path, file_bytes }),
-        SourceId::Archive => Arc::new(archive::Archive { path, file_bytes, passed: Default::default() }),
+        SourceId::Archive => Arc::new(archive::Archive { path, file_bytes, opened: Default::default() }),
         SourceId::Page => Arc::new(saved_page::SavedPage { path }),
         _ => Arc::new(urls::Urls { path }),
     }
