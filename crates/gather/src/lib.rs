@@ -26,6 +26,8 @@ mod attribution;
 mod blocking;
 mod error;
 mod event;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gather;
 mod journal;
 mod ledger;

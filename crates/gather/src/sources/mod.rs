@@ -28,6 +28,8 @@ use crate::event::{Control, Events, GatherEvent};
 use crate::secret::{Keys, Secret};
 use crate::source::{Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, SourceId, SourceInfo};
 use crate::web::{Api, Way, WebOptions};
+pub(crate) use archive::Opened;
+pub(crate) use saved_page::images;
 use sciurus_data::Seed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -17,3 +17,4 @@ pub use fetch::FetchFault;
 pub(crate) use fetch::Fetcher;
 pub(crate) use fields::Fields;
 pub use options::WebOptions;
+pub(crate) use robots::Robots;
