@@ -5,7 +5,11 @@
     reason = "a helper of a test fails the test, as the test itself would"
 )]
 
+mod costs;
 mod faults;
+mod hostile_archives;
+mod hostile_files;
+mod hostile_services;
 mod kill;
 mod ledger;
 mod local;
