@@ -2,7 +2,7 @@
 //! data that [`quality`](crate::QualityCheck) judges.
 
 use crate::decode::RgbImage;
-use crate::pillow::{Filter, Plane, grey_of, resize};
+use crate::pillow::{Filter, Plane, View, grey_of, resize};
 use serde::{Deserialize, Serialize};
 
 /// Longest side, in pixels, of the copy that CleanVision's blur check looks at.
@@ -174,18 +174,13 @@ fn bin_of(counts: &[u64], rank: u64) -> (usize, u64) {
 fn cleanvision_blur(image: &RgbImage) -> (f64, f64) {
     let (width, height) = (f64::from(image.width()), f64::from(image.height()));
     let ratio = width.max(height) / CLEANVISION_BLUR_SIZE;
-    let plane = Plane {
-        width: image.width() as usize,
-        height: image.height() as usize,
-        channels: 3,
-        values: image.as_raw().clone(),
-    };
-    let small = if ratio > 1.0 {
-        let shorter = |length: f64| (floor_divide(length, ratio) as usize).max(1);
-        resize(&plane, shorter(width), shorter(height), Filter::Bicubic)
+    let shorter = |length: f64| (floor_divide(length, ratio) as usize).max(1);
+    let size = if ratio > 1.0 {
+        (shorter(width), shorter(height))
     } else {
-        plane
+        (image.width() as usize, image.height() as usize)
     };
+    let small = resize(View::of(image), size.0, size.1, Filter::Bicubic);
     let values: Vec<u8> =
         small.values.chunks_exact(3).map(|pixel| grey_of([pixel[0], pixel[1], pixel[2]])).collect();
     let mut histogram = [0.0; 256];
@@ -229,7 +224,7 @@ fn laplacian_variance(plane: &Plane) -> f64 {
     let shorter = |length: usize| (length * SHARPNESS_SIZE).div_ceil(longest).max(1);
     let small;
     let plane = if longest > SHARPNESS_SIZE {
-        small = resize(plane, shorter(plane.width), shorter(plane.height), Filter::Bilinear);
+        small = resize(plane.view(), shorter(plane.width), shorter(plane.height), Filter::Bilinear);
         &small
     } else {
         plane

@@ -52,7 +52,7 @@ impl PerceptualHash {
 /// The 32 × 32 grey values, row by row, that hash and thumbnail are made of.
 pub(crate) fn small_grey(grey: &Plane) -> [u8; SIDE * SIDE] {
     let mut values = [0; SIDE * SIDE];
-    let small = resize(grey, SIDE, SIDE, Filter::Lanczos);
+    let small = resize(grey.view(), SIDE, SIDE, Filter::Lanczos);
     if small.values.len() == values.len() {
         values.copy_from_slice(&small.values);
     }

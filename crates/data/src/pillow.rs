@@ -3,6 +3,7 @@
 //!
 //! `fast_image_resize` is faster but rounds its weights to fewer bits, so that a value in a hundred differs by one.
 
+use crate::decode::RgbImage;
 use std::f64::consts::PI;
 
 /// Rows of values, `channels` for each pixel.
@@ -12,6 +13,36 @@ pub(crate) struct Plane {
     pub(crate) height: usize,
     pub(crate) channels: usize,
     pub(crate) values: Vec<u8>,
+}
+
+impl Plane {
+    /// The same values, borrowed.
+    pub(crate) fn view(&self) -> View<'_> {
+        let Self { width, height, channels, ref values } = *self;
+        View { width, height, channels, values }
+    }
+}
+
+/// A [`Plane`] whose values are somebody else's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) channels: usize,
+    pub(crate) values: &'a [u8],
+}
+
+impl<'a> View<'a> {
+    /// The three colours of an image.
+    pub(crate) fn of(image: &'a RgbImage) -> Self {
+        let (width, height) = (image.width() as usize, image.height() as usize);
+        Self { width, height, channels: 3, values: image.as_raw() }
+    }
+
+    fn to_plane(self) -> Plane {
+        let Self { width, height, channels, values } = self;
+        Plane { width, height, channels, values: values.to_vec() }
+    }
 }
 
 /// Pillow's filters for changes of size, antialiased.
@@ -62,13 +93,31 @@ struct Taps {
 
 /// Another size. A plane that has it already is returned as it is; a plane without pixels stays one.
 ///
+/// Rows are made shorter (or longer) first and then added up for each row of the result, as Pillow does; but each when its
+/// turn comes, as the shortened rows of a strip of one column and many rows would be many times the strip.
+///
 /// Source: Pillow, `src/libImaging/Resample.c`, 8 bits per channel.
-pub(crate) fn resize(plane: &Plane, width: usize, height: usize, filter: Filter) -> Plane {
-    if (plane.width, plane.height) == (width, height) || plane.values.is_empty() || width * height == 0 {
-        return plane.clone();
+pub(crate) fn resize(source: View<'_>, width: usize, height: usize, filter: Filter) -> Plane {
+    if (source.width, source.height) == (width, height) || source.values.is_empty() || width * height == 0 {
+        return source.to_plane();
     }
-    let narrow = if plane.width == width { plane.clone() } else { across(plane, width, filter) };
-    if plane.height == height { narrow } else { down(&narrow, height, filter) }
+    let across = (source.width != width).then(|| taps(source.width, width, filter));
+    let rows = source.values.chunks_exact(source.width * source.channels);
+    let stride = width * source.channels;
+    let mut values = Vec::with_capacity(stride * height);
+    if source.height == height {
+        rows.for_each(|row| narrow(row, across.as_deref(), source.channels, &mut values));
+    } else {
+        let mut sums = Sums::new(taps(source.height, height, filter), stride);
+        let mut short = Vec::with_capacity(stride);
+        for row in rows {
+            short.clear();
+            narrow(row, across.as_deref(), source.channels, &mut short);
+            sums.add(&short);
+        }
+        values.extend(sums.values.into_iter().map(rounded));
+    }
+    Plane { width, height, channels: source.channels, values }
 }
 
 fn taps(length: usize, result: usize, filter: Filter) -> Vec<Taps> {
@@ -98,44 +147,57 @@ fn rounded(sum: i32) -> u8 {
 
 const HALF: i32 = 1 << (PRECISION - 1);
 
-fn across(plane: &Plane, width: usize, filter: Filter) -> Plane {
-    let taps = taps(plane.width, width, filter);
-    let values = match plane.channels {
-        1 => rows_across::<1>(plane, &taps),
-        _ => rows_across::<3>(plane, &taps),
-    };
-    Plane { width, height: plane.height, channels: plane.channels, values }
-}
-
-fn rows_across<const CHANNELS: usize>(plane: &Plane, taps: &[Taps]) -> Vec<u8> {
-    let mut values = Vec::with_capacity(taps.len() * plane.height * CHANNELS);
-    for row in plane.values.chunks_exact(plane.width * CHANNELS) {
-        for tap in taps {
-            let mut sums = [HALF; CHANNELS];
-            let pixels = row[tap.first * CHANNELS..].chunks_exact(CHANNELS);
-            for (pixel, &weight) in pixels.zip(&tap.weights) {
-                for channel in 0..CHANNELS {
-                    sums[channel] += i32::from(pixel[channel]) * weight;
-                }
-            }
-            values.extend(sums.map(rounded));
-        }
+/// A row of another length, behind what is in `into`; of the same length without taps.
+fn narrow(row: &[u8], taps: Option<&[Taps]>, channels: usize, into: &mut Vec<u8>) {
+    match (taps, channels) {
+        (None, _) => into.extend_from_slice(row),
+        (Some(taps), 1) => across::<1>(row, taps, into),
+        (Some(taps), _) => across::<3>(row, taps, into),
     }
-    values
 }
 
-fn down(plane: &Plane, height: usize, filter: Filter) -> Plane {
-    let stride = plane.width * plane.channels;
-    let mut values = Vec::with_capacity(stride * height);
-    let mut sums = vec![HALF; stride];
-    for tap in taps(plane.height, height, filter) {
-        sums.fill(HALF);
-        for (row, &weight) in plane.values[tap.first * stride..].chunks_exact(stride).zip(&tap.weights) {
+fn across<const CHANNELS: usize>(row: &[u8], taps: &[Taps], into: &mut Vec<u8>) {
+    for tap in taps {
+        let mut sums = [HALF; CHANNELS];
+        let pixels = row[tap.first * CHANNELS..].chunks_exact(CHANNELS);
+        for (pixel, &weight) in pixels.zip(&tap.weights) {
+            for channel in 0..CHANNELS {
+                sums[channel] += i32::from(pixel[channel]) * weight;
+            }
+        }
+        into.extend(sums.map(rounded));
+    }
+}
+
+/// The rows of a result while those of its source come one by one.
+#[derive(Debug)]
+struct Sums {
+    taps: Vec<Taps>,
+    stride: usize,
+    values: Vec<i32>,
+    /// The next row of the source.
+    next: usize,
+    /// The first row of the result that waits for more.
+    open: usize,
+}
+
+impl Sums {
+    fn new(taps: Vec<Taps>, stride: usize) -> Self {
+        let values = vec![HALF; taps.len() * stride];
+        Self { taps, stride, values, next: 0, open: 0 }
+    }
+
+    fn add(&mut self, row: &[u8]) {
+        let y = self.next;
+        self.next += 1;
+        let done = |tap: &Taps| tap.first + tap.weights.len() <= y;
+        self.open += self.taps[self.open..].iter().take_while(|tap| done(tap)).count();
+        let sums = self.values[self.open * self.stride..].chunks_exact_mut(self.stride);
+        for (tap, sums) in self.taps[self.open..].iter().zip(sums).take_while(|(tap, _)| tap.first <= y) {
+            let Some(&weight) = tap.weights.get(y - tap.first) else { continue };
             sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += i32::from(value) * weight);
         }
-        values.extend(sums.iter().map(|&sum| rounded(sum)));
     }
-    Plane { width: plane.width, height, channels: plane.channels, values }
 }
 
 #[cfg(test)]
@@ -147,7 +209,7 @@ mod tests {
         for filter in [Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
             for (width, height) in [(1, 1), (7, 50), (100, 3), (33, 32)] {
                 let plane = Plane { width: 33, height: 20, channels: 3, values: vec![77; 33 * 20 * 3] };
-                let small = resize(&plane, width, height, filter);
+                let small = resize(plane.view(), width, height, filter);
                 assert_eq!((small.width, small.height), (width, height));
                 assert_eq!(small.values, vec![77; width * height * 3]);
             }

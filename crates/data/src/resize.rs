@@ -129,7 +129,16 @@ pub fn resized(image: RgbImage, width: u32, height: u32) -> RgbImage {
         .unwrap_or_else(|| imageops::resize(&image, width, height, imageops::FilterType::Triangle))
 }
 
+/// Beyond this many pixels, a strip is made shorter before it is made wider.
+const LARGE: u64 = 1 << 20;
+
 fn filtered(image: &RgbImage, width: u32, height: u32) -> Option<RgbImage> {
+    // Rows come first: of one column and 65,000 rows, they would have many times the pixels of image and result.
+    let area = |width: u32, height: u32| u64::from(width) * u64::from(height);
+    let most = area(image.width(), image.height()).max(area(width, height));
+    if area(width, image.height()) > 2 * most + LARGE {
+        return filtered(&filtered(image, image.width(), height)?, width, height);
+    }
     let source = ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3).ok()?;
     let mut target = Image::new(width, height, PixelType::U8x3);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
