@@ -1,16 +1,20 @@
 //! From a file's bytes to pixels. In: bytes, and limits that a hostile file cannot exceed. Out: an upright 8-bit RGB
 //! image, or the reason why there is none.
 
-use crate::format::{jpeg_is_complete, recognise};
+use crate::format::recognise;
+use crate::outline::{Jpeg, MOST_BESIDE, MOST_EXIF, Metered, memory_needed, outline};
 use crate::skip::SkipReason;
 use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 pub use image::RgbImage;
 
@@ -19,13 +23,19 @@ pub use image::RgbImage;
 /// | Name | Default | Meaning |
 /// |---|---|---|
 /// | `max_pixels` | 100,000,000 | width × height that the header may claim |
+/// | `max_side` | 65,535 | width or height that the header may claim: the most that a JPEG can have |
 /// | `max_file_bytes` | 256 MiB | size of the file |
-/// | `max_memory_bytes` | 1 GiB | what the pixels may need while they are decoded, turned into 8-bit RGB and laid upright; the decoder's own buffers have the same limit |
+/// | `max_memory_bytes` | 950 MB | what the file and its pixels may need while they are decoded, turned into 8-bit RGB and laid upright, with the decoder's own buffers |
+///
+/// A file may also hold too much beside its pixels: more than 64 MiB of profiles, previews and texts before them, more than
+/// 1 MiB of JPEG tables, more than 100 scans, 100,000 chunks or 65,536 strips; see [`SkipReason::TooCostly`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DecodeLimits {
     /// Most pixels (width × height).
     pub max_pixels: u64,
+    /// Longest side, in pixels.
+    pub max_side: u32,
     /// Largest file, in bytes.
     pub max_file_bytes: u64,
     /// Most memory that decoding may need, in bytes.
@@ -34,7 +44,12 @@ pub struct DecodeLimits {
 
 impl Default for DecodeLimits {
     fn default() -> Self {
-        Self { max_pixels: 100_000_000, max_file_bytes: 256 << 20, max_memory_bytes: 1 << 30 }
+        Self {
+            max_pixels: 100_000_000,
+            max_side: 65_535,
+            max_file_bytes: 256 << 20,
+            max_memory_bytes: 950_000_000,
+        }
     }
 }
 
@@ -76,6 +91,12 @@ pub(crate) struct Facts {
     pub(crate) exif: Option<Vec<u8>>,
 }
 
+/// Pictures that need more memory than this while they are decoded take turns, so that a folder of huge ones does not need
+/// the most that one may have for each thread.
+const LARGE: u64 = 256 << 20;
+
+static TURN: Mutex<()> = Mutex::new(());
+
 /// As [`decode`], and what the file says about itself.
 pub(crate) fn decode_with_facts(
     bytes: &[u8],
@@ -83,9 +104,13 @@ pub(crate) fn decode_with_facts(
 ) -> Result<(RgbImage, Facts), SkipReason> {
     guarded(|| {
         let (mut decoder, header) = open(bytes, limits)?;
-        decoder.set_limits(memory_limits(limits)).map_err(|error| reason(&error, limits))?;
-        // A broken EXIF block must not cost the photo.
-        let exif = decoder.exif_metadata().ok().flatten();
+        let turn = || TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = (header.memory > LARGE).then(turn);
+        // A broken EXIF block must not cost the photo, nor may a huge one keep its reader busy.
+        let exif = if header.short_exif { decoder.exif_metadata().ok().flatten() } else { None };
+        let exif = exif.filter(|exif| exif.len() <= MOST_EXIF);
+        let left = limits.max_memory_bytes.saturating_sub(decoder.total_bytes() + bytes.len() as u64);
+        decoder.set_limits(at_most(left)).map_err(|error| reason(&error, limits))?;
         let image = DynamicImage::from_decoder(decoder).map_err(|error| reason(&error, limits))?;
         let facts = Facts {
             format: recognise(bytes)?,
@@ -123,21 +148,73 @@ pub fn decode_file(path: impl AsRef<Path>, limits: &DecodeLimits) -> Result<RgbI
 
 /// Reads a regular file within the limits.
 pub(crate) fn read_file(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, SkipReason> {
+    read_regular(path, limits.max_file_bytes)
+}
+
+/// How often a file is tried again while the process has no file handle left, and how long each try waits. Other threads
+/// hold theirs for moments.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Whether waiting for file handles was of no use the last time. Then the next files are tried once, or a folder of many
+/// thousand would be given up one second at a time.
+static IN_VAIN: AtomicBool = AtomicBool::new(false);
+
+/// Reads a regular file of at most `limit` bytes.
+pub(crate) fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>, SkipReason> {
+    let mut tries = if IN_VAIN.load(Ordering::Relaxed) { 1 } else { TRIES };
+    loop {
+        tries -= 1;
+        match try_to_read(path, limit) {
+            Err(reason) if reason.is_machine_fault() && tries > 0 => std::thread::sleep(PAUSE),
+            result => {
+                let in_vain = result.as_ref().is_err_and(SkipReason::is_machine_fault);
+                IN_VAIN.store(in_vain, Ordering::Relaxed);
+                return result;
+            }
+        }
+    }
+}
+
+fn try_to_read(path: &Path, limit: u64) -> Result<Vec<u8>, SkipReason> {
     let read = || -> io::Result<Result<Vec<u8>, SkipReason>> {
-        // Opening a pipe would wait for its writer, so the kind of file is asked first.
-        let metadata = std::fs::metadata(path)?;
+        // Opening a device may do something, so the kind of file is asked first; and again, as it may have become another.
+        if !std::fs::metadata(path)?.is_file() {
+            return Ok(Err(SkipReason::NotAFile));
+        }
+        let file = open_without_waiting(path)?;
+        let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Ok(Err(SkipReason::NotAFile));
         }
-        let limit = limits.max_file_bytes;
+        let too_large = |bytes| Ok(Err(SkipReason::TooManyBytes { bytes, limit }));
         if metadata.len() > limit {
-            return Ok(Err(SkipReason::TooManyBytes { bytes: metadata.len(), limit }));
+            return too_large(metadata.len());
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-        File::open(path)?.take(limit).read_to_end(&mut bytes)?;
-        Ok(Ok(bytes))
+        let mut bytes = Vec::new();
+        let size = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+        bytes.try_reserve_exact(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        // Files of the system (below /proc) have other sizes than they say, or none.
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit { too_large(bytes.len() as u64) } else { Ok(Ok(bytes)) }
     };
-    read().unwrap_or_else(|error| Err(SkipReason::from(&error)))
+    read().unwrap_or_else(|error| match error.kind() {
+        // A regular file never lets its reader wait.
+        io::ErrorKind::WouldBlock => Err(SkipReason::NotAFile),
+        _ => Err(SkipReason::from(&error)),
+    })
+}
+
+/// Opens a file such that neither a pipe without a writer nor a terminal holds this process up.
+fn open_without_waiting(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32);
+    }
+    options.read(true).open(path)
 }
 
 /// What a file's header says.
@@ -146,6 +223,9 @@ pub(crate) struct Header {
     /// Width and height in pixels, upright.
     pub(crate) size: (u32, u32),
     orientation: Orientation,
+    short_exif: bool,
+    /// Bytes that decoding needs at most.
+    memory: u64,
 }
 
 /// Reads the header and checks it against the limits, without decoding any pixel.
@@ -159,43 +239,42 @@ fn open<'a>(
     limits: &DecodeLimits,
 ) -> Result<(Box<dyn ImageDecoder + 'a>, Header), SkipReason> {
     let format = recognise(bytes)?;
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(header_limits(limits));
+    let outline = outline(bytes, format)?;
+    outline.size.map_or(Ok(()), |size| check_size(size, limits))?;
+    outline.jpeg.as_ref().map_or(Ok(()), Jpeg::check)?;
+    let mut reader = ImageReader::with_format(Metered::new(outline.picture), format);
+    reader.limits(at_most(limits.max_memory_bytes.min(MOST_BESIDE as u64)));
     let mut decoder = reader.into_decoder().map_err(|error| reason(&error, limits))?;
     let (width, height) = decoder.dimensions();
-    let limit = limits.max_pixels;
-    if u64::from(width) * u64::from(height) > limit {
-        return Err(SkipReason::TooManyPixels { width, height, limit });
-    }
-    if width == 0 || height == 0 {
-        return Err(SkipReason::Corrupt { detail: format!("it claims to be {width} x {height} pixels") });
-    }
-    if needed(&decoder) > limits.max_memory_bytes {
+    check_size((width, height), limits)?;
+    let memory = memory_needed(&outline, format, &decoder);
+    if memory > limits.max_memory_bytes {
         return Err(SkipReason::TooMuchMemory { limit: limits.max_memory_bytes });
-    }
-    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes, (width, height)) {
-        return Err(SkipReason::Truncated);
     }
     // A TIFF file is itself laid out as an EXIF block. A broken EXIF block must not cost the photo.
     let orientation = match format {
         ImageFormat::Tiff => Orientation::from_exif_chunk(bytes),
-        _ => decoder.orientation().ok(),
+        _ if outline.short_exif => decoder.orientation().ok(),
+        _ => None,
     };
     let orientation = orientation.unwrap_or(Orientation::NoTransforms);
     let size = if swaps_sides(orientation) { (height, width) } else { (width, height) };
-    Ok((Box::new(decoder), Header { size, orientation }))
+    let header = Header { size, orientation, short_exif: outline.short_exif, memory };
+    Ok((Box::new(decoder), header))
 }
 
-/// Bytes that the pixels need at most: as they are in the file, beside their 8-bit copy; or as RGB, beside the turned copy.
-fn needed(decoder: &impl ImageDecoder) -> u64 {
-    let (width, height) = decoder.dimensions();
-    let pixels = u64::from(width) * u64::from(height);
-    let copy = match decoder.color_type() {
-        ColorType::Rgb8 | ColorType::Rgba8 => 0,
-        color if color.has_alpha() => 4,
-        _ => 3,
-    };
-    decoder.total_bytes().saturating_add(copy * pixels).max(6 * pixels)
+fn check_size((width, height): (u32, u32), limits: &DecodeLimits) -> Result<(), SkipReason> {
+    let limit = limits.max_pixels;
+    if u64::from(width) * u64::from(height) > limit {
+        return Err(SkipReason::TooManyPixels { width, height, limit });
+    }
+    if width.max(height) > limits.max_side {
+        return Err(SkipReason::SideTooLong { width, height, limit: limits.max_side });
+    }
+    if width == 0 || height == 0 {
+        return Err(SkipReason::Corrupt { detail: format!("it claims to be {width} x {height} pixels") });
+    }
+    Ok(())
 }
 
 fn swaps_sides(orientation: Orientation) -> bool {
@@ -203,18 +282,12 @@ fn swaps_sides(orientation: Orientation) -> bool {
     matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
-fn memory_limits(limits: &DecodeLimits) -> Limits {
-    let mut memory = Limits::no_limits();
-    memory.max_alloc = Some(limits.max_memory_bytes);
-    memory
-}
-
-/// What the header and what stands beside the pixels may take. A PNG of a few megabytes may have a colour profile, which
-/// nobody here looks at, that unpacks to gigabytes.
-fn header_limits(limits: &DecodeLimits) -> Limits {
-    let mut header = Limits::no_limits();
-    header.max_alloc = Some(limits.max_memory_bytes.min(64 << 20));
-    header
+/// Limits of a decoder's own buffers. Until the pixels are decoded they are narrow: a PNG of a few megabytes may have a
+/// colour profile, which nobody here looks at, that unpacks to gigabytes.
+fn at_most(bytes: u64) -> Limits {
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(bytes);
+    limits
 }
 
 /// Runs a decoder such that its panic becomes a reason to skip the file.

@@ -1,5 +1,5 @@
 //! What a file is, judged by its content and never by its name. In: a file's bytes. Out: an image format that can be
-//! decoded, or the reason why not. Also tells whether a JPEG ends before its picture does.
+//! decoded, or the reason why not.
 
 use crate::skip::SkipReason;
 use image::ImageFormat;
@@ -66,48 +66,6 @@ fn readable(bytes: &[u8]) -> Option<&str> {
     (!text.chars().any(control)).then_some(text)
 }
 
-/// Whether a JPEG has its end-of-image marker after its last scan. Decoders fill what is missing with grey, so a photo
-/// cut short would otherwise be learned from. Anything after the marker is harmless.
-///
-/// A file may also have its marker and yet far too few bytes for the size that it claims: of the components, the one with
-/// the most columns has a block for every 8 × 32 pixels or fewer (sampling factors are 4 at most), and each block takes a
-/// bit at the very least. That is a byte for 2048 pixels; even a white page has six.
-///
-/// Source: ITU-T T.81, annexes A.1.1, B and F.1.2.
-pub(crate) fn jpeg_is_complete(bytes: &[u8], (width, height): (u32, u32)) -> bool {
-    if (bytes.len() as u64) < u64::from(width) * u64::from(height) / 2048 {
-        return false;
-    }
-    let mut at = 2; // After the start-of-image marker.
-    loop {
-        let Some(marker) = next_marker(bytes, at) else { return false };
-        at = marker + 2;
-        match bytes[marker + 1] {
-            0xd9 => return true,
-            // Restart markers and the like stand alone.
-            0x01 | 0xd0..=0xd8 => {}
-            // Every other segment says its length, which includes the two bytes that say it.
-            _ => match bytes.get(at..at + 2) {
-                Some(&[high, low]) => at += usize::from(u16::from_be_bytes([high, low])).max(2),
-                _ => return false,
-            },
-        }
-    }
-}
-
-/// The place of the next `0xff` that is followed by a marker: not by a stuffed zero and not by fill bytes.
-fn next_marker(bytes: &[u8], from: usize) -> Option<usize> {
-    let mut at = from;
-    loop {
-        at += bytes.get(at..)?.iter().position(|&byte| byte == 0xff)?;
-        match bytes.get(at + 1)? {
-            0x00 => at += 2,
-            0xff => at += 1,
-            _ => return Some(at),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,17 +87,5 @@ mod tests {
     fn a_cut_multibyte_character_is_still_text() {
         let long = "é".repeat(600);
         assert_eq!(recognise(&long.as_bytes()[..1025]), Err(SkipReason::Text));
-    }
-
-    #[test]
-    fn a_jpeg_needs_its_end_marker() {
-        let whole = [0xff, 0xd8, 0xff, 0xda, 0, 2, 1, 0xff, 0, 2, 0xff, 0xd0, 3, 0xff, 0xff, 0xd9];
-        assert!(jpeg_is_complete(&whole, (64, 64)));
-        assert!(jpeg_is_complete(&[&whole[..], b"junk"].concat(), (64, 64)));
-        for cut in 0..whole.len() {
-            assert!(!jpeg_is_complete(&whole[..cut], (64, 64)), "{cut}");
-        }
-        assert!(jpeg_is_complete(&whole, (2048, whole.len() as u32)));
-        assert!(!jpeg_is_complete(&whole, (2048, whole.len() as u32 + 1)));
     }
 }

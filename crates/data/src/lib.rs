@@ -67,6 +67,7 @@ mod measure;
 mod memory;
 mod mix;
 mod normalize;
+mod outline;
 mod pattern;
 mod phash;
 mod pillow;

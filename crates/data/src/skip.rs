@@ -93,6 +93,22 @@ pub enum SkipReason {
         /// The limit in pixels.
         limit: u64,
     },
+    /// A side longer than [`DecodeLimits::max_side`](crate::DecodeLimits::max_side).
+    #[error("too long: {width} x {height} pixels, where a side may have {limit}; cut or shrink the image")]
+    SideTooLong {
+        /// Width in pixels, as the header says.
+        width: u32,
+        /// Height in pixels, as the header says.
+        height: u32,
+        /// The limit in pixels.
+        limit: u32,
+    },
+    /// More beside or around its pixels than any photo has, so that decoding would take very long.
+    #[error("decoding the image would cost too much: {detail}; save it again with another program")]
+    TooCostly {
+        /// What there is too much of.
+        detail: String,
+    },
     /// More bytes than [`DecodeLimits::max_file_bytes`](crate::DecodeLimits::max_file_bytes).
     #[error("the file is too large: {bytes} bytes is above the limit of {limit} bytes")]
     TooManyBytes {
@@ -122,6 +138,17 @@ pub enum SkipReason {
         /// What the operating system said.
         detail: String,
     },
+    /// The machine has run out of something, which says nothing about the file.
+    #[error("this machine cannot read any more files at the moment: {detail}")]
+    OutOfResources {
+        /// What the operating system said.
+        detail: String,
+    },
+    /// A path in a table that leads out of the data set's folder.
+    #[error(
+        "the path leads out of the data set's folder; move the image into it, or name a folder above both as the data set's"
+    )]
+    OutsideFolder,
     /// The name is not valid Unicode, so it could not be written to a report or plan.
     #[error("the file's name is not valid text (UTF-8); rename the file")]
     NameNotText,
@@ -139,13 +166,38 @@ pub enum SkipReason {
     Changed,
 }
 
+impl SkipReason {
+    /// Whether the machine is at fault and not the file: what is made of the other files would then be wrong as a whole.
+    #[must_use]
+    pub fn is_machine_fault(&self) -> bool {
+        matches!(self, Self::OutOfResources { .. })
+    }
+}
+
 impl From<&io::Error> for SkipReason {
     fn from(error: &io::Error) -> Self {
         match error.kind() {
+            _ if is_machine_fault(error) => Self::OutOfResources { detail: error.to_string() },
             io::ErrorKind::PermissionDenied => Self::PermissionDenied,
             io::ErrorKind::NotFound => Self::NotFound,
             io::ErrorKind::UnexpectedEof => Self::Truncated,
             _ => Self::Unreadable { detail: error.to_string() },
         }
     }
+}
+
+/// Whether an error says that the process or the machine has no more file handles or memory.
+#[cfg(unix)]
+fn is_machine_fault(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(code, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS))
+        || error.kind() == io::ErrorKind::OutOfMemory
+}
+
+/// Whether an error says that the process or the machine has no more file handles or memory.
+#[cfg(not(unix))]
+fn is_machine_fault(error: &io::Error) -> bool {
+    // Windows: too many open files, not enough memory, no system resources.
+    matches!(error.raw_os_error(), Some(4 | 8 | 14 | 1450)) || error.kind() == io::ErrorKind::OutOfMemory
 }

@@ -264,7 +264,7 @@ fn bombs() -> Vec<(&'static str, Vec<u8>, Refused)> {
         ("jpeg of 9000 x 9000", jpeg(9000), AnyWay),
         ("white jpeg", encoded(&RgbImage::from_pixel(2000, 2000, [255; 3].into()), ImageFormat::Jpeg), No),
         ("progressive jpeg of 9000 x 9000", progressive(9000), AnyWay),
-        ("jpeg of a thousand scans", many_scans(1000, 3000), No),
+        ("jpeg of a thousand scans", many_scans(1000, 3000), AnyWay),
         ("webp of 16383 x 16383", webp(16_382 << 14 | 16_382), TooLarge),
         ("webp of 9000 x 9000", webp(8999 << 14 | 8999), No),
         ("tiff of 60000 x 60000", tiff(60_000), TooLarge),

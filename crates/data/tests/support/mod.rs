@@ -1,6 +1,8 @@
 //! What several tests need: real photos, and folders with small made-up ones.
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
+pub(crate) mod hostile;
+
 use image::{ImageFormat, RgbImage};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
