@@ -138,7 +138,8 @@ fn paths(root: &Path, set: &str) -> Vec<PathBuf> {
 fn planted(data: &Path, set: &str) {
     let (paths, limits) = (paths(data, set), DecodeLimits::default());
     let start = Instant::now();
-    let found = inspect_pixels(data, &paths, &KnownReports::new(), &limits, |_| {});
+    let found =
+        inspect_pixels(data, &paths, &KnownReports::new(), &limits, |_| {}).expect("files can be opened");
     println!(
         "\n{set}: {} photos inspected in {:.2} s, {} skipped",
         found.files.len(),

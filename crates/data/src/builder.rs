@@ -143,7 +143,8 @@ impl ImageDatasetBuilder {
     ///
     /// When the whole is no data set: the folder or table is missing, has no or only one class, a line of the table makes
     /// no sense, a class has too few images, a split is empty, train and valid hold different classes, a group is on two
-    /// sides, or `split_by` asks for another split than the data's own. Single bad files are skipped instead.
+    /// sides, or `split_by` asks for another split than the data's own. Also when the machine has no more file handles or
+    /// memory to read with. Single bad files are skipped instead.
     pub fn build(self) -> Result<ImageDataset, DataError> {
         let groups =
             self.group_pattern.as_deref().map(|pattern| Pattern::new(pattern, "group")).transpose()?;
@@ -207,6 +208,7 @@ impl ImageDatasetBuilder {
                 Err(skip) => skipped.push(skip),
             }
         }
+        DataError::check_machine(skipped.iter().map(|(_, file)| file).chain(&listing.skipped))?;
         let there: HashSet<(&str, Option<Split>)> = found.iter().flat_map(|image| keys(&image.tag)).collect();
         for folder in &listing.folders {
             if !there.contains(&(folder.label.as_str(), folder.split)) {

@@ -1,18 +1,20 @@
 //! Labels from a table. In: a CSV file with a path and a label in each line, perhaps a split and a group. Out: the files
 //! it names, or the line that makes no sense and what to do about it.
 
+mod table;
+
 use crate::corrections::{Correction, Corrections};
 use crate::dataset::ImageDataset;
+use crate::decode::read_file;
 use crate::error::DataError;
-use crate::item::{ContentHash, Split};
-use crate::scan::{Listed, Tag, portable};
-use crate::skip::SkipReason;
-use csv::{ReaderBuilder, StringRecord, Trim};
+use crate::item::ContentHash;
+use crate::scan::{Listed, portable};
+use crate::skip::{SkipReason, one_line};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt;
-use std::fs::File;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
+use table::{Roots, Table, delimiter, line_of};
 
 /// A CSV file of paths and labels, and which of its columns are which.
 ///
@@ -25,6 +27,9 @@ use std::path::{Component, Path, PathBuf};
 /// | `label_separator` | none: one label for each image | what stands between two labels of one image, which may then have any number of them, none too | not a letter or digit |
 /// | `split_column` | `split`, if there is one | `train`, `valid` (or `val`, `validation`) or `test` | |
 /// | `group_column` | `group`, if there is one | images of one group stay on one side of a split; empty: by itself | |
+///
+/// An image lies in the data set's folder or below it, whether its path is relative to it or absolute; one that lies elsewhere is
+/// skipped as [`SkipReason::OutsideFolder`]. The table may have 256 MiB, 1,500,000 lines of 64 kiB, and 1000 columns.
 ///
 /// With a separator the column of labels may also be called `labels`. Other columns are ignored. Fields may be quoted, from their first character on; blanks around a field do not count.
 ///
@@ -195,7 +200,7 @@ pub enum CsvProblem {
         found: Vec<String>,
     },
     /// The first line names a column twice.
-    #[error("the column `{column}` is there twice; rename one of the two")]
+    #[error("the column `{}` is there twice; rename one of the two", shown(column))]
     ColumnTwice {
         /// Its name.
         column: String,
@@ -207,7 +212,7 @@ pub enum CsvProblem {
         what: &'static str,
     },
     /// The split is none that we know.
-    #[error("`{word}` is no split; write train, valid or test")]
+    #[error("`{}` is no split; write train, valid or test", shown(word))]
     UnknownSplit {
         /// What stands there.
         word: String,
@@ -226,16 +231,54 @@ pub enum CsvProblem {
         /// What the reader said.
         detail: String,
     },
+    /// The line holds what no text holds.
+    #[error("the line is not text: it holds NUL bytes; save the table as UTF-8 text (CSV)")]
+    NotText,
+    /// A line that is too long for one of paths and labels.
+    #[error(
+        "the line has {bytes} bytes where {limit} are allowed; see whether a quote or a line end is missing there"
+    )]
+    TooLong {
+        /// Bytes in its fields.
+        bytes: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// More columns than a table of labels has.
+    #[error("the line has {columns} columns where {limit} are allowed; leave out those that nobody needs")]
+    TooManyColumns {
+        /// How many there are.
+        columns: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// More lines than a table may have.
+    #[error("the table has more than {limit} lines; split it into several data sets")]
+    TooManyLines {
+        /// The limit.
+        limit: usize,
+    },
     /// There is nothing but the first line.
     #[error("there are no images; add a line with a path and a label for each")]
     NoRows,
 }
 
+/// How many columns a message names.
+const NAMED: usize = 20;
+
 fn list(found: &[String]) -> String {
-    match found {
-        [] => "no columns".to_owned(),
-        found => found.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+    let names: Vec<_> = found.iter().take(NAMED).map(|name| format!("`{}`", shown(name))).collect();
+    match found.len() {
+        0 => "no columns".to_owned(),
+        count if count > NAMED => format!("{} and {} more", names.join(", "), count - NAMED),
+        _ => names.join(", "),
     }
+}
+
+/// A text of the table for a message: on one line, and its beginning alone if it is long.
+fn shown(text: &str) -> String {
+    let short: String = text.chars().take(80).collect();
+    one_line(&short) + if short.len() < text.len() { "…" } else { "" }
 }
 
 impl CsvLabels {
@@ -251,27 +294,28 @@ impl CsvLabels {
         dataset: &ImageDataset,
         corrections: &Corrections,
     ) -> Result<(Vec<u8>, usize), DataError> {
-        let skipped =
-            dataset.skipped.iter().filter(|file| !matches!(file.reason, SkipReason::TooManyBytes { .. }));
-        let skipped = skipped.filter_map(|file| {
-            let bytes = std::fs::read(dataset.root.join(&file.path)).ok()?;
+        // What lies outside the folder is nobody's to decide about.
+        let inside = dataset.skipped.iter().filter(|file| file.reason != SkipReason::OutsideFolder);
+        let skipped = inside.filter_map(|file| {
+            let bytes = read_file(&dataset.root.join(&file.path), &dataset.limits).ok()?;
             Some((&*file.path, ContentHash::of(&bytes)))
         });
         let items = dataset.items.iter().map(|item| (&*item.path, item.content));
         let contents: HashMap<&Path, ContentHash> = items.chain(skipped).collect();
         let mut changed = 0;
-        let Table { names, columns, records } = Table::read(self)?;
+        let mut table = Table::open(self)?;
         let mut writer =
             csv::WriterBuilder::new().delimiter(delimiter(self)?).flexible(true).from_writer(Vec::new());
         let failed = |error: csv::Error| DataError::CsvUnreadable {
             path: self.path.clone(),
             source: std::io::Error::other(error.to_string()),
         };
-        if let Some(names) = &names {
+        if let Some(names) = &table.names {
             writer.write_record(names).map_err(failed)?;
         }
-        for record in &records {
-            let path = tidy(Path::new(record.get(columns.path).unwrap_or_default()), &dataset.root);
+        let (columns, roots) = (table.columns, Roots::of(&dataset.root));
+        while let Some(record) = table.next()? {
+            let path = roots.tidy(Path::new(record.get(columns.path).unwrap_or_default()));
             let correction = contents.get(&*path).and_then(|content| corrections.find(&path, content));
             let label = match correction {
                 Some(Correction::LeaveOut) => {
@@ -292,170 +336,22 @@ impl CsvLabels {
     }
 }
 
-/// A table as it lies on the disk.
-struct Table {
-    /// The names of the columns, if the first line has them.
-    names: Option<StringRecord>,
-    columns: Columns,
-    records: Vec<StringRecord>,
-}
-
-impl Table {
-    fn read(labels: &CsvLabels) -> Result<Self, DataError> {
-        let wrong = |line: u64, problem| DataError::Csv { path: labels.path.clone(), line, problem };
-        let file = File::open(&labels.path)
-            .map_err(|source| DataError::CsvUnreadable { path: labels.path.clone(), source })?;
-        let mut reader = ReaderBuilder::new()
-            .has_headers(false)
-            .delimiter(delimiter(labels)?)
-            .trim(Trim::All)
-            .from_reader(file);
-        let malformed = |error: csv::Error| {
-            let line = error.position().map_or(0, csv::Position::line);
-            wrong(line, CsvProblem::Malformed { detail: detail(&error) })
-        };
-        let mut records =
-            reader.records().collect::<Result<Vec<StringRecord>, csv::Error>>().map_err(malformed)?;
-        let named = labels.header == CsvHeader::FirstLine;
-        let first = records.first().ok_or(wrong(1, CsvProblem::NoRows))?;
-        let columns = Columns::find(labels, first).map_err(|problem| wrong(line_of(first), problem))?;
-        let names = named.then(|| records.remove(0));
-        if records.is_empty() {
-            return Err(wrong(1, CsvProblem::NoRows));
-        }
-        Ok(Self { names, columns, records })
-    }
-}
-
-fn delimiter(labels: &CsvLabels) -> Result<u8, DataError> {
-    u8::try_from(labels.delimiter).ok().filter(u8::is_ascii).ok_or(DataError::Option {
-        option: "delimiter",
-        value: format!("{:?}", labels.delimiter),
-        advice: "choose one ASCII character, such as a comma",
-    })
-}
-
 /// Reads the table: every image that it names, in its order.
 pub(crate) fn read(labels: &CsvLabels, root: &Path) -> Result<Vec<Listed>, DataError> {
-    let wrong = |line: u64, problem| DataError::Csv { path: labels.path.clone(), line, problem };
     if labels.label_separator.is_some_and(char::is_alphanumeric) {
         let value = format!("{:?}", labels.label_separator.unwrap_or_default());
         let advice = "choose a character that is no part of a label, such as a blank, ';' or '|'";
         return Err(DataError::Option { option: "label_separator", value, advice });
     }
-    let Table { columns, records, .. } = Table::read(labels)?;
+    let (mut table, roots) = (Table::open(labels)?, Roots::of(root));
     let (mut listed, mut lines) = (Vec::new(), HashMap::new());
-    for record in records {
+    while let Some(record) = table.next()? {
         let line = line_of(&record);
-        let file = columns.row(&record, root).map_err(|problem| wrong(line, problem))?;
+        let file = table.columns.row(&record, &roots).map_err(|problem| table.wrong(line, problem))?;
         if let Some(first) = lines.insert(portable(&file.path), line) {
-            return Err(wrong(line, CsvProblem::Duplicate { path: file.path, first }));
+            return Err(table.wrong(line, CsvProblem::Duplicate { path: file.path, first }));
         }
         listed.push(file);
     }
     Ok(listed)
-}
-
-fn line_of(record: &StringRecord) -> u64 {
-    record.position().map_or(0, csv::Position::line)
-}
-
-fn detail(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("it has {len} fields where the lines before it have {expected_len}")
-        }
-        csv::ErrorKind::Utf8 { .. } => "it is not UTF-8 text".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
-/// The places of the columns in a record.
-#[derive(Debug)]
-struct Columns {
-    path: usize,
-    label: usize,
-    separator: Option<char>,
-    split: Option<usize>,
-    group: Option<usize>,
-}
-
-impl Columns {
-    fn find(labels: &CsvLabels, first: &StringRecord) -> Result<Self, CsvProblem> {
-        let named = labels.header == CsvHeader::FirstLine;
-        let place = |column: &Column, what| {
-            let names =
-                || first.iter().enumerate().filter(|(_, name)| named && *column == Column::from(*name));
-            let place = match column {
-                Column::Name(_) => names().next().map(|(place, _)| place),
-                Column::Number(number) => Some(*number).filter(|number| *number < first.len()),
-            };
-            if let (Column::Name(name), 2..) = (column, names().count()) {
-                return Err(CsvProblem::ColumnTwice { column: name.clone() });
-            }
-            let found = || match named {
-                true => first.iter().map(str::to_owned).collect(),
-                false => (0..first.len()).map(|number| number.to_string()).collect(),
-            };
-            place.ok_or_else(|| CsvProblem::NoColumn { column: column.clone(), what, found: found() })
-        };
-        let needed = |asked: &Option<Column>, what: &'static str, number: usize| {
-            let usual = || if named { Column::from(what) } else { Column::Number(number) };
-            place(&asked.clone().unwrap_or_else(usual), what)
-        };
-        let optional = |asked: &Option<Column>, what: &'static str| match asked {
-            Some(column) => place(column, what).map(Some),
-            None => match place(&Column::from(what), what) {
-                Err(CsvProblem::NoColumn { .. }) => Ok(None),
-                found => found.map(Some),
-            },
-        };
-        let label = needed(&labels.label_column, "label", 1);
-        let several = named && labels.label_separator.is_some() && labels.label_column.is_none();
-        let labels_column = || place(&Column::from("labels"), "label").ok().filter(|_| several);
-        Ok(Self {
-            path: needed(&labels.path_column, "path", 0)?,
-            label: label.or_else(|missing| labels_column().ok_or(missing))?,
-            separator: labels.label_separator,
-            split: optional(&labels.split_column, "split")?,
-            group: optional(&labels.group_column, "group")?,
-        })
-    }
-
-    fn row(&self, record: &StringRecord, root: &Path) -> Result<Listed, CsvProblem> {
-        let field = |place: usize| record.get(place).unwrap_or_default();
-        let filled = |place, what| match field(place) {
-            "" => Err(CsvProblem::Empty { what }),
-            text => Ok(text),
-        };
-        let path = tidy(Path::new(filled(self.path, "path")?), root);
-        let labels = match self.separator {
-            None => vec![filled(self.label, "label")?.to_owned()],
-            Some(separator) => several(field(self.label), separator),
-        };
-        let split = self.split.map(|place| split(field(place))).transpose()?;
-        let group = self.group.map(field).filter(|group| !group.is_empty()).map(str::to_owned);
-        Ok(Listed { path, tag: Tag { labels, split, group }, problem: None })
-    }
-}
-
-/// The labels in a field, sorted, each once.
-fn several(field: &str, separator: char) -> Vec<String> {
-    let labels = field.split(separator).map(str::trim).filter(|label| !label.is_empty());
-    labels.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
-}
-
-/// The same file always has the same path: without `.`, and relative to the root if it lies below it.
-fn tidy(path: &Path, root: &Path) -> PathBuf {
-    let path = path.strip_prefix(root).unwrap_or(path);
-    path.components().filter(|part| *part != Component::CurDir).collect()
-}
-
-fn split(word: &str) -> Result<Split, CsvProblem> {
-    match word.to_lowercase().as_str() {
-        "train" => Ok(Split::Train),
-        "valid" | "val" | "validation" => Ok(Split::Valid),
-        "test" => Ok(Split::Test),
-        _ => Err(CsvProblem::UnknownSplit { word: word.to_owned() }),
-    }
 }

@@ -3,6 +3,7 @@
 
 use crate::csv_labels::CsvProblem;
 use crate::item::Split;
+use crate::skip::{SkipReason, Skipped};
 use std::io;
 use std::path::PathBuf;
 
@@ -205,6 +206,25 @@ pub enum DataError {
         #[source]
         source: io::Error,
     },
+    /// What is given as a CSV file is none, or too large.
+    #[error("{} is no table that can be read: {reason}; give a CSV file of paths and labels", path.display())]
+    TableRefused {
+        /// What was given.
+        path: PathBuf,
+        /// What it is.
+        reason: SkipReason,
+    },
+    /// The machine has run out of something, so that good files cannot be told from bad ones.
+    #[error(
+        "cannot read {}: {reason}; allow more open files (ulimit -n 4096), close other programs, or use fewer threads",
+        path.display()
+    )]
+    Machine {
+        /// The file that could not be read.
+        path: PathBuf,
+        /// What the operating system said.
+        reason: SkipReason,
+    },
     /// A line of a CSV file makes no sense.
     #[error("{}, line {line}: {problem}", path.display())]
     Csv {
@@ -306,6 +326,21 @@ pub enum DataError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl DataError {
+    /// The error of the whole if one of these files was skipped through the machine's fault and not its own: whoever collects
+    /// skipped files ends with it.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Machine`], for the first such file.
+    pub fn check_machine<'a>(skipped: impl IntoIterator<Item = &'a Skipped>) -> Result<(), Self> {
+        match skipped.into_iter().find(|file| file.reason.is_machine_fault()) {
+            Some(file) => Err(Self::Machine { path: file.path.clone(), reason: file.reason.clone() }),
+            None => Ok(()),
+        }
+    }
 }
 
 fn first_reason(reason: &Option<String>) -> String {

@@ -2,6 +2,7 @@
 //! skip it.
 
 use crate::decode::{DecodeLimits, read_file};
+use crate::error::DataError;
 use crate::item::ContentHash;
 use crate::report::PixelReport;
 use crate::scan::Progress;
@@ -55,6 +56,10 @@ pub type KnownReports = HashMap<ContentHash, PixelReport>;
 ///
 /// `paths` are relative to `root`. `progress` is called after each file, from many threads.
 ///
+/// # Errors
+///
+/// When the machine has no more file handles or memory to read with; bad files are collected instead.
+///
 /// ```
 /// use sciurus_data::{DecodeLimits, KnownReports, RgbImage, inspect_pixels, jpeg};
 ///
@@ -62,10 +67,10 @@ pub type KnownReports = HashMap<ContentHash, PixelReport>;
 /// std::fs::write(folder.path().join("a.jpg"), jpeg(&RgbImage::new(60, 40), 90).unwrap_or_default())?;
 /// std::fs::write(folder.path().join("b.jpg"), "<html>404</html>")?;
 /// let paths = ["a.jpg".into(), "b.jpg".into()];
-/// let found = inspect_pixels(folder.path(), &paths, &KnownReports::new(), &DecodeLimits::default(), |_| {});
+/// let found = inspect_pixels(folder.path(), &paths, &KnownReports::new(), &DecodeLimits::default(), |_| {})?;
 /// assert_eq!((found.files.len(), found.skipped.len()), (1, 1));
 /// assert_eq!(found.files[0].report.measures.brightness_p99, 0.0);
-/// # Ok::<(), std::io::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn inspect_pixels(
     root: impl AsRef<Path>,
@@ -73,22 +78,23 @@ pub fn inspect_pixels(
     known: &KnownReports,
     limits: &DecodeLimits,
     progress: impl Fn(Progress) + Send + Sync,
-) -> PixelInspection {
+) -> Result<PixelInspection, DataError> {
     let (root, done, total) = (root.as_ref(), AtomicUsize::new(0), paths.len());
     let look = |path: &PathBuf| {
         let result = inspect_file(root, path, known, limits);
         progress(Progress { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
-        result
+        DataError::check_machine(result.as_ref().err()).map(|()| result)
     };
-    let results: Vec<Result<InspectedFile, Skipped>> = paths.par_iter().map(look).collect();
+    let results: Result<Vec<Result<InspectedFile, Skipped>>, DataError> =
+        paths.par_iter().map(look).collect();
     let mut inspection = PixelInspection::default();
-    for result in results {
+    for result in results? {
         match result {
             Ok(file) => inspection.files.push(file),
             Err(skipped) => inspection.skipped.push(skipped),
         }
     }
-    inspection
+    Ok(inspection)
 }
 
 fn inspect_file(

@@ -6,10 +6,15 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::decode::read_regular;
 use crate::item::ContentHash;
 
 /// The name of the ledger in the folder of a data set: a line of JSON for each photo.
 pub const LEDGER_FILE: &str = "ledger.jsonl";
+
+/// Bytes of a ledger: some hundred for each photo.
+const MOST_BYTES: u64 = 256 << 20;
+
 /// What photos count as that the ledger does not know.
 const UNKNOWN: &str = "unknown";
 
@@ -28,7 +33,10 @@ pub fn licences<'h>(
     folder: &Path,
     contents: impl IntoIterator<Item = &'h ContentHash>,
 ) -> BTreeMap<String, usize> {
-    let Ok(text) = std::fs::read_to_string(folder.join(LEDGER_FILE)) else { return BTreeMap::new() };
+    let bytes = read_regular(&folder.join(LEDGER_FILE), MOST_BYTES);
+    let Some(text) = bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok()) else {
+        return BTreeMap::new();
+    };
     let entries = text.lines().filter_map(|line| serde_json::from_str::<Entry>(line).ok());
     let mut known: HashMap<ContentHash, String> = HashMap::new();
     for entry in entries {

@@ -168,7 +168,8 @@ pub struct Batch {
     /// Which items these are: `[batch]`.
     pub items: Vec<ItemId>,
     /// Items that should be here and could not be decoded. Each is named once in the life of a loader, or
-    /// until it [forgets](Loader::forget_skipped) them.
+    /// until it [forgets](Loader::forget_skipped) them; but if the machine is [at fault](SkipReason::is_machine_fault), in
+    /// every batch that lacks them, and then the batch is not to be learned from.
     pub skipped: Vec<Skipped>,
     /// Of which two items each image is, if images are mixed with one another. `targets` and `items` stay those of the
     /// first.
@@ -420,7 +421,8 @@ impl Maker {
 
     fn name_once(&self, item: &ImageItem, reason: SkipReason) -> Option<Skipped> {
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        named.insert(item.id).then(|| Skipped { path: item.path.clone(), reason })
+        let new = reason.is_machine_fault() || named.insert(item.id);
+        new.then(|| Skipped { path: item.path.clone(), reason })
     }
 }
 

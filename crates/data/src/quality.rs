@@ -289,12 +289,13 @@ fn file_checks(file: &InspectedFile) -> [QualityIssue; 4] {
 /// use sciurus_data::{DecodeLimits, find_quality_issues, inspect_pixels};
 ///
 /// let paths = ["a.jpg".into(), "b.png".into()];
-/// let inspection = inspect_pixels("photos", &paths, &Default::default(), &DecodeLimits::default(), |_| {});
+/// let inspection = inspect_pixels("photos", &paths, &Default::default(), &DecodeLimits::default(), |_| {})?;
 /// for (file, issues) in inspection.files.iter().zip(find_quality_issues(&inspection.files)) {
 ///     for issue in issues {
 ///         println!("{}: {issue}", file.path.display());
 ///     }
 /// }
+/// # Ok::<(), sciurus_data::DataError>(())
 /// ```
 #[must_use]
 pub fn find_quality_issues(files: &[InspectedFile]) -> Vec<Vec<QualityIssue>> {

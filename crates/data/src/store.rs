@@ -2,7 +2,7 @@
 //! pixels, from memory, else from files that may be deleted at any time, else decoded.
 
 use crate::dataset::ImageDataset;
-use crate::decode::{RgbImage, decode, read_file};
+use crate::decode::{RgbImage, decode, read_file, read_regular};
 use crate::item::{ContentHash, ImageItem};
 use crate::memory;
 use crate::pipeline::Pipeline;
@@ -76,7 +76,7 @@ struct Disk {
 /// The file's bytes, and what is done once to its pixels.
 type Key = (ContentHash, ContentHash);
 
-/// Failures are kept too: a damaged photo is tried once, not in every epoch.
+/// Failures are kept too: a damaged photo is tried once, not in every epoch. Those of the machine are not.
 type Kept = Result<Arc<RgbImage>, SkipReason>;
 
 impl Default for PhotoStore {
@@ -115,6 +115,9 @@ impl PhotoStore {
         }
         self.decodes.fetch_add(1, Ordering::Relaxed);
         let prepared = prepare(dataset, item, pipeline).map(Arc::new);
+        if prepared.as_ref().is_err_and(SkipReason::is_machine_fault) {
+            return prepared;
+        }
         if !self.keep_in_memory(key, &prepared)
             && let Ok(image) = &prepared
         {
@@ -196,7 +199,7 @@ impl PhotoStore {
 
     fn read(&self, key: Key) -> Option<RgbImage> {
         self.disk().in_use.insert(key.1);
-        parse(&fs::read(self.file(key)?).ok()?)
+        parse(&read_regular(&self.file(key)?, self.options.disk_budget).ok()?)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::dataset::ImageDataset;
 use crate::decode::decode_file;
+use crate::error::DataError;
 use crate::item::{ImageItem, Split};
 use crate::scan::Progress;
 use crate::skip::Skipped;
@@ -124,12 +125,20 @@ impl ImageDataset {
 }
 
 /// Decodes every item, in parallel, and names those that are damaged behind a good header. In the order of the items.
-pub fn verify(dataset: &ImageDataset, progress: impl Fn(Progress) + Send + Sync) -> Vec<Skipped> {
+///
+/// # Errors
+///
+/// When the machine has no more file handles or memory to read with.
+pub fn verify(
+    dataset: &ImageDataset,
+    progress: impl Fn(Progress) + Send + Sync,
+) -> Result<Vec<Skipped>, DataError> {
     let (done, total) = (AtomicUsize::new(0), dataset.items.len());
     let check = |item: &ImageItem| {
         let result = decode_file(dataset.path(item), &dataset.limits);
         progress(Progress { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
         result.err().map(|reason| Skipped { path: item.path.clone(), reason })
     };
-    dataset.items.par_iter().filter_map(check).collect()
+    let damaged: Vec<Skipped> = dataset.items.par_iter().filter_map(check).collect();
+    DataError::check_machine(&damaged).map(|()| damaged)
 }

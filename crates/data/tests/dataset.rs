@@ -220,7 +220,7 @@ fn the_summary_answers_the_five_questions_and_verify_finds_damage() {
     assert_eq!((summary.width.min, summary.width.median, summary.width.max), (60, 70, 300));
     assert_eq!((summary.height.min, summary.height.max, summary.skipped.len()), (70, 200, 1));
 
-    let damaged = verify(&dataset, |_| {});
+    let damaged = verify(&dataset, |_| {}).unwrap();
     assert_eq!(damaged.len(), 1);
     assert_eq!(
         (damaged[0].path.as_path(), &damaged[0].reason),

@@ -16,7 +16,7 @@ fn inspect(root: &Path, known: &KnownReports) -> PixelInspection {
     let mut paths: Vec<PathBuf> =
         std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name().into()).collect();
     paths.sort();
-    inspect_pixels(root, &paths, known, &DecodeLimits::default(), |_| {})
+    inspect_pixels(root, &paths, known, &DecodeLimits::default(), |_| {}).unwrap()
 }
 
 /// A picture with detail at every scale, unlike that of another seed.
