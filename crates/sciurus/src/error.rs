@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sciurus_data::DataError;
+use sciurus_data::{DataError, SkipReason};
 use sciurus_insight::InsightError;
 
 use crate::Arch;
@@ -24,6 +24,42 @@ pub enum Error {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// A folder, pipe or device stands where a file should.
+    #[error("{}: not a regular file: give a file, not a folder, a pipe or a device", path.display())]
+    NotAFile {
+        /// What was given.
+        path: PathBuf,
+    },
+    /// A file is larger than any of its kind.
+    #[error(
+        "{}: it has {} MB, and at most {} MB are read: it may be hostile, or is of another kind",
+        path.display(), bytes >> 20, limit >> 20
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size (bytes).
+        bytes: u64,
+        /// The largest size that is read (bytes).
+        limit: u64,
+    },
+    /// A model answers with numbers that are not finite: NaN or infinite.
+    #[error(
+        "{}: the model answers with numbers that are not finite: get the file again, or train it again with a lower learning rate (--lr)",
+        path.display()
+    )]
+    NotFinite {
+        /// The file that the model or its weights came from.
+        path: PathBuf,
+    },
+    /// A photo could not be read.
+    #[error("{}: cannot read the photo", path.display())]
+    Photo {
+        /// The photo.
+        path: PathBuf,
+        /// Why.
+        source: SkipReason,
     },
     /// No architecture has this name.
     #[error("unknown architecture `{name}`: choose one of {}", arch_names())]
@@ -58,6 +94,26 @@ pub enum Error {
     TooFewClasses {
         /// How many there were.
         classes: usize,
+    },
+    /// A classifier of more classes than there is memory for.
+    #[error("{classes} classes: at most {limit} are possible")]
+    TooManyClasses {
+        /// How many there were.
+        classes: usize,
+        /// The most that are possible.
+        limit: usize,
+    },
+    /// Images are larger than an architecture takes.
+    #[error(
+        "image size {size} is above the limit of {arch}, {limit} pixels: choose a smaller one with --image-size"
+    )]
+    ImageTooLarge {
+        /// The architecture.
+        arch: Arch,
+        /// Side of the images (pixels).
+        size: usize,
+        /// The largest possible side (pixels).
+        limit: usize,
     },
     /// The photos have any number of labels each.
     #[error(

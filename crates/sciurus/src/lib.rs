@@ -26,13 +26,16 @@ mod device;
 mod embedder;
 mod error;
 mod files;
+mod float_type;
 mod grad_cam;
 mod learner;
 mod loaders;
 pub mod model;
 mod predictor;
+mod regular;
 mod run;
 mod tensor_file;
+mod tensor_header;
 
 pub use bundle::{DataRecord, Manifest, ModelBundle, Output};
 pub use clean::{Card, Choice, CleanSettings, CleanStep, CleanSummary, Cleaner, IssueCount, Review};

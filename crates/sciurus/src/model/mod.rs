@@ -9,8 +9,10 @@ mod efficientnet;
 mod head;
 mod initialise;
 mod layer_norm;
+mod memory;
 mod mobilenet;
 mod norm;
+pub(crate) mod numbers;
 mod parameters;
 mod pass;
 mod published;
@@ -27,6 +29,7 @@ pub use convnext::{ConvNeXt, ConvNeXtConfig};
 pub use efficientnet::{EfficientNet, EfficientNetConfig};
 pub use head::{Head, HeadConfig, Pooling, concat_pool};
 pub use layer_norm::LayerNorm;
+pub use memory::fitting_batch;
 pub use mobilenet::MobileNetV2;
 pub use norm::BatchNorm;
 pub use parameters::{ParamGroup, ParameterInfo, Role, StateDict, StoredTensor};
@@ -116,11 +119,14 @@ impl VisionModel {
     /// Number of parameter groups: early body, late body, head.
     pub const GROUPS: usize = 3;
 
+    /// Most classes of a model.
+    pub const MAX_CLASSES: usize = 100_000;
+
     /// A model of this architecture for `classes` classes with seeded random weights: the body as torchvision
     /// initialises it, the head as fastai does.
     ///
     /// # Errors
-    /// Fewer than two classes.
+    /// Fewer than two classes, or more than [`MAX_CLASSES`](Self::MAX_CLASSES).
     pub fn new(arch: Arch, classes: usize, seed: Seed, device: &Device) -> Result<Self, Error> {
         Ok(initialise::initialised(Self::zeroed(arch, classes, device)?, seed))
     }
@@ -129,6 +135,9 @@ impl VisionModel {
     pub(crate) fn zeroed(arch: Arch, classes: usize, device: &Device) -> Result<Self, Error> {
         if classes < 2 {
             return Err(Error::TooFewClasses { classes });
+        }
+        if classes > Self::MAX_CLASSES {
+            return Err(Error::TooManyClasses { classes, limit: Self::MAX_CLASSES });
         }
         let head = HeadConfig::new(arch.channels(), classes).pooling(arch.pooling()).init(device);
         Ok(Self::from_parts(arch.body(device), head))

@@ -286,11 +286,14 @@ impl Download {
 /// # Errors
 /// The file cannot be read.
 pub(super) fn sha256(path: &Path) -> Result<String, Error> {
-    let failed = |source| Error::io(path, source);
-    let mut file = File::open(path).map_err(failed)?;
+    File::open(path).and_then(hash).map_err(|source| Error::io(path, source))
+}
+
+/// SHA-256 of all that comes, lower-case hex.
+pub(super) fn hash(mut from: impl Read) -> std::io::Result<String> {
     let (mut hash, mut block) = (Sha256::new(), vec![0; 1 << 16]);
     loop {
-        match file.read(&mut block).map_err(failed)? {
+        match from.read(&mut block)? {
             0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
             count => hash.update(&block[..count]),
         }

@@ -3,8 +3,12 @@
 //! In: an architecture and a [`WeightSource`]. Out: the model with those weights and a [`WeightsRecord`] of what they
 //! were. Reading a weight file never runs anything in it. This is the only place of the crate that uses the network.
 
+mod archive;
+mod checkpoint;
 mod download;
+mod entry;
 mod file;
+mod pickle;
 
 use std::path::{Path, PathBuf};
 
@@ -13,8 +17,9 @@ use serde::{Deserialize, Serialize};
 pub use download::{Download, DownloadProgress};
 pub use file::read;
 
-use super::{Arch, StateDict, VisionModel};
+use super::{Arch, StateDict, VisionModel, numbers};
 use crate::Error;
+use file::WeightFile;
 
 /// Where the body's weights come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,8 +99,8 @@ impl WeightPlaces {
 /// Finds the weights of `source`, downloading them only if no folder has them, and loads them into the model's body.
 ///
 /// # Errors
-/// No weights are published for the architecture, the download fails or has the wrong hash, the file is damaged, or
-/// its tensors do not fit (the error says which, its shape and the expected one).
+/// No weights are published for the architecture, the download fails or has the wrong hash, the file is damaged, its tensors do
+/// not fit (the error says which, its shape and the expected one), or a body with them answers with numbers that are not finite.
 pub fn load_body(
     model: VisionModel,
     arch: Arch,
@@ -110,39 +115,47 @@ pub fn load_body(
         WeightSource::File(path) => path.clone(),
         WeightSource::Pretrained => find_or_download(arch, places, progress)?,
     };
-    let model = with_body(model, &path, &read(&path)?)?;
+    let mut file = WeightFile::open(&path)?;
+    let model = with_body(model, &path, &mut file)?;
+    if !numbers::body_is_sound(&model, &arch.normalize()) {
+        return Err(Error::NotFinite { path });
+    }
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let sha256 = download::sha256(&path)?;
+    let sha256 = file.sha256()?;
     let published = arch.published_weights().filter(|published| published.sha256 == sha256);
     let licence = match published {
         Some(published) => Some(published.licence.to_owned()),
-        None => file::licence(&path)?,
+        None => file.licence().map(str::to_owned),
     };
     Ok((model, WeightsRecord { name, sha256: Some(sha256), licence }))
 }
 
-/// Sets the body's parameters from a torchvision state dict; `path` is named in errors.
+/// Sets the body's parameters from a file of a torchvision state dict; `path` is named in errors. Names and shapes are looked at
+/// before values are read.
 ///
 /// # Errors
-/// A body parameter is missing in `state`, or a shape differs.
-fn with_body(model: VisionModel, path: &Path, state: &StateDict) -> Result<VisionModel, Error> {
+/// A body parameter is missing in the file, a shape differs, or a value is such as no model can compute with.
+fn with_body(model: VisionModel, path: &Path, file: &mut WeightFile) -> Result<VisionModel, Error> {
     let parameters = model.parameters();
     let body: Vec<_> = parameters.iter().filter_map(|p| Some((p, p.name.strip_prefix("body.")?))).collect();
     let missing: Vec<&str> =
-        body.iter().map(|(_, name)| *name).filter(|name| !state.contains_key(*name)).collect();
+        body.iter().map(|(_, name)| *name).filter(|name| file.shape(name).is_none()).collect();
     if let Some(first) = missing.first() {
         let (path, first) = (path.to_owned(), (*first).to_owned());
         return Err(Error::MissingTensors { path, first, missing: missing.len(), expected: body.len() });
     }
-    if let Some((parameter, name)) =
-        body.iter().find(|(parameter, name)| state[*name].shape != parameter.shape)
-    {
-        let (name, found, expected) =
-            ((*name).to_owned(), state[*name].shape.clone(), parameter.shape.clone());
-        return Err(Error::TensorShape { name, found, expected }.in_file(path));
+    for (parameter, name) in &body {
+        if let Some(found) = file.shape(name).filter(|shape| *shape != parameter.shape) {
+            let (name, found, expected) = ((*name).to_owned(), found.to_vec(), parameter.shape.clone());
+            return Err(Error::TensorShape { name, found, expected }.in_file(path));
+        }
     }
-    let named =
-        body.into_iter().map(|(parameter, name)| (parameter.name.clone(), state[name].clone())).collect();
+    let mut state = file.tensors(&body.iter().map(|(_, name)| *name).collect::<Vec<_>>())?;
+    numbers::check(&state).map_err(|reason| Error::weight_file(path, reason))?;
+    let named: StateDict = body
+        .into_iter()
+        .filter_map(|(parameter, name)| Some((parameter.name.clone(), state.remove(name)?)))
+        .collect();
     model.with_state(&named)
 }
 

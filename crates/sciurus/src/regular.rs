@@ -1,0 +1,85 @@
+//! Files that anybody may have made, opened so that nothing blocks and nothing grows without end.
+//!
+//! In: a path and how many bytes the file may have. Out: a [`RegularFile`], which is read in parts. Folders, pipes, devices and
+//! links to them are refused, before they are opened and again on what was opened.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use crate::Error;
+
+/// A regular file that is open for reading, with the size that it had then.
+#[derive(Debug)]
+pub(crate) struct RegularFile {
+    file: File,
+    len: u64,
+}
+
+impl RegularFile {
+    /// Opens a file of at most `limit` bytes; nothing of it is read.
+    ///
+    /// # Errors
+    /// It cannot be opened, is no regular file, or is larger.
+    pub(crate) fn open(path: &Path, limit: u64) -> Result<Self, Error> {
+        let failed = |source| Error::io(path, source);
+        // Opening a device may do something, so it is looked at before; and again after, as it may have been replaced.
+        check(path, &std::fs::metadata(path).map_err(failed)?, limit)?;
+        let file = options().open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        check(path, &metadata, limit)?;
+        Ok(Self { file, len: metadata.len() })
+    }
+
+    /// Its size in bytes when it was opened.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Exactly these bytes of it.
+    ///
+    /// # Errors
+    /// It has no such bytes, or they cannot be read.
+    pub(crate) fn read_at(&mut self, start: u64, count: u64) -> io::Result<Vec<u8>> {
+        let end = start.checked_add(count).filter(|end| *end <= self.len);
+        let (Some(_), Ok(count)) = (end, usize::try_from(count)) else {
+            let reason = format!("{count} bytes from {start} on are asked for, and it has {}", self.len);
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
+        };
+        let mut bytes = vec![0; count];
+        self.file.seek(SeekFrom::Start(start))?;
+        self.file.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The file from its start on, up to the size that it had when it was opened.
+    pub(crate) fn from_start(&mut self) -> io::Result<impl Read> {
+        self.file.seek(SeekFrom::Start(0))?;
+        Ok((&mut self.file).take(self.len))
+    }
+}
+
+fn check(path: &Path, metadata: &Metadata, limit: u64) -> Result<(), Error> {
+    let (path, bytes) = (path.to_owned(), metadata.len());
+    match metadata.is_file() {
+        false => Err(Error::NotAFile { path }),
+        true if bytes > limit => Err(Error::TooLarge { path, bytes, limit }),
+        true => Ok(()),
+    }
+}
+
+/// Reading that never waits: a pipe would wait for somebody to write.
+#[cfg(unix)]
+fn options() -> OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
+    options
+}
+
+#[cfg(not(unix))]
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    options
+}
