@@ -3,6 +3,8 @@
 //! The file is a safetensors file whose metadata holds the [`Manifest`] as JSON under `sciurus`. It is data: loading it
 //! runs nothing, and any safetensors reader can look inside.
 
+mod checks;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -12,8 +14,9 @@ use sciurus_insight::{AnyPredictions, Measured, Temperature};
 use serde::{Deserialize, Serialize};
 
 use crate::model::weights::WeightsRecord;
-use crate::model::{Arch, StateDict, VisionModel};
-use crate::{Error, Learner, Precision, tensor_file};
+use crate::model::{Arch, StateDict, VisionModel, numbers};
+use crate::tensor_file::{self, Checksum, TensorFile};
+use crate::{Error, Learner, Precision};
 
 /// Version of the manifest of a model for one label per photo.
 const FORMAT: u32 = 1;
@@ -162,12 +165,21 @@ impl ModelBundle {
         tensor_file::write(path, (MANIFEST_KEY, &self.manifest), &self.state)
     }
 
-    /// Reads a file.
+    /// Reads a file. What it is comes first: weights are read only if they are those that its architecture needs.
     ///
     /// # Errors
-    /// The file cannot be read, is damaged, is no Sciurus model, or was written by a newer version.
+    /// The file cannot be read, is no regular file, is damaged, is no Sciurus model, was written by a newer version, or is such as
+    /// no model can be: its images are too large, its labels too many, its numbers not finite.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        tensor_file::read(path, Self::from_bytes)
+        let broken = |reason: String| Error::Bundle { path: path.to_owned(), reason };
+        let mut file = TensorFile::open(path)?;
+        let manifest = checks::manifest(file.record(MANIFEST_KEY)).map_err(broken)?;
+        checks::tensors(&manifest, file.places()).map_err(broken)?;
+        let state = file.tensors(Checksum::IfThere)?;
+        numbers::check(&state).map_err(|reason| {
+            broken(format!("{reason}; get the file again, or train it again with a lower learning rate"))
+        })?;
+        Ok(Self { manifest, state })
     }
 
     /// Builds the model and sets its weights.
@@ -187,34 +199,4 @@ impl ModelBundle {
         }
         model.with_state(&self.state)
     }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        let text = tensor_file::record(bytes, MANIFEST_KEY)?.ok_or(
-            "it holds tensors but no Sciurus manifest; use a model.sciurus file that `sciurus train` wrote",
-        )?;
-        let Version { format } = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        if format > FORMAT_VIEWS {
-            return Err(format!(
-                "it has format {format}, this version reads up to {FORMAT_VIEWS}; update Sciurus"
-            ));
-        }
-        let manifest: Manifest = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        manifest.preprocessing.check().map_err(|error| error.to_string())?;
-        if !(manifest.temperature.0.is_finite() && manifest.temperature.0 > 0.0) {
-            return Err(format!("its temperature is {}, and must be above 0", manifest.temperature.0));
-        }
-        if let Output::AnyNumber { thresholds } = &manifest.output {
-            let sound = thresholds.iter().all(|threshold| (0.0..=1.0).contains(threshold));
-            if !sound || thresholds.len() != manifest.vocab.len() {
-                return Err("its thresholds are not one number from 0 to 1 for each label".to_owned());
-            }
-        }
-        Ok(Self { manifest, state: tensor_file::tensors(bytes)? })
-    }
-}
-
-/// Only the version, to tell a newer manifest from a damaged one.
-#[derive(Deserialize)]
-struct Version {
-    format: u32,
 }

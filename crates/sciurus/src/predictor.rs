@@ -1,21 +1,26 @@
-//! Using a model: on a loader, on pictures, on files.
+//! Using a model: on pictures and on files; on a loader in `evaluation`.
+
+mod evaluation;
 
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
 use rayon::prelude::*;
-use sciurus_data::{
-    DecodeLimits, Loader, Pipeline, RgbImage, SkipReason, Skipped, Split, Targets, Views, decode_file,
-};
-use sciurus_insight::{AnyPredictions, MultiPredictions, Predictions, sigmoid, softmax};
+use sciurus_data::{DecodeLimits, Pipeline, RgbImage, SkipReason, Skipped, decode_file};
+use sciurus_insight::{sigmoid, softmax};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use evaluation::Evaluation;
 
 use crate::bundle::{Manifest, ModelBundle, Output};
 use crate::grad_cam::HeatMap;
-use crate::learner::Event;
-use crate::model::{FoldedLayers, Pass, VisionModel, floats};
+use crate::model::{FoldedLayers, Pass, VisionModel, fitting_batch, floats, numbers};
 use crate::{Device, Error, Precision};
+
+/// Memory for the answers of a batch (bytes), and what each label takes of it besides its letters.
+const ANSWER_BYTES: usize = 128 << 20;
+const LABEL_BYTES: usize = 64;
 
 /// A model's answer for one picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +64,7 @@ pub enum Answer {
 /// ```
 #[derive(Debug)]
 pub struct Predictor {
+    path: PathBuf,
     model: VisionModel,
     manifest: Manifest,
     pipeline: Pipeline,
@@ -71,7 +77,7 @@ impl Predictor {
     /// Loads a model on the processor.
     ///
     /// # Errors
-    /// The file cannot be read or is no model.
+    /// The file cannot be read, is no model, or one that does not answer with finite numbers.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::load_on(path, Device::Cpu)
     }
@@ -79,7 +85,7 @@ impl Predictor {
     /// Loads a model on a device.
     ///
     /// # Errors
-    /// The file cannot be read or is no model, or the device is not in this build.
+    /// The file cannot be read, is no model, or one that does not answer with finite numbers, or the device is not in this build.
     pub fn load_on(path: impl AsRef<Path>, device: Device) -> Result<Self, Error> {
         let fastest = Precision::Auto.on(device)?;
         let device = device.open()?;
@@ -89,10 +95,15 @@ impl Predictor {
             Precision::F32 => Precision::F32,
             _ => fastest,
         };
-        let model = bundle.model(&device).map_err(|error| error.in_file(path.as_ref()))?;
+        let path = path.as_ref().to_owned();
+        let model = bundle.model(&device).map_err(|error| error.in_file(&path))?.valid();
         let pipeline = bundle.manifest.preprocessing.pipeline();
-        let folded = FoldedLayers::default();
-        Ok(Self { model: model.valid(), manifest: bundle.manifest, pipeline, device, precision, folded })
+        let (manifest, folded) = (bundle.manifest, FoldedLayers::default());
+        let predictor = Self { path, model, manifest, pipeline, device, precision, folded };
+        // A model that cannot say what two small pictures show is told from the start, not by the first photo.
+        let (pixels, side) = numbers::pictures(&predictor.manifest.preprocessing.normalize);
+        predictor.ranked_rows(&predictor.logits_of(predictor.images(pixels, side)))?;
+        Ok(predictor)
     }
 
     /// What the model is and how it was measured.
@@ -101,38 +112,63 @@ impl Predictor {
     }
 
     /// Classifies one picture.
-    pub fn predict(&self, image: &RgbImage) -> Prediction {
+    ///
+    /// # Errors
+    /// The model answers with numbers that are not finite.
+    pub fn predict(&self, image: &RgbImage) -> Result<Prediction, Error> {
         self.ranked(&self.logits(self.pipeline.tensor(image.clone())))
     }
 
-    /// Classifies pictures together, which is faster than one by one.
-    pub fn predict_batch(&self, images: &[RgbImage]) -> Vec<Prediction> {
-        let pixels: Vec<_> = images.par_iter().map(|image| self.pipeline.tensor(image.clone())).collect();
-        self.predict_pixels(&pixels)
+    /// Classifies pictures together, which is faster than one by one; as many at a time as [fit into memory](fitting_batch).
+    ///
+    /// # Errors
+    /// The model answers with numbers that are not finite.
+    pub fn predict_batch(&self, images: &[RgbImage]) -> Result<Vec<Prediction>, Error> {
+        let mut predictions = Vec::with_capacity(images.len());
+        for images in images.chunks(self.fitting_batch()) {
+            let pixels = images.par_iter().map(|image| self.pipeline.tensor(image.clone()));
+            predictions.extend(self.predict_pixels(&pixels.collect::<Vec<_>>())?);
+        }
+        Ok(predictions)
     }
 
     /// Reads and classifies one file.
     ///
     /// # Errors
-    /// The file is no readable picture; the reason says why.
-    pub fn predict_file(&self, path: impl AsRef<Path>) -> Result<Prediction, SkipReason> {
-        Ok(self.predict(&decode_file(path.as_ref(), &DecodeLimits::default())?))
+    /// The file is no readable picture, and the error's source says why; or the model answers with numbers that are not finite.
+    pub fn predict_file(&self, path: impl AsRef<Path>) -> Result<Prediction, Error> {
+        let path = path.as_ref();
+        let image = decode_file(path, &DecodeLimits::default())
+            .map_err(|source| Error::Photo { path: path.to_owned(), source })?;
+        self.predict(&image)
     }
 
-    /// Reads and classifies files, `batch_size` at a time, in order; a file that is no readable picture says why.
+    /// Reads and classifies files, `batch_size` at a time or as many as [fit into memory](fitting_batch), in order; a file that is
+    /// no readable picture says why.
+    ///
+    /// # Errors
+    /// An item is an error if the model answers with numbers that are not finite: that is no fault of the file's, and the files that
+    /// were computed with it have no answer.
     pub fn predict_files<'a>(
         &'a self,
         files: &'a [PathBuf],
         batch_size: usize,
-    ) -> impl Iterator<Item = Answer> + 'a {
-        files.chunks(batch_size.max(1)).flat_map(|files| self.answer(files))
+    ) -> impl Iterator<Item = Result<Answer, Error>> + 'a {
+        let together = batch_size.clamp(1, self.fitting_batch());
+        files.chunks(together).flat_map(|files| match self.answer(files) {
+            Ok(answers) => answers.into_iter().map(Ok).collect::<Vec<_>>(),
+            Err(error) => vec![Err(error)],
+        })
     }
 
     /// The body's features of a picture, averaged over it: `[channel]`. Alike pictures have alike embeddings.
-    pub fn embed(&self, image: &RgbImage) -> Vec<f32> {
-        floats(
-            self.model.embed(self.tensor(self.pipeline.tensor(image.clone())), &mut self.pass()).into_data(),
-        )
+    ///
+    /// # Errors
+    /// The features are not finite.
+    pub fn embed(&self, image: &RgbImage) -> Result<Vec<f32>, Error> {
+        let images = self.tensor(self.pipeline.tensor(image.clone()));
+        let features = floats(self.model.embed(images, &mut self.pass()).into_data());
+        if features.iter().all(|feature| feature.is_finite()) { Ok(features) } else { Err(self.not_finite()) }
     }
 
     /// What the model sees of a picture, and which part of that speaks for a class (below the number of labels).
@@ -144,7 +180,7 @@ impl Predictor {
     }
 
     /// Only the pixels that the model sees are kept of each photo, so that a batch of large ones fits into memory.
-    fn answer(&self, files: &[PathBuf]) -> Vec<Answer> {
+    fn answer(&self, files: &[PathBuf]) -> Result<Vec<Answer>, Error> {
         let limits = DecodeLimits::default();
         let read = |path: &PathBuf| Ok(self.pipeline.tensor(decode_file(path, &limits)?));
         let read: Vec<Result<Vec<f32>, SkipReason>> = files.par_iter().map(read).collect();
@@ -153,28 +189,42 @@ impl Predictor {
             .map(|result| result.map_or_else(|r| (None, Some(r)), |p| (Some(p), None)))
             .unzip();
         let pixels: Vec<_> = pixels.into_iter().flatten().collect();
-        let mut predictions = self.predict_pixels(&pixels).into_iter();
+        let mut predictions = self.predict_pixels(&pixels)?.into_iter();
         let answer = |(path, skipped): (&PathBuf, Option<SkipReason>)| match skipped {
             Some(reason) => Some(Answer::Skipped(Skipped { path: path.clone(), reason })),
             None => predictions.next().map(|prediction| Answer::Predicted { path: path.clone(), prediction }),
         };
-        files.iter().zip(skipped).filter_map(answer).collect()
+        Ok(files.iter().zip(skipped).filter_map(answer).collect())
     }
 
-    fn predict_pixels(&self, images: &[Vec<f32>]) -> Vec<Prediction> {
+    /// How many images are computed together at most: as many as there is memory for, also for their answers, each of which names
+    /// all labels.
+    fn fitting_batch(&self) -> usize {
+        let labels: usize = self.manifest.vocab.labels().iter().map(|label| label.len() + LABEL_BYTES).sum();
+        let images = fitting_batch(self.manifest.arch, self.manifest.preprocessing.image_size);
+        images.min(ANSWER_BYTES / labels.max(1)).max(1)
+    }
+
+    fn predict_pixels(&self, images: &[Vec<f32>]) -> Result<Vec<Prediction>, Error> {
         if images.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        self.logits(images.concat())
-            .chunks_exact(self.manifest.vocab.len())
-            .map(|row| self.ranked(row))
-            .collect()
+        self.ranked_rows(&self.logits(images.concat()))
+    }
+
+    /// The answers of logits `[image, class]`, row-major.
+    fn ranked_rows(&self, logits: &[f32]) -> Result<Vec<Prediction>, Error> {
+        logits.chunks_exact(self.manifest.vocab.len()).map(|row| self.ranked(row)).collect()
     }
 
     /// Pixels `[image, 3, size, size]` to logits, row-major `[image, class]`.
     fn logits(&self, pixels: Vec<f32>) -> Vec<f32> {
+        self.logits_of(self.tensor(pixels))
+    }
+
+    fn logits_of(&self, images: Tensor<4>) -> Vec<f32> {
         let views = self.manifest.preprocessing.views;
-        floats(self.model.answer(self.tensor(pixels), views, &mut self.pass()).into_data())
+        floats(self.model.answer(images, views, &mut self.pass()).into_data())
     }
 
     fn pass(&self) -> Pass {
@@ -183,16 +233,33 @@ impl Predictor {
 
     /// Pixels of whole images as a tensor `[image, 3, size, size]`.
     fn tensor(&self, pixels: Vec<f32>) -> Tensor<4> {
-        let size = self.manifest.preprocessing.image_size;
-        let images = pixels.len() / self.pipeline.values();
-        Tensor::from_data(TensorData::new(pixels, [images, 3, size, size]), &self.device)
+        self.images(pixels, self.manifest.preprocessing.image_size)
     }
 
-    fn ranked(&self, logits: &[f32]) -> Prediction {
-        match &self.manifest.output {
-            Output::OneLabel => self.most_probable(logits),
-            Output::AnyNumber { thresholds } => self.above(logits, thresholds),
+    /// Pixels of whole images as a tensor `[image, 3, side, side]`.
+    fn images(&self, pixels: Vec<f32>, side: usize) -> Tensor<4> {
+        let images = pixels.len() / (3 * side * side);
+        Tensor::from_data(TensorData::new(pixels, [images, 3, side, side]), &self.device)
+    }
+
+    fn not_finite(&self) -> Error {
+        Error::NotFinite { path: self.path.clone() }
+    }
+
+    /// The answer of one image's logits, which must be finite as they are used: divided by the temperature.
+    fn ranked(&self, logits: &[f32]) -> Result<Prediction, Error> {
+        let scale = match &self.manifest.output {
+            Output::OneLabel => 1.0 / self.manifest.temperature.0 as f32,
+            Output::AnyNumber { .. } => 1.0,
+        };
+        let logits: Vec<f32> = logits.iter().map(|logit| logit * scale).collect();
+        if !logits.iter().all(|logit| logit.is_finite()) {
+            return Err(self.not_finite());
         }
+        Ok(match &self.manifest.output {
+            Output::OneLabel => self.most_probable(&logits),
+            Output::AnyNumber { thresholds } => self.above(&logits, thresholds),
+        })
     }
 
     fn above(&self, logits: &[f32], thresholds: &[f32]) -> Prediction {
@@ -213,10 +280,8 @@ impl Predictor {
     }
 
     fn most_probable(&self, logits: &[f32]) -> Prediction {
-        let scale = 1.0 / self.manifest.temperature.0 as f32;
-        let logits: Vec<f32> = logits.iter().map(|logit| logit * scale).collect();
         let mut ranking: Vec<(String, f32)> =
-            self.manifest.vocab.labels().iter().cloned().zip(softmax(&logits).map(|p| p as f32)).collect();
+            self.manifest.vocab.labels().iter().cloned().zip(softmax(logits).map(|p| p as f32)).collect();
         ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
         let (label, probability) = ranking[0].clone();
         Prediction { labels: vec![label.clone()], label, probability, ranking }
@@ -245,57 +310,4 @@ pub fn find_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Skipped>) {
         }
     }
     (files, skipped)
-}
-
-/// A model to be run over a loader in evaluation mode.
-#[derive(Debug)]
-pub(crate) struct Evaluation<'a> {
-    pub(crate) model: &'a VisionModel,
-    pub(crate) precision: Precision,
-    pub(crate) views: Views,
-    pub(crate) device: &'a BurnDevice,
-}
-
-impl Evaluation<'_> {
-    /// Predictions for all photos of an epoch of a loader; only an augmented loader's epochs differ.
-    ///
-    /// # Errors
-    /// No photo of the split could be read.
-    pub(crate) fn run(
-        &self,
-        (loader, split): (&Loader, Split),
-        epoch: u64,
-        on_event: &mut dyn FnMut(Event) -> Result<(), Error>,
-    ) -> Result<AnyPredictions, Error> {
-        let (model, device) = (self.model.valid(), self.device.clone().inner());
-        let dataset = loader.dataset();
-        let folded = FoldedLayers::default();
-        let (mut items, mut logits, mut targets) = (Vec::new(), Vec::new(), Vec::new());
-        for (step, batch) in loader.epoch(epoch).enumerate() {
-            if !batch.skipped.is_empty() {
-                on_event(Event::PhotosSkipped { split, skipped: batch.skipped.clone() })?;
-            }
-            if batch.targets.is_empty() {
-                continue;
-            }
-            let images = crate::learner::images(&batch, &device)?;
-            let mut pass = Pass::evaluate().with_precision(self.precision).with_folded(&folded);
-            logits.extend(floats(model.answer(images, self.views, &mut pass).into_data()));
-            items.extend(&batch.items);
-            on_event(Event::BatchValidated { step, images: batch.targets.len() })?;
-            targets.push(batch.targets);
-        }
-        if items.is_empty() {
-            return Err(Error::NothingReadable { split });
-        }
-        let paths = items.iter().filter_map(|id| Some(dataset.item(*id)?.path.clone())).collect();
-        let (vocab, mut targets) = (dataset.vocab.clone(), targets.iter().flat_map(Targets::iter));
-        Ok(if dataset.any_number() {
-            let targets = targets.map(<[usize]>::to_vec).collect();
-            AnyPredictions::Many(MultiPredictions::from_logits(vocab, items, paths, &logits, targets)?)
-        } else {
-            let targets = targets.by_ref().flatten().copied().collect();
-            AnyPredictions::One(Predictions::from_logits(vocab, items, paths, &logits, targets)?)
-        })
-    }
 }

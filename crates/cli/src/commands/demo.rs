@@ -51,7 +51,7 @@ fn three_predictions(finished: &FinishedRun, args: &DemoArgs) -> anyhow::Result<
         text("three predictions on pictures it was not trained on:")?;
     }
     for answer in predictor.predict_files(&chosen, chosen.len()) {
-        let Answer::Predicted { path, prediction } = answer else { continue };
+        let Answer::Predicted { path, prediction } = answer? else { continue };
         if args.show.json {
             json_line(
                 &json!({"path": path.display().to_string(), "label": prediction.label, "probability": prediction.probability}),

@@ -24,7 +24,8 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     bar.set_length(files.len() as u64);
     for answer in predictor.predict_files(&files, args.batch_size.max(1)) {
         bar.inc(1);
-        match answer {
+        // A model that answers nonsense is no fault of the photo's: nothing it says can be used.
+        match answer? {
             Answer::Predicted { path, prediction } => bar.suspend(|| writer.write(&path, &prediction))?,
             Answer::Skipped(skipped) => unreadable.push(skipped),
         }

@@ -198,6 +198,7 @@ impl LearnerBuilder {
         let device = self.device.open()?;
         let seed = self.seed.unwrap_or(self.loaders.seed());
         self.check()?;
+        self.arch.check_image_size(self.loaders.preprocessing().image_size)?;
         let model = VisionModel::new(self.arch, self.loaders.dataset().vocab.len(), seed, &device)?;
         let places = self.places.unwrap_or_else(WeightPlaces::from_environment);
         let mut on_download = self.on_download.unwrap_or_else(|| Box::new(|_| ()));

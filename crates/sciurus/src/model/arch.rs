@@ -73,6 +73,8 @@ pub struct ArchInfo {
     pub channels: usize,
     /// Side of the images that its weights were trained on (pixels). Other sizes from 32 on work too.
     pub image_size: usize,
+    /// Largest side of the images that it takes (pixels): see [`Arch::max_image_size`].
+    pub max_image_size: usize,
     /// How it expects its images normalised.
     pub normalize: Normalize,
     /// Images per second of a training step, to compare networks by: see [`Arch::images_per_second`].
@@ -119,6 +121,7 @@ impl Arch {
             parameters: self.parameters(),
             channels: self.channels(),
             image_size: self.image_size(),
+            max_image_size: self.max_image_size(),
             normalize: self.normalize(),
             images_per_second: self.images_per_second(),
             weights: self.published_weights(),
@@ -186,6 +189,24 @@ impl Arch {
             Arch::ViTSmall16 => Normalize { mean: [0.5; 3], std: [0.5; 3] },
             _ => Normalize::imagenet(),
         }
+    }
+
+    /// Largest side of the images that it takes (pixels), in training and in prediction: one image of it takes less than 1 GB
+    /// of memory to predict. The transformer would take more, but its attention's time grows with the fourth power of the side.
+    pub fn max_image_size(self) -> usize {
+        match self {
+            Arch::ResNet10Narrow | Arch::ResNet18 | Arch::ResNet34 | Arch::SqueezeNet1_1 => 1536,
+            _ => 1024,
+        }
+    }
+
+    /// Checks the side of images (pixels).
+    ///
+    /// # Errors
+    /// It is above [`max_image_size`](Self::max_image_size).
+    pub(crate) fn check_image_size(self, size: usize) -> Result<(), Error> {
+        let limit = self.max_image_size();
+        if size > limit { Err(Error::ImageTooLarge { arch: self, size, limit }) } else { Ok(()) }
     }
 
     /// How fastai's head pools its features.
