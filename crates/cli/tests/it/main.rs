@@ -6,6 +6,7 @@ mod clean;
 mod demo;
 mod errors;
 mod help;
+mod hostile_models;
 mod image_service;
 mod multi;
 mod photos;

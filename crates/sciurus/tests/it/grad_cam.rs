@@ -51,7 +51,7 @@ fn an_answer_from_both_sides_is_that_of_the_mirror_image() {
     let probability = |views| {
         let (_folder, predictor, photo) = learnt_with(views);
         assert_eq!(predictor.manifest().preprocessing.views, views.unwrap_or(Views::Mirrored));
-        [&photo, &mirrored(&photo)].map(|photo| predictor.predict(photo).probability)
+        [&photo, &mirrored(&photo)].map(|photo| predictor.predict(photo).unwrap().probability)
     };
     let [photo, other] = probability(None);
     assert_eq!(photo, other, "training mirrors, so answers come from both sides");

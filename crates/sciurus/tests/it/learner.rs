@@ -183,11 +183,11 @@ fn the_model_that_was_measured_is_the_model_that_is_exported() {
     for index in 0..measured.len() {
         let path = folder.path().join("photos").join(&measured.paths[index]);
         let image = decode_file(&path, &DecodeLimits::default()).unwrap();
-        let prediction = predictor.predict(&image);
+        let prediction = predictor.predict(&image).unwrap();
         let expected = temperature.applied_to(measured.row(index))[measured.prediction(index)];
         assert_eq!(prediction.label, measured.prediction_label(index));
         assert!((prediction.probability - expected).abs() < 1e-5, "{}", path.display());
-        assert_eq!(predictor.embed(&image).len(), predictor.manifest().arch.channels());
+        assert_eq!(predictor.embed(&image).unwrap().len(), predictor.manifest().arch.channels());
     }
     assert_eq!(predictor.manifest().metrics, finished.record.metrics);
 }

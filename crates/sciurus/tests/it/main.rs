@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::unwrap_used)]
 
 mod architectures;
+mod checksum;
 mod embedder;
 mod fused;
 mod golden_archs;
@@ -11,8 +12,15 @@ mod golden_pretrained;
 mod golden_resnet;
 mod golden_squeezenet;
 mod grad_cam;
+mod hostile_checkpoints;
+mod hostile_models;
 mod learner;
+mod limited;
+mod models;
 mod multi;
+mod not_files;
+mod not_finite;
+mod pickles;
 mod resume;
 mod support;
 mod weights;

@@ -143,7 +143,7 @@ fn it_learns_which_shapes_are_there_and_predicts_as_it_was_measured() {
     assert_eq!(manifest.format, 3, "it answers from a photo and its mirror image");
     for i in 0..measured.len() {
         let image = decode_file(photos.join(&measured.paths[i]), &DecodeLimits::default()).unwrap();
-        let prediction = predictor.predict(&image);
+        let prediction = predictor.predict(&image).unwrap();
         let mut on = prediction.labels.clone();
         on.sort();
         assert_eq!(on, measured.on_labels(i));
