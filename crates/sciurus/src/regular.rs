@@ -52,8 +52,8 @@ impl RegularFile {
         Ok(bytes)
     }
 
-    /// The file from its start on, up to the size that it had when it was opened.
-    pub(crate) fn from_start(&mut self) -> io::Result<impl Read> {
+    /// All of it from its start on, up to the size that it had when it was opened.
+    pub(crate) fn whole(&mut self) -> io::Result<impl Read> {
         self.file.seek(SeekFrom::Start(0))?;
         Ok((&mut self.file).take(self.len))
     }

@@ -48,7 +48,7 @@ fn temperature_and_normalisation_are_finite_as_they_are_used() {
     let folder = tempfile::tempdir().unwrap();
     for temperature in [0.0, -1.0, 1e-40, 1e-46, 1e39, 1e300, f64::MIN_POSITIVE] {
         let path = saved(folder.path(), "t.sciurus", |bundle| {
-            bundle.manifest.temperature = Temperature(temperature)
+            bundle.manifest.temperature = Temperature(temperature);
         });
         assert!(refusal(&path).contains("temperature"), "{temperature}");
     }
