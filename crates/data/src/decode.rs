@@ -2,14 +2,14 @@
 //! image, or the reason why there is none.
 
 use crate::format::recognise;
+use crate::fs;
 use crate::outline::{Jpeg, MOST_BESIDE, MOST_EXIF, Metered, memory_needed, outline};
 use crate::skip::SkipReason;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -148,7 +148,7 @@ pub fn decode_file(path: impl AsRef<Path>, limits: &DecodeLimits) -> Result<RgbI
 
 /// Reads a regular file within the limits.
 pub(crate) fn read_file(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, SkipReason> {
-    read_regular(path, limits.max_file_bytes)
+    read_patiently(path, limits.max_file_bytes)
 }
 
 /// How often a file is tried again while the process has no file handle left, and how long each try waits. Other threads
@@ -160,8 +160,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// thousand would be given up one second at a time.
 static IN_VAIN: AtomicBool = AtomicBool::new(false);
 
-/// Reads a regular file of at most `limit` bytes.
-pub(crate) fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>, SkipReason> {
+/// The bytes of a regular file of at most `limit` bytes; waits a moment for file handles.
+pub(crate) fn read_patiently(path: &Path, limit: u64) -> Result<Vec<u8>, SkipReason> {
     let mut tries = if IN_VAIN.load(Ordering::Relaxed) { 1 } else { TRIES };
     loop {
         tries -= 1;
@@ -177,44 +177,15 @@ pub(crate) fn read_regular(path: &Path, limit: u64) -> Result<Vec<u8>, SkipReaso
 }
 
 fn try_to_read(path: &Path, limit: u64) -> Result<Vec<u8>, SkipReason> {
-    let read = || -> io::Result<Result<Vec<u8>, SkipReason>> {
-        // Opening a device may do something, so the kind of file is asked first; and again, as it may have become another.
-        if !std::fs::metadata(path)?.is_file() {
-            return Ok(Err(SkipReason::NotAFile));
-        }
-        let file = open_without_waiting(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Ok(Err(SkipReason::NotAFile));
-        }
-        let too_large = |bytes| Ok(Err(SkipReason::TooManyBytes { bytes, limit }));
-        if metadata.len() > limit {
-            return too_large(metadata.len());
-        }
-        let mut bytes = Vec::new();
-        let size = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
-        bytes.try_reserve_exact(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        // Files of the system (below /proc) have other sizes than they say, or none.
-        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > limit { too_large(bytes.len() as u64) } else { Ok(Ok(bytes)) }
-    };
-    read().unwrap_or_else(|error| match error.kind() {
+    fs::read_regular(path, limit).map_err(|error| match error.kind() {
         // A regular file never lets its reader wait.
-        io::ErrorKind::WouldBlock => Err(SkipReason::NotAFile),
-        _ => Err(SkipReason::from(&error)),
+        io::ErrorKind::WouldBlock | io::ErrorKind::InvalidInput => SkipReason::NotAFile,
+        io::ErrorKind::FileTooLarge => {
+            let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+            SkipReason::TooManyBytes { bytes: bytes.max(limit + 1), limit }
+        }
+        _ => SkipReason::from(&error),
     })
-}
-
-/// Opens a file such that neither a pipe without a writer nor a terminal holds this process up.
-fn open_without_waiting(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    #[cfg(unix)]
-    {
-        use rustix::fs::OFlags;
-        use std::os::unix::fs::OpenOptionsExt;
-        options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32);
-    }
-    options.read(true).open(path)
 }
 
 /// What a file's header says.

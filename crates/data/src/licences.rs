@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::decode::read_regular;
+use crate::decode::read_patiently;
 use crate::item::ContentHash;
 
 /// The name of the ledger in the folder of a data set: a line of JSON for each photo.
@@ -33,7 +33,7 @@ pub fn licences<'h>(
     folder: &Path,
     contents: impl IntoIterator<Item = &'h ContentHash>,
 ) -> BTreeMap<String, usize> {
-    let bytes = read_regular(&folder.join(LEDGER_FILE), MOST_BYTES);
+    let bytes = read_patiently(&folder.join(LEDGER_FILE), MOST_BYTES);
     let Some(text) = bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok()) else {
         return BTreeMap::new();
     };

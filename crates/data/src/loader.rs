@@ -44,6 +44,9 @@ pub enum LastBatch {
     Keep,
 }
 
+/// Threads that anything is asked to use at most: more than any machine has cores, and few enough to be started.
+pub const MOST_THREADS: usize = 1024;
+
 /// Options of a [`Loader`].
 ///
 /// | Name | Default | Meaning | Range |
@@ -52,7 +55,7 @@ pub enum LastBatch {
 /// | `order` | shuffled | order of the items | |
 /// | `mix` | none | whether images are mixed with one another | |
 /// | `last_batch` | drop | items that do not fill a batch | |
-/// | `threads` | 0 | threads that decode and transform; 0: one per core | |
+/// | `threads` | 0 | threads that decode and transform; 0: one per core | 0 to 1024 |
 /// | `queue` | 2 | batches made ahead of their use | ≥ 1 |
 /// | `store` | a new store | where decoded photos are kept; share one among the loaders of a run | |
 /// | `seed` | 42 | seed of order and augmentation | any |
@@ -236,6 +239,10 @@ impl Loader {
             return Err(DataError::EmptySplit { path: dataset.root.clone(), split });
         }
         let threads = options.threads;
+        if threads > MOST_THREADS {
+            let (value, advice) = (threads.to_string(), "choose at most 1024");
+            return Err(DataError::Option { option: "threads", value, advice });
+        }
         let pool = ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("sciurus-loader-{index}"))

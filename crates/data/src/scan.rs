@@ -5,6 +5,7 @@ use crate::decode::{DecodeLimits, read_file, read_header};
 use crate::item::{ContentHash, Split};
 use crate::skip::{SkipReason, Skipped};
 use rayon::prelude::*;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -100,6 +101,7 @@ pub(crate) fn examine(
     limits: &DecodeLimits,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Vec<Result<Found, (Tag, Skipped)>> {
+    let files = once_each(root, files);
     let (done, total) = (AtomicUsize::new(0), files.len());
     let examine = |file: Listed| {
         let result = look(root, file, limits);
@@ -107,6 +109,45 @@ pub(crate) fn examine(
         result
     };
     files.into_par_iter().map(examine).collect()
+}
+
+/// A file that links give several names is one photo: under its own name if that was listed too, else under the first. Otherwise
+/// its names would count as copies of each other, in several classes perhaps, until none was left.
+fn once_each(root: &Path, mut files: Vec<Listed>) -> Vec<Listed> {
+    let mut folders: HashMap<PathBuf, Option<PathBuf>> = HashMap::new();
+    let mut places: Vec<Option<PathBuf>> = Vec::with_capacity(files.len());
+    for file in &files {
+        let path = root.join(&file.path);
+        let real = |path: &Path| path.canonicalize().ok();
+        let folder = path.parent().unwrap_or(root);
+        let folder = folders.entry(folder.to_owned()).or_insert_with_key(|folder| real(folder)).clone();
+        let is_link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+        let place = match (is_link, folder, path.file_name()) {
+            (false, Some(folder), Some(name)) => Some(folder.join(name)),
+            _ => real(&path),
+        };
+        places.push(place);
+    }
+    let real_root = root.canonicalize().ok();
+    let is_own = |place: &Path, path: &Path| real_root.as_ref().is_some_and(|root| root.join(path) == place);
+    let mut first: HashMap<&Path, usize> = HashMap::new();
+    for own in [true, false] {
+        for (index, place) in places.iter().enumerate() {
+            let Some(place) = place.as_deref() else { continue };
+            if files[index].problem.is_none() && is_own(place, &files[index].path) == own {
+                first.entry(place).or_insert(index);
+            }
+        }
+    }
+    let keeper = |index: usize| places[index].as_deref().and_then(|place| first.get(place)).copied();
+    let same: Vec<(usize, usize)> = (0..files.len())
+        .filter_map(|index| keeper(index).filter(|keeper| *keeper != index).map(|keeper| (index, keeper)))
+        .collect();
+    for (index, keeper) in same {
+        let of = files[keeper].path.clone();
+        files[index].problem.get_or_insert(SkipReason::SameFile { of });
+    }
+    files
 }
 
 fn look(root: &Path, file: Listed, limits: &DecodeLimits) -> Result<Found, (Tag, Skipped)> {

@@ -31,7 +31,18 @@ impl fmt::Display for Skipped {
 /// ```
 #[must_use]
 pub fn one_line(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    text.chars().flat_map(|c| if steers(c) { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// Whether a terminal would do something else with a character than show it: control characters of both sets, separators of
+/// lines, and marks that turn the direction of writing.
+#[must_use]
+pub fn steers(c: char) -> bool {
+    let turns = matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+    );
+    c.is_control() || turns
 }
 
 /// Why a file was not used. `Display` is meant for the user.
@@ -129,6 +140,12 @@ pub enum SkipReason {
     /// The file is gone, or a link that leads nowhere.
     #[error("file not found: it was moved or deleted, or it is a link that leads nowhere")]
     NotFound,
+    /// A link, or a path through one, leads to a file that is listed under another name.
+    #[error("the same file as {}, which a link leads to; it counts once", one_line(&of.to_string_lossy()))]
+    SameFile {
+        /// The name under which it counts.
+        of: PathBuf,
+    },
     /// A pipe, socket or device.
     #[error("not a regular file")]
     NotAFile,

@@ -2,7 +2,7 @@
 //! pixels, from memory, else from files that may be deleted at any time, else decoded.
 
 use crate::dataset::ImageDataset;
-use crate::decode::{RgbImage, decode, read_file, read_regular};
+use crate::decode::{RgbImage, decode, read_file, read_patiently};
 use crate::item::{ContentHash, ImageItem};
 use crate::memory;
 use crate::pipeline::Pipeline;
@@ -199,7 +199,7 @@ impl PhotoStore {
 
     fn read(&self, key: Key) -> Option<RgbImage> {
         self.disk().in_use.insert(key.1);
-        parse(&read_regular(&self.file(key)?, self.options.disk_budget).ok()?)
+        parse(&read_patiently(&self.file(key)?, self.options.disk_budget).ok()?)
     }
 }
 

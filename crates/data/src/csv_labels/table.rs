@@ -2,7 +2,7 @@
 //! as a path with its labels; or what is wrong with the file or a line.
 
 use super::{Column, CsvHeader, CsvLabels, CsvProblem};
-use crate::decode::read_regular;
+use crate::decode::read_patiently;
 use crate::error::DataError;
 use crate::item::Split;
 use crate::scan::{Listed, Tag};
@@ -88,7 +88,7 @@ fn wrong(labels: &CsvLabels, line: u64, problem: CsvProblem) -> DataError {
 /// The bytes of the file.
 fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
     let unreadable = |source: io::Error| DataError::CsvUnreadable { path: path.to_owned(), source };
-    read_regular(path, MOST_BYTES).map_err(|reason| match reason {
+    read_patiently(path, MOST_BYTES).map_err(|reason| match reason {
         SkipReason::NotFound => unreadable(io::ErrorKind::NotFound.into()),
         SkipReason::PermissionDenied => unreadable(io::ErrorKind::PermissionDenied.into()),
         SkipReason::Unreadable { detail } => unreadable(io::Error::other(detail)),

@@ -1,0 +1,395 @@
+//! A file of JSON lines that only grows: journals and logs. In: entries, or a file that a kill may have cut. Out: a line on the
+//! disk for each entry that was acknowledged; the entries of a file that is ours.
+//!
+//! The first line says what the file is. Every line ends in a seal over itself and the line before it, so that a line that
+//! somebody added, changed, moved or took away is told from ours.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::seal::{is_seal, random_number, seal};
+use super::{FileError, InsidePath, Lock, Root};
+
+/// Bytes of a line at most: a batch of a million moves has less.
+const LONGEST_LINE: u64 = 256 << 20;
+/// Bytes of a file that somebody else wrote and that is to be believed.
+const LARGEST_FOREIGN: u64 = 256 << 20;
+/// Bytes of the first line, which says what the file is.
+const LONGEST_HEAD: u64 = 200;
+
+/// What a file of lines holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineFormat {
+    /// Its name in the first line, such as `moves`.
+    pub name: &'static str,
+    /// What people call it, such as `log of moves`.
+    pub what: &'static str,
+    /// What its writer does, such as `moving files`.
+    pub doing: &'static str,
+}
+
+/// The file, open to be added to. It has no other writer as long as this lives.
+#[derive(Debug)]
+pub struct Lines {
+    place: PathBuf,
+    file: File,
+    /// The seal of the last line.
+    last: String,
+    _lock: Lock,
+}
+
+impl Lines {
+    /// Opens a file, or begins one, and returns its entries. The half of a line that a kill left at its end was never
+    /// acknowledged, and is cut off.
+    ///
+    /// # Errors
+    /// Somebody else writes to it, it is another kind of file, it is not ours, or it cannot be written.
+    pub fn open<T: DeserializeOwned>(
+        root: &Root,
+        path: &InsidePath,
+        format: LineFormat,
+    ) -> Result<(Self, Vec<T>), FileError> {
+        let place = root.place(path);
+        let failed = |source| FileError::write(&place, source);
+        let lock = lock(root, path, format)?;
+        if root.is_free(path).map_err(failed)? {
+            let head = head(format);
+            root.write(path, |file| writeln!(file, "{head}"))?;
+        }
+        let file = root.appender(path).map_err(failed)?;
+        let read = parse(&file, &place, format)?;
+        file.set_len(read.whole).map_err(failed)?;
+        Ok((Self { place, file, last: read.last, _lock: lock }, read.entries))
+    }
+
+    /// The entries of a file, without writing to it: beside a writer, too. None if there is no file.
+    ///
+    /// # Errors
+    /// It is another kind of file, is not ours, or cannot be read.
+    pub fn read<T: DeserializeOwned>(
+        root: &Root,
+        path: &InsidePath,
+        format: LineFormat,
+    ) -> Result<Option<Vec<T>>, FileError> {
+        let place = root.place(path);
+        match root.reader(path) {
+            Ok(file) => Ok(Some(parse(&file, &place, format)?.entries)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(FileError::read(&place, source)),
+        }
+    }
+
+    /// Makes a file ours that somebody else wrote, or an older version, because somebody said that they trust it. Every line of
+    /// it must be an entry. Says how many there are; a file that is ours already stays as it is, and one that is missing is
+    /// no error.
+    ///
+    /// # Errors
+    /// It holds something else, is too large, or cannot be written.
+    pub fn adopt<T: DeserializeOwned>(
+        root: &Root,
+        path: &InsidePath,
+        format: LineFormat,
+    ) -> Result<usize, FileError> {
+        match Self::read::<T>(root, path, format) {
+            Ok(_) => return Ok(0),
+            Err(FileError::Foreign { .. } | FileError::NotOurs { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let place = root.place(path);
+        let _lock = lock(root, path, format)?;
+        let bytes = root.read(path, LARGEST_FOREIGN).map_err(|source| FileError::read(&place, source))?;
+        let bodies = bodies::<T>(&bytes, &place, format)?;
+        let head = head(format);
+        let mut last = split(head.as_bytes()).map_or_else(String::new, |(_, seal)| seal.to_owned());
+        root.write(path, |file| {
+            writeln!(file, "{head}")?;
+            bodies.iter().try_for_each(|body| {
+                let line = line_after(&mut last, body);
+                file.write_all(line.as_bytes())
+            })
+        })?;
+        Ok(bodies.len())
+    }
+
+    /// Adds an entry. When this returns, it is on the disk.
+    ///
+    /// # Errors
+    /// The file cannot be written; it then ends as it did before.
+    pub fn append(&mut self, entry: &impl Serialize) -> Result<(), FileError> {
+        self.add(entry, File::sync_data)
+    }
+
+    /// Adds an entry that may be lost in a power cut, not in a kill.
+    ///
+    /// # Errors
+    /// As [`Lines::append`].
+    pub fn append_lightly(&mut self, entry: &impl Serialize) -> Result<(), FileError> {
+        self.add(entry, |_| Ok(()))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn place(&self) -> &Path {
+        &self.place
+    }
+
+    fn add(
+        &mut self,
+        entry: &impl Serialize,
+        keep: impl FnOnce(&File) -> io::Result<()>,
+    ) -> Result<(), FileError> {
+        let failed = |source| FileError::write(&self.place, source);
+        let body = serde_json::to_string(entry).map_err(|error| failed(error.into()))?;
+        let mut last = self.last.clone();
+        let line = line_after(&mut last, &body);
+        let length = self.file.metadata().map_err(failed)?.len();
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| keep(&self.file));
+        written.map_err(|source| {
+            // Half a line must not stand before the next one.
+            let _ = self.file.set_len(length);
+            failed(source)
+        })?;
+        self.last = last;
+        Ok(())
+    }
+}
+
+/// What is read from a file.
+struct Past<T> {
+    entries: Vec<T>,
+    /// Bytes up to the end of the last whole line.
+    whole: u64,
+    last: String,
+}
+
+/// Reads a file line by line, and stops at the first that is not ours, before much is read.
+fn parse<T: DeserializeOwned>(file: &File, place: &Path, format: LineFormat) -> Result<Past<T>, FileError> {
+    let mut reader = BufReader::new(file);
+    let mut read = Past { entries: Vec::new(), whole: 0, last: String::new() };
+    let mut line = Vec::new();
+    for number in 1_usize.. {
+        line.clear();
+        let limit = if number == 1 { LONGEST_HEAD } else { LONGEST_LINE };
+        reader
+            .by_ref()
+            .take(limit)
+            .read_until(b'\n', &mut line)
+            .map_err(|source| FileError::read(place, source))?;
+        let Some(text) = line.strip_suffix(b"\n") else {
+            // A kill cut the last line short; the first one appears whole, so a file without one is no file of ours.
+            let is_cut = number > 1 && (line.len() as u64) < limit;
+            if is_cut {
+                break;
+            }
+            return Err(not_one(place, format));
+        };
+        if number == 1 && !is_head(text, format) {
+            return Err(not_one(place, format));
+        }
+        let (open, found) = split(text).ok_or_else(|| foreign(place, number))?;
+        if !is_seal(found, &read.last, open.as_bytes()) {
+            return Err(foreign(place, number));
+        }
+        if number > 1 {
+            read.entries.push(entry(text, number, place)?);
+        }
+        found.clone_into(&mut read.last);
+        read.whole += line.len() as u64;
+    }
+    Ok(read)
+}
+
+/// The entries of a file that somebody else wrote, as text without their seals.
+fn bodies<T: DeserializeOwned>(
+    bytes: &[u8],
+    place: &Path,
+    format: LineFormat,
+) -> Result<Vec<String>, FileError> {
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let mut bodies = Vec::new();
+    for (number, line) in bytes[..whole].split(|byte| *byte == b'\n').enumerate() {
+        if line.is_empty() || (number == 0 && is_head(line, format)) {
+            continue;
+        }
+        if serde_json::from_slice::<T>(line).is_err() {
+            return Err(not_one(place, format));
+        }
+        let body = split(line).map(|(open, _)| format!("{open}}}"));
+        bodies.push(body.unwrap_or_else(|| String::from_utf8_lossy(line).into_owned()));
+    }
+    // Not one line tells that it is such a file.
+    if bodies.is_empty() { Err(not_one(place, format)) } else { Ok(bodies) }
+}
+
+fn lock(root: &Root, path: &InsidePath, format: LineFormat) -> Result<Lock, FileError> {
+    let name = path.name().to_string_lossy();
+    let name = format!(".{}.lock", name.trim_start_matches('.'));
+    let lock = path.with_name(name).map_err(|_| not_one(&root.place(path), format))?;
+    Lock::take(root, &lock, format.doing)
+}
+
+/// The first line; a number that no other file has keeps lines of one from being moved into another.
+fn head(format: LineFormat) -> String {
+    let body = format!("{}1,\"id\":\"{:016x}\"}}", opening(format), random_number());
+    line_after(&mut String::new(), &body).trim_end().to_owned()
+}
+
+fn opening(format: LineFormat) -> String {
+    format!("{{\"sciurus\":\"{}\",\"format\":", format.name)
+}
+
+fn is_head(line: &[u8], format: LineFormat) -> bool {
+    line.starts_with(opening(format).as_bytes())
+}
+
+const BEFORE_SEAL: &str = ",\"seal\":\"";
+const AFTER_SEAL: &str = "\"}";
+
+/// A line for an entry (a JSON object) after a line with this seal, which becomes the new line's.
+fn line_after(last: &mut String, body: &str) -> String {
+    let open = body.strip_suffix('}').unwrap_or(body);
+    *last = seal(last, open.as_bytes());
+    format!("{open}{BEFORE_SEAL}{last}{AFTER_SEAL}\n")
+}
+
+/// What was sealed, an object but for its last brace, and its seal.
+fn split(line: &[u8]) -> Option<(&str, &str)> {
+    std::str::from_utf8(line).ok()?.strip_suffix(AFTER_SEAL)?.rsplit_once(BEFORE_SEAL)
+}
+
+fn entry<T: DeserializeOwned>(body: &[u8], number: usize, place: &Path) -> Result<T, FileError> {
+    serde_json::from_slice(body).map_err(|error| FileError::NotOurs {
+        path: place.to_owned(),
+        found: format!("cannot be understood in line {number} ({error})"),
+    })
+}
+
+fn not_one(place: &Path, format: LineFormat) -> FileError {
+    let found = format!("is no {} that Sciurus wrote", format.what);
+    FileError::NotOurs { path: place.to_owned(), found }
+}
+
+fn foreign(place: &Path, number: usize) -> FileError {
+    let reason = match number {
+        1 => "it was not written by your Sciurus on this machine".to_owned(),
+        _ => format!("line {number} was changed since it was written, by somebody or by damage"),
+    };
+    FileError::Foreign { path: place.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const NUMBERS: LineFormat = LineFormat { name: "numbers", what: "list of numbers", doing: "counting" };
+    const OTHERS: LineFormat = LineFormat { name: "others", what: "other list", doing: "counting" };
+
+    #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+    struct Number {
+        number: usize,
+    }
+
+    fn place() -> (tempfile::TempDir, Root, InsidePath) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Root::open(folder.path()).unwrap();
+        (folder, root, InsidePath::new("state/numbers.jsonl").unwrap())
+    }
+
+    fn filled(root: &Root, path: &InsidePath) -> Vec<u8> {
+        root.create_folder(&path.folder().unwrap()).unwrap();
+        let (mut lines, none) = Lines::open::<Number>(root, path, NUMBERS).unwrap();
+        assert_eq!(none, []);
+        (0..3).for_each(|number| lines.append(&Number { number }).unwrap());
+        fs::read(lines.place()).unwrap()
+    }
+
+    fn read(root: &Root, path: &InsidePath) -> Result<Option<Vec<Number>>, FileError> {
+        Lines::read(root, path, NUMBERS)
+    }
+
+    #[test]
+    fn whole_lines_are_kept_wherever_the_file_was_cut() {
+        let (_folder, root, path) = place();
+        assert_eq!(read(&root, &path).unwrap(), None);
+        let bytes = filled(&root, &path);
+        let head = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        for cut in 0..=bytes.len() {
+            fs::write(root.place(&path), &bytes[..cut]).unwrap();
+            let kept = bytes[..cut].iter().filter(|byte| **byte == b'\n').count();
+            if cut < head {
+                assert!(matches!(read(&root, &path), Err(FileError::NotOurs { .. })), "{cut}");
+                continue;
+            }
+            assert_eq!(read(&root, &path).unwrap().unwrap().len(), kept - 1);
+            let (mut lines, entries) = Lines::open::<Number>(&root, &path, NUMBERS).unwrap();
+            assert_eq!(entries.len(), kept - 1);
+            lines.append(&Number { number: 7 }).unwrap();
+            assert_eq!(read(&root, &path).unwrap().unwrap().last(), Some(&Number { number: 7 }));
+        }
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_or_changed_is_not_believed_until_it_is_adopted() {
+        let (_folder, root, path) = place();
+        let bytes = filled(&root, &path);
+        let text = String::from_utf8(bytes).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let changed = [
+            text.replace("\"number\":1", "\"number\":9"),
+            [lines[0], lines[2], lines[3], ""].join("\n"),
+            [lines[0], lines[2], lines[1], lines[3], ""].join("\n"),
+            [lines[0], lines[1], "{\"number\":4}", ""].join("\n"),
+            text.replace("\"id\":\"", "\"id\":\"0"),
+        ];
+        for (case, changed) in changed.iter().enumerate() {
+            fs::write(root.place(&path), changed).unwrap();
+            assert!(matches!(read(&root, &path), Err(FileError::Foreign { .. })), "{case}");
+            let opened = Lines::open::<Number>(&root, &path, NUMBERS);
+            assert!(matches!(opened, Err(FileError::Foreign { .. })), "{case}");
+            assert_eq!(&fs::read_to_string(root.place(&path)).unwrap(), changed);
+            assert!(Lines::adopt::<Number>(&root, &path, NUMBERS).unwrap() > 0);
+            assert_eq!(read(&root, &path).unwrap().unwrap().len(), changed.lines().count() - 1, "{case}");
+            assert_eq!(Lines::adopt::<Number>(&root, &path, NUMBERS).unwrap(), 0);
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_kind_stays_as_it_is() {
+        let (_folder, root, path) = place();
+        filled(&root, &path);
+        assert!(matches!(Lines::open::<Number>(&root, &path, OTHERS), Err(FileError::NotOurs { .. })));
+        for notes in ["notes\nwithout an end", "", "{\"number\":", "{}\n"] {
+            fs::write(root.place(&path), notes).unwrap();
+            for result in [
+                read(&root, &path).map(drop),
+                Lines::open::<Number>(&root, &path, NUMBERS).map(drop),
+                Lines::adopt::<Number>(&root, &path, NUMBERS).map(drop),
+            ] {
+                let error = result.unwrap_err();
+                assert!(matches!(error, FileError::NotOurs { .. }), "{notes:?} {error}");
+            }
+            assert_eq!(fs::read_to_string(root.place(&path)).unwrap(), notes);
+        }
+        // A file without a first line, as the first version wrote them, is taken over only when somebody says so.
+        fs::write(root.place(&path), "{\"number\":5}\n{\"number\":6}\n{\"num").unwrap();
+        assert_eq!(Lines::adopt::<Number>(&root, &path, NUMBERS).unwrap(), 2);
+        assert_eq!(read(&root, &path).unwrap().unwrap(), [Number { number: 5 }, Number { number: 6 }]);
+    }
+
+    #[test]
+    fn there_is_one_writer_and_any_number_of_readers() {
+        let (_folder, root, path) = place();
+        root.create_folder(&path.folder().unwrap()).unwrap();
+        let (mut lines, _) = Lines::open::<Number>(&root, &path, NUMBERS).unwrap();
+        lines.append(&Number { number: 1 }).unwrap();
+        assert!(matches!(Lines::open::<Number>(&root, &path, NUMBERS), Err(FileError::Busy { .. })));
+        assert_eq!(read(&root, &path).unwrap().unwrap().len(), 1);
+        drop(lines);
+        Lines::open::<Number>(&root, &path, NUMBERS).unwrap();
+    }
+}

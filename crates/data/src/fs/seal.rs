@@ -1,0 +1,169 @@
+//! Whether this user's Sciurus on this machine wrote something. In: bytes. Out: a seal that only it can make.
+//!
+//! A folder that was downloaded may bring a log of moves, decisions or a run of its own, made to have files moved. What we
+//! write carries a keyed BLAKE3 hash; the key is 32 random bytes in the user's data folder. Where that cannot be written,
+//! the machine's own number takes its place, which a folder's author does not know either.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::{InsidePath, Root};
+
+/// What is written with the first key; what any of them wrote is ours.
+static KEYS: OnceLock<Vec<[u8; 32]>> = OnceLock::new();
+
+/// Bytes of a seal, half a BLAKE3 hash: more than can be guessed.
+const SEAL_BYTES: usize = 16;
+/// How a sealed JSON object ends, before and after the seal.
+const BEFORE: &str = ",\n  \"seal\": \"";
+const AFTER: &str = "\"\n}\n";
+
+/// A JSON object, as `serde_json` writes it for people, with a seal as its last entry. Readers of JSON see one more key.
+#[must_use]
+pub fn sealed(json: &str) -> String {
+    let body = json.trim_end().strip_suffix('}').unwrap_or(json).trim_end();
+    // An empty object has no comma to put one after; none of ours is empty.
+    format!("{body}{BEFORE}{}{AFTER}", seal("", body.as_bytes()))
+}
+
+/// Whether [`sealed`] wrote this on this machine, for this user, and nobody changed it since.
+#[must_use]
+pub fn is_sealed(json: &str) -> bool {
+    let parts = json.strip_suffix(AFTER).and_then(|rest| rest.rsplit_once(BEFORE));
+    parts.is_some_and(|(body, found)| is_seal(found, "", body.as_bytes()))
+}
+
+/// The seal of something that comes after what had the seal `before`.
+pub(super) fn seal(before: &str, bytes: &[u8]) -> String {
+    with_key(keys().first().unwrap_or(&[0; 32]), before, bytes)
+}
+
+/// Whether a seal is ours.
+pub(super) fn is_seal(found: &str, before: &str, bytes: &[u8]) -> bool {
+    keys().iter().any(|key| with_key(key, before, bytes) == found)
+}
+
+/// A number that nobody can guess.
+pub(super) fn random_number() -> u64 {
+    u64::from_le_bytes(random())
+}
+
+fn with_key(key: &[u8; 32], before: &str, bytes: &[u8]) -> String {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    hasher.update(before.as_bytes());
+    hasher.update(b"\n");
+    hasher.update(bytes);
+    hasher.finalize().to_hex()[..2 * SEAL_BYTES].to_owned()
+}
+
+fn keys() -> &'static [[u8; 32]] {
+    KEYS.get_or_init(|| {
+        let kept = dirs::data_local_dir().and_then(|folder| kept_key(&folder.join("sciurus")));
+        let mut keys: Vec<_> = kept.into_iter().chain(machine_key()).collect();
+        if keys.is_empty() {
+            // Then what is written now is foreign to the next call, which is safe, and says what to do.
+            keys.push(random());
+        }
+        keys
+    })
+}
+
+/// The key that is kept in a folder, made if there is none.
+fn kept_key(folder: &Path) -> Option<[u8; 32]> {
+    let name = InsidePath::new("state-key").ok()?;
+    let read = || {
+        let bytes = Root::open(folder).ok()?.read(&name, 32).ok()?;
+        <[u8; 32]>::try_from(bytes).ok()
+    };
+    read().or_else(|| {
+        make_key(folder, &name).ok()?;
+        // The one that is there now, also if another process was faster.
+        read()
+    })
+}
+
+fn make_key(folder: &Path, name: &InsidePath) -> Result<(), Box<dyn std::error::Error>> {
+    let root = Root::create(folder)?;
+    let part = InsidePath::new(format!(".state-key-{:016x}", random_number()))?;
+    let mut file = root.create_new(&part)?;
+    only_for_me(&file)?;
+    let written = file.write_all(&random::<32>()).and_then(|()| file.sync_all());
+    // Under its name only when whole; a name that is taken has another process's key.
+    let named = written.and_then(|()| root.move_new(&part, name));
+    if named.is_err() {
+        let _ = root.remove_file(&part);
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn only_for_me(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn only_for_me(_: &File) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// A key out of the number that systemd gives a machine once, and the user's home: no secret of the user's account, but
+/// unknown to whoever made a folder elsewhere.
+fn machine_key() -> Option<[u8; 32]> {
+    let paths = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
+    let number = paths.iter().find_map(|path| super::read_regular(path.as_ref(), 64).ok())?;
+    let number = number.trim_ascii();
+    let is_one = number.len() == 32 && number.iter().any(|byte| *byte != b'0');
+    let home = dirs::home_dir().unwrap_or_else(|| PathBuf::from("/"));
+    let context = "sciurus 2026-11-28 state of a machine without a writable home";
+    is_one.then(|| {
+        blake3::Hasher::new_derive_key(context)
+            .update(number)
+            .update(home.as_os_str().as_encoded_bytes())
+            .finalize()
+            .into()
+    })
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    if getrandom::fill(&mut bytes).is_err() {
+        // No system that we build for lacks randomness; if one does, its clock and this process must do.
+        let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&clock.as_nanos().to_le_bytes()).update(&std::process::id().to_le_bytes());
+        hasher.finalize_xof().fill(&mut bytes);
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_object_has_no_seal_of_ours() {
+        let json = serde_json::to_string_pretty(&serde_json::json!({"a": 1, "b": [true]})).unwrap();
+        let text = sealed(&json);
+        assert!(is_sealed(&text) && !is_sealed(&json));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap()["b"][0], true);
+        for at in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1;
+            assert!(String::from_utf8(bytes).is_ok_and(|changed| !is_sealed(&changed)), "{at}");
+        }
+        // Sealed again after it was read and written by another program.
+        assert!(is_sealed(&sealed(&text)));
+    }
+
+    #[test]
+    fn the_first_key_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("deep/er");
+        let key = kept_key(&place).unwrap();
+        assert_eq!(kept_key(&place), Some(key));
+        assert_eq!(std::fs::read_dir(&place).unwrap().count(), 1);
+    }
+}
