@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use sciurus_data::fs::FileError;
+
 /// An error of this crate; its text names the file and says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -93,24 +95,9 @@ pub enum InsightError {
         /// Why.
         reason: String,
     },
-    /// A journal of decisions or a log of moves cannot be used.
-    #[error("{path}: {reason}")]
-    Lines {
-        /// The file.
-        path: PathBuf,
-        /// Why, and what to do.
-        reason: String,
-    },
-    /// Files cannot be moved in a data set that is only read.
-    #[error(
-        "{path} cannot be written to, so nothing was moved; make it writable, or copy it and apply the plan to the copy"
-    )]
-    ReadOnly {
-        /// The data set's folder.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: std::io::Error,
-    },
+    /// A file of state cannot be used, or must not be written over.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A row of data does not hold what it should.
     #[error("item {row} (counted from 0): {why}")]
     Row {

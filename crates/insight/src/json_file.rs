@@ -1,12 +1,15 @@
 //! Plain data in JSON files, read whole and written whole.
 
-use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use sciurus_data::fs::{read_regular, write_whole};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{InsightError, whole_file};
+use crate::InsightError;
+
+/// Bytes of a file at most: the predictions of ten million photos have less.
+const LARGEST: u64 = 4 << 30;
 
 /// Reads the whole of `path`.
 pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<T, InsightError> {
@@ -15,21 +18,14 @@ pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<T, InsightError> 
 
 /// Reads the whole of `path` as it is.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, InsightError> {
-    fs::read(path).map_err(|source| InsightError::Read { path: path.into(), source })
+    read_regular(path, LARGEST).map_err(|source| InsightError::Read { path: path.into(), source })
 }
 
 /// Writes a file whole.
 pub(crate) fn save<T: Serialize>(path: &Path, value: &T) -> Result<(), InsightError> {
-    whole_file::write(path, |writer| {
+    write_whole(path, |writer| {
         serde_json::to_writer(&mut *writer, value)?;
         writer.write_all(b"\n")
-    })
-}
-
-/// The same, for people to read.
-pub(crate) fn save_pretty<T: Serialize>(path: &Path, value: &T) -> Result<(), InsightError> {
-    whole_file::write(path, |writer| {
-        serde_json::to_writer_pretty(&mut *writer, value)?;
-        writer.write_all(b"\n")
-    })
+    })?;
+    Ok(())
 }

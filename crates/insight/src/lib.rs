@@ -46,7 +46,6 @@ mod report;
 mod softmax;
 mod table;
 mod table_file;
-mod whole_file;
 
 pub use compare::{Comparison, Difference, PairedTest, Side, Verdict, compare, compare_many};
 pub use confusion::{ClassErrors, Confused, ConfusionMatrix};

@@ -1,6 +1,5 @@
 //! Plain data of many rows in Parquet files, so that DuckDB, pandas and polars read them.
 
-use std::fs::File;
 use std::path::Path;
 
 use arrow_schema::FieldRef;
@@ -8,13 +7,16 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
+use sciurus_data::fs::{open_regular, write_whole};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_arrow::schema::{SchemaLike, TracingOptions};
 
-use crate::{InsightError, whole_file};
+use crate::InsightError;
 
 /// Key of the file's metadata under which what belongs to no row stands, as JSON.
 const KEY: &str = "sciurus";
+/// Bytes of rows, unpacked, that are read.
+const MOST_UNPACKED: u64 = 4 << 30;
 /// Rows that are converted at a time.
 const ROWS: usize = 64 * 1024;
 
@@ -26,7 +28,7 @@ pub(crate) fn save<H: Serialize, T: Serialize>(
     rows: &[T],
     samples: &[T],
 ) -> Result<(), InsightError> {
-    whole_file::write(path, |file| {
+    write_whole(path, |file| {
         let failed = |error: &dyn std::error::Error| std::io::Error::other(error.to_string());
         let options = TracingOptions::default().enums_without_data_as_strings(true);
         let fields = Vec::<FieldRef>::from_samples(samples, options).map_err(|error| failed(&error))?;
@@ -39,7 +41,8 @@ pub(crate) fn save<H: Serialize, T: Serialize>(
         }
         writer.close()?;
         Ok(())
-    })
+    })?;
+    Ok(())
 }
 
 /// Reads what [`save`] wrote.
@@ -47,9 +50,15 @@ pub(crate) fn load<H: DeserializeOwned, T: DeserializeOwned>(
     path: &Path,
 ) -> Result<(H, Vec<T>), InsightError> {
     let refuse = |reason: String| InsightError::Table { path: path.to_owned(), reason };
-    let file = File::open(path).map_err(|source| InsightError::Read { path: path.to_owned(), source })?;
+    let (file, _) =
+        open_regular(path).map_err(|source| InsightError::Read { path: path.to_owned(), source })?;
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| refuse(error.to_string()))?;
+    let groups = builder.metadata().row_groups().iter();
+    let unpacked: u64 = groups.map(|group| group.total_byte_size().max(0).unsigned_abs()).sum();
+    if unpacked > MOST_UNPACKED {
+        return Err(refuse(format!("it claims {} GB of rows, which no table of ours has", unpacked >> 30)));
+    }
     let metadata = builder.metadata().file_metadata().key_value_metadata();
     let head = metadata.into_iter().flatten().find(|pair| pair.key == KEY);
     let head = head
@@ -65,4 +74,14 @@ pub(crate) fn load<H: DeserializeOwned, T: DeserializeOwned>(
         rows.extend(more);
     }
     Ok((head, rows))
+}
+
+/// Whether a file's bytes are a table that [`save`] wrote.
+pub(crate) fn is_ours(bytes: &[u8]) -> bool {
+    let tail = |from_end: usize| bytes.get(bytes.len().checked_sub(from_end)?..);
+    // The last eight bytes are the length of the footer, where our key stands, and Parquet's magic.
+    let length = tail(8).filter(|tail| tail.ends_with(b"PAR1"));
+    let length = length.and_then(|tail| <[u8; 4]>::try_from(&tail[..4]).ok()).map(u32::from_le_bytes);
+    let footer = length.and_then(|length| tail(length as usize + 8));
+    footer.is_some_and(|footer| footer.windows(KEY.len()).any(|word| word == KEY.as_bytes()))
 }

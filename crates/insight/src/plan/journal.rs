@@ -1,13 +1,17 @@
 //! What was decided, one line of JSON each, only ever appended to. A decision that was acknowledged survives a kill at any byte.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
+use sciurus_data::fs::{InsidePath, LineFormat, Lines, Root};
 use sciurus_data::{ContentHash, CorrectedFile, Corrections};
 use serde::{Deserialize, Serialize};
 
-use super::lines::{Advice, Lines};
-use super::{CleanAction, is_copy};
+use super::{CleanAction, is_copy, state_path};
 use crate::InsightError;
+
+const FORMAT: LineFormat =
+    LineFormat { name: "decisions", what: "journal of decisions", doing: "writing decisions" };
 
 /// What somebody decided about an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,30 +50,88 @@ enum Entry {
     },
 }
 
-/// The decisions about a data set: `decisions.jsonl`.
-///
-/// The last decision about an image counts. One process writes at a time.
+/// The decisions that were not undone, in order. The last one about an image counts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Decisions(Vec<Decision>);
+
+impl Decisions {
+    /// Reads the journal of a data set's folder, beside a process that writes it too; none without one.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or was not written by this user's Sciurus on this machine.
+    pub fn of_folder(folder: &Path) -> Result<Self, InsightError> {
+        let place = JournalPlace::of_folder(folder)?;
+        place.map_or_else(|| Ok(Self::default()), |place| place.read())
+    }
+
+    /// The same of a journal elsewhere.
+    ///
+    /// # Errors
+    /// As [`Decisions::of_folder`].
+    pub fn read(path: &Path) -> Result<Self, InsightError> {
+        JournalPlace::of_file(path)?.read()
+    }
+
+    /// What was decided, as corrections of the data set.
+    #[must_use]
+    pub fn corrections(&self) -> Corrections {
+        Corrections::new(self.iter().map(|decision| CorrectedFile {
+            path: decision.path.clone(),
+            content: decision.content,
+            correction: decision.action.correction(decision.new.as_ref()),
+            as_copy: decision.issue.as_deref().is_some_and(is_copy),
+        }))
+    }
+
+    fn take(&mut self, entry: Entry) {
+        match entry {
+            Entry::Decided(decision) => self.0.push(decision),
+            Entry::Undone { .. } => drop(self.0.pop()),
+        }
+    }
+}
+
+impl FromIterator<Entry> for Decisions {
+    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
+        let mut decisions = Self::default();
+        entries.into_iter().for_each(|entry| decisions.take(entry));
+        decisions
+    }
+}
+
+impl Deref for Decisions {
+    type Target = [Decision];
+
+    fn deref(&self) -> &[Decision] {
+        &self.0
+    }
+}
+
+/// The decisions about a data set, and the file they are added to: `decisions.jsonl`. It has one writer at a time.
 #[derive(Debug)]
 pub struct Journal {
     lines: Lines,
-    /// In order, without those that were undone.
-    decisions: Vec<Decision>,
+    decisions: Decisions,
 }
 
 impl Journal {
-    /// Opens a journal, or begins one. The half of a line that a kill left at its end was never acknowledged, and is removed.
+    /// Opens the journal of a data set's folder, `.sciurus/decisions.jsonl`, or begins it. The half of a line that a kill left
+    /// at its end was never acknowledged, and is removed.
     ///
     /// # Errors
-    /// The file cannot be read or written, another process writes to it, or a line is none of a journal's.
-    pub fn open(path: impl Into<PathBuf>) -> Result<Self, InsightError> {
-        let advice = Advice {
-            busy: "another process is writing to it; wait until it is done",
-            damaged: "restore the file, or move it away to begin anew",
-        };
-        let (lines, entries) = Lines::open(path.into(), advice)?;
-        let mut journal = Self { lines, decisions: Vec::new() };
-        entries.into_iter().for_each(|entry| journal.take(entry));
-        Ok(journal)
+    /// The file cannot be read or written, another process writes to it, or it is not this user's.
+    pub fn of_folder(folder: &Path) -> Result<Self, InsightError> {
+        let root = Root::open(folder)?;
+        let path = state_path("decisions.jsonl", folder)?;
+        JournalPlace { root, path }.open()
+    }
+
+    /// The same of a journal elsewhere.
+    ///
+    /// # Errors
+    /// As [`Journal::of_folder`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, InsightError> {
+        JournalPlace::of_file(path.as_ref())?.open()
     }
 
     /// Writes a decision down. When this returns, it is on the disk.
@@ -79,7 +141,7 @@ impl Journal {
     pub fn decide(&mut self, decision: Decision) -> Result<(), InsightError> {
         let entry = Entry::Decided(decision);
         self.lines.append(&entry)?;
-        self.take(entry);
+        self.decisions.take(entry);
         Ok(())
     }
 
@@ -91,37 +153,61 @@ impl Journal {
         let Some(last) = self.decisions.last().cloned() else { return Ok(None) };
         let entry = Entry::Undone { path: last.path.clone(), content: last.content, time: time.to_owned() };
         self.lines.append(&entry)?;
-        self.take(entry);
+        self.decisions.take(entry);
         Ok(Some(last))
     }
 
     /// What was decided, as corrections of the data set.
     #[must_use]
     pub fn corrections(&self) -> Corrections {
-        Corrections::new(self.decisions.iter().map(|decision| CorrectedFile {
-            path: decision.path.clone(),
-            content: decision.content,
-            correction: decision.action.correction(decision.new.as_ref()),
-            as_copy: decision.issue.as_deref().is_some_and(is_copy),
-        }))
+        self.decisions.corrections()
     }
 
     /// All decisions that were not undone, in order.
     #[must_use]
-    pub fn decisions(&self) -> &[Decision] {
+    pub fn decisions(&self) -> &Decisions {
         &self.decisions
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.lines.path()
+        self.lines.place()
+    }
+}
+
+/// Where a journal is.
+pub(super) struct JournalPlace {
+    root: Root,
+    path: InsidePath,
+}
+
+impl JournalPlace {
+    /// In a data set's folder; none if the folder has no state at all.
+    pub(super) fn of_folder(folder: &Path) -> Result<Option<Self>, InsightError> {
+        let root = Root::open(folder)?;
+        let path = state_path("decisions.jsonl", folder)?;
+        Ok(root.is_free(&path).map_or(true, |free| !free).then_some(Self { root, path }))
     }
 
-    fn take(&mut self, entry: Entry) {
-        match entry {
-            Entry::Decided(decision) => self.decisions.push(decision),
-            Entry::Undone { .. } => drop(self.decisions.pop()),
-        }
+    /// A file that somebody named.
+    pub(super) fn of_file(path: &Path) -> Result<Self, InsightError> {
+        let (root, path) = Root::of_file(path)?;
+        Ok(Self { root, path })
+    }
+
+    /// Believes a journal that somebody else wrote; says how many entries there are.
+    pub(super) fn adopt(&self) -> Result<usize, InsightError> {
+        Ok(Lines::adopt::<Entry>(&self.root, &self.path, FORMAT)?)
+    }
+
+    fn read(&self) -> Result<Decisions, InsightError> {
+        let entries = Lines::read::<Entry>(&self.root, &self.path, FORMAT)?;
+        Ok(entries.into_iter().flatten().collect())
+    }
+
+    fn open(&self) -> Result<Journal, InsightError> {
+        let (lines, entries) = Lines::open(&self.root, &self.path, FORMAT)?;
+        Ok(Journal { lines, decisions: entries.into_iter().collect() })
     }
 }

@@ -1,22 +1,24 @@
 //! The log of a folder's moves: what a batch is about to do is on the disk before it does it.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::Path;
 
+use sciurus_data::ContentHash;
+use sciurus_data::fs::{FileError, InsidePath, LineFormat, Lines, Root};
 use serde::{Deserialize, Serialize};
 
-use super::lines::{Advice, Lines};
+use super::state_path;
 use crate::InsightError;
 
-/// Folder inside the data set; names with a dot are no classes.
-pub(super) const FOLDER: &str = ".sciurus";
+const FORMAT: LineFormat = LineFormat { name: "moves", what: "log of moves", doing: "moving files" };
 
-/// One file, relative to the data set's folder.
+/// One file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Move {
-    pub(super) from: PathBuf,
-    pub(super) to: PathBuf,
+    pub(super) from: InsidePath,
+    pub(super) to: InsidePath,
+    /// What it holds: tells the file that was moved from another that has one of its names since.
+    pub(super) content: ContentHash,
 }
 
 /// Files that move together.
@@ -26,8 +28,11 @@ pub(super) struct Batch {
     /// The batch that this one takes back.
     pub(super) undoes: Option<u64>,
     pub(super) moves: Vec<Move>,
+    /// Of the batch that is taken back: files that are gone, where they lay. They are not asked for again.
+    #[serde(default)]
+    pub(super) given_up: Vec<InsidePath>,
     /// Folders that did not exist before: made by a batch, and removed by the one that takes it back.
-    pub(super) folders: Vec<PathBuf>,
+    pub(super) folders: Vec<InsidePath>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,8 +40,12 @@ pub(super) struct Batch {
 enum Entry {
     /// About to be done.
     Begun(Batch),
-    /// Done.
-    Done { number: u64 },
+    /// Done, but for the moves at these places.
+    Done {
+        number: u64,
+        #[serde(default)]
+        left: Vec<usize>,
+    },
     /// Every move of it was taken back.
     RolledBack { number: u64 },
 }
@@ -50,25 +59,28 @@ pub(super) struct Log {
 
 impl Log {
     /// Opens the log of a data set's folder, and begins it if need be.
-    pub(super) fn open(root: &Path) -> Result<Self, InsightError> {
-        let folder = root.join(FOLDER);
-        let advice = Advice {
-            busy: "another process is moving files here; wait until it is done",
-            damaged: "restore the file from a backup",
-        };
+    pub(super) fn open(root: &Root) -> Result<Self, InsightError> {
+        let path = path(root)?;
         // Half a line at its end: its batch had moved nothing yet, or its end is found out again.
-        let opened = fs::create_dir_all(&folder)
-            .map_err(|source| InsightError::Write { path: folder.clone(), source })
-            .and_then(|()| Lines::open(folder.join("moves.jsonl"), advice));
-        match opened {
-            Ok((lines, entries)) => Ok(Self { lines, entries }),
-            Err(InsightError::Write { source, .. })
-                if matches!(source.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =>
-            {
-                Err(InsightError::ReadOnly { path: root.to_owned(), source })
+        let (lines, entries) = Lines::open(root, &path, FORMAT).map_err(|error| match error {
+            // The folder of the data is what somebody must make writable, whichever file in it was tried.
+            FileError::ReadOnly { source, .. } => {
+                FileError::ReadOnly { path: root.path().to_owned(), source }
             }
-            Err(error) => Err(error),
-        }
+            other => other,
+        })?;
+        Ok(Self { lines, entries })
+    }
+
+    /// Whether a batch was begun and not finished. Nothing is written.
+    pub(super) fn is_unfinished(root: &Root) -> Result<bool, InsightError> {
+        let entries = Lines::read(root, &path(root)?, FORMAT)?;
+        Ok(matches!(entries.as_deref(), Some([.., Entry::Begun(_)])))
+    }
+
+    /// Believes the log of a folder that somebody else wrote; says how many entries there are.
+    pub(super) fn adopt(root: &Root) -> Result<usize, InsightError> {
+        Ok(Lines::adopt::<Entry>(root, &path(root)?, FORMAT)?)
     }
 
     /// The batch that was begun and neither done nor rolled back.
@@ -79,17 +91,36 @@ impl Log {
         }
     }
 
-    /// The last batch that was done, is no undoing, and was not taken back.
+    /// The last batch that was done and is no undoing, with those of its moves that were made and not taken back; a batch
+    /// without such moves does not count.
     pub(super) fn last_applied(&self) -> Option<Batch> {
-        let is_done = |number: u64| self.entries.contains(&Entry::Done { number });
-        let batches = || {
-            self.entries.iter().filter_map(|entry| match entry {
-                Entry::Begun(batch) if is_done(batch.number) => Some(batch),
+        let applied = self.done().filter(|(batch, _)| batch.undoes.is_none());
+        let open = applied.map(|(batch, left)| Batch { moves: self.standing(batch, left), ..batch.clone() });
+        open.filter(|batch| !batch.moves.is_empty()).last()
+    }
+
+    /// The batches that were done, each with the places of the moves that were not made.
+    fn done(&self) -> impl Iterator<Item = (&Batch, &[usize])> {
+        self.entries.iter().filter_map(|entry| {
+            let Entry::Done { number, left } = entry else { return None };
+            let begun = self.entries.iter().find_map(|entry| match entry {
+                Entry::Begun(batch) if batch.number == *number => Some(batch),
                 _ => None,
-            })
-        };
-        let is_undone = |number: u64| batches().any(|batch| batch.undoes == Some(number));
-        batches().rfind(|batch| batch.undoes.is_none() && !is_undone(batch.number)).cloned()
+            });
+            Some((begun?, &left[..]))
+        })
+    }
+
+    /// The moves of a batch that were made, and neither taken back since nor given up.
+    fn standing(&self, batch: &Batch, left: &[usize]) -> Vec<Move> {
+        let undone: Vec<_> =
+            self.done().filter(|(undoing, _)| undoing.undoes == Some(batch.number)).collect();
+        // Where files lay that went back, or that nobody waits for.
+        let settled: HashSet<&InsidePath> = undone
+            .iter()
+            .flat_map(|(undoing, left)| made(undoing, left).map(|back| &back.from).chain(&undoing.given_up))
+            .collect();
+        made(batch, left).filter(|moved| !settled.contains(&moved.to)).cloned().collect()
     }
 
     /// Writes down what is about to happen, and returns it with its number.
@@ -100,8 +131,8 @@ impl Log {
         Ok(batch)
     }
 
-    pub(super) fn done(&mut self, number: u64) -> Result<(), InsightError> {
-        self.append(Entry::Done { number })
+    pub(super) fn done_but_for(&mut self, number: u64, left: Vec<usize>) -> Result<(), InsightError> {
+        self.append(Entry::Done { number, left })
     }
 
     pub(super) fn rolled_back(&mut self, number: u64) -> Result<(), InsightError> {
@@ -113,4 +144,19 @@ impl Log {
         self.entries.push(entry);
         Ok(())
     }
+}
+
+/// The moves of a batch but for some.
+fn made<'b>(batch: &'b Batch, left: &[usize]) -> impl Iterator<Item = &'b Move> {
+    let left: HashSet<usize> = left.iter().copied().collect();
+    batch.moves.iter().enumerate().filter(move |(place, _)| !left.contains(place)).map(|(_, moved)| moved)
+}
+
+fn path(root: &Root) -> Result<InsidePath, InsightError> {
+    state_path("moves.jsonl", root.path())
+}
+
+/// Whether a folder has no log, so that there is nothing to finish.
+pub(super) fn is_missing(root: &Path) -> bool {
+    root.join(super::STATE_FOLDER).symlink_metadata().is_err()
 }

@@ -1,23 +1,28 @@
 //! What is to become of the images of a data set. In: suggestions and decisions. Out: a [`CleanPlan`] that people and programs
 //! read, a [`Journal`] of what was decided, and files that are moved and can be moved back ([`apply`], [`undo`]).
 
-mod files;
 mod journal;
-mod lines;
 mod log;
 mod moves;
 mod table;
 
-pub use journal::{Decision, Journal};
+pub use journal::{Decision, Decisions, Journal};
 pub use moves::{Applied, Left, apply, recover, undo};
 
+use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
+use sciurus_data::fs::{InsidePath, OutputKind, Root, read_regular, write_whole};
 use sciurus_data::{ContentHash, CorrectedFile, Correction, Corrections};
 use serde::{Deserialize, Serialize};
 
+use crate::InsightError;
 use crate::clean::Issue;
-use crate::{InsightError, json_file};
+
+/// Folder of state inside a data set.
+const STATE_FOLDER: &str = ".sciurus";
+/// Bytes of a plan at most: one of a million images has a third of that.
+const LARGEST: u64 = 1 << 30;
 
 /// Version of the plan that this build writes, and the newest it reads.
 const FORMAT: u32 = 1;
@@ -93,12 +98,15 @@ pub struct CleanPlan {
     pub model: String,
     /// The images, worst first.
     pub items: Vec<PlanItem>,
+    /// Hash of all the rest, as it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
 }
 
 impl CleanPlan {
     /// A plan for a folder.
     pub fn new(folder: impl Into<PathBuf>, model: impl Into<String>, items: Vec<PlanItem>) -> Self {
-        Self { format: FORMAT, folder: folder.into(), model: model.into(), items }
+        Self { format: FORMAT, folder: folder.into(), model: model.into(), items, checksum: None }
     }
 
     /// Writes the file, as Parquet (a row for each image) if its name ends so, else as JSON; it appears under its name only when
@@ -108,8 +116,20 @@ impl CleanPlan {
     /// It cannot be written, or a path is no Unicode.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), InsightError> {
         let path = path.as_ref();
-        if table::is_table(path) { table::save(self, path) } else { json_file::save_pretty(path, self) }
+        if table::is_table(path) {
+            return table::save(self, path);
+        }
+        let failed =
+            |error: serde_json::Error| InsightError::Write { path: path.to_owned(), source: error.into() };
+        // The checksum tells a plan that somebody edited, which is not replaced unasked, from one that nobody did.
+        let unsigned = Self { checksum: None, ..self.clone() };
+        let checksum = Some(unsigned.hash().map_err(failed)?);
+        let json = serde_json::to_string_pretty(&Self { checksum, ..unsigned }).map_err(failed)? + "\n";
+        Ok(write_whole(path, |file| file.write_all(json.as_bytes()))?)
     }
+
+    /// A plan as this program wrote it, to be told from one that was edited and from any other file.
+    pub const OUTPUT: OutputKind = OutputKind { what: "a plan", is_ours: is_untouched };
 
     /// Reads a plan and checks that it can do no harm: paths stay inside the folder, new labels are names of folders.
     ///
@@ -121,19 +141,25 @@ impl CleanPlan {
         let plan: Self = if table::is_table(path) {
             table::load(path)?
         } else {
-            serde_json::from_slice(&json_file::bytes(path)?).map_err(|error| refuse(error.to_string()))?
+            let bytes = read_regular(path, LARGEST)
+                .map_err(|source| InsightError::Read { path: path.to_owned(), source })?;
+            serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?
         };
         if plan.format > FORMAT {
             return Err(refuse(format!("it has format {}, this version reads up to {FORMAT}", plan.format)));
         }
         plan.items.iter().try_for_each(PlanItem::check).map_err(refuse)?;
-        Ok(plan)
+        Ok(Self { checksum: None, ..plan })
+    }
+
+    fn hash(&self) -> Result<String, serde_json::Error> {
+        Ok(ContentHash::of(&serde_json::to_vec(self)?).to_string())
     }
 
     /// Puts what was decided in the place of what was suggested; images that moved are known by their content. Returns how
     /// many items were decided.
-    pub fn decide(&mut self, journal: &Journal) -> usize {
-        let corrections = journal.corrections();
+    pub fn decide(&mut self, decisions: &Decisions) -> usize {
+        let corrections = decisions.corrections();
         let mut decided = 0;
         for item in &mut self.items {
             let Some(correction) = corrections.find(&item.path, &item.content) else { continue };
@@ -179,10 +205,7 @@ impl PlanItem {
     /// What is wrong with it, if anything is.
     fn check(&self) -> Result<(), String> {
         let shown = self.path.display();
-        let inside = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
-        if self.path.as_os_str().is_empty() || !inside(&self.path) {
-            return Err(format!("`{shown}` leads out of the folder; paths are relative to it"));
-        }
+        InsidePath::new(&self.path).map_err(|error| error.to_string())?;
         match (self.action, &self.to) {
             (CleanAction::Relabel, None) => {
                 Err(format!("`{shown}` is to be relabelled; say `to` which label"))
@@ -195,10 +218,45 @@ impl PlanItem {
     }
 }
 
+/// Whether a plan is as it was written.
+fn is_untouched(bytes: &[u8]) -> bool {
+    // Nobody edits Parquet by hand; that a file is of ours must do.
+    let is_table = bytes.starts_with(b"PAR1") && table::is_ours(bytes);
+    let is_unchanged = |plan: CleanPlan| {
+        let checksum = plan.checksum.clone();
+        checksum.is_some() && CleanPlan { checksum: None, ..plan }.hash().ok() == checksum
+    };
+    is_table || serde_json::from_slice(bytes).is_ok_and(is_unchanged)
+}
+
+/// Believes the state that a folder brought: its log of moves, and its journal or the one that is named. Says how many entries
+/// they have that were not this user's.
+///
+/// # Errors
+/// A file of state is damaged, or is something else.
+pub fn trust_state(folder: &Path, journal: Option<&Path>) -> Result<usize, InsightError> {
+    let moves = if log::is_missing(folder) { 0 } else { log::Log::adopt(&Root::open(folder)?)? };
+    let place = match journal {
+        Some(path) => Some(journal::JournalPlace::of_file(path)?),
+        None => journal::JournalPlace::of_folder(folder)?,
+    };
+    Ok(moves + place.map_or(Ok(0), |place| place.adopt())?)
+}
+
+/// Where a file of state is in a data set's folder; names with a dot are no classes.
+fn state_path(name: &str, root: &Path) -> Result<InsidePath, InsightError> {
+    // Never refused: both are names of ours.
+    InsidePath::new(Path::new(STATE_FOLDER).join(name))
+        .map_err(|error| InsightError::Plan { path: root.to_owned(), reason: error.to_string() })
+}
+
 /// Whether a label can be the name of a class folder.
 fn is_label(label: &str) -> bool {
     let mut parts = Path::new(label).components();
     let is_one_name =
         matches!((parts.next(), parts.next()), (Some(Component::Normal(name)), None) if name == label);
-    is_one_name && !label.starts_with(['_', '.']) && !label.contains(['/', '\\', '\0'])
+    is_one_name
+        && InsidePath::new(label).is_ok()
+        && !label.starts_with(['_', '.'])
+        && !label.contains(['/', '\\', '\0'])
 }

@@ -1,20 +1,22 @@
-//! A plan carried out on files, and taken back. Nothing is deleted, nothing is overwritten; a crash in the middle is finished
-//! by the next call.
+//! A plan carried out on files, and taken back. Nothing is deleted, nothing is overwritten, nothing outside the folder is
+//! touched; a crash in the middle is finished by the next call.
 
-use std::collections::HashSet;
-use std::fs;
+use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use sciurus_data::ContentHash;
+use sciurus_data::fs::{FileError, InsidePath, Kind, Root};
+use sciurus_data::{ContentHash, LEDGER_FILE};
 use serde::Serialize;
 
-use super::files::{exists, is_same, move_new};
-use super::log::{Batch, Log, Move};
+use super::log::{Batch, Log, Move, is_missing};
 use super::{CleanAction, CleanPlan, PlanItem};
 use crate::InsightError;
 
 /// Where images that leave the data set go; names with an underscore are no classes.
 const SET_ASIDE: &str = "_set_aside";
+/// Bytes of a file that is moved: it is read first, to see that it is the one that was looked at.
+const LARGEST: u64 = 4 << 30;
 
 /// What became of a plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -35,92 +37,114 @@ pub struct Left {
 }
 
 /// Moves the files of a plan: to relabel into the folder of the new label, to set aside into `_set_aside/`. What was interrupted
-/// before is finished first. Files that have changed since the plan was made, links, and files that are gone are left, and named.
+/// before is finished first. Files that have changed since the plan was made, links, what lies behind a link, and files that are
+/// gone are left, and named.
 ///
 /// # Errors
-/// The folder cannot be written, or a move fails; then all moves of this call are taken back.
+/// The folder cannot be written, its log of moves is not ours, another process is moving files in it, or a move fails; then all
+/// moves of this call are taken back.
 pub fn apply(plan: &CleanPlan, root: &Path) -> Result<Applied, InsightError> {
-    let mut log = Log::open(root)?;
-    finish(&mut log, root)?;
-    let mut taken = HashSet::new();
+    let root = Root::open(root)?;
+    let mut log = Log::open(&root)?;
+    finish(&mut log, &root)?;
+    let mut names = Names::default();
     let (mut moves, mut left) = (Vec::new(), Vec::new());
     for item in plan.items.iter().filter(|item| item.action != CleanAction::Keep) {
-        match planned(item, root, &mut taken) {
-            Ok(to) => moves.push(Move { from: item.path.clone(), to }),
+        match planned(item, &root, &mut names) {
+            Ok(planned) => moves.push(planned),
             Err(reason) => left.push(Left { path: item.path.clone(), reason }),
         }
     }
-    let folders = missing_folders(&moves, root);
-    let moved = carry_out(&mut log, root, Batch { number: 0, undoes: None, moves, folders })?;
-    Ok(Applied { moved, left })
+    let folders = missing_folders(&moves, &root);
+    let batch = Batch { number: 0, undoes: None, moves, given_up: Vec::new(), folders };
+    carry_out(&mut log, &root, batch, left)
 }
 
-/// Takes the last [`apply`] that was not taken back, back: every file lies where it lay. A file that is gone, or whose old place
-/// is taken, is left, and named. Without an apply to take back nothing happens.
+/// Takes the last [`apply`] back that is not wholly taken back: every file lies where it lay. A file whose old place is taken is
+/// left, and named, and waits for the next call; one that is gone is named once. Without an apply to take back nothing happens.
 ///
 /// # Errors
 /// As [`apply`].
 pub fn undo(root: &Path) -> Result<Applied, InsightError> {
-    let mut log = Log::open(root)?;
-    finish(&mut log, root)?;
+    let root = Root::open(root)?;
+    if is_missing(root.path()) {
+        return Ok(Applied::default());
+    }
+    let mut log = Log::open(&root)?;
+    finish(&mut log, &root)?;
     let Some(batch) = log.last_applied() else { return Ok(Applied::default()) };
-    let (mut moves, mut left) = (Vec::new(), Vec::new());
-    for Move { from, to } in batch.moves.into_iter().rev() {
-        let reason = match (exists(&root.join(&to)), exists(&root.join(&from))) {
-            (false, _) => Some("is gone"),
-            (true, true) => Some("cannot go back: another file lies there now"),
-            (true, false) => None,
-        };
-        match reason {
-            Some(reason) => left.push(Left { path: to, reason: reason.to_owned() }),
-            None => moves.push(Move { from: to, to: from }),
+    let (mut moves, mut given_up, mut left) = (Vec::new(), Vec::new(), Vec::new());
+    for Move { from, to, .. } in batch.moves.into_iter().rev() {
+        match way_back(&root, &from, &to) {
+            Ok(content) => moves.push(Move { from: to, to: from, content }),
+            Err(reason) => {
+                left.push(Left { path: to.clone().into(), reason: reason.text });
+                given_up.extend(reason.is_final.then_some(to));
+            }
         }
     }
-    let back = Batch { number: 0, undoes: Some(batch.number), moves, folders: batch.folders };
-    let moved = carry_out(&mut log, root, back)?;
-    Ok(Applied { moved, left })
+    let back = Batch { number: 0, undoes: Some(batch.number), moves, given_up, folders: batch.folders };
+    carry_out(&mut log, &root, back, left)
 }
 
 /// Finishes what a crash interrupted, if anything was, and says whether. [`apply`] and [`undo`] do so first.
 ///
 /// # Errors
-/// As [`apply`].
+/// As [`apply`]; a folder whose log is not ours stays as it is.
 pub fn recover(root: &Path) -> Result<bool, InsightError> {
     // Without a log there is nothing to finish, and a folder that is only read must not be written to.
-    if !root.join(super::log::FOLDER).exists() {
+    if is_missing(root) {
         return Ok(false);
     }
-    finish(&mut Log::open(root)?, root)
+    let root = Root::open(root)?;
+    if !Log::is_unfinished(&root)? {
+        return Ok(false);
+    }
+    finish(&mut Log::open(&root)?, &root)
 }
 
-fn finish(log: &mut Log, root: &Path) -> Result<bool, InsightError> {
+fn finish(log: &mut Log, root: &Root) -> Result<bool, InsightError> {
     match log.unfinished() {
         None => Ok(false),
-        Some(batch) => perform(log, root, &batch).map(|()| true),
+        Some(batch) => perform(log, root, &batch).map(|_| true),
     }
 }
 
-fn carry_out(log: &mut Log, root: &Path, batch: Batch) -> Result<Vec<(PathBuf, PathBuf)>, InsightError> {
-    if batch.moves.is_empty() && batch.undoes.is_none() {
-        return Ok(Vec::new());
+fn carry_out(log: &mut Log, root: &Root, batch: Batch, mut left: Vec<Left>) -> Result<Applied, InsightError> {
+    if batch.moves.is_empty() && batch.given_up.is_empty() {
+        return Ok(Applied { moved: Vec::new(), left });
     }
     let batch = log.begin(batch)?;
-    perform(log, root, &batch)?;
-    Ok(batch.moves.into_iter().map(|moved| (moved.from, moved.to)).collect())
+    let stayed: HashMap<usize, &str> = perform(log, root, &batch)?.into_iter().collect();
+    let mut moved = Vec::new();
+    for (place, Move { from, to, .. }) in batch.moves.into_iter().enumerate() {
+        match stayed.get(&place) {
+            Some(reason) => left.push(Left { path: from.into(), reason: (*reason).to_owned() }),
+            None => moved.push((from.into(), to.into())),
+        }
+    }
+    Ok(Applied { moved, left })
 }
 
-/// Does what is left to do of a batch, or takes all of it back.
-fn perform(log: &mut Log, root: &Path, batch: &Batch) -> Result<(), InsightError> {
+/// The place of a move in its batch, and why it was not made.
+type Stayed = (usize, &'static str);
+
+/// Does what is left to do of a batch, or takes all of it back. Returns the moves that cannot be made any more.
+fn perform(log: &mut Log, root: &Root, batch: &Batch) -> Result<Vec<Stayed>, InsightError> {
     match forward(root, batch) {
-        Ok(()) => {
+        Ok(stayed) => {
             if batch.undoes.is_some() {
                 remove_folders(root, &batch.folders);
             }
-            log.done(batch.number)
+            log.done_but_for(batch.number, stayed.iter().map(|(place, _)| *place).collect())?;
+            Ok(stayed)
         }
         Err(error) => {
             // If this fails too, the next call tries again: the batch is still unfinished in the log.
-            batch.moves.iter().rev().try_for_each(|Move { from, to }| step(root, to, from))?;
+            for moved in batch.moves.iter().rev() {
+                let back = Move { from: moved.to.clone(), to: moved.from.clone(), content: moved.content };
+                step(root, &back)?;
+            }
             if batch.undoes.is_none() {
                 remove_folders(root, &batch.folders);
             }
@@ -130,41 +154,77 @@ fn perform(log: &mut Log, root: &Path, batch: &Batch) -> Result<(), InsightError
     }
 }
 
-fn forward(root: &Path, batch: &Batch) -> Result<(), InsightError> {
-    for Move { from, to } in &batch.moves {
-        if let Some(folder) = root.join(to).parent() {
-            fs::create_dir_all(folder)
-                .map_err(|source| InsightError::Write { path: folder.to_owned(), source })?;
+fn forward(root: &Root, batch: &Batch) -> Result<Vec<Stayed>, InsightError> {
+    let mut stayed = Vec::new();
+    for (place, moved) in batch.moves.iter().enumerate() {
+        if let Some(reason) = step(root, moved)? {
+            stayed.push((place, reason));
         }
-        step(root, from, to)?;
     }
-    Ok(())
+    Ok(stayed)
 }
 
-/// One move, unless it is done already.
-fn step(root: &Path, from: &Path, to: &Path) -> Result<(), InsightError> {
-    let (from, to) = (root.join(from), root.join(to));
-    let failed = |source| InsightError::Write { path: to.clone(), source };
-    match (exists(&from), exists(&to)) {
-        (true, false) => move_new(&from, &to).map_err(failed),
-        // A kill between the two halves of a move left both names.
-        (true, true) if is_same(&from, &to).map_err(failed)? => fs::remove_file(&from).map_err(failed),
-        (true, true) => Err(failed(std::io::ErrorKind::AlreadyExists.into())),
-        // Moved before, or taken away by somebody in the meantime: nothing to do.
-        (false, _) => Ok(()),
+/// One move, unless it is done already; or why it cannot be made any more. Files come and go between a crash and the call that
+/// finishes its moves, and what somebody did meanwhile stands.
+fn step(root: &Root, Move { from, to, content }: &Move) -> Result<Option<&'static str>, InsightError> {
+    if from.is_hidden() || to.is_hidden() {
+        return Ok(Some("begins with a dot, and is no photo"));
     }
+    let failed = |path: &InsidePath, source| FileError::write(&root.place(path), source);
+    let is_it =
+        |path: &InsidePath| root.read(path, LARGEST).is_ok_and(|bytes| ContentHash::of(&bytes) == *content);
+    let kinds = (
+        root.kind(from).map_err(|source| failed(from, source))?,
+        root.kind(to).map_err(|source| failed(to, source))?,
+    );
+    match kinds {
+        (Some(Kind::File), None) => match root.move_new(from, to) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Some("has no free name there")),
+            moved => Ok(moved.map(|()| None).map_err(|source| failed(to, source))?),
+        },
+        // A kill between the two halves of a move left both names.
+        (Some(Kind::File), Some(_))
+            if root.is_same_file(from, to).map_err(|source| failed(to, source))? =>
+        {
+            root.remove_file(from).map_err(|source| failed(from, source))?;
+            Ok(None)
+        }
+        // It was moved before; if something has its old name, that came later.
+        (_, Some(Kind::File)) if is_it(to) => Ok(None),
+        (Some(_), Some(_)) => Ok(Some("has no free name there")),
+        (Some(_), None) => Ok(Some("is no file any more")),
+        (None, _) => Ok(Some("is gone")),
+    }
+}
+
+/// Names that a plan has used so far.
+#[derive(Default)]
+struct Names {
+    from: HashSet<InsidePath>,
+    to: HashSet<InsidePath>,
 }
 
 /// Where a file goes, or why it stays.
-fn planned(item: &PlanItem, root: &Path, taken: &mut HashSet<PathBuf>) -> Result<PathBuf, String> {
-    let path = root.join(&item.path);
-    let metadata = fs::symlink_metadata(&path).map_err(|_| "is gone".to_owned())?;
-    if metadata.is_symlink() {
-        return Err(
-            "is a symbolic link, which may not lead to its file from elsewhere; move it yourself".to_owned()
-        );
+fn planned(item: &PlanItem, root: &Root, names: &mut Names) -> Result<Move, String> {
+    let from = InsidePath::new(&item.path).map_err(|error| error.to_string())?;
+    if is_ours(&from) {
+        return Err("is a file of Sciurus or begins with a dot, and is no photo".to_owned());
     }
-    let bytes = fs::read(&path).map_err(|error| format!("cannot be read: {error}"))?;
+    if !names.from.insert(from.clone()) {
+        return Err("stands in the plan twice; its first line counts".to_owned());
+    }
+    match root.kind(&from).map_err(|error| format!("is not moved: {error}"))? {
+        Some(Kind::File) => {}
+        Some(Kind::Link) => {
+            return Err(
+                "is a symbolic link, which may not lead to its file from elsewhere; move it yourself"
+                    .to_owned(),
+            );
+        }
+        Some(_) => return Err("is no file".to_owned()),
+        None => return Err("is gone".to_owned()),
+    }
+    let bytes = root.read(&from, LARGEST).map_err(|error| format!("cannot be read: {error}"))?;
     if ContentHash::of(&bytes) != item.content {
         return Err("has changed since the plan was made; make a new plan".to_owned());
     }
@@ -172,10 +232,49 @@ fn planned(item: &PlanItem, root: &Path, taken: &mut HashSet<PathBuf>) -> Result
         (CleanAction::Relabel, Some(label)) => relabelled(&item.path, &item.label, label)?,
         _ => Path::new(SET_ASIDE).join(&item.path),
     };
-    let free = |to: &PathBuf| !taken.contains(to) && !exists(&root.join(to));
-    let to = numbered(&wanted).find(free).ok_or("has no free name there")?;
-    taken.insert(to.clone());
-    Ok(to)
+    let to = free_name(&wanted, root, &names.to)?;
+    names.to.insert(to.clone());
+    Ok(Move { from, to, content: item.content })
+}
+
+/// The first of the names that a file may have, and nothing has.
+fn free_name(wanted: &Path, root: &Root, taken: &HashSet<InsidePath>) -> Result<InsidePath, String> {
+    for path in numbered(wanted) {
+        let to = InsidePath::new(path).map_err(|error| error.to_string())?;
+        let cannot = |error: io::Error| format!("cannot go to {}: {error}", to.as_path().display());
+        if !taken.contains(&to) && root.is_free(&to).map_err(cannot)? {
+            return Ok(to);
+        }
+    }
+    Err("has no free name there".to_owned())
+}
+
+/// Whether a path is of state, which is never moved.
+fn is_ours(path: &InsidePath) -> bool {
+    path.is_hidden() || [LEDGER_FILE, "ATTRIBUTION.md"].iter().any(|name| path.as_path() == Path::new(name))
+}
+
+/// Why a file does not go back.
+struct NoWay {
+    text: String,
+    /// Whether asking again is of no use.
+    is_final: bool,
+}
+
+/// The content of a file that can go back to where it lay.
+fn way_back(root: &Root, from: &InsidePath, to: &InsidePath) -> Result<ContentHash, NoWay> {
+    let waits = |text: String| NoWay { text, is_final: false };
+    let unclear = |error: io::Error| waits(format!("cannot go back: {error}"));
+    match root.kind(to).map_err(unclear)? {
+        Some(Kind::File) => {}
+        Some(_) => return Err(waits("cannot go back: it is no file any more".to_owned())),
+        None => return Err(NoWay { text: "is gone".to_owned(), is_final: true }),
+    }
+    if !root.is_free(from).map_err(unclear)? {
+        let text = "cannot go back: another file lies there now; move that one, and undo again";
+        return Err(waits(text.to_owned()));
+    }
+    root.read(to, LARGEST).map(|bytes| ContentHash::of(&bytes)).map_err(unclear)
 }
 
 /// `train/red/a.jpg` with `grey` for `red`: the folder nearest to the root that is named like the label.
@@ -206,21 +305,53 @@ fn numbered(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
 }
 
 /// Folders that the moves need and that are not there, parents first.
-fn missing_folders(moves: &[Move], root: &Path) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = moves
-        .iter()
-        .flat_map(|moved| moved.to.ancestors().skip(1))
-        .filter(|folder| !folder.as_os_str().is_empty() && !exists(&root.join(folder)))
-        .map(Path::to_owned)
-        .collect();
+fn missing_folders(moves: &[Move], root: &Root) -> Vec<InsidePath> {
+    let above = |moved: &Move| {
+        std::iter::successors(moved.to.folder(), InsidePath::folder).collect::<Vec<InsidePath>>()
+    };
+    let mut folders: Vec<InsidePath> = moves.iter().flat_map(above).collect();
     folders.sort();
     folders.dedup();
+    folders.retain(|folder| root.is_free(folder).unwrap_or(false));
     folders
 }
 
 /// Removes folders that were made for a batch. One in which somebody has put something since is not empty, and stays.
-fn remove_folders(root: &Path, folders: &[PathBuf]) {
+fn remove_folders(root: &Root, folders: &[InsidePath]) {
     for folder in folders.iter().rev() {
-        let _ = fs::remove_dir(root.join(folder));
+        let _ = root.remove_folder(folder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stops a move after it was planned, such as a folder that somebody else removed from under it.
+    #[test]
+    fn a_move_that_fails_takes_the_others_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = |path: &str| InsidePath::new(path).unwrap();
+        for (path, bytes) in [("red/1.jpg", "1"), ("red/2.jpg", "2"), ("black", "in the way")] {
+            std::fs::create_dir_all(folder.path().join(path).parent().unwrap()).unwrap();
+            std::fs::write(folder.path().join(path), bytes).unwrap();
+        }
+        let step = |from: &str, to: &str, bytes: &str| Move {
+            from: inside(from),
+            to: inside(to),
+            content: ContentHash::of(bytes.as_bytes()),
+        };
+        let moves = vec![step("red/1.jpg", "grey/1.jpg", "1"), step("red/2.jpg", "black/2.jpg", "2")];
+        let batch =
+            Batch { number: 0, undoes: None, moves, given_up: Vec::new(), folders: vec![inside("grey")] };
+        let root = Root::open(folder.path()).unwrap();
+        let mut log = Log::open(&root).unwrap();
+        let error = carry_out(&mut log, &root, batch, Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("black"), "{error}");
+        assert!(root.is_free(&inside("grey")).unwrap());
+        assert_eq!(root.read(&inside("red/1.jpg"), 9).unwrap(), b"1");
+        drop(log);
+        assert!(!recover(folder.path()).unwrap());
+        assert_eq!(undo(folder.path()).unwrap(), Applied::default());
     }
 }

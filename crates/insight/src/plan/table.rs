@@ -29,6 +29,11 @@ pub(super) fn load(path: &Path) -> Result<CleanPlan, InsightError> {
     Ok(plan)
 }
 
+/// Whether these bytes are a table that we wrote.
+pub(super) fn is_ours(bytes: &[u8]) -> bool {
+    table_file::is_ours(bytes)
+}
+
 /// Items of which one has everything, and the other only what none may lack.
 fn samples() -> [PlanItem; 2] {
     let bare = PlanItem {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use sciurus_data::fs::FileError;
 use sciurus_insight::{Embeddings, InsightError, Predictions, Vocab};
 
 use crate::{names, predictions_of};
@@ -79,7 +80,7 @@ fn a_save_that_fails_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let taken = folder.path().join("taken");
     std::fs::create_dir_all(taken.join("full")).unwrap();
-    assert!(matches!(two_items().save(&taken), Err(InsightError::Write { .. })));
+    assert!(matches!(two_items().save(&taken), Err(InsightError::File(FileError::NotOurs { .. }))));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 

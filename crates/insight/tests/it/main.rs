@@ -9,6 +9,8 @@ mod comparison;
 mod files;
 mod golden;
 mod golden_metrics;
+#[cfg(unix)]
+mod hostile_folder;
 mod kill;
 mod multi;
 mod plan;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use sciurus_data::{ContentHash, Correction};
 use sciurus_insight::plan::{
-    CleanAction, CleanPlan, Decision, IssueScore, Journal, PlanItem, Suggestion, apply, recover, undo,
+    Applied, CleanAction, CleanPlan, Decision, IssueScore, Journal, PlanItem, Suggestion, apply, recover,
+    undo,
 };
 
 fn item(path: &str, bytes: &[u8], action: CleanAction, to: Option<&str>) -> PlanItem {
@@ -153,7 +154,10 @@ fn an_interrupted_apply_is_finished_by_the_next_command() {
     let whole = squirrels();
     apply(&plan(whole.path()), whole.path()).unwrap();
     let (log, after) = (fs::read(whole.path().join(".sciurus/moves.jsonl")).unwrap(), tree(whole.path()));
-    let begun = log.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let line_end =
+        |line: usize| log.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(line).unwrap().0 + 1;
+    // The first line says what the file is, the second one what is about to happen.
+    let (head, begun) = (line_end(0), line_end(1));
     let moves = [
         ("red/1.jpg", "grey/1-2.jpg"),
         ("red/2.jpg", "_set_aside/red/2.jpg"),
@@ -179,7 +183,7 @@ fn an_interrupted_apply_is_finished_by_the_next_command() {
         }
     }
     // Killed while the log was written: nothing had moved.
-    for cut in 0..begun - 1 {
+    for cut in head..begun - 1 {
         let folder = squirrels();
         write(folder.path(), ".sciurus/moves.jsonl", &log[..cut]);
         recover(folder.path()).unwrap();
@@ -188,17 +192,100 @@ fn an_interrupted_apply_is_finished_by_the_next_command() {
 }
 
 #[test]
-fn a_move_that_fails_takes_the_others_back() {
+fn what_has_no_place_to_go_stays_and_the_others_move() {
     let folder = squirrels();
     let root = folder.path();
     // A file stands where a class folder is wanted.
     fs::write(root.join("black"), "in the way").unwrap();
     let before = tree(root);
-    let error = apply(&plan(root), root).unwrap_err().to_string();
-    assert!(error.contains("black"), "{error}");
+    let applied = apply(&plan(root), root).unwrap();
+    assert_eq!((applied.moved.len(), applied.left.len()), (2, 1));
+    assert!(applied.left[0].reason.contains("black"), "{applied:?}");
+    assert_eq!(undo(root).unwrap().left, []);
     assert_eq!(tree(root), before);
-    fs::remove_file(root.join("black")).unwrap();
-    assert_eq!(apply(&plan(root), root).unwrap().moved.len(), 3);
+}
+
+#[test]
+fn an_undo_that_was_blocked_is_not_done() {
+    let folder = squirrels();
+    let root = folder.path();
+    let before = tree(root);
+    apply(&plan(root), root).unwrap();
+    fs::write(root.join("red/1.jpg"), "new").unwrap();
+    let first = undo(root).unwrap();
+    assert_eq!((first.moved.len(), first.left.len()), (2, 1));
+    // Blocked still, and still not forgotten.
+    let second = undo(root).unwrap();
+    assert_eq!((second.moved.len(), second.left.len()), (0, 1));
+    fs::remove_file(root.join("red/1.jpg")).unwrap();
+    let third = undo(root).unwrap();
+    assert_eq!((third.moved.len(), third.left.len()), (1, 0));
+    assert_eq!(tree(root), before);
+    assert_eq!(undo(root).unwrap(), Applied::default());
+}
+
+#[test]
+fn a_file_that_is_gone_does_not_hold_up_what_came_before() {
+    let folder = squirrels();
+    let root = folder.path();
+    let before = tree(root);
+    let mut plan = plan(root);
+    let last = plan.items.split_off(2);
+    apply(&plan, root).unwrap();
+    plan.items = last;
+    apply(&plan, root).unwrap();
+    fs::remove_file(root.join("black/3 é\n.jpg")).unwrap();
+    let undone = undo(root).unwrap();
+    assert_eq!((undone.moved.len(), undone.left.len()), (0, 1));
+    assert_eq!(undo(root).unwrap().moved.len(), 2);
+    let without = |tree: BTreeMap<PathBuf, Option<Vec<u8>>>| {
+        tree.into_iter().filter(|(path, _)| !path.ends_with("3 é\n.jpg")).collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(without(tree(root)), without(before));
+}
+
+#[test]
+fn a_new_file_at_the_old_name_stops_no_recovery() {
+    let whole = squirrels();
+    apply(&plan(whole.path()), whole.path()).unwrap();
+    let log = fs::read_to_string(whole.path().join(".sciurus/moves.jsonl")).unwrap();
+    let begun: String = log.split_inclusive('\n').take(2).collect();
+    let folder = squirrels();
+    let root = folder.path();
+    write(root, ".sciurus/moves.jsonl", begun.as_bytes());
+    // Moved before the kill; then somebody put other files at an old name and at a new one.
+    fs::rename(root.join("red/1.jpg"), root.join("grey/1-2.jpg")).unwrap();
+    fs::write(root.join("red/1.jpg"), "new").unwrap();
+    write(root, "_set_aside/red/2.jpg", b"somebody's");
+    assert!(recover(root).unwrap());
+    assert!(!recover(root).unwrap());
+    for (path, bytes) in [
+        ("red/1.jpg", "new"),
+        ("grey/1-2.jpg", "a"),
+        ("red/2.jpg", "b"),
+        ("_set_aside/red/2.jpg", "somebody's"),
+        ("black/3 é\n.jpg", "d"),
+    ] {
+        assert_eq!(fs::read(root.join(path)).unwrap(), bytes.as_bytes(), "{path}");
+    }
+    // What was moved goes back, but for the file whose name is taken.
+    let undone = undo(root).unwrap();
+    assert_eq!((undone.moved.len(), undone.left.len()), (1, 1));
+    assert_eq!(fs::read(root.join("_set_aside/red/2.jpg")).unwrap(), b"somebody's");
+}
+
+#[test]
+fn a_file_that_stands_in_a_plan_twice_moves_once() {
+    let folder = squirrels();
+    let root = folder.path();
+    let before = tree(root);
+    let mut plan = plan(root);
+    plan.items.push(item("red//1.jpg", b"a", CleanAction::SetAside, None));
+    let applied = apply(&plan, root).unwrap();
+    assert_eq!((applied.moved.len(), applied.left.len()), (3, 1));
+    assert!(applied.left[0].reason.contains("twice"));
+    assert_eq!(undo(root).unwrap().left, []);
+    assert_eq!(tree(root), before);
 }
 
 #[test]
@@ -252,7 +339,9 @@ fn a_journal_keeps_what_was_acknowledged_wherever_it_is_cut() {
     }
     drop(journal);
     let text = fs::read(&path).unwrap();
-    for cut in 0..=text.len() {
+    // The first line, which says what the file is, appears whole.
+    let head = text.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    for cut in head..=text.len() {
         fs::write(&path, &text[..cut]).unwrap();
         let mut journal = Journal::open(&path).unwrap();
         let acknowledged = ends.iter().rposition(|end| *end <= cut).unwrap();
@@ -268,7 +357,7 @@ fn decisions_are_taken_back_one_by_one_and_fit_a_copy_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("decisions.jsonl");
     let mut journal = Journal::open(&path).unwrap();
-    assert!(Journal::open(&path).unwrap_err().to_string().contains("another process"));
+    assert!(Journal::open(&path).unwrap_err().to_string().contains("is writing decisions here"));
     journal.decide(decision(b"a", CleanAction::SetAside)).unwrap();
     journal.decide(decision(b"b", CleanAction::Keep)).unwrap();
     journal.decide(decision(b"a", CleanAction::Keep)).unwrap();
@@ -285,7 +374,7 @@ fn decisions_are_taken_back_one_by_one_and_fit_a_copy_elsewhere() {
     let moved = item("elsewhere/x.png", b"a", CleanAction::Keep, None);
     let mut plan =
         CleanPlan::new("copy", "test", vec![moved, item("red/c.jpg", b"c", CleanAction::Keep, None)]);
-    assert_eq!(plan.decide(&journal), 1);
+    assert_eq!(plan.decide(journal.decisions()), 1);
     assert_eq!(plan.items[0].action, CleanAction::SetAside);
     assert_eq!(journal.undo("now").unwrap().map(|undone| undone.content), Some(ContentHash::of(b"b")));
     assert_eq!(journal.undo("now").unwrap().map(|undone| undone.content), Some(ContentHash::of(b"a")));
@@ -299,9 +388,12 @@ fn decisions_are_taken_back_one_by_one_and_fit_a_copy_elsewhere() {
     let corrections = journal.corrections();
     assert_eq!(corrections.find("red/a.jpg".as_ref(), &ContentHash::of(b"a")), Some(&Correction::LeaveOut));
 
-    fs::write(folder.path().join("other.jsonl"), "{}\n").unwrap();
-    let error = Journal::open(folder.path().join("other.jsonl")).unwrap_err().to_string();
-    assert!(error.contains("line 1"), "{error}");
+    // A file of notes is no journal, and keeps its last line.
+    let notes = folder.path().join("notes.txt");
+    fs::write(&notes, "buy nuts\nand acorns").unwrap();
+    let error = Journal::open(&notes).unwrap_err().to_string();
+    assert!(error.contains("notes.txt is no journal"), "{error}");
+    assert_eq!(fs::read_to_string(&notes).unwrap(), "buy nuts\nand acorns");
 }
 
 #[cfg(unix)]
