@@ -1,16 +1,22 @@
 //! Credit for every photo, for people to read. In: a [`Ledger`]. Out: `ATTRIBUTION.md`, sorted, per class.
 
 use crate::error::GatherError;
-use crate::ledger::{Ledger, LedgerEntry, write_whole};
+use crate::journal;
+use crate::ledger::{Ledger, LedgerEntry};
 use crate::text::{WORDS, is_web, plain, shown, web_address};
 use sciurus_data::LEDGER_FILE;
+use sciurus_data::fs::{InsidePath, Kind, Root};
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use url::Position;
 
 /// The name of the page in its folder.
 pub const ATTRIBUTION_FILE: &str = "ATTRIBUTION.md";
+
+/// Bytes of a page at most.
+const LARGEST: u64 = 1 << 30;
 
 /// What tells our page from one that somebody wrote.
 const MARK: &str = "<!-- written from ledger.jsonl; changes are lost -->";
@@ -89,13 +95,17 @@ fn escaped(text: &str) -> String {
 ///
 /// The ledger cannot be understood, or one of both cannot be written.
 pub fn follow_moves(folder: impl AsRef<Path>) -> Result<(), GatherError> {
-    let folder = folder.as_ref();
-    if !folder.join(LEDGER_FILE).exists() {
+    let root = Root::open(folder.as_ref())?;
+    let is_there =
+        |name: &str| InsidePath::new(name).is_ok_and(|name| root.is_free(&name).is_ok_and(|free| !free));
+    if !is_there(LEDGER_FILE) {
         return Ok(());
     }
-    let ledger = Ledger::open(folder)?.refreshed(folder)?;
+    // A run that gathers here writes the ledger too.
+    let _lock = journal::lock(&root)?;
+    let ledger = Ledger::open(root.path())?.refreshed(root.path())?;
     ledger.save()?;
-    write_attribution(&ledger, folder).map(drop)
+    write_attribution(&ledger, root.path()).map(drop)
 }
 
 /// Writes the page beside the ledger. A page of this name that somebody wrote himself stays as it is.
@@ -106,11 +116,17 @@ pub fn follow_moves(folder: impl AsRef<Path>) -> Result<(), GatherError> {
 ///
 /// The page cannot be written.
 pub fn write_attribution(ledger: &Ledger, folder: impl AsRef<Path>) -> Result<Option<PathBuf>, GatherError> {
-    let path = folder.as_ref().join(ATTRIBUTION_FILE);
-    let ours = std::fs::read_to_string(&path).map_or(!path.exists(), |page| page.starts_with(MARK));
+    let (root, name) = Root::of_file(&folder.as_ref().join(ATTRIBUTION_FILE))?;
+    let failed = |source| GatherError::io("read", &root.place(&name), source);
+    let ours = match root.kind(&name).map_err(failed)? {
+        None => true,
+        Some(Kind::File) => root.read(&name, LARGEST).is_ok_and(|page| page.starts_with(MARK.as_bytes())),
+        Some(_) => false,
+    };
     if !ours {
         return Ok(None);
     }
-    write_whole(&path, attribution(ledger).as_bytes())?;
-    Ok(Some(path))
+    let page = attribution(ledger);
+    root.write(&name, |file| file.write_all(page.as_bytes()))?;
+    Ok(Some(root.place(&name)))
 }

@@ -2,6 +2,8 @@
 //! that is not kept is a [`Rejection`](crate::Rejection), a source that fails a [`SourceDown`](crate::SourceDown): neither
 //! ends a run.
 
+use sciurus_data::DataError;
+use sciurus_data::fs::FileError;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -38,12 +40,12 @@ pub enum GatherError {
         /// The environment variable that would hold it.
         variable: &'static str,
     },
-    /// Two runs in one folder.
-    #[error("another run is gathering into {}; wait for it to end, or choose another folder", path.display())]
-    Busy {
-        /// The folder.
-        path: PathBuf,
-    },
+    /// The machine cannot read any more files.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A file of state cannot be used, or another run holds it.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A line of a ledger that cannot be understood.
     #[error("{}, line {line}: not an entry of a ledger; correct or remove the line", path.display())]
     LedgerLine {

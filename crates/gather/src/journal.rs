@@ -5,16 +5,20 @@
 //! A run that ended, but short of what was wanted, is another matter: the next one asks again what failed.
 
 use crate::error::GatherError;
-use crate::lines::{self, Tail};
 use crate::rejection::Rejection;
 use crate::source::{Page, SourceDown};
+use sciurus_data::fs::{InsidePath, LineFormat, Lines, Lock, Root};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The journal's name in its folder.
-pub(crate) const JOURNAL_FILE: &str = ".gather.jsonl";
+const JOURNAL_FILE: &str = ".gather.jsonl";
+/// The name of the lock of a folder that is gathered into.
+const LOCK_FILE: &str = ".gather.lock";
+
+const FORMAT: LineFormat =
+    LineFormat { name: "gather", what: "journal of `sciurus gather`", doing: "gathering photos" };
 
 /// One line of the journal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,7 +46,7 @@ enum Record {
 /// What is known from earlier, and the way to add to it.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    path: PathBuf,
+    lines: Lines,
     pages: HashMap<String, Result<Page, SourceDown>>,
     rejected: HashMap<String, Rejection>,
     /// Entries of the ledger that are from before this run.
@@ -51,17 +55,17 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Opens the journal of a folder that is locked, for a run; the folder's ledger has so many entries.
-    pub(crate) fn open(folder: &Path, run: &str, rules: &str, ledger: usize) -> Result<Self, GatherError> {
-        let path = folder.join(JOURNAL_FILE);
+    pub(crate) fn open(root: &Root, run: &str, rules: &str, ledger: usize) -> Result<Self, GatherError> {
+        let (mut lines, records) = Lines::open(root, &name(JOURNAL_FILE)?, FORMAT)?;
         let mut past = Past::default();
-        lines::read(&path, Tail::Mend)?.into_iter().for_each(|record| past.take(record));
+        records.into_iter().for_each(|record| past.take(record));
         let goes_on = past.run.as_deref() == Some(run) && !past.ended && past.before <= ledger;
         if !goes_on {
             let started = Record::Started { run: run.to_owned(), rules: rules.to_owned(), ledger };
-            lines::append(&path, &started)?;
+            lines.append_lightly(&started)?;
             past.take(started);
         }
-        Ok(Self { path, pages: past.pages, rejected: past.rejected, before: past.before })
+        Ok(Self { lines, pages: past.pages, rejected: past.rejected, before: past.before })
     }
 
     /// The answer that a question had.
@@ -86,31 +90,40 @@ impl Journal {
             Err(reason) => Record::Down { question, reason },
         };
         self.pages.insert(name, copy);
-        lines::append(&self.path, &record)
+        Ok(self.lines.append_lightly(&record)?)
     }
 
     /// Notes a rejection.
     pub(crate) fn rejected(&mut self, photo: String, reason: &Rejection) -> Result<(), GatherError> {
-        lines::append(&self.path, &Record::Rejected { photo, reason: reason.clone() })
+        Ok(self.lines.append_lightly(&Record::Rejected { photo, reason: reason.clone() })?)
     }
 
     /// Notes that there is nothing left to do.
     pub(crate) fn ended(&mut self) -> Result<(), GatherError> {
-        lines::append(&self.path, &Record::Ended)
+        Ok(self.lines.append_lightly(&Record::Ended)?)
     }
 }
 
-/// Sees to it that one run works in a folder, as long as the file is held.
-pub(crate) fn lock(folder: &Path) -> Result<File, GatherError> {
-    let path = folder.join(JOURNAL_FILE);
-    let open = File::options().create(true).append(true).open(&path);
-    let file = open.map_err(|source| GatherError::io("write", &path, source))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(GatherError::Busy { path: folder.to_owned() }),
-        // A file system without locks has none to wait for.
-        Err(TryLockError::Error(_)) => Ok(file),
-    }
+/// Sees to it that one run works in a folder, as long as this is held.
+pub(crate) fn lock(root: &Root) -> Result<Lock, GatherError> {
+    let lock = Lock::take(root, &name(LOCK_FILE)?, FORMAT.doing)?;
+    root.sweep();
+    Ok(lock)
+}
+
+/// Believes the journal that a folder brought: what its sources said and which photos were rejected. Says how many entries it has
+/// that were not this user's.
+///
+/// # Errors
+/// It is damaged, or is something else.
+pub fn trust_journal(folder: impl AsRef<Path>) -> Result<usize, GatherError> {
+    Ok(Lines::adopt::<Record>(&Root::open(folder)?, &name(JOURNAL_FILE)?, FORMAT)?)
+}
+
+fn name(name: &'static str) -> Result<InsidePath, GatherError> {
+    // Never refused: they are names of ours.
+    InsidePath::new(name)
+        .map_err(|error| GatherError::io("write", Path::new(name), std::io::Error::other(error)))
 }
 
 /// The journal while it is read.

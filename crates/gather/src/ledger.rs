@@ -5,10 +5,10 @@ use crate::error::GatherError;
 use crate::licence::Licence;
 use crate::lines::{self, Tail};
 use crate::source::SourceId;
+use sciurus_data::fs::{InsidePath, Root, read_regular};
 use sciurus_data::{ContentHash, LEDGER_FILE};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use url::Url;
@@ -71,7 +71,9 @@ impl Ledger {
     /// The file cannot be read, or another line than the last is no entry.
     pub fn read(path: impl Into<PathBuf>) -> Result<Self, GatherError> {
         let path = path.into();
-        let entries = lines::read(&path, Tail::Leave)?;
+        let (root, name) = Root::of_file(&path)?;
+        let missing = || GatherError::io("read", &path, std::io::ErrorKind::NotFound.into());
+        let entries = lines::read(&root, &name, Tail::Leave)?.ok_or_else(missing)?;
         Ok(Self { path, entries })
     }
 
@@ -82,7 +84,8 @@ impl Ledger {
     /// As [`Ledger::read`], but a missing file is none.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, GatherError> {
         let path = folder.as_ref().join(LEDGER_FILE);
-        let entries = if path.exists() { lines::read(&path, Tail::Mend)? } else { Vec::new() };
+        let (root, name) = Root::of_file(&path)?;
+        let entries = lines::read(&root, &name, Tail::Mend)?.unwrap_or_default();
         Ok(Self { path, entries })
     }
 
@@ -98,7 +101,8 @@ impl Ledger {
     ///
     /// The file cannot be written.
     pub fn append(&mut self, entry: LedgerEntry) -> Result<(), GatherError> {
-        lines::append(&self.path, &entry)?;
+        let (root, name) = Root::of_file(&self.path)?;
+        lines::append(&root, &name, &entry)?;
         self.entries.push(entry);
         Ok(())
     }
@@ -110,7 +114,7 @@ impl Ledger {
     ///
     /// The folder cannot be listed.
     pub fn refreshed(&self, root: impl AsRef<Path>) -> Result<Self, GatherError> {
-        let root = root.as_ref();
+        let root = &Root::open(root)?;
         let missing: Vec<usize> = (0..self.entries.len()).filter(|&at| !self.is_there(root, at)).collect();
         if missing.is_empty() {
             return Ok(self.clone());
@@ -119,7 +123,7 @@ impl Ledger {
             .filter(|at| missing.binary_search(at).is_err())
             .map(|at| self.entries[at].file.as_str())
             .collect();
-        let mut places = contents(root, &claimed)?;
+        let mut places = contents(root.path(), &claimed)?;
         let mut refreshed = self.clone();
         for at in missing {
             let entry = &mut refreshed.entries[at];
@@ -130,9 +134,9 @@ impl Ledger {
         Ok(refreshed)
     }
 
-    fn is_there(&self, root: &Path, at: usize) -> bool {
+    fn is_there(&self, root: &Root, at: usize) -> bool {
         let entry = &self.entries[at];
-        file_hash(&root.join(&entry.file)) == Some(entry.hash)
+        entry.place().is_some_and(|place| inside_hash(root, &place) == Some(entry.hash))
     }
 
     /// Writes all entries anew; the file appears whole or not at all.
@@ -141,30 +145,29 @@ impl Ledger {
     ///
     /// The file cannot be written.
     pub fn save(&self) -> Result<(), GatherError> {
-        let mut text = Vec::new();
-        for entry in &self.entries {
-            text.extend(lines::line(entry));
-        }
-        write_whole(&self.path, &text)
+        let (root, name) = Root::of_file(&self.path)?;
+        let write = |file: &mut dyn Write| {
+            self.entries.iter().try_for_each(|entry| file.write_all(&lines::line(entry)))
+        };
+        Ok(root.write(&name, |file| write(file))?)
     }
 }
 
-/// Writes a file that appears whole or not at all. What a killed process leaves has a name that the next one uses again.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), GatherError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let part = path.with_file_name(format!(".{name}.part"));
-    let write = || {
-        let mut file = File::create(&part)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&part, path)
-    };
-    write().map_err(|source| GatherError::io("write", path, source))
+impl LedgerEntry {
+    /// The file as a path inside the folder; `None` if what the ledger says leads elsewhere, or to state of ours. A ledger may
+    /// come from anywhere.
+    #[must_use]
+    pub fn place(&self) -> Option<InsidePath> {
+        InsidePath::portable(&self.file).ok().filter(|place| !place.is_hidden())
+    }
 }
 
-/// The fingerprint of a file; `None` if it cannot be read.
-pub(crate) fn file_hash(path: &Path) -> Option<ContentHash> {
-    std::fs::read(path).ok().map(|bytes| ContentHash::of(&bytes))
+/// Bytes of a file that is looked at; no photo has more.
+const LARGEST_FILE: u64 = 1 << 30;
+
+/// The fingerprint of a file in the folder; `None` if it cannot be read.
+pub(crate) fn inside_hash(root: &Root, path: &InsidePath) -> Option<ContentHash> {
+    root.read(path, LARGEST_FILE).ok().map(|bytes| ContentHash::of(&bytes))
 }
 
 /// Files below a folder by their content, but for some; of equal files the first by name comes last.
@@ -180,8 +183,8 @@ fn contents(root: &Path, but_for: &HashSet<&str>) -> Result<HashMap<ContentHash,
         if but_for.contains(place.as_str()) {
             continue;
         }
-        if let Some(hash) = file_hash(entry.path()) {
-            found.entry(hash).or_default().push(place);
+        if let Ok(bytes) = read_regular(entry.path(), LARGEST_FILE) {
+            found.entry(ContentHash::of(&bytes)).or_default().push(place);
         }
     }
     found.values_mut().for_each(|places| places.reverse());
@@ -194,9 +197,10 @@ fn place(root: &Path, path: &Path) -> Option<String> {
     Some(parts?.join("/"))
 }
 
-/// Asks the system to have a file on the disk.
-pub(crate) fn sync(path: &Path) {
-    if let Ok(file) = File::open(path) {
+/// Asks the system to have a folder's ledger on the disk.
+pub(crate) fn sync(root: &Root) {
+    let name = InsidePath::new(LEDGER_FILE);
+    if let Ok(file) = name.map_err(std::io::Error::other).and_then(|name| root.reader(&name)) {
         // What is lost in a power cut is fetched again; nothing depends on this.
         let _ = file.sync_all();
     }

@@ -50,6 +50,7 @@ pub use blocking::refetch_blocking;
 pub use error::GatherError;
 pub use event::{Control, GatherEvent, GatherObserver};
 pub use gather::{Clock, Gather, GatherClass};
+pub use journal::trust_journal;
 pub use ledger::{Ledger, LedgerEntry};
 pub use licence::{Licence, Licences, NotALicence, Telling};
 pub use refetch::{RefetchState, Refetched, refetch};

@@ -4,16 +4,15 @@
 use crate::attribution::write_attribution;
 use crate::error::GatherError;
 use crate::journal;
-use crate::ledger::{Ledger, LedgerEntry, file_hash};
-use crate::run::{PARTS, rename};
+use crate::ledger::{Ledger, LedgerEntry, inside_hash};
+use crate::run::{Part, finish, remove_parts};
 use crate::web::{FetchFault, Fetcher, WebOptions};
+use sciurus_data::fs::Root;
 use sciurus_data::{ContentHash, DecodeLimits, PixelReport, SkipReason};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
-use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use tempfile::TempPath;
 use tokio::sync::Semaphore;
 
 /// What became of one entry.
@@ -73,32 +72,33 @@ pub async fn refetch(
     web: &WebOptions,
     mut progress: impl FnMut(&str, &RefetchState),
 ) -> Result<Refetched, GatherError> {
-    let root = into.as_ref();
-    let parts = root.join(PARTS);
-    fs::create_dir_all(&parts).map_err(|source| GatherError::io("write", &parts, source))?;
-    let _lock = journal::lock(root)?;
+    let root = Arc::new(Root::create(into)?);
+    let _lock = journal::lock(&root)?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let means =
         Arc::new(Means { fetcher: Fetcher::new(Arc::new(web.clone()))?, decoders: Semaphore::new(cores) });
-    let (mut new, mut files) = (Ledger::open(root)?, Vec::new());
+    let (mut new, mut files) = (Ledger::open(root.path())?, Vec::new());
+    finish(&root, &new)?;
+    let mut number = 0;
     let (mut left, mut coming) = (ledger.entries().iter(), VecDeque::new());
     loop {
         while coming.len() < web.at_a_time.max(1) {
             let Some(entry) = left.next() else { break };
             coming.push_back((
                 entry,
-                tokio::spawn(fetched(Arc::clone(&means), root.to_owned(), entry.clone())),
+                tokio::spawn(fetched(Arc::clone(&means), Arc::clone(&root), entry.clone())),
             ));
         }
         let Some((entry, fetch)) = coming.pop_front() else { break };
         let broken = |detail: String| FetchFault::Unreadable { detail };
         let fetch = fetch.await.unwrap_or_else(|error| Err(Missing::Fault(broken(error.to_string()))));
-        let state = arrived(root, &mut new, entry, fetch)?;
+        number += 1;
+        let state = arrived((&root, number), &mut new, entry, fetch)?;
         progress(&entry.file, &state);
         files.push((entry.file.clone(), state));
     }
-    let _ = fs::remove_dir(&parts);
-    write_attribution(&new, root)?;
+    remove_parts(&root);
+    write_attribution(&new, root.path())?;
     Ok(Refetched { files })
 }
 
@@ -118,15 +118,15 @@ enum Missing {
 /// The bytes of an entry, with what they show; `None` if the file is there already.
 type Fetch = Result<Option<(Vec<u8>, Box<PixelReport>)>, Missing>;
 
-async fn fetched(means: Arc<Means>, root: PathBuf, entry: LedgerEntry) -> Fetch {
-    let place = Path::new(&entry.file);
+async fn fetched(means: Arc<Means>, root: Arc<Root>, entry: LedgerEntry) -> Fetch {
     // A ledger from somebody else must not write elsewhere.
-    if !place.components().all(|part| matches!(part, Component::Normal(_))) || entry.file.contains('\\') {
-        return Err(Missing::NameTaken);
-    }
-    let place = root.join(place);
-    if place.symlink_metadata().is_ok() {
-        return if file_hash(&place) == Some(entry.hash) { Ok(None) } else { Err(Missing::NameTaken) };
+    let place = entry.place().ok_or(Missing::NameTaken)?;
+    if !root.is_free(&place).map_err(|_| Missing::NameTaken)? {
+        return if inside_hash(&root, &place) == Some(entry.hash) {
+            Ok(None)
+        } else {
+            Err(Missing::NameTaken)
+        };
     }
     let bytes = means.fetcher.fetch(&entry.url).await.map_err(Missing::Fault)?;
     let _permit = means.decoders.acquire().await;
@@ -140,7 +140,7 @@ async fn fetched(means: Arc<Means>, root: PathBuf, entry: LedgerEntry) -> Fetch 
 
 /// Puts a file in its place, with its entry.
 fn arrived(
-    root: &Path,
+    (root, number): (&Arc<Root>, u64),
     new: &mut Ledger,
     entry: &LedgerEntry,
     fetch: Fetch,
@@ -158,17 +158,13 @@ fn arrived(
         Err(Missing::Skip(skip)) => return Ok(RefetchState::Gone { skip }),
         Err(Missing::NameTaken) => return Ok(RefetchState::NameTaken),
     };
-    let place = root.join(&entry.file);
-    if let Some(folder) = place.parent() {
-        fs::create_dir_all(folder).map_err(|source| GatherError::io("write", folder, source))?;
-    }
-    let part = root.join(PARTS).join(report.content.to_string());
-    fs::write(&part, bytes).map_err(|source| GatherError::io("write", &part, source))?;
+    let Some(place) = entry.place() else { return Ok(RefetchState::NameTaken) };
     let now = report.content;
+    let part = Part::new(root, number, now, &bytes)
+        .map_err(|source| GatherError::io("write", &root.place(&place), source))?;
     if !known {
         new.append(LedgerEntry { hash: now, width: report.width, height: report.height, ..entry.clone() })?;
     }
-    let part = TempPath::try_from_path(&part).map_err(|source| GatherError::io("write", &part, source))?;
-    rename(part, &place)?;
+    part.keep(&place)?;
     Ok(if now == entry.hash { RefetchState::Same } else { RefetchState::Changed { now } })
 }

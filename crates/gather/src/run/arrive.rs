@@ -1,12 +1,12 @@
 //! One photo on its way. In: what a source found. Out: its report and its bytes in a file of ours, or why it is rejected.
 
+use super::part::Part;
 use crate::rejection::Rejection;
 use crate::source::{FoundImage, ImageSource};
 use crate::web::{FetchFault, Fetcher};
+use sciurus_data::fs::Root;
 use sciurus_data::{DecodeLimits, PixelReport, SkipReason};
-use std::path::PathBuf;
 use std::sync::Arc;
-use tempfile::TempPath;
 use tokio::sync::Semaphore;
 
 /// What all photos on their way share.
@@ -17,8 +17,8 @@ pub(crate) struct Road {
     pub(crate) decoders: Arc<Semaphore>,
     pub(crate) limits: DecodeLimits,
     pub(crate) min_size: u32,
-    /// The folder of files that are not decided yet.
-    pub(crate) parts: PathBuf,
+    /// Where photos go.
+    pub(crate) folder: Arc<Root>,
 }
 
 /// A photo that arrived and can be used, if it is no copy.
@@ -26,7 +26,7 @@ pub(crate) struct Road {
 pub(crate) struct Arrived {
     pub(crate) report: Box<PixelReport>,
     /// The file that holds it; removed unless it is kept.
-    pub(crate) part: TempPath,
+    pub(crate) part: Part,
 }
 
 /// Fetches a photo and looks at it. One that arrives cut short is fetched once more.
@@ -73,9 +73,8 @@ fn inspect(road: &Road, bytes: &[u8], number: u64) -> Result<Arrived, Rejection>
     if width.min(height) < least {
         return Err(Rejection::TooSmall { width, height, least });
     }
-    let part = road.parts.join(format!("{number}-{}", report.content));
     let broken = |error: std::io::Error| FetchFault::Unreadable { detail: error.to_string() };
-    let write = std::fs::write(&part, bytes).and_then(|()| TempPath::try_from_path(part));
-    let part = write.map_err(|error| Rejection::NotFetched { fault: broken(error) })?;
+    let part = Part::new(&road.folder, number, report.content, bytes)
+        .map_err(|error| Rejection::NotFetched { fault: broken(error) })?;
     Ok(Arrived { report: Box::new(report), part })
 }

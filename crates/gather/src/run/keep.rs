@@ -4,28 +4,26 @@
 //! A photo is kept in three steps: its bytes lie in a file of ours, its entry is written, its file gets its name. A run
 //! killed between the last two is finished by the next one, so there is never a photo without an entry.
 
+use super::part::{self, Part};
 use crate::error::GatherError;
-use crate::ledger::{Ledger, LedgerEntry, file_hash};
+use crate::ledger::{Ledger, LedgerEntry};
 use crate::names;
 use crate::source::FoundImage;
 use jiff::Timestamp;
+use sciurus_data::fs::{InsidePath, Kind, Root};
 use sciurus_data::{
     ContentHash, DecodeLimits, DuplicateOptions, KnownReports, PixelReport, Sameness, SeenPhotos,
     inspect_pixels,
 };
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
-use tempfile::TempPath;
-
-/// The folder of files that are not decided yet.
-pub(crate) const PARTS: &str = ".gather-parts";
 
 /// What is kept.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    root: PathBuf,
+    root: Arc<Root>,
     ledger: Ledger,
     seen: SeenPhotos,
     /// The file of each photo in `seen`.
@@ -37,41 +35,45 @@ pub(crate) struct Kept {
 impl Kept {
     /// What the folder of this ledger holds; finishes what a killed run had begun.
     pub(crate) fn open(
-        root: &Path,
+        root: &Arc<Root>,
         ledger: &Ledger,
         (options, limits): (DuplicateOptions, &DecodeLimits),
     ) -> Result<Self, GatherError> {
-        let parts = root.join(PARTS);
-        fs::create_dir_all(&parts).map_err(|source| GatherError::io("write", &parts, source))?;
-        finish(root, &parts, ledger)?;
-        let ledger = ledger.refreshed(root)?;
+        finish(root, ledger)?;
+        let ledger = ledger.refreshed(root.path())?;
         let mut kept = Self {
-            root: root.to_owned(),
+            root: Arc::clone(root),
             ledger,
             seen: SeenPhotos::new(options),
             files: Vec::new(),
             gone: HashMap::new(),
         };
-        kept.look(limits);
+        kept.look(limits)?;
         Ok(kept)
     }
 
     /// Looks at all photos that are there, in the ledger's order.
-    fn look(&mut self, limits: &DecodeLimits) {
-        let paths: Vec<PathBuf> =
-            self.ledger.entries().iter().map(|entry| entry.file.clone().into()).collect();
-        let found = inspect_pixels(&self.root, &paths, &KnownReports::new(), limits, |_| {});
+    fn look(&mut self, limits: &DecodeLimits) -> Result<(), GatherError> {
+        let is_file = |place: &InsidePath| matches!(self.root.kind(place), Ok(Some(Kind::File)));
+        let places = self.ledger.entries().iter().filter_map(LedgerEntry::place).filter(is_file);
+        let paths: Vec<PathBuf> = places.map(PathBuf::from).collect();
+        let found = inspect_pixels(self.root.path(), &paths, &KnownReports::new(), limits, |_| {})?;
         for file in &found.files {
             self.remember(&file.report, file.path.to_string_lossy().replace('\\', "/"));
         }
         let there: HashSet<ContentHash> = found.files.iter().map(|file| file.report.content).collect();
         let missing = self.ledger.entries().iter().filter(|entry| !there.contains(&entry.hash));
         self.gone = missing.map(|entry| (entry.hash, entry.file.clone())).collect();
+        Ok(())
     }
 
     fn remember(&mut self, report: &PixelReport, file: String) {
         self.seen.push(report);
         self.files.push(file);
+    }
+
+    pub(crate) fn root(&self) -> &Root {
+        &self.root
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -81,7 +83,7 @@ impl Kept {
     /// Whether the file of an entry lies in its class's folder.
     pub(crate) fn is_in(&self, entry: &LedgerEntry, folder: &str) -> bool {
         let inside = entry.file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
-        inside && self.root.join(&entry.file).is_file()
+        inside && entry.place().is_some_and(|place| matches!(self.root.kind(&place), Ok(Some(Kind::File))))
     }
 
     /// The file that a photo is a copy of, and in what.
@@ -97,29 +99,32 @@ impl Kept {
     pub(crate) fn keep(
         &mut self,
         photo: &Photo<'_>,
-        part: TempPath,
+        part: Part,
         now: SystemTime,
     ) -> Result<String, GatherError> {
-        let folder = self.root.join(photo.folder);
-        fs::create_dir_all(&folder).map_err(|source| GatherError::io("write", &folder, source))?;
-        let file = self.free_name(photo);
+        let wrong = |source| GatherError::io("write", &self.root.path().join(photo.folder), source);
+        let folder = InsidePath::new(photo.folder).map_err(std::io::Error::other).map_err(wrong)?;
+        self.root.create_folder(&folder).map_err(wrong)?;
+        let (file, place) = self.free_name(photo).map_err(wrong)?;
         self.ledger.append(photo.entry(file.clone(), now))?;
-        rename(part, &self.root.join(&file))?;
+        part.keep(&place)?;
         self.remember(photo.report, file.clone());
         Ok(file)
     }
 
     /// A name that no file has.
-    fn free_name(&self, photo: &Photo<'_>) -> String {
+    fn free_name(&self, photo: &Photo<'_>) -> std::io::Result<(String, InsidePath)> {
         let (stem, folder) = (names::stem(photo.image), photo.folder);
         let ending = photo.report.format.extensions().first().copied().unwrap_or("jpg");
         let mut name = format!("{folder}/{stem}.{ending}");
-        let mut number = 2;
-        while self.root.join(&name).symlink_metadata().is_ok() {
+        for number in 2_u64.. {
+            let place = InsidePath::new(&name).map_err(std::io::Error::other)?;
+            if self.root.is_free(&place)? {
+                return Ok((name, place));
+            }
             name = format!("{folder}/{stem}-{number}.{ending}");
-            number += 1;
         }
-        name
+        Err(std::io::ErrorKind::AlreadyExists.into())
     }
 }
 
@@ -156,32 +161,16 @@ impl Photo<'_> {
     }
 }
 
-/// Gives a file its name in one step, unless the name is taken.
-pub(crate) fn rename(part: TempPath, place: &Path) -> Result<(), GatherError> {
-    part.persist_noclobber(place).map_err(|error| GatherError::io("write", place, error.error))
-}
-
 /// Gives files their names whose entries were written before the run was killed, and removes what was not decided.
-fn finish(root: &Path, parts: &Path, ledger: &Ledger) -> Result<(), GatherError> {
-    let wrong = |source| GatherError::io("list", parts, source);
-    let mut undecided = HashMap::new();
-    for part in fs::read_dir(parts).map_err(wrong)? {
-        let path = part.map_err(wrong)?.path();
-        if let Some(hash) = file_hash(&path) {
-            undecided.insert(hash, path);
-        }
-    }
+pub(crate) fn finish(root: &Arc<Root>, ledger: &Ledger) -> Result<(), GatherError> {
+    let mut undecided = part::left(root)?;
     for entry in ledger.entries() {
-        let place = root.join(&entry.file);
-        if place.symlink_metadata().is_err()
-            && let Some(part) = undecided.remove(&entry.hash)
+        let free = |place: &InsidePath| root.is_free(place).unwrap_or(false);
+        if let Some(place) = entry.place().filter(free)
+            && let Some(part) = undecided.get_mut(&entry.hash).and_then(Vec::pop)
         {
-            rename(TempPath::try_from_path(part).map_err(wrong)?, &place)?;
+            part.keep(&place)?;
         }
-    }
-    for part in fs::read_dir(parts).map_err(wrong)? {
-        let path = part.map_err(wrong)?.path();
-        fs::remove_file(&path).map_err(|source| GatherError::io("remove", &path, source))?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ mod arrive;
 mod ask;
 mod class;
 mod keep;
+mod part;
 mod work;
 
 use crate::attribution::write_attribution;
@@ -24,10 +25,11 @@ use crate::web::{Fetcher, Way};
 use arrive::Road;
 use class::Class;
 use keep::Kept;
-pub(crate) use keep::{PARTS, rename};
-use sciurus_data::{ContentHash, LEDGER_FILE};
+pub(crate) use keep::finish;
+pub(crate) use part::{Part, remove_folder as remove_parts};
+use sciurus_data::ContentHash;
+use sciurus_data::fs::Root;
 use std::collections::BTreeMap;
-use std::fs;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use work::{Named, Work};
@@ -71,22 +73,22 @@ impl GatherRun {
     pub async fn run(&self, observer: impl GatherObserver + 'static) -> Result<Gathered, GatherError> {
         let settings = &self.settings;
         let root = &settings.into;
-        fs::create_dir_all(root).map_err(|source| GatherError::io("write", root, source))?;
+        let folder = Arc::new(Root::create(root)?);
         let events = Events::new(observer);
         let web = Arc::new(settings.web.clone());
         let way = Way::new(&web, settings.seed, &events)?;
         let sources = self.open_sources(&way)?;
         // Nothing in the folder is read or mended before it is locked.
-        let _lock = journal::lock(root)?;
+        let _lock = journal::lock(&folder)?;
         let ledger = Ledger::open(root)?;
-        let journal = Journal::open(root, &self.fingerprint(), &self.rules(), ledger.entries().len())?;
-        let kept = Kept::open(root, &ledger, (settings.duplicates, &settings.limits))?;
+        let journal = Journal::open(&folder, &self.fingerprint(), &self.rules(), ledger.entries().len())?;
+        let kept = Kept::open(&folder, &ledger, (settings.duplicates, &settings.limits))?;
         let road = Arc::new(Road {
             fetcher: Fetcher::new(web)?,
             decoders: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from))),
             limits: settings.limits,
             min_size: settings.min_size,
-            parts: root.join(PARTS),
+            folder: Arc::clone(&folder),
         });
         let mut work = Work::new(settings, sources, (kept, journal), road, events);
         work.begin(self.classes(&work.source_ids()));
@@ -129,10 +131,11 @@ impl GatherRun {
             work.journal.ended()?;
         }
         // Empty, unless somebody put something there.
-        let _ = fs::remove_dir(root.join(PARTS));
+        let folder = work.kept.root();
+        part::remove_folder(folder);
         let ledger = work.kept.ledger();
         let attribution = write_attribution(ledger, root)?;
-        ledger::sync(&root.join(LEDGER_FILE));
+        ledger::sync(folder);
         let mut licences = BTreeMap::new();
         ledger.entries().iter().for_each(|entry| *licences.entry(entry.licence).or_default() += 1);
         let classes = work.classes.iter().map(Class::summary).collect();

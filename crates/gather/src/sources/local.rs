@@ -2,8 +2,9 @@
 
 use crate::source::SourceDown;
 use crate::text::{DETAIL, WORDS, plain};
-use std::fs::{File, OpenOptions};
-use std::io::Read;
+use sciurus_data::fs::open_regular;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 /// What is no regular file: a pipe would wait for its writer, and a device need have no end.
@@ -12,22 +13,10 @@ const NO_FILE: &str = "not a regular file; name one that holds what is to be rea
 /// Opens a regular file for reading, and says how many bytes it has. A pipe, a device or a folder is refused, also where a
 /// link leads to one, and opening never waits.
 pub(crate) fn open(path: &Path) -> Result<(File, u64), String> {
-    let before = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    // Some devices do something when they are opened, so they are not.
-    if !before.is_file() {
-        return Err(NO_FILE.to_owned());
-    }
-    let mut options = OpenOptions::new();
-    options.read(true);
-    // Another file may have taken its name since, which is told by the file that is open.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(
-        &mut options,
-        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
-    );
-    let file = options.open(path).map_err(|error| error.to_string())?;
-    let after = file.metadata().map_err(|error| error.to_string())?;
-    if after.is_file() { Ok((file, after.len())) } else { Err(NO_FILE.to_owned()) }
+    open_regular(path).map_err(|error| match error.kind() {
+        ErrorKind::InvalidInput => NO_FILE.to_owned(),
+        _ => error.to_string(),
+    })
 }
 
 /// The bytes of a regular file of at most so many. What claims to be empty is not read: such files of the system have no

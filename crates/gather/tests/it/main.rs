@@ -9,6 +9,8 @@ mod costs;
 mod faults;
 mod hostile_archives;
 mod hostile_files;
+#[cfg(unix)]
+mod hostile_folder;
 mod hostile_services;
 mod kill;
 mod ledger;

@@ -163,5 +163,8 @@ fn two_runs_do_not_work_in_one_folder() {
     });
     let gathered: Gathered = tried.unwrap();
     assert_eq!(gathered.ending, Ending::Complete);
-    assert!(matches!(said.lock().unwrap().take(), Some(GatherError::Busy { .. })));
+    assert!(matches!(
+        said.lock().unwrap().take(),
+        Some(GatherError::File(sciurus_data::fs::FileError::Busy { .. }))
+    ));
 }
