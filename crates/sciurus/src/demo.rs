@@ -2,10 +2,12 @@
 //!
 //! Colours, positions, sizes and angles vary alike in both kinds, so that only the shape tells them apart.
 
+use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
 use rand::RngExt;
+use sciurus_data::fs::{InsidePath, Root};
 use sciurus_data::{RgbImage, Rng, Seed};
 
 use crate::Error;
@@ -26,26 +28,33 @@ type Shape = fn(f32, f32) -> Option<f32>;
 /// # Errors
 /// The folder exists and was not made by this function, or cannot be written.
 pub fn draw_demo(folder: &Path, per_class: usize, seed: u64) -> Result<usize, Error> {
-    let marker = folder.join(MARKER);
-    if folder.exists() && !marker.exists() {
+    let wrong = |source| Error::io(folder, source);
+    let marker = inside(MARKER)?;
+    let is_new = !folder.exists();
+    let root = Root::create(folder)?;
+    if !is_new && root.is_free(&marker).map_err(wrong)? {
         let reason = "exists and is not a folder of demo pictures; choose another with --into".to_owned();
         return Err(Error::Run { path: folder.to_owned(), reason });
     }
-    std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
-    std::fs::write(&marker, "drawn by `sciurus demo`\n").map_err(|source| Error::io(&marker, source))?;
+    root.write(&marker, |file| file.write_all(b"drawn by `sciurus demo`\n"))?;
     let shapes: [(&str, Shape); 2] = [("acorn", acorn), ("leaf", leaf)];
     for (class, (name, shape)) in shapes.into_iter().enumerate() {
-        let class_folder = folder.join(name);
-        std::fs::create_dir_all(&class_folder).map_err(|source| Error::io(&class_folder, source))?;
         for index in 0..per_class {
             let mut rng = Seed(seed).rng(&[DRAWING_STREAM, class as u64, index as u64]);
-            let path = class_folder.join(format!("{name}-{index:03}.png"));
-            draw(shape, &mut rng)
-                .save(&path)
-                .map_err(|error| Error::io(&path, std::io::Error::other(error)))?;
+            let mut png = std::io::Cursor::new(Vec::new());
+            let drawn = draw(shape, &mut rng).write_to(&mut png, image::ImageFormat::Png);
+            drawn.map_err(|error| wrong(std::io::Error::other(error)))?;
+            // Whoever made the folder: nothing is drawn over a file outside it.
+            root.write(&inside(&format!("{name}/{name}-{index:03}.png"))?, |file| {
+                file.write_all(png.get_ref())
+            })?;
         }
     }
     Ok(shapes.len() * per_class)
+}
+
+fn inside(path: &str) -> Result<InsidePath, Error> {
+    InsidePath::new(path).map_err(|error| Error::io(Path::new(path), std::io::Error::other(error)))
 }
 
 /// One picture: a dark shape of any hue, at any place, size and angle, on a light background with grain.

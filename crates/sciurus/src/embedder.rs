@@ -4,18 +4,18 @@
 //! reads no photo again. The cache may be deleted at any time.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
 
 use burn::module::Module;
 use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
 use rayon::prelude::*;
 use sciurus_data::{
-    ContentHash, DecodeLimits, Pipeline, Preprocessing, Seed, SkipReason, Skipped, Views, decode_file,
+    ContentHash, DataError, DecodeLimits, Pipeline, Preprocessing, Seed, SkipReason, Skipped, Views,
+    decode_file,
 };
 
+use crate::embedding_cache::Cache;
 use crate::model::weights::{WeightPlaces, WeightSource, WeightsRecord, load_body};
 use crate::model::{Arch, FoldedLayers, Pass, VisionModel, floats};
 use crate::{Device, DownloadProgress, Error, Precision};
@@ -67,6 +67,8 @@ pub struct Embedded {
     pub skipped: Vec<Skipped>,
     /// How many photos had to be read, as they were not in the cache.
     pub read: usize,
+    /// What was wrong with the cache, if anything was: damaged records, which were not used, or a folder that cannot be written.
+    pub cache_fault: Option<String>,
 }
 
 impl Embedder {
@@ -124,11 +126,12 @@ impl Embedder {
     }
 
     /// The embeddings of photos: the body's features averaged over each picture, `[channel]`. `progress` hears how many are done.
+    /// A cache that cannot be used costs time and is told; it is no error.
     ///
     /// # Errors
-    /// The cache cannot be written.
+    /// The machine cannot read any more files.
     pub fn embed(&self, items: &[EmbedItem], progress: &mut dyn FnMut(usize)) -> Result<Embedded, Error> {
-        let mut cache = Cache::open(self.cache_file(), self.arch.channels())?;
+        let mut cache = Cache::open(self.cache_file(), self.arch.channels());
         let mut wanted: Vec<&EmbedItem> =
             items.iter().filter(|item| !cache.rows.contains_key(&item.content)).collect();
         wanted.sort_by_key(|item| item.content);
@@ -142,7 +145,7 @@ impl Embedder {
             scope.spawn(move || {
                 let batches =
                     wanted.chunks(BATCH).map(|batch| batch.par_iter().map(|item| self.read(item)).collect());
-                // The receiver is gone if the cache could not be written.
+                // The receiver is gone only if this function is.
                 let _: Result<(), _> = batches.into_iter().try_for_each(|batch: Vec<_>| sender.send(batch));
             });
             for batch in receiver {
@@ -157,16 +160,17 @@ impl Embedder {
                         Err(reason) => drop(skipped.insert(content, reason)),
                     }
                 }
-                cache.keep(&contents, &self.features(pixels, contents.len()))?;
+                cache.keep(&contents, &self.features(pixels, contents.len()));
                 progress(done);
             }
-            Ok::<(), Error>(())
-        })?;
+        });
         let rows = items.iter().map(|item| cache.rows.get(&item.content).cloned()).collect();
         let skip = |item: &EmbedItem| {
             Some(Skipped { path: item.path.clone(), reason: skipped.get(&item.content)?.clone() })
         };
-        Ok(Embedded { rows, skipped: items.iter().filter_map(skip).collect(), read: wanted.len() })
+        let skipped: Vec<Skipped> = items.iter().filter_map(skip).collect();
+        DataError::check_machine(&skipped)?;
+        Ok(Embedded { rows, skipped, read: wanted.len(), cache_fault: cache.into_fault() })
     }
 
     fn read(&self, item: &EmbedItem) -> (ContentHash, Result<Vec<f32>, SkipReason>) {
@@ -200,51 +204,7 @@ impl Embedder {
             Views::Mirrored => "mirrored",
         };
         let (arch, size) = (self.arch.name(), self.image_size);
-        let name = format!("{arch}-{weights}-{size}-{views}-{}.embeddings", self.precision);
+        let name = format!("{arch}-{weights}-{size}-{views}-{}.v2.embeddings", self.precision);
         Some(self.cache.as_ref()?.join(name))
-    }
-}
-
-/// Rows by content, in memory and in a file of records `content (16 bytes), features (f32, little endian)`.
-struct Cache {
-    rows: HashMap<ContentHash, Vec<f32>>,
-    file: Option<(PathBuf, File)>,
-}
-
-impl Cache {
-    fn open(path: Option<PathBuf>, width: usize) -> Result<Self, Error> {
-        let Some(path) = path else { return Ok(Self { rows: HashMap::new(), file: None }) };
-        let failed = |source| Error::io(&path, source);
-        std::fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
-        let mut file = File::options().read(true).append(true).create(true).open(&path).map_err(failed)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(failed)?;
-        let record = size_of::<ContentHash>() + width * size_of::<f32>();
-        // A kill left half a record at the end.
-        file.set_len((bytes.len() / record * record) as u64).map_err(failed)?;
-        let row = |record: &[u8]| {
-            let (content, features) = record.split_at(size_of::<ContentHash>());
-            let features = features.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value));
-            Some((ContentHash(content.try_into().ok()?), features.collect()))
-        };
-        let rows = bytes.chunks_exact(record).filter_map(row).collect();
-        Ok(Self { rows, file: Some((path, file)) })
-    }
-
-    fn keep(&mut self, contents: &[ContentHash], features: &[f32]) -> Result<(), Error> {
-        if contents.is_empty() {
-            return Ok(());
-        }
-        let mut bytes = Vec::new();
-        for (content, row) in contents.iter().zip(features.chunks_exact(features.len() / contents.len())) {
-            bytes.extend(content.0);
-            bytes.extend(row.iter().flat_map(|value| value.to_le_bytes()));
-            self.rows.insert(*content, row.to_vec());
-        }
-        match &mut self.file {
-            None => Ok(()),
-            // One write, so that records of two processes do not mix.
-            Some((path, file)) => file.write_all(&bytes).map_err(|source| Error::io(path, source)),
-        }
     }
 }

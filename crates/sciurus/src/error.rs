@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sciurus_data::fs::FileError;
 use sciurus_data::{DataError, SkipReason};
 use sciurus_insight::InsightError;
 
@@ -17,6 +18,9 @@ pub enum Error {
     /// Predictions could not be made, read or written.
     #[error(transparent)]
     Insight(#[from] InsightError),
+    /// A file of state cannot be used, or another process holds it.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A file or folder could not be read or written.
     #[error("cannot read or write {}: check the path, its permissions and the free space", path.display())]
     Io {

@@ -24,6 +24,7 @@ mod cpu;
 mod demo;
 mod device;
 mod embedder;
+mod embedding_cache;
 mod error;
 mod files;
 mod float_type;

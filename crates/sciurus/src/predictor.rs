@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
 use rayon::prelude::*;
-use sciurus_data::{DecodeLimits, Pipeline, RgbImage, SkipReason, Skipped, decode_file};
+use sciurus_data::{DataError, DecodeLimits, Pipeline, RgbImage, SkipReason, Skipped, decode_file};
 use sciurus_insight::{sigmoid, softmax};
 use serde::{Deserialize, Serialize};
 
@@ -184,6 +184,14 @@ impl Predictor {
         let limits = DecodeLimits::default();
         let read = |path: &PathBuf| Ok(self.pipeline.tensor(decode_file(path, &limits)?));
         let read: Vec<Result<Vec<f32>, SkipReason>> = files.par_iter().map(read).collect();
+        for (path, result) in files.iter().zip(&read) {
+            // The machine's fault is not the photo's: no photo is told to be unreadable for it.
+            if let Err(source) = result
+                && source.is_machine_fault()
+            {
+                return Err(DataError::Machine { path: path.clone(), reason: source.clone() }.into());
+            }
+        }
         let (pixels, skipped): (Vec<_>, Vec<_>) = read
             .into_iter()
             .map(|result| result.map_or_else(|r| (None, Some(r)), |p| (Some(p), None)))

@@ -3,9 +3,11 @@
 //! In: a path and how many bytes the file may have. Out: a [`RegularFile`], which is read in parts. Folders, pipes, devices and
 //! links to them are refused, before they are opened and again on what was opened.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+
+use sciurus_data::fs::open_regular;
 
 use crate::Error;
 
@@ -22,13 +24,14 @@ impl RegularFile {
     /// # Errors
     /// It cannot be opened, is no regular file, or is larger.
     pub(crate) fn open(path: &Path, limit: u64) -> Result<Self, Error> {
-        let failed = |source| Error::io(path, source);
-        // Opening a device may do something, so it is looked at before; and again after, as it may have been replaced.
-        check(path, &std::fs::metadata(path).map_err(failed)?, limit)?;
-        let file = options().open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        check(path, &metadata, limit)?;
-        Ok(Self { file, len: metadata.len() })
+        let (file, len) = open_regular(path).map_err(|source| match source.kind() {
+            io::ErrorKind::InvalidInput => Error::NotAFile { path: path.to_owned() },
+            _ => Error::io(path, source),
+        })?;
+        if len > limit {
+            return Err(Error::TooLarge { path: path.to_owned(), bytes: len, limit });
+        }
+        Ok(Self { file, len })
     }
 
     /// Its size in bytes when it was opened.
@@ -52,34 +55,9 @@ impl RegularFile {
         Ok(bytes)
     }
 
-    /// All of it from its start on, up to the size that it had when it was opened.
-    pub(crate) fn whole(&mut self) -> io::Result<impl Read> {
+    /// The file from its start on, up to the size that it had when it was opened.
+    pub(crate) fn rewound(&mut self) -> io::Result<impl Read> {
         self.file.seek(SeekFrom::Start(0))?;
         Ok((&mut self.file).take(self.len))
     }
-}
-
-fn check(path: &Path, metadata: &Metadata, limit: u64) -> Result<(), Error> {
-    let (path, bytes) = (path.to_owned(), metadata.len());
-    match metadata.is_file() {
-        false => Err(Error::NotAFile { path }),
-        true if bytes > limit => Err(Error::TooLarge { path, bytes, limit }),
-        true => Ok(()),
-    }
-}
-
-/// Reading that never waits: a pipe would wait for somebody to write.
-#[cfg(unix)]
-fn options() -> OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32);
-    options
-}
-
-#[cfg(not(unix))]
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    options
 }

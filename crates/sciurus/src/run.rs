@@ -17,6 +17,7 @@ pub use tensorboard::TensorBoard;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use sciurus_data::fs::{FileError, InsidePath, Lock, Root, is_sealed, read_regular};
 use sciurus_data::{Progress, Skipped, Split};
 use sciurus_insight::clean::LearntLabel;
 use sciurus_insight::{
@@ -73,6 +74,9 @@ impl std::fmt::Debug for Listeners {
     }
 }
 
+/// Bytes of `run.json` at most: it names every file that was left out.
+const LARGEST_RECORD: u64 = 256 << 20;
+
 /// The files of a run.
 const FILES: [&str; 7] = [
     "run.json",
@@ -97,6 +101,8 @@ pub struct PreparedRun {
     record: RunRecord,
     learner: Learner,
     clock: Option<Timed>,
+    /// Nobody else trains this run meanwhile.
+    lock: Lock,
 }
 
 impl Run {
@@ -129,7 +135,7 @@ impl Run {
             }
         };
         let settings = settings.resolved(&learner).with_absolute_paths()?;
-        std::fs::create_dir_all(&run.folder).map_err(|source| Error::io(&run.folder, source))?;
+        let lock = run.lock()?;
         learner.observe(EventLog::create(&run.path("events.jsonl"))?);
         learner.observe(HistoryCsv::create(&run.path("history.csv"))?);
         if settings.tensorboard {
@@ -146,17 +152,18 @@ impl Run {
             metrics: Vec::new(),
             test_metrics: Vec::new(),
         };
-        files::write_json(&run.path("run.json"), &record)?;
+        files::write_sealed_json(&run.path("run.json"), &record)?;
         run.write_config(&record.settings)?;
-        Ok(PreparedRun::new(run, record, (learner, clock)))
+        Ok(PreparedRun::new((run, record), (learner, clock), lock))
     }
 
     /// Prepares a run that was interrupted to go on where its last checkpoint is, or from its start if there is none.
     ///
     /// # Errors
-    /// The run is done, its photos have changed, or something cannot be read.
+    /// The run is done, another process is training it, its photos have changed, or something cannot be read.
     pub fn resume(folder: impl Into<PathBuf>, listeners: Listeners) -> Result<PreparedRun, Error> {
         let run = Self::open(folder)?;
+        let lock = run.lock()?;
         let record = run.record()?;
         let refuse = |reason: &str| Err(Error::Run { path: run.folder.clone(), reason: reason.to_owned() });
         if record.settings.budget_seconds.is_some() {
@@ -185,7 +192,7 @@ impl Run {
         if record.settings.tensorboard {
             learner.observe(TensorBoard::create(&run.path("tensorboard"))?);
         }
-        Ok(PreparedRun::new(run, record, (learner, None)))
+        Ok(PreparedRun::new((run, record), (learner, None), lock))
     }
 
     /// Opens the folder of a run.
@@ -214,9 +221,52 @@ impl Run {
     /// # Errors
     /// `run.json` cannot be read.
     pub fn record(&self) -> Result<RunRecord, Error> {
+        let (path, text) = self.record_text()?;
+        serde_json::from_str(&text).map_err(|error| Error::Run { path, reason: error.to_string() })
+    }
+
+    /// An error unless this user's Sciurus made the run on this machine. Its record names the folder of photos, and whoever acts
+    /// on files there must know that nobody else wrote that.
+    ///
+    /// # Errors
+    /// It came from elsewhere, or `run.json` cannot be read.
+    pub fn check_ours(&self) -> Result<(), Error> {
+        let (path, text) = self.record_text()?;
+        if is_sealed(&text) {
+            return Ok(());
+        }
+        let reason = "it was not written by your Sciurus on this machine".to_owned();
+        Err(FileError::Foreign { path, reason }.into())
+    }
+
+    /// Makes the run this user's, because somebody said that they trust whoever made it. Says whether it was not before.
+    ///
+    /// # Errors
+    /// `run.json` cannot be read or written.
+    pub fn trust(&self) -> Result<bool, Error> {
+        if self.check_ours().is_ok() {
+            return Ok(false);
+        }
+        files::write_sealed_json(&self.path("run.json"), &self.record()?)?;
+        Ok(true)
+    }
+
+    fn record_text(&self) -> Result<(PathBuf, String), Error> {
         let path = self.path("run.json");
-        let text = std::fs::read(&path).map_err(|source| Error::io(&path, source))?;
-        serde_json::from_slice(&text).map_err(|error| Error::Run { path, reason: error.to_string() })
+        let bytes = read_regular(&path, LARGEST_RECORD).map_err(|source| Error::io(&path, source))?;
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok((path, text)),
+            Err(error) => Err(Error::Run { path, reason: error.to_string() }),
+        }
+    }
+
+    /// The right to write the run's files, as long as it is held. The folder is made if need be.
+    fn lock(&self) -> Result<Lock, Error> {
+        let root = Root::create(&self.folder)?;
+        let name = InsidePath::new(".lock").map_err(|error| Error::Observer(error.to_string()))?;
+        let lock = Lock::take(&root, &name, "training this run")?;
+        root.sweep();
+        Ok(lock)
     }
 
     /// The validation predictions of photos with one label each.
@@ -279,12 +329,16 @@ impl Run {
 const BURN_VERSION: &str = "0.22.1";
 
 impl PreparedRun {
-    fn new(run: Run, record: RunRecord, (mut learner, clock): (Learner, Option<Timed>)) -> Self {
+    fn new(
+        (run, record): (Run, RunRecord),
+        (mut learner, clock): (Learner, Option<Timed>),
+        lock: Lock,
+    ) -> Self {
         if clock.is_none() {
             let every = Duration::from_secs_f64(record.settings.checkpoint_seconds);
             learner.write_checkpoints(&run.folder, every);
         }
-        Self { run, record, learner, clock }
+        Self { run, record, learner, clock, lock }
     }
 
     /// The run's folder.
@@ -342,8 +396,9 @@ impl PreparedRun {
                 Err(error) => return Err(error),
             };
         }
-        files::write_json(&self.run.path("run.json"), &self.record)?;
+        files::write_sealed_json(&self.run.path("run.json"), &self.record)?;
         self.learner.remove_checkpoints()?;
+        drop(self.lock);
         Ok(FinishedRun { run: self.run, record: self.record, predictions, learner: self.learner })
     }
 

@@ -3,7 +3,6 @@
 //!
 //! What comes in is read in parts: the header first, so that its reader may refuse before values are read, then tensor by tensor.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -29,7 +28,6 @@ pub(crate) enum Checksum {
     /// Files from before there was one have none.
     IfThere,
     /// A file without one is refused.
-    #[allow(dead_code, reason = "for checkpoints")]
     Required,
 }
 
@@ -112,38 +110,17 @@ impl TensorFile {
     /// They cannot be read, or do not fit the checksum.
     pub(crate) fn tensors(&mut self, checksum: Checksum) -> Result<StateDict, Error> {
         let Self { path, file, header } = self;
-        let part = |place: &TensorPlace| {
-            Ok(Cow::Owned(file.read_at(place.start, place.bytes).map_err(|e| e.to_string())?))
-        };
+        let part =
+            |place: &TensorPlace| file.read_at(place.start, place.bytes).map_err(|error| error.to_string());
         collect(header, checksum, part).map_err(|reason| bundle_error(path, &reason))
     }
 }
 
-/// Reads a file and makes something of its bytes; what that says is wrong comes back with the file's name.
-pub(crate) fn read<T>(path: &Path, parse: impl FnOnce(&[u8]) -> Result<T, String>) -> Result<T, Error> {
-    let mut file = RegularFile::open(path, MAX_FILE)?;
-    let bytes = file.read_at(0, file.len()).map_err(|source| Error::io(path, source))?;
-    parse(&bytes).map_err(|reason| bundle_error(path, &reason))
-}
-
-/// The JSON under a key, if the file has it.
-pub(crate) fn record(bytes: &[u8], key: &str) -> Result<Option<String>, String> {
-    Ok(TensorHeader::of(bytes)?.metadata.remove(key))
-}
-
-/// All tensors, which must be f32 or f16, and fit the checksum if there is one.
-pub(crate) fn tensors(bytes: &[u8]) -> Result<StateDict, String> {
-    let part = |place: &TensorPlace| {
-        Ok(Cow::Borrowed(&bytes[place.start as usize..(place.start + place.bytes) as usize]))
-    };
-    collect(&TensorHeader::of(bytes)?, Checksum::IfThere, part)
-}
-
 /// Reads the tensors of a file in the order of their names, and sums as it goes.
-fn collect<'a>(
+fn collect(
     header: &TensorHeader,
     checksum: Checksum,
-    mut part: impl FnMut(&TensorPlace) -> Result<Cow<'a, [u8]>, String>,
+    mut part: impl FnMut(&TensorPlace) -> Result<Vec<u8>, String>,
 ) -> Result<StateDict, String> {
     let mut records = header.metadata.iter().filter(|(key, _)| *key != CHECKSUM);
     let (Some((key, record)), None) = (records.next(), records.next()) else {
@@ -261,8 +238,9 @@ mod tests {
         assert_eq!(file.record("key"), Some("\"record\""));
         assert_eq!(file.places()["a"].shape, [2]);
         assert_eq!(file.tensors(Checksum::Required).unwrap(), state);
-        assert_eq!(read(&with, tensors).unwrap(), state);
-        assert_eq!(read(&with, |bytes| record(bytes, "key")).unwrap().as_deref(), Some("\"record\""));
+        let mut file = TensorFile::open(&with).unwrap();
+        assert_eq!(file.record("key"), Some("\"record\""));
+        assert_eq!(file.tensors(Checksum::IfThere).unwrap(), state);
 
         let bytes = std::fs::read(&with).unwrap();
         let text = String::from_utf8_lossy(&bytes).into_owned();

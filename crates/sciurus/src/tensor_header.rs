@@ -58,16 +58,6 @@ impl TensorHeader {
         Self::parse(&file.read_at(LENGTH, length).map_err(|e| e.to_string())?, len)
     }
 
-    /// The header of a file that is in memory.
-    ///
-    /// # Errors
-    /// As for [`read`](Self::read).
-    pub(crate) fn of(bytes: &[u8]) -> Result<Self, String> {
-        let len = bytes.len() as u64;
-        let length = json_length(bytes, len)?;
-        Self::parse(&bytes[LENGTH as usize..(LENGTH + length) as usize], len)
-    }
-
     fn parse(json: &[u8], file_len: u64) -> Result<Self, String> {
         let listed: Listed = serde_json::from_slice(json).map_err(|error| format!("its header: {error}"))?;
         let data_start = LENGTH + json.len() as u64;

@@ -15,6 +15,7 @@ pub use summary::{CleanSummary, IssueCount};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use sciurus_data::fs::read_regular;
 use sciurus_data::{
     ContentHash, Correction, Corrections, DuplicateOptions, Duplicates, ImageDataset, ImageItem,
     InspectedFile, KnownReports, Photo, Progress, SkipReason, Skipped, find_duplicates, find_quality_issues,
@@ -34,6 +35,9 @@ use crate::{DownloadProgress, Error};
 
 /// Neighbours of each image in the graph: Datalab's default.
 const NEIGHBOURS: usize = 10;
+
+/// Bytes of a broken file that can be set aside: it is known by its content, which must be read.
+const LARGEST_BROKEN: u64 = 1 << 30;
 
 /// More photos than this are not all compared with all, which would take minutes: see docs/cleaning.md.
 const EXACT: usize = 200_000;
@@ -70,6 +74,7 @@ pub struct Cleaner {
     files: Vec<InspectedFile>,
     duplicates: Duplicates,
     model: String,
+    notes: Vec<String>,
 }
 
 impl Cleaner {
@@ -83,10 +88,11 @@ impl Cleaner {
         let known = KnownReports::new();
         let inspection = inspect_pixels(&dataset.root, &paths, &known, &dataset.limits, |done| {
             progress(CleanStep::Pixels(done));
-        });
+        })?;
         let mut files = inspection.files;
         let mut broken = inspection.skipped;
-        let (members, unembedded) = embed(settings, &dataset, &mut files, progress)?;
+        let mut notes = Vec::new();
+        let (members, unembedded) = embed(settings, &dataset, &mut files, &mut notes, progress)?;
         broken.extend(unembedded);
         progress(CleanStep::Analysing);
         let classes = classes(&dataset, &files);
@@ -106,12 +112,17 @@ impl Cleaner {
         fixed.extend(unreadable(&broken, files.len()));
         let names: Vec<&str> = settings.archs.iter().map(|arch| arch.name()).collect();
         let model = format!("out-of-fold heads on {}", names.join(", "));
-        Ok(Self { dataset, items, members, classes, groups, fixed, files, duplicates, model })
+        Ok(Self { dataset, items, members, classes, groups, fixed, files, duplicates, model, notes })
     }
 
     /// The data set as it is.
     pub fn dataset(&self) -> &ImageDataset {
         &self.dataset
+    }
+
+    /// What went wrong on the way and was worked around, for people to read: a cache that was damaged or cannot be written.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// How many images and unreadable files were looked at.
@@ -189,6 +200,7 @@ fn embed(
     settings: &CleanSettings,
     dataset: &ImageDataset,
     files: &mut Vec<InspectedFile>,
+    notes: &mut Vec<String>,
     progress: &(dyn Fn(CleanStep) + Sync),
 ) -> Result<(Vec<Embeddings>, Vec<Skipped>), Error> {
     let items: Vec<EmbedItem> = files
@@ -207,6 +219,7 @@ fn embed(
         let embedded = embedder
             .embed(&items, &mut |done| progress(CleanStep::Embedding(arch, Progress { done, total })))?;
         rows.push(embedded.rows);
+        notes.extend(embedded.cache_fault);
     }
     let is_whole = |item: usize| rows.iter().all(|member: &Vec<Option<Vec<f32>>>| member[item].is_some());
     let whole: Vec<bool> = (0..items.len()).map(is_whole).collect();
@@ -275,6 +288,9 @@ fn broken_items(dataset: &ImageDataset, broken: &mut Vec<Skipped>) -> Vec<QueueI
                 | SkipReason::NameWithoutLabel
                 | SkipReason::NameNotText
                 | SkipReason::NotAFile
+                | SkipReason::OutsideFolder
+                | SkipReason::OutOfResources { .. }
+                | SkipReason::SameFile { .. }
                 | SkipReason::NotFound
                 | SkipReason::PermissionDenied
                 | SkipReason::LeftOut
@@ -287,7 +303,7 @@ fn broken_items(dataset: &ImageDataset, broken: &mut Vec<Skipped>) -> Vec<QueueI
         parts.into_iter().find(|part| dataset.vocab.class(part).is_some()).unwrap_or_default().to_owned()
     };
     let mut items = Vec::new();
-    broken.retain(|file| match std::fs::read(dataset.root.join(&file.path)) {
+    broken.retain(|file| match read_regular(&dataset.root.join(&file.path), LARGEST_BROKEN) {
         Ok(bytes) => {
             let (path, content) = (file.path.clone(), ContentHash::of(&bytes));
             items.push(QueueItem { label: label(&path), path, content });

@@ -187,7 +187,7 @@ impl Review {
     /// An embedding is not finite.
     pub fn plan(&self) -> Result<CleanPlan, Error> {
         let mut plan = self.cleaner.plan()?;
-        plan.decide(&self.journal);
+        plan.decide(self.journal.decisions());
         Ok(plan)
     }
 

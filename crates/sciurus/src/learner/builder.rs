@@ -229,6 +229,7 @@ impl LearnerBuilder {
             events: 0,
             checkpoints: None,
             resume: None,
+            damaged: Vec::new(),
             looks,
         };
         learner.freeze();

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::event::EpochRecord;
 use super::loss::SmoothLoss;
 use crate::model::StateDict;
+use crate::tensor_file::{Checksum, TensorFile};
 use crate::{Error, tensor_file};
 
 /// Version of the file that this build writes and reads.
@@ -20,6 +21,8 @@ const FORMAT: u32 = 1;
 const KEY: &str = "sciurus_checkpoint";
 /// The newest checkpoint of a folder, and the one before it.
 const NAMES: [&str; 2] = ["checkpoint.safetensors", "checkpoint-previous.safetensors"];
+/// One that is written whole and not yet the newest.
+const NEXT: &str = "checkpoint-next.safetensors";
 
 /// Where training is: the next thing to do is `step` of `epoch` of `fit`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -133,29 +136,31 @@ impl Checkpoint {
             .collect()
     }
 
-    /// The newest checkpoint of a folder that can be read; none if there is none.
+    /// The newest checkpoint of a folder that is whole, and what is wrong with a newer one that is not; none if there is none.
     ///
     /// # Errors
-    /// There are checkpoints, and none of them can be read.
-    pub(super) fn load(folder: &Path) -> Result<Option<Self>, Error> {
-        let paths = NAMES.map(|name| folder.join(name));
-        let mut failed = None;
-        for path in paths.iter().filter(|path| path.exists()) {
-            match tensor_file::read(path, Self::from_bytes) {
-                Ok(checkpoint) => return Ok(Some(checkpoint)),
-                Err(error) => failed = failed.or(Some(error)),
+    /// There are checkpoints, and none of them is whole.
+    pub(super) fn load(folder: &Path) -> Result<(Option<Self>, Vec<Error>), Error> {
+        let mut damaged = Vec::new();
+        for path in NAMES.map(|name| folder.join(name)).iter().filter(|path| path.exists()) {
+            match Self::read(path) {
+                Ok(checkpoint) => return Ok((Some(checkpoint), damaged)),
+                Err(error) => damaged.push(error),
             }
         }
-        failed.map_or(Ok(None), Err)
+        if damaged.is_empty() { Ok((None, damaged)) } else { Err(damaged.swap_remove(0)) }
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        let facts = tensor_file::record(bytes, KEY)?.ok_or("it holds no Sciurus checkpoint")?;
-        let facts: Facts = serde_json::from_str(&facts).map_err(|error| error.to_string())?;
+    fn read(path: &Path) -> Result<Self, Error> {
+        let wrong = |reason: String| Error::Bundle { path: path.to_owned(), reason };
+        let mut file = TensorFile::open(path)?;
+        let facts = file.record(KEY).ok_or_else(|| wrong("it holds no Sciurus checkpoint".to_owned()))?;
+        let facts: Facts = serde_json::from_str(facts).map_err(|error| wrong(error.to_string()))?;
         if facts.format != FORMAT {
-            return Err(format!("it has format {}, this version reads {FORMAT}", facts.format));
+            return Err(wrong(format!("it has format {}, this version reads {FORMAT}", facts.format)));
         }
-        Ok(Self { facts, tensors: tensor_file::tensors(bytes)? })
+        // A bit that flipped would go on in every later step.
+        Ok(Self { facts, tensors: file.tensors(Checksum::Required)? })
     }
 }
 
@@ -180,7 +185,7 @@ impl Checkpoints {
     /// Writes a checkpoint and keeps the one before it. What is there stays as it is if that fails.
     pub(super) fn write(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
         let [newest, previous] = NAMES.map(|name| self.folder.join(name));
-        let next = self.folder.join("checkpoint-next.safetensors");
+        let next = self.folder.join(NEXT);
         tensor_file::write(&next, (KEY, &checkpoint.facts), &checkpoint.tensors)?;
         let moved =
             |from: &Path, to: &Path| std::fs::rename(from, to).map_err(|source| Error::io(to, source));
@@ -194,7 +199,7 @@ impl Checkpoints {
 
     /// Removes what was written: the training is done.
     pub(super) fn remove(&self) -> Result<(), Error> {
-        for path in NAMES.map(|name| self.folder.join(name)) {
+        for path in NAMES.iter().chain([&NEXT]).map(|name| self.folder.join(name)) {
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(Error::io(&path, error));

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sciurus_data::{Batch, Loader, Split, Targets};
+use sciurus_data::{Batch, DataError, Loader, Split, Targets};
 use sciurus_insight::AnyPredictions;
 use sciurus_insight::clean::TrainingLooks;
 
@@ -199,6 +199,7 @@ impl Learner {
 
     fn tell_skipped(&mut self, batch: &Batch, split: Split) -> Result<(), Error> {
         if !batch.skipped.is_empty() {
+            DataError::check_machine(&batch.skipped)?;
             self.emit(&Event::PhotosSkipped { split, skipped: batch.skipped.clone() })?;
         }
         Ok(())

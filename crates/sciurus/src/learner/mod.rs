@@ -73,6 +73,8 @@ pub struct Learner {
     events: u64,
     checkpoints: Option<Checkpoints>,
     resume: Option<Checkpoint>,
+    /// What was wrong with checkpoints that were passed over.
+    damaged: Vec<String>,
     looks: TrainingLooks,
 }
 
@@ -315,7 +317,12 @@ impl Learner {
         self.checkpoints = Some(Checkpoints::new(folder.into(), every));
     }
 
-    /// Goes on from the newest checkpoint of a folder that can be read: call the same verbs as before, and what was done
+    /// What was wrong with the newest checkpoint, where [`resume_from`](Self::resume_from) had to go on from the one before it.
+    pub fn damaged_checkpoints(&self) -> &[String] {
+        &self.damaged
+    }
+
+    /// Goes on from the newest checkpoint of a folder that is whole: call the same verbs as before, and what was done
     /// already is passed over. Weights come out bit for bit as if nothing had interrupted them, if data, options and
     /// program are the same. Returns how many events observers had seen; without a checkpoint there is nothing to pass over
     /// and the number is 0.
@@ -323,7 +330,9 @@ impl Learner {
     /// # Errors
     /// There are checkpoints, and none of them can be read.
     pub fn resume_from(&mut self, folder: impl AsRef<Path>) -> Result<u64, Error> {
-        self.resume = Checkpoint::load(folder.as_ref())?;
+        let (checkpoint, damaged) = Checkpoint::load(folder.as_ref())?;
+        self.resume = checkpoint;
+        self.damaged = damaged.iter().map(ToString::to_string).collect();
         self.events = self.resume.as_ref().map_or(0, |checkpoint| checkpoint.facts.events);
         Ok(self.events)
     }

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::Device as BurnDevice;
-use sciurus_data::{Loader, Split, Targets, Views};
+use sciurus_data::{DataError, Loader, Split, Targets, Views};
 use sciurus_insight::{AnyPredictions, MultiPredictions, Predictions};
 
 use crate::learner::Event;
@@ -35,6 +35,7 @@ impl Evaluation<'_> {
         let (mut items, mut logits, mut targets) = (Vec::new(), Vec::new(), Vec::new());
         for (step, batch) in loader.epoch(epoch).enumerate() {
             if !batch.skipped.is_empty() {
+                DataError::check_machine(&batch.skipped)?;
                 on_event(Event::PhotosSkipped { split, skipped: batch.skipped.clone() })?;
             }
             if batch.targets.is_empty() {

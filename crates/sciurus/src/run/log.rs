@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use sciurus_data::fs::Root;
+
 use crate::Error;
 use crate::learner::{Control, EpochRecord, Event, Observer};
 
@@ -29,8 +31,7 @@ impl EventLog {
     /// The file cannot be read or written.
     pub fn resume(path: &Path, events: u64) -> Result<Self, Error> {
         let io = |source| Error::io(path, source);
-        let mut file =
-            File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+        let mut file = open(path)?;
         let mut kept = 0;
         let mut reader = BufReader::new(&mut file);
         let mut line = Vec::new();
@@ -74,7 +75,8 @@ impl HistoryCsv {
     /// # Errors
     /// The file cannot be written.
     pub fn resume(path: &Path) -> Result<Self, Error> {
-        let file = File::create(path).map_err(|source| Error::io(path, source))?;
+        let file = open(path)?;
+        file.set_len(0).map_err(|source| Error::io(path, source))?;
         Ok(Self { path: path.to_owned(), file, has_header: false })
     }
 
@@ -113,6 +115,12 @@ fn row(record: &EpochRecord) -> String {
         format!("{:?}", record.phase).to_lowercase(),
         record.images_per_second,
     )
+}
+
+/// The file of a run that may come from anywhere: never another one, through a link.
+fn open(path: &Path) -> Result<File, Error> {
+    let (root, name) = Root::of_file(path)?;
+    root.open_or_create(&name).map_err(|source| Error::io(path, source))
 }
 
 fn create(path: &Path) -> Result<File, Error> {

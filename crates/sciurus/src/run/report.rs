@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use sciurus_data::{DecodeLimits, ItemId, Progress, RgbImage, Skipped, decode_file, small_jpeg};
+use sciurus_data::fs::read_regular;
+use sciurus_data::{DataError, DecodeLimits, ItemId, Progress, RgbImage, Skipped, decode_file, small_jpeg};
 use sciurus_insight::{
     AnyPredictions, ClassificationInterpretation, EpochRow, MultiInterpretation, Report, Thumbnail,
 };
@@ -12,6 +13,8 @@ use crate::learner::{EpochRecord, Event, Phase};
 use crate::predictor::Predictor;
 use crate::{Device, Error};
 
+/// Bytes of a run's log of events that are read: a million batches have less.
+const LARGEST_EVENTS: u64 = 1 << 30;
 /// Photos that get a picture: those with the largest losses.
 const PICTURES: usize = 300;
 /// Of them, so many also get a heat map.
@@ -50,6 +53,7 @@ impl Run {
             }
             thumbnails.extend(picture(top.item, photo));
         }
+        DataError::check_machine(&unreadable)?;
         let name = settings.folder.file_name().unwrap_or(settings.folder.as_os_str());
         let title = format!("{} on {}", settings.arch, name.display());
         let page = match predictions {
@@ -78,7 +82,8 @@ impl Run {
     /// What the log tells of epochs and learning rates.
     fn events(&self) -> Result<Log, Error> {
         let path = self.path("events.jsonl");
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::io(&path, source))?;
+        let bytes = read_regular(&path, LARGEST_EVENTS).map_err(|source| Error::io(&path, source))?;
+        let text = String::from_utf8_lossy(&bytes);
         let mut log = Log::default();
         for line in text.lines() {
             // A line that a killed process left half written, or an event of a newer version, tells nothing here.

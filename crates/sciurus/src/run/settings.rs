@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sciurus_data::fs::read_regular;
 use sciurus_data::{
     Augmentation, ImageDataset, Labeler, Mix, Order, ResizeMethod, Split, Splitter, Views, class_weights,
     positive_weights,
@@ -20,6 +21,9 @@ use crate::loaders::{DataLoaders, ImageDataLoaders};
 use crate::model::weights::{Network, WeightPlaces, WeightSource};
 use crate::model::{Arch, VisionModel};
 use crate::{Device, Error, Precision};
+
+/// Bytes of a file of settings at most.
+const LARGEST: u64 = 1 << 20;
 
 /// fastai's default rate, for all groups.
 const SCRATCH_LEARNING_RATE: f64 = 1e-3;
@@ -226,7 +230,9 @@ impl TrainSettings {
     /// # Errors
     /// The file cannot be read, is no TOML, names a setting that does not exist, or names no folder of photos.
     pub fn from_toml(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
+        let bytes = read_regular(path, LARGEST).map_err(|source| Error::io(path, source))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| Error::io(path, std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?;
         let broken = |reason: String| Error::Run { path: path.to_owned(), reason };
         let settings: Self = toml::from_str(&text).map_err(|error| broken(error.to_string()))?;
         if settings.folder.as_os_str().is_empty() {

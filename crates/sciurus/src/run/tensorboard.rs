@@ -10,6 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost::Message;
 
+use sciurus_data::fs::{InsidePath, Root};
+
 use crate::Error;
 use crate::learner::{Control, EpochRecord, Event, Observer};
 
@@ -47,10 +49,14 @@ impl TensorBoard {
     /// # Errors
     /// The folder or the file cannot be written.
     pub fn create(folder: &Path) -> Result<Self, Error> {
-        std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
         let (seconds, process) = (now() as u64, std::process::id());
         let path = folder.join(format!("events.out.tfevents.{seconds:010}.sciurus.{process}"));
-        let file = File::create_new(&path).map_err(|source| Error::io(&path, source))?;
+        let wrong = |source| Error::io(&path, source);
+        // The folder of events lies in a run that may come from anywhere, and might be a link.
+        let root = Root::create(folder.parent().unwrap_or(Path::new("")))?;
+        let inside = path.strip_prefix(root.path()).map_err(|error| wrong(std::io::Error::other(error)))?;
+        let inside = InsidePath::new(inside).map_err(|error| wrong(std::io::Error::other(error)))?;
+        let file = root.create_new(&inside).map_err(wrong)?;
         let mut board = Self {
             path,
             file,

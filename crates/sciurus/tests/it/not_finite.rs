@@ -161,7 +161,7 @@ fn pretrained_weights_that_are_not_finite_are_refused() {
         let model = VisionModel::new(Arch::ResNet10Narrow, 2, Seed(9), &Device::flex()).unwrap();
         let places = WeightPlaces {
             models: None,
-            cache: "/nonexistent".into(),
+            cache: crate::weights::absent(),
             mirrors: vec![],
             network: Network::Forbidden,
         };

@@ -90,7 +90,19 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before_it() {
     std::fs::write(&newest, &bytes[..bytes.len() / 2]).unwrap();
     let mut resumed = learner(&photos);
     assert!(resumed.resume_from(folder.path()).unwrap() > 0);
+    let [damage] = resumed.damaged_checkpoints() else { panic!("it is not told") };
+    assert!(damage.contains("checkpoint.safetensors"), "{damage}");
     assert!(fitted(&mut resumed).unwrap() == undisturbed);
+
+    // A bit that flipped in the middle of the values is seen, too.
+    for bit in [1, 7] {
+        let mut flipped = bytes.clone();
+        flipped[bytes.len() / 4 * 3] ^= 1 << bit;
+        std::fs::write(&newest, &flipped).unwrap();
+        let mut resumed = learner(&photos);
+        resumed.resume_from(folder.path()).unwrap();
+        assert_eq!(resumed.damaged_checkpoints().len(), 1);
+    }
 
     std::fs::write(folder.path().join("checkpoint-previous.safetensors"), b"nothing").unwrap();
     let error = learner(&photos).resume_from(folder.path()).unwrap_err().to_string();

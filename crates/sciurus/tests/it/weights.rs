@@ -50,7 +50,12 @@ fn save_with(path: &Path, state: &StateDict, metadata: Option<HashMap<String, St
 
 fn places(models: Option<&Path>) -> WeightPlaces {
     let (mirrors, network) = (Vec::new(), Network::Allowed);
-    WeightPlaces { models: models.map(Path::to_owned), cache: "/nonexistent/cache".into(), mirrors, network }
+    WeightPlaces { models: models.map(Path::to_owned), cache: absent().join("cache"), mirrors, network }
+}
+
+/// A folder that is not there, as it was there and is gone.
+pub(crate) fn absent() -> PathBuf {
+    tempfile::tempdir().unwrap().path().join("absent")
 }
 
 fn load(arch: Arch, source: &WeightSource, places: &WeightPlaces) -> Result<VisionModel, Error> {
@@ -187,9 +192,9 @@ fn the_models_folder_is_searched_by_name() {
         "{error}"
     );
 
-    let nowhere = places(Some(Path::new("/nonexistent")));
+    let nowhere = places(Some(&absent()));
     let error = load(Arch::SqueezeNet1_1, &WeightSource::Pretrained, &nowhere).unwrap_err().to_string();
-    assert!(error.contains("/nonexistent") && error.contains("SCIURUS_MODELS"), "{error}");
+    assert!(error.contains("absent") && error.contains("SCIURUS_MODELS"), "{error}");
 
     let error =
         load(Arch::ResNet10Narrow, &WeightSource::Pretrained, &places(Some(folder.path()))).unwrap_err();
@@ -455,7 +460,7 @@ fn the_record_says_what_the_file_says_of_its_licence() {
 fn without_the_network_the_error_says_which_file_is_wanted() {
     let offline = WeightPlaces { network: Network::Forbidden, ..places(None) };
     let error = load(Arch::ResNet18, &WeightSource::Pretrained, &offline).unwrap_err().to_string();
-    for part in ["resnet18-f37072fd.pth", "https://download.pytorch.org", "/nonexistent/cache", "--offline"] {
+    for part in ["resnet18-f37072fd.pth", "https://download.pytorch.org", "absent/cache", "--offline"] {
         assert!(error.contains(part), "{error}");
     }
 }

@@ -77,7 +77,7 @@ impl WeightFile {
     /// # Errors
     /// It cannot be read.
     pub(super) fn sha256(&mut self) -> Result<String, Error> {
-        let hashed = self.file.whole().and_then(hash);
+        let hashed = self.file.rewound().and_then(hash);
         hashed.map_err(|source| Error::io(&self.path, source))
     }
 

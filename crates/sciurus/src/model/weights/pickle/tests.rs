@@ -1,3 +1,5 @@
+//! The judge against floods, foreign names and random programs: nothing panics, hangs or recurses.
+
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
