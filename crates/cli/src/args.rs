@@ -237,6 +237,9 @@ pub(crate) struct InspectArgs {
     /// Write a picture of what the network will see of some photos, each several times, to this file (.png or .jpg)
     #[arg(long, value_name = "FILE")]
     pub(crate) sheet: Option<PathBuf>,
+    /// Replace a file that --sheet names even if it is something else
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Which photos measure the model: the same share of every class (stratified), any (random, as fastai does), or
     /// those in valid/ [default: folder if there are train/valid folders, else stratified]
     #[arg(long, value_enum)]
@@ -278,6 +281,9 @@ pub(crate) struct InterpretArgs {
     /// Also write it all as one self-contained HTML page, with curves, photos and heat maps, to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// Replace a file that --html names even if it is something else
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Least number of photos for a pair of classes to count as confused
     #[arg(long, default_value_t = 1, value_name = "PHOTOS")]
     pub(crate) min_confused: usize,

@@ -1,11 +1,20 @@
-//! What a command leaves: its exit code, and text on standard output.
+//! What a command leaves: its exit code, and text on standard output and standard error.
+//!
+//! Every text goes through here, whoever named what is in it, and [`rendered`] takes out what would steer a terminal.
 
+use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use sciurus::data::one_line;
+use sciurus::data::fs::OutputKind;
+use sciurus::data::{one_line, steers};
 use serde::Serialize;
+
+use crate::paint::rendered;
+
+/// Pages that `--html` writes, to be told from everything else that may have their name.
+pub(crate) const PAGE: OutputKind = OutputKind::new("a page");
 
 /// How a command ended, apart from failing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,23 +41,42 @@ impl Outcome {
     }
 }
 
-/// One value as JSON on one line of standard output.
+/// One value as JSON on one line of standard output. Characters that would steer a terminal stand as JSON's own escapes, so that
+/// nothing is lost.
 pub(crate) fn json_line(value: &impl Serialize) -> anyhow::Result<()> {
     let line = serde_json::to_string(value)?;
-    Ok(writeln!(std::io::stdout(), "{line}")?)
+    Ok(writeln!(std::io::stdout(), "{}", escaped(&line))?)
+}
+
+/// JSON with `\\u` escapes for what would steer a terminal; outside strings it has nothing of the kind.
+pub(crate) fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        match steers(c) {
+            // All of them are below U+FFFF.
+            true => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 /// Text on standard output.
-pub(crate) fn text(text: impl std::fmt::Display) -> anyhow::Result<()> {
-    Ok(writeln!(anstream::stdout(), "{text}")?)
+pub(crate) fn text(text: impl Display) -> anyhow::Result<()> {
+    Ok(writeln!(anstream::stdout(), "{}", rendered(&text.to_string()))?)
 }
 
 /// Text on standard output before work that must be done even if its reader has gone, as `| head` does.
-pub(crate) fn announce(what: impl std::fmt::Display) -> anyhow::Result<()> {
-    match writeln!(anstream::stdout(), "{what}") {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+pub(crate) fn announce(what: impl Display) -> std::io::Result<()> {
+    match writeln!(anstream::stdout(), "{}", rendered(&what.to_string())) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Text on standard error, beside results that programs read. Nothing is lost if nobody hears it any more.
+pub(crate) fn warn(what: impl Display) {
+    let _ = writeln!(anstream::stderr(), "{}", rendered(&what.to_string()));
 }
 
 /// A path as text on one line, whatever its name holds, from the folder that the program runs in if it is within that.

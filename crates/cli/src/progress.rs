@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,6 +10,7 @@ use sciurus::data::{Progress, Skipped};
 use sciurus::{Control, DownloadProgress, EpochRecord, Error, Event, Listeners, Observer, Phase};
 
 use crate::args::Show;
+use crate::output::{announce, escaped, warn};
 use crate::paint::Paint;
 
 /// Adds the observer that fits how the output is to be shown.
@@ -31,17 +32,15 @@ struct Quiet;
 impl Observer for Quiet {
     fn observe(&mut self, event: &Event) -> Result<Control, Error> {
         if let Event::PhotosSkipped { skipped, .. } = event {
-            tell_skipped(skipped)?;
+            tell_skipped(skipped);
         }
         Ok(Control::Continue)
     }
 }
 
 /// Names photos that were left out, on standard error.
-fn tell_skipped(skipped: &[Skipped]) -> Result<(), Error> {
-    skipped.iter().try_for_each(|photo| {
-        writeln!(anstream::stderr(), "{} {photo}", Paint::Warning.on("left out")).map_err(lost)
-    })
+fn tell_skipped(skipped: &[Skipped]) {
+    skipped.iter().for_each(|photo| warn(format_args!("{} {photo}", Paint::Warning.on("left out"))));
 }
 
 /// Every event as a line of JSON.
@@ -51,7 +50,7 @@ struct JsonLines;
 impl Observer for JsonLines {
     fn observe(&mut self, event: &Event) -> Result<Control, Error> {
         let line = serde_json::to_string(event).map_err(|error| Error::Observer(error.to_string()))?;
-        print_line(&line)
+        print_line(&escaped(&line))
     }
 }
 
@@ -138,7 +137,7 @@ impl Table {
         let message = format!("{what}  about {} left", minutes(left.unwrap_or_else(|| self.pace.left())));
         if self.plain && self.told.elapsed() > PLAIN_INTERVAL {
             self.told = Instant::now();
-            let _ = writeln!(std::io::stderr(), "epoch {}: {message}", self.epoch);
+            warn(format_args!("epoch {}: {message}", self.epoch));
         }
         self.bar.set_message(message);
     }
@@ -183,7 +182,7 @@ impl Observer for Table {
                 self.tell("measuring");
             }
             Event::PhotosSkipped { skipped, .. } => {
-                self.bar.suspend(|| tell_skipped(skipped))?;
+                self.bar.suspend(|| tell_skipped(skipped));
             }
             Event::EpochEnded(record) => return self.end_epoch(record),
             _ => self.bar.finish_and_clear(),
@@ -209,7 +208,7 @@ impl Observer for Rates {
                 self.0.set_length(*steps as u64);
                 self.0.set_position(*step as u64 + 1);
             }
-            Event::PhotosSkipped { skipped, .. } => self.0.suspend(|| tell_skipped(skipped))?,
+            Event::PhotosSkipped { skipped, .. } => self.0.suspend(|| tell_skipped(skipped)),
             _ => {}
         }
         Ok(Control::Continue)
@@ -333,12 +332,6 @@ fn number(value: f64) -> String {
 
 /// One line on standard output. A reader that has gone, as `| head` does, does not end a training run.
 fn print_line(line: &str) -> Result<Control, Error> {
-    match writeln!(anstream::stdout(), "{line}") {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(lost(error)),
-        _ => Ok(Control::Continue),
-    }
-}
-
-fn lost(source: std::io::Error) -> Error {
-    Error::Io { path: "standard output".into(), source }
+    let lost = |source| Error::Io { path: "standard output".into(), source };
+    announce(line).map(|()| Control::Continue).map_err(lost)
 }

@@ -20,7 +20,9 @@ Examples:
   sciurus clean squirrels --retrain            before and after, on the same photos
 
 No file is ever deleted or overwritten: what leaves the data set is moved to _set_aside/ inside it.
-Decisions are kept in .sciurus/decisions.jsonl inside the folder, by the content of the photos.";
+Decisions are kept in .sciurus/decisions.jsonl inside the folder, by the content of the photos. A folder
+from somebody else may bring such files too: they are named and not acted on, unless --trust-state
+says that you trust whoever made them.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -41,6 +43,9 @@ pub(crate) struct CleanArgs {
     /// Write a self-contained page with pictures
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// Replace a file that --plan, --html or --out names even if it is something else, or a plan that was edited
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Decide photo by photo in the terminal
     #[arg(long, conflicts_with_all = ["json", "auto"])]
     pub(crate) review: bool,
@@ -62,6 +67,9 @@ pub(crate) struct CleanArgs {
     /// Where decisions are kept [default: .sciurus/decisions.jsonl in the folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
+    /// Act on a log of moves, decisions or a run that came with the folder from somebody else
+    #[arg(long)]
+    pub(crate) trust_state: bool,
     /// Photos shown of each kind of trouble
     #[arg(long, default_value_t = 5, value_name = "PHOTOS")]
     pub(crate) worst: usize,

@@ -52,6 +52,9 @@ pub(crate) struct GatherArgs {
     /// Fetch the photos of a ledger again instead of searching
     #[arg(long, value_name = "FILE", conflicts_with_all = ["classes", "source", "per_class"])]
     pub(crate) from: Option<PathBuf>,
+    /// Go on with a journal that came with the folder from somebody else
+    #[arg(long)]
+    pub(crate) trust_state: bool,
     /// Tell what each source is, its limits, whether a key is set, and what its terms say about training
     #[arg(long, conflicts_with_all = ["classes", "from", "into"])]
     pub(crate) list_sources: bool,

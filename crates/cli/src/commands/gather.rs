@@ -7,14 +7,14 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use sciurus_gather::{
     CatalogueEntry, Control, Ending, Endpoints, Gather, GatherEvent, Gathered, KeyNeed, Keys, Ledger,
-    Licences, RefetchState, Refetched, WebOptions, catalogue, refetch_blocking,
+    Licences, RefetchState, Refetched, WebOptions, catalogue, refetch_blocking, trust_journal,
 };
 use serde_json::json;
 
 use crate::args::{GatherArgs, Show};
 use crate::interrupt::Interrupt;
 use crate::output::{Outcome, count, json_line, text};
-use crate::paint::Paint;
+use crate::paint::{Paint, rendered};
 
 pub(super) fn run(args: &GatherArgs) -> anyhow::Result<Outcome> {
     if args.list_sources {
@@ -41,6 +41,9 @@ fn gather(into: &Path, args: &GatherArgs) -> anyhow::Result<Outcome> {
     }
     if !args.license.is_empty() {
         asked = asked.licences(Licences::Only(args.license.iter().copied().collect()));
+    }
+    if args.trust_state && into.is_dir() {
+        trust_journal(into)?;
     }
     let run = asked.build()?;
     let gathered = run.run_blocking(Watching::new(args.show)?)?;
@@ -83,16 +86,16 @@ impl Watching {
         }
         let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len}  about {eta} left  {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::new(wanted as u64).with_style(style).with_prefix(class.to_owned());
+        let bar = ProgressBar::new(wanted as u64).with_style(style).with_prefix(rendered(class));
         let bar = self.bars.add(bar.with_position(kept as u64));
         self.classes.insert(class.to_owned(), (bar, BTreeMap::new()));
     }
 
     /// Says something above the bars.
-    fn say(&self, what: String) {
+    fn say(&self, what: &str) {
         if !self.show.quiet && !self.show.json {
             // Nothing is lost if the terminal has gone: the summary says it again.
-            let _ = self.bars.println(what);
+            let _ = self.bars.println(rendered(what));
         }
     }
 
@@ -113,10 +116,10 @@ impl Watching {
                 }
             }
             GatherEvent::SourceDown { class, source, reason } => {
-                self.say(format!("{} {source} for {class}: {reason}", Paint::Warning.on("given up")));
+                self.say(&format!("{} {source} for {class}: {reason}", Paint::Warning.on("given up")));
             }
             GatherEvent::Waiting { source, seconds, reason } => {
-                self.say(format!("{source} wants {seconds:.0} s of rest: {reason}"));
+                self.say(&format!("{source} wants {seconds:.0} s of rest: {reason}"));
             }
             GatherEvent::ClassEnded { class, .. } => {
                 if let Some((bar, _)) = self.classes.get(class) {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use sciurus::data::fs::{OutputKind, Replace, check_output, write_output};
 use sciurus::data::{
     DatasetSummary, ImageDataset, Labeler, Pipeline, Preprocessing, Skipped, Split, Step, decode_file,
     one_line, sheet, verify,
@@ -20,6 +21,9 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
         ..Preprocessing::default()
     };
     preprocessing.check()?;
+    if let Some(path) = &args.sheet {
+        check_output(path, OutputKind::new("a sheet"), Replace::forced(args.force))?;
+    }
     let bar = progress::bar(args.show, "reading photos");
     let mut builder = ImageDataset::from_folder(&args.folder)
         .label_by(args.data.labels())
@@ -36,7 +40,7 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
     }
     let dataset = builder.build()?;
     bar.set_message("decoding photos");
-    let damaged = verify(&dataset, progress::follow(&bar));
+    let damaged = verify(&dataset, progress::follow(&bar))?;
     bar.finish_and_clear();
     let mut summary = dataset.summary();
     summary.skipped.extend(damaged.iter().cloned());
@@ -87,9 +91,12 @@ fn write_sheet(
         .filter_map(|item| Some((item.id, decode_file(dataset.path(item), &dataset.limits).ok()?)))
         .collect();
     let image = sheet(&decoded, pipeline, draws as u32, dataset.seed)?;
-    image.save(path).with_context(|| {
+    let format = image::ImageFormat::from_path(path).with_context(|| {
         format!("{}: cannot write the sheet; end its name with .png or .jpg", path.display())
-    })
+    })?;
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, format)?;
+    Ok(write_output(path, bytes.get_ref())?)
 }
 
 fn render(summary: &DatasetSummary, dataset: &ImageDataset) -> anyhow::Result<()> {

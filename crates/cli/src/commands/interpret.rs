@@ -1,9 +1,8 @@
 //! `sciurus interpret`: where a trained model is wrong.
 
-use std::io::Write;
 use std::path::Path;
 
-use anyhow::Context;
+use sciurus::data::fs::{Replace, check_output, write_output};
 use sciurus::data::one_line;
 use sciurus::insight::{LabelTable, MultiTopLossTable, TopLossTable};
 use sciurus::{
@@ -13,7 +12,7 @@ use sciurus::{
 use serde_json::json;
 
 use crate::args::InterpretArgs;
-use crate::output::{Outcome, count, json_line, shown, text};
+use crate::output::{Outcome, PAGE, count, json_line, shown, text, warn};
 use crate::paint::Paint;
 use crate::progress;
 
@@ -25,6 +24,7 @@ pub(super) fn run(args: &InterpretArgs) -> anyhow::Result<Outcome> {
     let record = run.record()?;
     let predictions = run.any_predictions()?;
     if let Some(path) = &args.html {
+        check_output(path, PAGE, Replace::forced(args.force))?;
         write_page(path, &run, args)?;
     }
     match predictions {
@@ -105,14 +105,13 @@ fn write_page(path: &Path, run: &Run, args: &InterpretArgs) -> anyhow::Result<()
     }
     if !unreadable.is_empty() {
         let (photos, folder) = (count(unreadable.len(), "photo"), run.record()?.settings.folder);
-        writeln!(
-            anstream::stderr(),
+        warn(format_args!(
             "{} {photos} cannot be read any more and have no picture on the page (looked for in {}); the first: {}",
             Paint::Warning.on("warning:"),
             shown(&folder),
             unreadable[0]
-        )?;
+        ));
     }
     let page = page.render();
-    std::fs::write(path, page).with_context(|| format!("{}: cannot write the page", path.display()))
+    Ok(write_output(path, page.as_bytes())?)
 }

@@ -13,6 +13,7 @@ mod predict;
 mod train;
 
 use sciurus::Splitter;
+use sciurus::data::MOST_THREADS;
 
 use crate::args::{Cli, Split, Verb};
 use crate::output::Outcome;
@@ -37,7 +38,10 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
 /// Threads of everything that computes; results do not depend on their number.
 fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
     if let Some(threads) = threads {
-        anyhow::ensure!(threads > 0, "--threads is 0: choose 1 or more");
+        anyhow::ensure!(
+            (1..=MOST_THREADS).contains(&threads),
+            "--threads is {threads}: choose 1 to {MOST_THREADS}"
+        );
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
     Ok(())

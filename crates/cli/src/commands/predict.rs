@@ -2,18 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use sciurus::data::{Skipped, one_line};
+use sciurus::data::{DataError, Skipped, one_line};
 use sciurus::{Answer, Manifest, Prediction, Predictor};
 use serde_json::json;
 
 use crate::args::{Format, PredictArgs};
-use crate::output::{Outcome, count, json_line, shown, text};
+use crate::output::{Outcome, count, json_line, shown, text, warn};
 use crate::progress;
 
 pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     super::use_threads(args.threads)?;
     let predictor = Predictor::load_on(&args.model, args.device)?;
     let (files, mut unreadable) = sciurus::find_files(&args.paths);
+    DataError::check_machine(&unreadable)?;
     anyhow::ensure!(
         !files.is_empty() || !unreadable.is_empty(),
         "no files to classify: name photos, or folders that hold some"
@@ -131,7 +132,6 @@ fn field(text: &str) -> String {
 
 /// Names the files that were no readable photos: on standard error, so that a table or CSV stays clean.
 fn tell_unreadable(unreadable: &[Skipped], format: Format) -> anyhow::Result<()> {
-    use std::io::Write;
     if format == Format::Jsonl {
         return unreadable.iter().try_for_each(|skipped| {
             json_line(
@@ -139,12 +139,9 @@ fn tell_unreadable(unreadable: &[Skipped], format: Format) -> anyhow::Result<()>
             )
         });
     }
-    let mut err = std::io::stderr();
     if !unreadable.is_empty() {
-        writeln!(err, "{} could not be read:", count(unreadable.len(), "file"))?;
+        warn(format_args!("{} could not be read:", count(unreadable.len(), "file")));
     }
-    for skipped in unreadable {
-        writeln!(err, "  {skipped}")?;
-    }
+    unreadable.iter().for_each(|skipped| warn(format_args!("  {skipped}")));
     Ok(())
 }

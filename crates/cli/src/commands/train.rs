@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::args::{Show, TrainArgs};
 use crate::interrupt::{self, Interrupt};
-use crate::output::{Outcome, announce, count, json_line, shown, text};
+use crate::output::{Outcome, announce, count, json_line, shown, text, warn};
 use crate::paint::Paint;
 use crate::progress;
 
@@ -61,6 +61,9 @@ fn train_prepared(
     let bar = progress::bar(show, "reading photos");
     let mut prepared = prepare(progress::listeners(show, &bar))?;
     bar.finish_and_clear();
+    for damage in prepared.learner().damaged_checkpoints() {
+        warn(format_args!("{} {damage}; going on from the one before it", Paint::Warning.on("note:")));
+    }
     match (show.json, show.quiet) {
         (true, _) => {}
         (false, true) => tell_skipped(&prepared.record().skipped)?,
@@ -95,7 +98,8 @@ fn introduce(prepared: &PreparedRun) -> anyhow::Result<()> {
         record.settings.image_size,
         record.settings.batch_size,
         record.settings.seed,
-    ))
+    ))?;
+    Ok(())
 }
 
 /// Names every file that is left out, and why.
@@ -104,7 +108,7 @@ fn tell_skipped(skipped: &[Skipped]) -> anyhow::Result<()> {
         return Ok(());
     }
     announce(Paint::Warning.on(format_args!("{} left out:", count(skipped.len(), "file"))))?;
-    skipped.iter().try_for_each(|skipped| announce(format!("  {skipped}")))
+    Ok(skipped.iter().try_for_each(|skipped| announce(format!("  {skipped}")))?)
 }
 
 /// What chosen thresholds do to what is measured with them.

@@ -6,6 +6,8 @@ mod clean;
 mod demo;
 mod errors;
 mod help;
+#[cfg(unix)]
+mod hostile;
 mod hostile_models;
 mod image_service;
 mod multi;

@@ -28,6 +28,7 @@ pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
         .current_dir(folder)
         .env_remove("SCIURUS_MODELS")
         .env("XDG_CACHE_HOME", folder.join("cache"))
+        .env("XDG_DATA_HOME", folder.join("data"))
         .env("NO_COLOR", "1")
         .env("COLUMNS", "100");
     command

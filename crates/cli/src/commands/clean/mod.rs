@@ -5,25 +5,27 @@ mod pictures;
 mod retrain;
 mod review;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
-use sciurus::insight::plan::{CleanAction, CleanPlan, Journal, PlanItem, recover};
+use sciurus::data::fs::{Replace, check_output, write_output};
+use sciurus::insight::plan::{CleanAction, CleanPlan, Decisions, Journal, PlanItem, recover, trust_state};
 use sciurus::{CleanSettings, CleanStep, CleanSummary, Cleaner, Network, Run, WeightSource};
-use sciurus_gather::follow_moves;
 use serde_json::json;
 
 use crate::args::{CleanArgs, Show};
-use crate::output::{Outcome, count, json_line, shown, text};
+use crate::output::{Outcome, PAGE, count, json_line, shown, text, warn};
 use crate::paint::Paint;
 use crate::progress;
 
 pub(super) fn run(args: &CleanArgs) -> anyhow::Result<Outcome> {
     super::use_threads(args.threads)?;
     let settings = settings(args)?;
-    if recover(&settings.folder)? {
-        follow_moves(&settings.folder)?;
+    check_outputs(args)?;
+    if args.trust_state {
+        trust_state(&settings.folder, args.journal.as_deref())?;
     }
+    finish_moves(args, &settings.folder)?;
     if args.undo {
         return moves::undo(&settings.folder, args.show);
     }
@@ -47,7 +49,7 @@ pub(super) fn run(args: &CleanArgs) -> anyhow::Result<Outcome> {
     }
     if let Some(file) = &args.html {
         let page = cleaner.report(&plan).render();
-        std::fs::write(file, page).with_context(|| format!("cannot write {}", file.display()))?;
+        write_output(file, page.as_bytes())?;
     }
     if let Some(file) = &args.plan {
         plan.save(file)?;
@@ -81,8 +83,57 @@ fn settings(args: &CleanArgs) -> anyhow::Result<CleanSettings> {
 
 /// The run, if that is what is cleaned.
 fn run_of(args: &CleanArgs) -> anyhow::Result<Option<Run>> {
-    let is_run = args.folder.join("run.json").is_file();
-    Ok(is_run.then(|| Run::open(&args.folder)).transpose()?)
+    if !args.folder.join("run.json").is_file() {
+        return Ok(None);
+    }
+    let run = Run::open(&args.folder)?;
+    if args.trust_state {
+        run.trust()?;
+    }
+    if acts(args) {
+        // The run names the folder that is acted on.
+        run.check_ours()?;
+    }
+    Ok(Some(run))
+}
+
+/// Whether files are to be moved or decisions written, and not only looked at.
+fn acts(args: &CleanArgs) -> bool {
+    moves_files(args) || args.review || args.retrain
+}
+
+/// Whether files are to be moved.
+fn moves_files(args: &CleanArgs) -> bool {
+    args.undo || args.auto || args.apply.is_some()
+}
+
+/// Nothing that is somebody else's is replaced, told before minutes of work.
+fn check_outputs(args: &CleanArgs) -> anyhow::Result<()> {
+    if let Some(file) = &args.html {
+        check_output(file, PAGE, Replace::forced(args.force))?;
+    }
+    if let Some(file) = &args.plan {
+        check_output(file, CleanPlan::OUTPUT, Replace::forced(args.force))?;
+    }
+    Ok(())
+}
+
+/// Finishes moves that a crash interrupted. Who moves nothing is told where that cannot be done, and why, and goes on.
+fn finish_moves(args: &CleanArgs, folder: &Path) -> anyhow::Result<()> {
+    match recover(folder) {
+        Ok(true) => moves::follow(folder),
+        Ok(false) => Ok(()),
+        Err(error) if moves_files(args) => Err(error.into()),
+        Err(error) => {
+            note(error);
+            Ok(())
+        }
+    }
+}
+
+/// Something that a look went on without.
+fn note(what: impl std::fmt::Display) {
+    warn(format_args!("{} {what}", Paint::Warning.on("note:")));
 }
 
 /// Looks at everything, telling what it is at.
@@ -112,32 +163,30 @@ fn look(settings: &CleanSettings, show: Show) -> anyhow::Result<Cleaner> {
         bar.set_position(done.done as u64);
     })?;
     bar.finish_and_clear();
+    cleaner.notes().iter().for_each(note);
     Ok(cleaner)
 }
 
-/// Where decisions about a folder are kept.
-fn journal_path(args: &CleanArgs, folder: &Path) -> PathBuf {
-    args.journal.clone().unwrap_or_else(|| folder.join(".sciurus").join("decisions.jsonl"))
-}
-
-/// The journal, begun if there is none.
+/// The journal of a folder, or the one that was named, begun if there is none.
 fn journal(args: &CleanArgs, folder: &Path) -> anyhow::Result<Journal> {
-    let path = journal_path(args, folder);
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).with_context(|| {
-            format!("cannot keep decisions in {}; name a file elsewhere with --journal", parent.display())
-        })?;
-    }
-    Journal::open(&path)
-        .with_context(|| format!("cannot keep decisions in {}; --journal names another file", path.display()))
+    let opened = match &args.journal {
+        Some(file) => Journal::open(file),
+        None => Journal::of_folder(folder),
+    };
+    opened.context("cannot keep decisions; --journal names another file for them")
 }
 
-/// Puts what was decided into the plan, if anything was; returns how many.
+/// Puts what was decided into the plan, if anything was; returns how many. Decisions that somebody else left in the folder are
+/// named, and count for nothing.
 fn decide(plan: &mut CleanPlan, args: &CleanArgs, folder: &Path) -> anyhow::Result<usize> {
-    if !journal_path(args, folder).is_file() {
-        return Ok(0);
-    }
-    Ok(plan.decide(&journal(args, folder)?))
+    let decisions = match &args.journal {
+        Some(file) => Decisions::read(file)?,
+        None => Decisions::of_folder(folder).unwrap_or_else(|error| {
+            note(error);
+            Decisions::default()
+        }),
+    };
+    Ok(plan.decide(&decisions))
 }
 
 /// Whether nobody needs to look: a copy with equal pixels and the same label, or a file that is no image.

@@ -1,9 +1,11 @@
 //! Plans carried out, and taken back.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sciurus::CleanSettings;
+use sciurus::data::fs::{OutputKind, Replace, check_output, write_whole};
 use sciurus::data::{ImageDataset, Labeler};
 use sciurus::insight::plan::{Applied, CleanAction, CleanPlan, apply as move_files, undo as move_back};
 use sciurus_gather::follow_moves;
@@ -13,21 +15,21 @@ use crate::args::{CleanArgs, Show};
 use crate::output::{Outcome, count, json_line, shown, text};
 use crate::paint::Paint;
 
+/// A corrected table; an earlier one is never replaced unasked, as people go on editing it.
+const TABLE: OutputKind = OutputKind { what: "a corrected table", is_ours: |_| false };
+
 /// Moves the files of a plan, or writes a new table.
 pub(super) fn apply(file: &Path, settings: &CleanSettings, args: &CleanArgs) -> anyhow::Result<Outcome> {
     let plan = CleanPlan::load(file)?;
     match &settings.labels {
         Labeler::Csv(table) => {
             let out = args.out.clone().unwrap_or_else(|| table.path.with_extension("clean.csv"));
-            anyhow::ensure!(
-                !out.exists(),
-                "{} is there already; name another file with --out",
-                out.display()
-            );
+            check_output(&out, TABLE, Replace::forced(args.force))
+                .context("no corrected table was written; --out names another file for it")?;
             let dataset =
                 ImageDataset::from_folder(&settings.folder).label_by(settings.labels.clone()).build()?;
             let (corrected, changes) = table.corrected(&dataset, &plan.corrections())?;
-            std::fs::write(&out, corrected).with_context(|| format!("cannot write {}", out.display()))?;
+            write_whole(&out, |file| file.write_all(&corrected))?;
             let wanted = plan.items.iter().filter(|item| item.action != CleanAction::Keep).count();
             if args.show.json {
                 json_line(
@@ -87,9 +89,18 @@ pub(super) fn undo(folder: &Path, show: Show) -> anyhow::Result<Outcome> {
 /// Has the ledger of photos that were gathered say where they lie now.
 fn followed(applied: Applied, folder: &Path) -> anyhow::Result<Applied> {
     if !applied.moved.is_empty() {
-        follow_moves(folder)?;
+        follow(folder)?;
     }
     Ok(applied)
+}
+
+/// The same after an interrupted move was finished. The files lie where they should by then, so a ledger that cannot be written,
+/// as somebody gathers into the folder, is told and ends nothing: the next run of `gather` finds the files by their content.
+pub(super) fn follow(folder: &Path) -> anyhow::Result<()> {
+    if let Err(error) = follow_moves(folder) {
+        super::note(format_args!("the ledger still names the old places: {error}"));
+    }
+    Ok(())
 }
 
 fn tell(applied: &Applied, folder: &Path, show: Show) -> anyhow::Result<()> {

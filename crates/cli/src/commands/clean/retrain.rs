@@ -31,7 +31,7 @@ pub(super) fn run(args: &CleanArgs, settings: &CleanSettings) -> anyhow::Result<
     // What was not decided stays as it is: proposals are no decisions.
     let decided = journal.corrections();
     plan.items.retain(|item| decided.find(&item.path, &item.content).is_some());
-    plan.decide(&journal);
+    plan.decide(journal.decisions());
     let valid: HashSet<PathBuf> =
         cleaner.dataset().split(Split::Valid).map(|item| item.path.clone()).collect();
     let reviewed = plan.items.iter().filter(|item| valid.contains(&item.path)).count();
