@@ -139,11 +139,15 @@ fn perform(log: &mut Log, root: &Root, batch: &Batch) -> Result<Vec<Stayed>, Ins
             log.done_but_for(batch.number, stayed.iter().map(|(place, _)| *place).collect())?;
             Ok(stayed)
         }
-        Err(error) => {
-            // If this fails too, the next call tries again: the batch is still unfinished in the log.
-            for moved in batch.moves.iter().rev() {
+        Err((failed, error)) => {
+            // If this fails too, the next call tries again: the batch is still unfinished in the log. What stopped a move may
+            // stop its way back as well, which does not matter where it was not made.
+            for (place, moved) in batch.moves.iter().enumerate().rev() {
                 let back = Move { from: moved.to.clone(), to: moved.from.clone(), content: moved.content };
-                step(root, &back)?;
+                match step(root, &back) {
+                    Err(error) if place < failed => return Err(error),
+                    _ => {}
+                }
             }
             if batch.undoes.is_none() {
                 remove_folders(root, &batch.folders);
@@ -154,10 +158,11 @@ fn perform(log: &mut Log, root: &Root, batch: &Batch) -> Result<Vec<Stayed>, Ins
     }
 }
 
-fn forward(root: &Root, batch: &Batch) -> Result<Vec<Stayed>, InsightError> {
+/// Makes the moves in order; where one fails, its place and why.
+fn forward(root: &Root, batch: &Batch) -> Result<Vec<Stayed>, (usize, InsightError)> {
     let mut stayed = Vec::new();
     for (place, moved) in batch.moves.iter().enumerate() {
-        if let Some(reason) = step(root, moved)? {
+        if let Some(reason) = step(root, moved).map_err(|error| (place, error))? {
             stayed.push((place, reason));
         }
     }
