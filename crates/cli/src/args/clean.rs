@@ -20,9 +20,9 @@ Examples:
   sciurus clean squirrels --retrain            before and after, on the same photos
 
 No file is ever deleted or overwritten: what leaves the data set is moved to _set_aside/ inside it.
-Decisions are kept in .sciurus/decisions.jsonl inside the folder, by the content of the photos. A folder
-from somebody else may bring such files too: they are named and not acted on, unless --trust-state
-says that you trust whoever made them.";
+Decisions are kept in .sciurus/decisions.jsonl inside the folder, by the content of the photos.
+A folder from somebody else may bring such files too: they are named and not acted on, unless
+--trust-state says that you trust whoever made them.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
