@@ -36,7 +36,7 @@ No network either? `sciurus demo` draws some and trains on them in under a minut
 
 const AFTER: &str = "\
 Exit codes: 0 done, 1 done and something was found (inspect and predict: unreadable files;
-gather: fewer photos than wanted), 2 failed.
+gather: fewer photos than wanted), 2 failed, 130 or 143 cut short by Ctrl-C or by kill.
 Every verb but completions takes --json for programs to read.";
 
 /// From a folder of photos to a trained, measured image classifier.
