@@ -10,6 +10,7 @@ use rand::RngExt;
 use sciurus_data::{DecodeLimits, RgbImage, Rng, Seed, SkipReason, decode};
 use std::io::Cursor;
 use std::process::Command;
+use support::hostile::zlib_of_zeros;
 use support::{encoded, picture};
 
 /// How many files are damaged at random, beside those that are made by hand.
@@ -283,35 +284,6 @@ fn png(side: u32, (depth, colour, _): (u8, u8, u64), pixels: &[u8], profile: Opt
     let parts =
         [chunk(b"IHDR", &header), profile.unwrap_or_default(), chunk(b"IDAT", pixels), chunk(b"IEND", &[])];
     [b"\x89PNG\r\n\x1a\n".to_vec(), parts.concat()].concat()
-}
-
-/// A zlib stream of nothing but zeros, a hundredth and less of what comes out.
-fn zlib_of_zeros(count: u64) -> Vec<u8> {
-    let (mut bytes, mut waiting, mut bits) = (vec![0x78, 0x01], 0_u64, 0);
-    let mut put = |value: u64, length: u32| {
-        waiting |= value << bits;
-        bits += length;
-        while bits >= 8 {
-            bytes.push(waiting as u8);
-            waiting >>= 8;
-            bits -= 8;
-        }
-    };
-    // One last block with fixed codes: a zero (00110000), then copies of 258 bytes from one byte back (11000101, 00000).
-    put(0b011, 3);
-    put(0b0000_1100, 8);
-    let mut left = count.saturating_sub(1);
-    while left >= 258 {
-        put(0b1010_0011, 8);
-        put(0, 5);
-        left -= 258;
-    }
-    (0..left).for_each(|_| put(0b0000_1100, 8));
-    put(0, 7);
-    put(0, 7);
-    // Adler-32 of zeros: the sum of bytes stays 1, the sum of sums is their number.
-    bytes.extend([((count % 65_521) as u32) << 16 | 1].map(u32::to_be_bytes).concat());
-    bytes
 }
 
 fn gif(side: u16) -> Vec<u8> {

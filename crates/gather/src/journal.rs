@@ -56,7 +56,7 @@ pub(crate) struct Journal {
 impl Journal {
     /// Opens the journal of a folder that is locked, for a run; the folder's ledger has so many entries.
     pub(crate) fn open(root: &Root, run: &str, rules: &str, ledger: usize) -> Result<Self, GatherError> {
-        let (mut lines, records) = Lines::open(root, &name(JOURNAL_FILE)?, FORMAT)?;
+        let (mut lines, records) = Lines::open(root, &InsidePath::ours(JOURNAL_FILE), FORMAT)?;
         let mut past = Past::default();
         records.into_iter().for_each(|record| past.take(record));
         let goes_on = past.run.as_deref() == Some(run) && !past.ended && past.before <= ledger;
@@ -106,7 +106,7 @@ impl Journal {
 
 /// Sees to it that one run works in a folder, as long as this is held.
 pub(crate) fn lock(root: &Root) -> Result<Lock, GatherError> {
-    let lock = Lock::take(root, &name(LOCK_FILE)?, FORMAT.doing)?;
+    let lock = Lock::take(root, &InsidePath::ours(LOCK_FILE), FORMAT.doing)?;
     root.sweep();
     Ok(lock)
 }
@@ -117,13 +117,7 @@ pub(crate) fn lock(root: &Root) -> Result<Lock, GatherError> {
 /// # Errors
 /// It is damaged, or is something else.
 pub fn trust_journal(folder: impl AsRef<Path>) -> Result<usize, GatherError> {
-    Ok(Lines::adopt::<Record>(&Root::open(folder)?, &name(JOURNAL_FILE)?, FORMAT)?)
-}
-
-fn name(name: &'static str) -> Result<InsidePath, GatherError> {
-    // Never refused: they are names of ours.
-    InsidePath::new(name)
-        .map_err(|error| GatherError::io("write", Path::new(name), std::io::Error::other(error)))
+    Ok(Lines::adopt::<Record>(&Root::open(folder)?, &InsidePath::ours(JOURNAL_FILE), FORMAT)?)
 }
 
 /// The journal while it is read.

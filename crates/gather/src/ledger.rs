@@ -199,8 +199,7 @@ fn place(root: &Path, path: &Path) -> Option<String> {
 
 /// Asks the system to have a folder's ledger on the disk.
 pub(crate) fn sync(root: &Root) {
-    let name = InsidePath::new(LEDGER_FILE);
-    if let Ok(file) = name.map_err(std::io::Error::other).and_then(|name| root.reader(&name)) {
+    if let Ok(file) = root.reader(&InsidePath::ours(LEDGER_FILE)) {
         // What is lost in a power cut is fetched again; nothing depends on this.
         let _ = file.sync_all();
     }

@@ -29,11 +29,7 @@ pub(crate) fn line(value: &impl Serialize) -> Vec<u8> {
 
 /// Adds a line with a single write.
 pub(crate) fn append(root: &Root, path: &InsidePath, value: &impl Serialize) -> Result<(), GatherError> {
-    let open = || match root.appender(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => root.create_new(path),
-        opened => opened,
-    };
-    let write = || open()?.write_all(&line(value));
+    let write = || root.appender(path)?.write_all(&line(value));
     write().map_err(|source| GatherError::io("write", &root.place(path), source))
 }
 

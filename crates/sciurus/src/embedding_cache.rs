@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use sciurus_data::ContentHash;
-use sciurus_data::fs::{FileError, InsidePath, Root};
+use sciurus_data::fs::{FileError, Root};
 
 /// Bytes of a file that are read: eight million photos by ResNet-18.
 const LARGEST: u64 = 16 << 30;
@@ -61,19 +61,9 @@ impl Cache {
         if whole.len() * size < bytes.len() {
             root.write(&name, |file| whole.iter().try_for_each(|record| file.write_all(record)))?;
         }
-        let file = self.appender(&root, &name).map_err(|source| FileError::write(path, source))?;
+        let file = root.appender(&name).map_err(|source| FileError::write(path, source))?;
         self.file = Some((path.to_owned(), file));
         Ok(())
-    }
-
-    fn appender(&self, root: &Root, name: &InsidePath) -> io::Result<File> {
-        match root.appender(name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                drop(root.create_new(name)?);
-                root.appender(name)
-            }
-            opened => opened,
-        }
     }
 
     /// Keeps rows `[content, feature]`, row-major.

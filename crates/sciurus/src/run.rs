@@ -263,8 +263,7 @@ impl Run {
     /// The right to write the run's files, as long as it is held. The folder is made if need be.
     fn lock(&self) -> Result<Lock, Error> {
         let root = Root::create(&self.folder)?;
-        let name = InsidePath::new(".lock").map_err(|error| Error::Observer(error.to_string()))?;
-        let lock = Lock::take(&root, &name, "training this run")?;
+        let lock = Lock::take(&root, &InsidePath::ours(".lock"), "training this run")?;
         root.sweep();
         Ok(lock)
     }

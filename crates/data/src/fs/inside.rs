@@ -45,6 +45,20 @@ impl InsidePath {
         if is_sound { Ok(Self(inside)) } else { Err(NotInside(path.to_owned())) }
     }
 
+    /// A path that stands in the program's own text.
+    ///
+    /// # Panics
+    /// It would be refused by [`InsidePath::new`], which no path that the program names is.
+    #[must_use]
+    pub fn ours(path: &'static str) -> Self {
+        let inside = Self(path.into());
+        assert!(
+            Self::new(path).is_ok_and(|checked| checked == inside),
+            "`{path}` is not a path inside a folder"
+        );
+        inside
+    }
+
     /// Checks a path with `/` between its parts, from a file that may have been written on another system: `\` could
     /// separate parts there, and is refused.
     ///

@@ -66,7 +66,7 @@ impl Lock {
         let holder = Holder { process: std::process::id(), doing: doing.to_owned() };
         let told = serde_json::to_vec(&holder).map_err(io::Error::from);
         told.and_then(|told| file.set_len(0).and_then(|()| file.write_all(&told))).map_err(failed)?;
-        let root = Root::open(root.path())?;
+        let root = root.try_clone().map_err(failed)?;
         Ok(Self { root, path: path.clone(), file })
     }
 }

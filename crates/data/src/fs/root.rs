@@ -71,6 +71,14 @@ impl Root {
         Ok((Self::open(path.parent().unwrap_or(Path::new("")))?, name))
     }
 
+    /// The same folder once more, whatever has its name by now.
+    ///
+    /// # Errors
+    /// There are no handles left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { path: self.path.clone(), dir: self.dir.try_clone()? })
+    }
+
     /// The folder as it was named.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -113,7 +121,7 @@ impl Root {
     /// # Errors
     /// It is no regular file, is larger, cannot be read, or lies behind a link.
     pub fn read(&self, path: &InsidePath, limit: u64) -> io::Result<Vec<u8>> {
-        let file = self.open_file(path, OpenOptions::new().read(true))?;
+        let file = self.reader(path)?;
         let size = file.metadata()?.len();
         read_up_to(file, size, limit)
     }
@@ -126,12 +134,19 @@ impl Root {
         self.open_file(path, OpenOptions::new().read(true))
     }
 
-    /// Opens a regular file to be read and added to.
+    /// Opens a regular file to be read and added to, begun if there is none.
     ///
     /// # Errors
     /// As [`Root::read`], or it may not be written.
     pub fn appender(&self, path: &InsidePath) -> io::Result<File> {
-        self.open_file(path, OpenOptions::new().read(true).append(true))
+        let append = || self.open_file(path, OpenOptions::new().read(true).append(true));
+        match append() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                drop(self.create_new(path)?);
+                append()
+            }
+            opened => opened,
+        }
     }
 
     /// Begins a file under a free name, in a folder that is made if need be.

@@ -72,7 +72,7 @@ fn keys() -> &'static [[u8; 32]] {
 
 /// The key that is kept in a folder, made if there is none.
 fn kept_key(folder: &Path) -> Option<[u8; 32]> {
-    let name = InsidePath::new("state-key").ok()?;
+    let name = InsidePath::ours("state-key");
     let read = || {
         let bytes = Root::open(folder).ok()?.read(&name, 32).ok()?;
         <[u8; 32]>::try_from(bytes).ok()

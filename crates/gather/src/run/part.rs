@@ -49,7 +49,7 @@ impl Drop for Part {
 
 /// Files of a run that was killed, by their content; the folder is made if need be. Only what has a name of ours is one of ours.
 pub(crate) fn left(root: &Arc<Root>) -> Result<HashMap<ContentHash, Vec<Part>>, GatherError> {
-    let parts = folder().map_err(|source| GatherError::io("list", root.path(), source))?;
+    let parts = InsidePath::ours(PARTS);
     let wrong = |source| GatherError::io("list", &root.place(&parts), source);
     root.create_folder(&parts).map_err(wrong)?;
     let mut left: HashMap<ContentHash, Vec<Part>> = HashMap::new();
@@ -67,9 +67,7 @@ pub(crate) fn left(root: &Arc<Root>) -> Result<HashMap<ContentHash, Vec<Part>>, 
 
 /// Removes the folder, which is empty unless somebody put something there.
 pub(crate) fn remove_folder(root: &Root) {
-    if let Ok(parts) = folder() {
-        let _ = root.remove_folder(&parts);
-    }
+    let _ = root.remove_folder(&InsidePath::ours(PARTS));
 }
 
 /// Whether a name is one that [`Part::new`] gives: a number and a content.
@@ -77,10 +75,6 @@ fn is_ours(name: &str) -> bool {
     name.split_once('-').is_some_and(|(number, content)| {
         number.parse::<u64>().is_ok() && content.parse::<ContentHash>().is_ok()
     })
-}
-
-fn folder() -> io::Result<InsidePath> {
-    InsidePath::new(PARTS).map_err(io::Error::other)
 }
 
 fn place(name: &str) -> io::Result<InsidePath> {

@@ -7,8 +7,11 @@ use sciurus_data::fs::{InsidePath, LineFormat, Lines, Root};
 use sciurus_data::{ContentHash, CorrectedFile, Corrections};
 use serde::{Deserialize, Serialize};
 
-use super::{CleanAction, is_copy, state_path};
+use super::{CleanAction, is_copy};
 use crate::InsightError;
+
+/// The journal of a data set, in its folder.
+const IN_FOLDER: &str = ".sciurus/decisions.jsonl";
 
 const FORMAT: LineFormat =
     LineFormat { name: "decisions", what: "journal of decisions", doing: "writing decisions" };
@@ -122,7 +125,7 @@ impl Journal {
     /// The file cannot be read or written, another process writes to it, or it is not this user's.
     pub fn of_folder(folder: &Path) -> Result<Self, InsightError> {
         let root = Root::open(folder)?;
-        let path = state_path("decisions.jsonl", folder)?;
+        let path = InsidePath::ours(IN_FOLDER);
         JournalPlace { root, path }.open()
     }
 
@@ -186,7 +189,7 @@ impl JournalPlace {
     /// In a data set's folder; none if the folder has no state at all.
     pub(super) fn of_folder(folder: &Path) -> Result<Option<Self>, InsightError> {
         let root = Root::open(folder)?;
-        let path = state_path("decisions.jsonl", folder)?;
+        let path = InsidePath::ours(IN_FOLDER);
         Ok(root.is_free(&path).map_or(true, |free| !free).then_some(Self { root, path }))
     }
 

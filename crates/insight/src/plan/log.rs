@@ -7,7 +7,6 @@ use sciurus_data::ContentHash;
 use sciurus_data::fs::{FileError, InsidePath, LineFormat, Lines, Root};
 use serde::{Deserialize, Serialize};
 
-use super::state_path;
 use crate::InsightError;
 
 const FORMAT: LineFormat = LineFormat { name: "moves", what: "log of moves", doing: "moving files" };
@@ -60,7 +59,7 @@ pub(super) struct Log {
 impl Log {
     /// Opens the log of a data set's folder, and begins it if need be.
     pub(super) fn open(root: &Root) -> Result<Self, InsightError> {
-        let path = path(root)?;
+        let path = path();
         // Half a line at its end: its batch had moved nothing yet, or its end is found out again.
         let (lines, entries) = Lines::open(root, &path, FORMAT).map_err(|error| match error {
             // The folder of the data is what somebody must make writable, whichever file in it was tried.
@@ -74,13 +73,13 @@ impl Log {
 
     /// Whether a batch was begun and not finished. Nothing is written.
     pub(super) fn is_unfinished(root: &Root) -> Result<bool, InsightError> {
-        let entries = Lines::read(root, &path(root)?, FORMAT)?;
+        let entries = Lines::read(root, &path(), FORMAT)?;
         Ok(matches!(entries.as_deref(), Some([.., Entry::Begun(_)])))
     }
 
     /// Believes the log of a folder that somebody else wrote; says how many entries there are.
     pub(super) fn adopt(root: &Root) -> Result<usize, InsightError> {
-        Ok(Lines::adopt::<Entry>(root, &path(root)?, FORMAT)?)
+        Ok(Lines::adopt::<Entry>(root, &path(), FORMAT)?)
     }
 
     /// The batch that was begun and neither done nor rolled back.
@@ -94,9 +93,11 @@ impl Log {
     /// The last batch that was done and is no undoing, with those of its moves that were made and not taken back; a batch
     /// without such moves does not count.
     pub(super) fn last_applied(&self) -> Option<Batch> {
-        let applied = self.done().filter(|(batch, _)| batch.undoes.is_none());
-        let open = applied.map(|(batch, left)| Batch { moves: self.standing(batch, left), ..batch.clone() });
-        open.filter(|batch| !batch.moves.is_empty()).last()
+        let done: Vec<_> = self.done().filter(|(batch, _)| batch.undoes.is_none()).collect();
+        done.into_iter().rev().find_map(|(batch, left)| {
+            let moves = self.standing(batch, left);
+            (!moves.is_empty()).then(|| Batch { moves, ..batch.clone() })
+        })
     }
 
     /// The batches that were done, each with the places of the moves that were not made.
@@ -152,8 +153,8 @@ fn made<'b>(batch: &'b Batch, left: &[usize]) -> impl Iterator<Item = &'b Move> 
     batch.moves.iter().enumerate().filter(move |(place, _)| !left.contains(place)).map(|(_, moved)| moved)
 }
 
-fn path(root: &Root) -> Result<InsidePath, InsightError> {
-    state_path("moves.jsonl", root.path())
+fn path() -> InsidePath {
+    InsidePath::ours(".sciurus/moves.jsonl")
 }
 
 /// Whether a folder has no log, so that there is nothing to finish.

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::InsightError;
 use crate::clean::Issue;
 
-/// Folder of state inside a data set.
+/// Folder of state inside a data set; names with a dot are no classes.
 const STATE_FOLDER: &str = ".sciurus";
 /// Bytes of a plan at most: one of a million images has a third of that.
 const LARGEST: u64 = 1 << 30;
@@ -98,15 +98,21 @@ pub struct CleanPlan {
     pub model: String,
     /// The images, worst first.
     pub items: Vec<PlanItem>,
-    /// Hash of all the rest, as it was written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    checksum: Option<String>,
+}
+
+/// A plan's file: the plan, and the hash that tells one that somebody edited, which is not replaced unasked, from one that
+/// nobody did.
+#[derive(Serialize, Deserialize)]
+struct PlanFile<P> {
+    #[serde(flatten)]
+    plan: P,
+    checksum: ContentHash,
 }
 
 impl CleanPlan {
     /// A plan for a folder.
     pub fn new(folder: impl Into<PathBuf>, model: impl Into<String>, items: Vec<PlanItem>) -> Self {
-        Self { format: FORMAT, folder: folder.into(), model: model.into(), items, checksum: None }
+        Self { format: FORMAT, folder: folder.into(), model: model.into(), items }
     }
 
     /// Writes the file, as Parquet (a row for each image) if its name ends so, else as JSON; it appears under its name only when
@@ -121,10 +127,8 @@ impl CleanPlan {
         }
         let failed =
             |error: serde_json::Error| InsightError::Write { path: path.to_owned(), source: error.into() };
-        // The checksum tells a plan that somebody edited, which is not replaced unasked, from one that nobody did.
-        let unsigned = Self { checksum: None, ..self.clone() };
-        let checksum = Some(unsigned.hash().map_err(failed)?);
-        let json = serde_json::to_string_pretty(&Self { checksum, ..unsigned }).map_err(failed)? + "\n";
+        let file = PlanFile { plan: self, checksum: self.hash().map_err(failed)? };
+        let json = serde_json::to_string_pretty(&file).map_err(failed)? + "\n";
         Ok(write_whole(path, |file| file.write_all(json.as_bytes()))?)
     }
 
@@ -149,11 +153,11 @@ impl CleanPlan {
             return Err(refuse(format!("it has format {}, this version reads up to {FORMAT}", plan.format)));
         }
         plan.items.iter().try_for_each(PlanItem::check).map_err(refuse)?;
-        Ok(Self { checksum: None, ..plan })
+        Ok(plan)
     }
 
-    fn hash(&self) -> Result<String, serde_json::Error> {
-        Ok(ContentHash::of(&serde_json::to_vec(self)?).to_string())
+    fn hash(&self) -> Result<ContentHash, serde_json::Error> {
+        Ok(ContentHash::of(&serde_json::to_vec(self)?))
     }
 
     /// Puts what was decided in the place of what was suggested; images that moved are known by their content. Returns how
@@ -222,10 +226,7 @@ impl PlanItem {
 fn is_untouched(bytes: &[u8]) -> bool {
     // Nobody edits Parquet by hand; that a file is of ours must do.
     let is_table = bytes.starts_with(b"PAR1") && table::is_ours(bytes);
-    let is_unchanged = |plan: CleanPlan| {
-        let checksum = plan.checksum.clone();
-        checksum.is_some() && CleanPlan { checksum: None, ..plan }.hash().ok() == checksum
-    };
+    let is_unchanged = |file: PlanFile<CleanPlan>| file.plan.hash().is_ok_and(|hash| hash == file.checksum);
     is_table || serde_json::from_slice(bytes).is_ok_and(is_unchanged)
 }
 
@@ -241,13 +242,6 @@ pub fn trust_state(folder: &Path, journal: Option<&Path>) -> Result<usize, Insig
         None => journal::JournalPlace::of_folder(folder)?,
     };
     Ok(moves + place.map_or(Ok(0), |place| place.adopt())?)
-}
-
-/// Where a file of state is in a data set's folder; names with a dot are no classes.
-fn state_path(name: &str, root: &Path) -> Result<InsidePath, InsightError> {
-    // Never refused: both are names of ours.
-    InsidePath::new(Path::new(STATE_FOLDER).join(name))
-        .map_err(|error| InsightError::Plan { path: root.to_owned(), reason: error.to_string() })
 }
 
 /// Whether a label can be the name of a class folder.
