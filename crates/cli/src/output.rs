@@ -11,7 +11,7 @@ use sciurus::data::fs::OutputKind;
 use sciurus::data::{one_line, steers};
 use serde::Serialize;
 
-use crate::paint::rendered;
+use crate::paint::{Paint, rendered};
 
 /// Pages that `--html` writes, to be told from everything else that may have their name.
 pub(crate) const PAGE: OutputKind = OutputKind::new("a page");
@@ -77,6 +77,11 @@ pub(crate) fn announce(what: impl Display) -> std::io::Result<()> {
 /// Text on standard error, beside results that programs read. Nothing is lost if nobody hears it any more.
 pub(crate) fn warn(what: impl Display) {
     let _ = writeln!(anstream::stderr(), "{}", rendered(&what.to_string()));
+}
+
+/// Something that a command went on without, or did in another way than was asked.
+pub(crate) fn note(what: impl Display) {
+    warn(format_args!("{} {what}", Paint::Warning.on("note:")));
 }
 
 /// A path as text on one line, whatever its name holds, from the folder that the program runs in if it is within that.

@@ -10,7 +10,7 @@ use rand::RngExt;
 use sciurus_data::{DecodeLimits, RgbImage, Rng, Seed, SkipReason, decode};
 use std::io::Cursor;
 use std::process::Command;
-use support::hostile::zlib_of_zeros;
+use support::hostile::{chunk, zlib_of_zeros};
 use support::{encoded, picture};
 
 /// How many files are damaged at random, beside those that are made by hand.
@@ -275,10 +275,6 @@ fn bombs() -> Vec<(&'static str, Vec<u8>, Refused)> {
 
 /// A PNG that claims to be a square. Depth in bits, colour type, bytes per pixel; the pixels' zlib stream; a profile's.
 fn png(side: u32, (depth, colour, _): (u8, u8, u64), pixels: &[u8], profile: Option<Vec<u8>>) -> Vec<u8> {
-    let chunk = |kind: &[u8], data: &[u8]| {
-        let body = [kind, data].concat();
-        [&(data.len() as u32).to_be_bytes()[..], &body, &crc(&body).to_be_bytes()].concat()
-    };
     let header = [&side.to_be_bytes()[..], &side.to_be_bytes(), &[depth, colour, 0, 0, 0]].concat();
     let profile = profile.map(|stream| chunk(b"iCCP", &[b"p\0\0", &stream[..]].concat()));
     let parts =

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::args::{Show, TrainArgs};
 use crate::interrupt::{self, Interrupt};
-use crate::output::{Outcome, announce, count, json_line, shown, text, warn};
+use crate::output::{Outcome, announce, count, json_line, note, shown, text};
 use crate::paint::Paint;
 use crate::progress;
 
@@ -62,7 +62,7 @@ fn train_prepared(
     let mut prepared = prepare(progress::listeners(show, &bar))?;
     bar.finish_and_clear();
     for damage in prepared.learner().damaged_checkpoints() {
-        warn(format_args!("{} {damage}; going on from the one before it", Paint::Warning.on("note:")));
+        note(format_args!("{damage}; going on from the one before it"));
     }
     match (show.json, show.quiet) {
         (true, _) => {}

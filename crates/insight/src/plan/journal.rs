@@ -1,5 +1,6 @@
 //! What was decided, one line of JSON each, only ever appended to. A decision that was acknowledged survives a kill at any byte.
 
+use std::io::ErrorKind;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
@@ -72,6 +73,10 @@ impl Decisions {
     /// # Errors
     /// As [`Decisions::of_folder`].
     pub fn read(path: &Path) -> Result<Self, InsightError> {
+        // Its folder may not be there either.
+        if path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            return Ok(Self::default());
+        }
         JournalPlace::of_file(path)?.read()
     }
 
@@ -129,12 +134,14 @@ impl Journal {
         JournalPlace { root, path }.open()
     }
 
-    /// The same of a journal elsewhere.
+    /// The same of a journal elsewhere, in a folder that is made if need be.
     ///
     /// # Errors
     /// As [`Journal::of_folder`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, InsightError> {
-        JournalPlace::of_file(path.as_ref())?.open()
+        let path = path.as_ref();
+        Root::create(path.parent().unwrap_or(Path::new("")))?;
+        JournalPlace::of_file(path)?.open()
     }
 
     /// Writes a decision down. When this returns, it is on the disk.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use sciurus_data::{ContentHash, Correction};
 use sciurus_insight::plan::{
-    Applied, CleanAction, CleanPlan, Decision, IssueScore, Journal, PlanItem, Suggestion, apply, recover,
-    undo,
+    Applied, CleanAction, CleanPlan, Decision, Decisions, IssueScore, Journal, PlanItem, Suggestion, apply,
+    recover, undo,
 };
 
 fn item(path: &str, bytes: &[u8], action: CleanAction, to: Option<&str>) -> PlanItem {
@@ -387,6 +387,12 @@ fn decisions_are_taken_back_one_by_one_and_fit_a_copy_elsewhere() {
     assert_eq!(found(&journal, b"a"), None);
     let corrections = journal.corrections();
     assert_eq!(corrections.find("red/a.jpg".as_ref(), &ContentHash::of(b"a")), Some(&Correction::LeaveOut));
+
+    // Elsewhere, where nothing is yet.
+    let new = folder.path().join("new/er/decisions.jsonl");
+    assert!(Decisions::read(&new).unwrap().is_empty() && !folder.path().join("new").exists());
+    Journal::open(&new).unwrap().decide(decision(b"a", CleanAction::Keep)).unwrap();
+    assert_eq!(Decisions::read(&new).unwrap().len(), 1);
 
     // A file of notes is no journal, and keeps its last line.
     let notes = folder.path().join("notes.txt");

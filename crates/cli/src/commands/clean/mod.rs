@@ -14,7 +14,7 @@ use sciurus::{CleanSettings, CleanStep, CleanSummary, Cleaner, Network, Run, Wei
 use serde_json::json;
 
 use crate::args::{CleanArgs, Show};
-use crate::output::{Outcome, PAGE, count, json_line, shown, text, warn};
+use crate::output::{Outcome, PAGE, count, json_line, note, shown, text};
 use crate::paint::Paint;
 use crate::progress;
 
@@ -122,18 +122,11 @@ fn check_outputs(args: &CleanArgs) -> anyhow::Result<()> {
 fn finish_moves(args: &CleanArgs, folder: &Path) -> anyhow::Result<()> {
     match recover(folder) {
         Ok(true) => moves::follow(folder),
-        Ok(false) => Ok(()),
-        Err(error) if moves_files(args) => Err(error.into()),
-        Err(error) => {
-            note(error);
-            Ok(())
-        }
+        Ok(false) => {}
+        Err(error) if moves_files(args) => return Err(error.into()),
+        Err(error) => note(error),
     }
-}
-
-/// Something that a look went on without.
-fn note(what: impl std::fmt::Display) {
-    warn(format_args!("{} {what}", Paint::Warning.on("note:")));
+    Ok(())
 }
 
 /// Looks at everything, telling what it is at.

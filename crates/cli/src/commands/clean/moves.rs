@@ -12,7 +12,7 @@ use sciurus_gather::follow_moves;
 use serde_json::json;
 
 use crate::args::{CleanArgs, Show};
-use crate::output::{Outcome, count, json_line, shown, text};
+use crate::output::{Outcome, count, json_line, note, shown, text};
 use crate::paint::Paint;
 
 /// A corrected table; an earlier one is never replaced unasked, as people go on editing it.
@@ -64,7 +64,7 @@ pub(super) fn auto(plan: &CleanPlan, folder: &Path, show: Show) -> anyhow::Resul
 
 /// Moves the files of a plan, and tells what was moved and how it is moved back.
 fn carry_out(plan: &CleanPlan, folder: &Path, show: Show) -> anyhow::Result<Applied> {
-    let applied = followed(move_files(plan, folder)?, folder)?;
+    let applied = followed(move_files(plan, folder)?, folder);
     tell(&applied, folder, show)?;
     if !(applied.moved.is_empty() || show.quiet || show.json) {
         text(format!(
@@ -77,7 +77,7 @@ fn carry_out(plan: &CleanPlan, folder: &Path, show: Show) -> anyhow::Result<Appl
 
 /// Moves everything back.
 pub(super) fn undo(folder: &Path, show: Show) -> anyhow::Result<Outcome> {
-    let back = followed(move_back(folder)?, folder)?;
+    let back = followed(move_back(folder)?, folder);
     if back == Applied::default() && !show.json {
         text("nothing to take back")?;
         return Ok(Outcome::Done);
@@ -87,20 +87,19 @@ pub(super) fn undo(folder: &Path, show: Show) -> anyhow::Result<Outcome> {
 }
 
 /// Has the ledger of photos that were gathered say where they lie now.
-fn followed(applied: Applied, folder: &Path) -> anyhow::Result<Applied> {
+fn followed(applied: Applied, folder: &Path) -> Applied {
     if !applied.moved.is_empty() {
-        follow(folder)?;
+        follow(folder);
     }
-    Ok(applied)
+    applied
 }
 
 /// The same after an interrupted move was finished. The files lie where they should by then, so a ledger that cannot be written,
 /// as somebody gathers into the folder, is told and ends nothing: the next run of `gather` finds the files by their content.
-pub(super) fn follow(folder: &Path) -> anyhow::Result<()> {
+pub(super) fn follow(folder: &Path) {
     if let Err(error) = follow_moves(folder) {
-        super::note(format_args!("the ledger still names the old places: {error}"));
+        note(format_args!("the ledger still names the old places: {error}"));
     }
-    Ok(())
 }
 
 fn tell(applied: &Applied, folder: &Path, show: Show) -> anyhow::Result<()> {
