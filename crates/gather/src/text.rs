@@ -4,6 +4,7 @@
 //! An answer may hold the escapes that recolour a terminal or rewrite what stands on it, and marks that make text run
 //! backwards, so that it reads as something else. Both are gone where a text enters one of our types.
 
+use sciurus_data::steers;
 use url::Url;
 
 /// Characters of a detail in an error: enough to tell what is wrong.
@@ -23,16 +24,9 @@ pub(crate) fn plain(text: &str, longest: usize) -> String {
 pub(crate) fn shown(c: char) -> char {
     match c {
         '\t' | '\n' | '\r' | '\u{2028}' | '\u{2029}' => ' ',
-        c if is_hidden(c) => char::REPLACEMENT_CHARACTER,
+        c if steers(c) => char::REPLACEMENT_CHARACTER,
         c => c,
     }
-}
-
-/// Whether a character does something instead of showing something: controls, and marks of direction (Unicode's
-/// `Bidi_Control`), of which names in Arabic and Hebrew need none.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// An address on the web. Others, such as `javascript:` and `file:`, are no links to give to anybody.
@@ -88,7 +82,7 @@ mod tests {
         #[test]
         fn what_is_plain_stays_plain(text: String, longest in 0_usize..50) {
             let once = plain(&text, longest);
-            prop_assert!(!once.chars().any(is_hidden) && once.chars().count() <= longest);
+            prop_assert!(!once.chars().any(steers) && once.chars().count() <= longest);
             prop_assert_eq!(plain(&once, longest), once);
         }
     }
