@@ -1,4 +1,4 @@
-//! `clean-bench`: how well planted errors are found. Its table stands in docs/cleaning.md.
+//! `clean-bench`: how well planted errors are found. Its table stands in docs/cleaning-benchmarks.md.
 
 use std::process::Stdio;
 
@@ -7,14 +7,14 @@ use anyhow::{Context, ensure};
 use crate::{bench, report};
 
 /// Where the table stands, and between which lines.
-const PAGE: &str = "docs/cleaning.md";
+const PAGE: &str = "docs/cleaning-benchmarks.md";
 const BEGIN: &str = "<!-- clean-bench -->\n";
 const END: &str = "<!-- /clean-bench -->\n";
 
 /// Passed on to `crates/sciurus/benches/clean.rs`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Put the table into docs/cleaning.md in place of the one that is there
+    /// Put the table into docs/cleaning-benchmarks.md in place of the one that is there
     #[arg(long)]
     write: bool,
     /// --shared, --first (seed), --seeds, --set, --tried
