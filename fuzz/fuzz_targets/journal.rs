@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sciurus_fuzz::World;
-use sciurus_insight::plan::{Decisions, Journal, trust_state};
+use sciurus_clean::plan::{Decisions, Journal, trust_state};
 
 fuzz_target!(|bytes: &[u8]| {
     let world = World::new();

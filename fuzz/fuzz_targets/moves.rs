@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sciurus_fuzz::World;
-use sciurus_insight::plan::{recover, trust_state, undo};
+use sciurus_clean::plan::{recover, trust_state, undo};
 
 fuzz_target!(|bytes: &[u8]| {
     let world = World::new();

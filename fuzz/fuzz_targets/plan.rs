@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sciurus_fuzz::World;
-use sciurus_insight::plan::{CleanPlan, apply, undo};
+use sciurus_clean::plan::{CleanPlan, apply, undo};
 
 fuzz_target!(|bytes: &[u8]| {
     let world = World::new();

@@ -1,8 +1,9 @@
 //! What can go wrong with a whole data set (a single bad file is a [`Skipped`](crate::Skipped) instead).
 //! Each message names the path and says what to do.
 
-use crate::csv_labels::CsvProblem;
-use crate::item::Split;
+use crate::dataset::CsvProblem;
+use crate::dataset::Split;
+use crate::option::BadOption;
 use crate::skip::{SkipReason, Skipped};
 use std::io;
 use std::path::PathBuf;
@@ -296,16 +297,9 @@ pub enum DataError {
         /// Two of its splits.
         splits: [Split; 2],
     },
-    /// An option with a value that makes no sense.
-    #[error("{option} is {value}; {advice}")]
-    Option {
-        /// Name of the option.
-        option: &'static str,
-        /// What was asked for.
-        value: String,
-        /// What to do.
-        advice: &'static str,
-    },
+    /// An option has a value that cannot be used.
+    #[error(transparent)]
+    Option(#[from] BadOption),
     /// The batches in the queue would not fit into memory.
     #[error(
         "the queue of batches needs {needed} bytes of {available} bytes of memory; choose a smaller batch_size, \

@@ -1,9 +1,9 @@
 //! For programs that have no runtime: the same functions on one of their own.
 
 use crate::error::GatherError;
-use crate::ledger::Ledger;
 use crate::refetch::{RefetchState, Refetched, refetch};
 use crate::web::WebOptions;
+use sciurus_photos::Ledger;
 use std::path::Path;
 use tokio::runtime::Runtime;
 

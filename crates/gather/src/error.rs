@@ -2,8 +2,9 @@
 //! that is not kept is a [`Rejection`](crate::Rejection), a source that fails a [`SourceDown`](crate::SourceDown): neither
 //! ends a run.
 
-use sciurus_data::DataError;
 use sciurus_data::fs::FileError;
+use sciurus_data::{BadOption, DataError};
+use sciurus_photos::{LedgerError, NotASource};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -22,16 +23,15 @@ pub enum GatherError {
         #[source]
         source: io::Error,
     },
-    /// An option with a value that makes no sense.
-    #[error("{option} is {value}; {advice}")]
-    Option {
-        /// Name of the option.
-        option: &'static str,
-        /// What was asked for.
-        value: String,
-        /// What to do.
-        advice: &'static str,
-    },
+    /// An option has a value that cannot be used.
+    #[error(transparent)]
+    Option(#[from] BadOption),
+    /// A source that does not exist.
+    #[error(transparent)]
+    Source(#[from] NotASource),
+    /// The ledger or the page of credit.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// A source that needs a key, and none is set.
     #[error("{source_name} needs a key; set {variable}, or choose another source")]
     KeyMissing {
@@ -46,17 +46,6 @@ pub enum GatherError {
     /// A file of state cannot be used, or another run holds it.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A line of a ledger that cannot be understood.
-    #[error("{}, line {line}: not an entry of a ledger; correct or remove the line", path.display())]
-    LedgerLine {
-        /// The ledger.
-        path: PathBuf,
-        /// The line, counted from 1.
-        line: usize,
-        /// What is wrong with it.
-        #[source]
-        source: serde_json::Error,
-    },
     /// The connection layer could not be set up.
     #[error("cannot set up network connections; check the proxy and contact that were given")]
     Network {

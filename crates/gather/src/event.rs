@@ -1,7 +1,8 @@
 //! What happens while photos are gathered, as it happens. In: a [`GatherObserver`]. Out: [`GatherEvent`]s to it.
 
 use crate::rejection::Rejection;
-use crate::source::{SourceDown, SourceId};
+use crate::source::SourceDown;
+use sciurus_photos::SourceId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;

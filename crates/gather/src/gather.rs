@@ -1,15 +1,17 @@
 //! A gather run as it is asked for. In: classes, a folder and options. Out: a [`GatherRun`] that is ready, or what is wrong
 //! with the options.
 
+use crate::allowed::Licences;
 use crate::error::GatherError;
-use crate::licence::Licences;
 use crate::names;
 use crate::run::GatherRun;
 use crate::secret::Keys;
 use crate::source::ImageSource;
 use crate::sources::{Endpoints, SourceSpec};
 use crate::web::WebOptions;
-use sciurus_data::{DecodeLimits, DuplicateOptions, Seed};
+use sciurus_data::BadOption;
+use sciurus_data::{DecodeLimits, Seed};
+use sciurus_photos::DuplicateOptions;
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -149,7 +151,8 @@ impl Gather {
     ///
     /// An option makes no sense, two classes would share a folder, or a source needs a key that is not set.
     pub fn build(self) -> Result<GatherRun, GatherError> {
-        let wrong = |option, value: String, advice| Err(GatherError::Option { option, value, advice });
+        let wrong =
+            |option, value: String, advice| Err(GatherError::Option(BadOption { option, value, advice }));
         if self.classes.is_empty() {
             return wrong("classes", "empty".into(), "name at least one thing to search for");
         }

@@ -7,15 +7,13 @@
 use crate::error::GatherError;
 use crate::rejection::Rejection;
 use crate::source::{Page, SourceDown};
-use sciurus_data::fs::{InsidePath, LineFormat, Lines, Lock, Root};
+use sciurus_data::fs::{InsidePath, LineFormat, Lines, Root};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
 
 /// The journal's name in its folder.
 const JOURNAL_FILE: &str = ".gather.jsonl";
-/// The name of the lock of a folder that is gathered into.
-const LOCK_FILE: &str = ".gather.lock";
 
 const FORMAT: LineFormat =
     LineFormat { name: "gather", what: "journal of `sciurus gather`", doing: "gathering photos" };
@@ -102,13 +100,6 @@ impl Journal {
     pub(crate) fn ended(&mut self) -> Result<(), GatherError> {
         Ok(self.lines.append_lightly(&Record::Ended)?)
     }
-}
-
-/// Sees to it that one run works in a folder, as long as this is held.
-pub(crate) fn lock(root: &Root) -> Result<Lock, GatherError> {
-    let lock = Lock::take(root, &InsidePath::ours(LOCK_FILE), FORMAT.doing)?;
-    root.sweep();
-    Ok(lock)
 }
 
 /// Believes the journal that a folder brought: what its sources said and which photos were rejected. Says how many entries it has

@@ -22,7 +22,7 @@
 //!
 //! Nothing here prints, and no key of a service is ever part of an error, an event or a file.
 
-mod attribution;
+mod allowed;
 mod blocking;
 mod error;
 mod event;
@@ -30,9 +30,6 @@ mod event;
 pub mod fuzzing;
 mod gather;
 mod journal;
-mod ledger;
-mod licence;
-mod lines;
 mod names;
 mod refetch;
 mod rejection;
@@ -42,24 +39,22 @@ mod source;
 mod source_info;
 mod sources;
 mod summary;
-mod text;
 mod web;
 
-pub use attribution::{ATTRIBUTION_FILE, attribution, follow_moves, write_attribution};
+pub use allowed::{Licences, Telling};
 pub use blocking::refetch_blocking;
 pub use error::GatherError;
 pub use event::{Control, GatherEvent, GatherObserver};
 pub use gather::{Clock, Gather, GatherClass};
 pub use journal::trust_journal;
-pub use ledger::{Ledger, LedgerEntry};
-pub use licence::{Licence, Licences, NotALicence, Telling};
 pub use refetch::{RefetchState, Refetched, refetch};
 pub use rejection::Rejection;
 pub use run::GatherRun;
+pub use sciurus_photos::{Ledger, LedgerEntry, Licence, SourceId};
 pub use secret::{KEY_VARIABLES, Keys, Secret};
 pub use source::{
     Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Opening, Page, Query, Searching, SourceDown,
-    SourceId, SourceInfo, Thanking,
+    SourceInfo, Thanking,
 };
 pub use sources::{CatalogueEntry, Endpoints, SourceSpec, catalogue};
 pub use summary::{Ending, Gathered, GatheredClass, SourceState};

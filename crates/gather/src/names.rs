@@ -49,8 +49,8 @@ pub(crate) fn stem(image: &FoundImage) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::SourceId;
     use proptest::prelude::*;
+    use sciurus_photos::SourceId;
 
     #[test]
     fn names_keep_what_can_be_kept() {

@@ -1,14 +1,14 @@
 //! The photos of a ledger, fetched again. In: a ledger and a folder. Out: the same files with the same ledger, as far as they
 //! are still there, and what changed or is gone.
 
-use crate::attribution::write_attribution;
 use crate::error::GatherError;
-use crate::journal;
-use crate::ledger::{Ledger, LedgerEntry, inside_hash};
 use crate::run::{Part, finish, remove_parts};
 use crate::web::{FetchFault, Fetcher, WebOptions};
 use sciurus_data::fs::Root;
-use sciurus_data::{ContentHash, DecodeLimits, PixelReport, SkipReason};
+use sciurus_data::{ContentHash, DecodeLimits, SkipReason};
+use sciurus_photos::PixelReport;
+use sciurus_photos::write_attribution;
+use sciurus_photos::{Ledger, LedgerEntry, content_hash};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -73,7 +73,7 @@ pub async fn refetch(
     mut progress: impl FnMut(&str, &RefetchState),
 ) -> Result<Refetched, GatherError> {
     let root = Arc::new(Root::create(into)?);
-    let _lock = journal::lock(&root)?;
+    let _lock = sciurus_photos::lock_gathering(&root)?;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let means =
         Arc::new(Means { fetcher: Fetcher::new(Arc::new(web.clone()))?, decoders: Semaphore::new(cores) });
@@ -122,7 +122,7 @@ async fn fetched(means: Arc<Means>, root: Arc<Root>, entry: LedgerEntry) -> Fetc
     // A ledger from somebody else must not write elsewhere.
     let place = entry.place().ok_or(Missing::NameTaken)?;
     if !root.is_free(&place).map_err(|_| Missing::NameTaken)? {
-        return if inside_hash(&root, &place) == Some(entry.hash) {
+        return if content_hash(&root, &place) == Some(entry.hash) {
             Ok(None)
         } else {
             Err(Missing::NameTaken)

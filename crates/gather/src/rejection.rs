@@ -1,9 +1,10 @@
 //! Why a photo that was found is not kept. In: what fetching and verifying found. Out: a [`Rejection`], plain data to count
 //! and to show.
 
-use crate::licence::Licence;
 use crate::web::FetchFault;
-use sciurus_data::{Sameness, SkipReason};
+use sciurus_data::SkipReason;
+use sciurus_photos::Licence;
+use sciurus_photos::Sameness;
 use serde::{Deserialize, Serialize};
 
 /// Why a photo is not kept. `Display` is meant for the user.

@@ -1,8 +1,10 @@
 //! Where photos are searched for. In: a [`Query`]. Out: [`Page`]s of [`FoundImage`]s, or why a source gives none.
 
-use crate::licence::{Licence, Licences};
-pub use crate::source_info::{KeyNeed, SourceId, SourceInfo};
-use crate::text::{DETAIL, WORDS, plain, web_address};
+use crate::allowed::Licences;
+pub use crate::source_info::{KeyNeed, SourceInfo};
+use sciurus_photos::Licence;
+use sciurus_photos::SourceId;
+use sciurus_photos::text::{DETAIL, WORDS, plain, web_address};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::future::Future;

@@ -1,7 +1,8 @@
 //! What became of a gather run. In: what each class counted. Out: [`Gathered`], plain data, with a table for people.
 
-use crate::licence::Licence;
-use crate::source::{SourceDown, SourceId};
+use crate::source::SourceDown;
+use sciurus_photos::Licence;
+use sciurus_photos::SourceId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;

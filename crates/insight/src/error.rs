@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use sciurus_data::BadOption;
 use sciurus_data::fs::FileError;
 
 /// An error of this crate; its text names the file and says what to do.
@@ -106,16 +107,9 @@ pub enum InsightError {
         /// What is wrong with it, and what to do.
         why: String,
     },
-    /// An option is out of its range.
-    #[error("{name} is {found}; choose a value {range}")]
-    Option {
-        /// The option.
-        name: &'static str,
-        /// What was asked for.
-        found: f64,
-        /// What is possible, in words.
-        range: &'static str,
-    },
+    /// An option has a value that cannot be used.
+    #[error(transparent)]
+    Option(#[from] BadOption),
     /// The metric cannot measure items with any number of labels.
     #[error("{name:?} needs exactly one label per photo, these have any number; choose from: {known}")]
     MetricOfOneLabel {
@@ -176,17 +170,4 @@ pub enum InsightError {
         /// The reason of the operating system or the encoder.
         source: std::io::Error,
     },
-}
-
-impl InsightError {
-    /// An error if an option's value is not in its range.
-    #[allow(clippy::fn_params_excessive_bools, reason = "a fact about the value, not a way to behave")]
-    pub(crate) fn check_option(
-        name: &'static str,
-        found: f64,
-        is_valid: bool,
-        range: &'static str,
-    ) -> Result<(), Self> {
-        if is_valid { Ok(()) } else { Err(Self::Option { name, found, range }) }
-    }
 }

@@ -30,7 +30,6 @@
 //! # Ok::<(), sciurus_insight::InsightError>(())
 //! ```
 
-pub mod clean;
 mod compare;
 mod confusion;
 mod error;
@@ -40,12 +39,12 @@ mod json_file;
 mod measured;
 mod metrics;
 mod multi;
-pub mod plan;
+pub mod page;
 mod predictions;
 mod report;
 mod softmax;
 mod table;
-mod table_file;
+pub mod table_file;
 
 pub use compare::{Comparison, Difference, PairedTest, Side, Verdict, compare, compare_many};
 pub use confusion::{ClassErrors, Confused, ConfusionMatrix};
@@ -64,6 +63,6 @@ pub use multi::{
     MultiTopLossTable, sigmoid,
 };
 pub use predictions::{Embeddings, Predictions};
-pub use report::{CleanReport, EpochRow, Report, Thumbnail};
+pub use report::{EpochRow, Report, Thumbnail};
 pub use sciurus_data::{ItemId, Vocab};
 pub use softmax::softmax;

@@ -22,7 +22,7 @@ const ROWS: usize = 64 * 1024;
 
 /// Writes rows, and `head` beside them; the file appears under its name only when complete. The columns are those of
 /// `samples`: among these every value must be there once, and be missing once if it may be.
-pub(crate) fn save<H: Serialize, T: Serialize>(
+pub fn save<H: Serialize, T: Serialize>(
     path: &Path,
     head: &H,
     rows: &[T],
@@ -46,9 +46,7 @@ pub(crate) fn save<H: Serialize, T: Serialize>(
 }
 
 /// Reads what [`save`] wrote.
-pub(crate) fn load<H: DeserializeOwned, T: DeserializeOwned>(
-    path: &Path,
-) -> Result<(H, Vec<T>), InsightError> {
+pub fn load<H: DeserializeOwned, T: DeserializeOwned>(path: &Path) -> Result<(H, Vec<T>), InsightError> {
     let refuse = |reason: String| InsightError::Table { path: path.to_owned(), reason };
     let (file, _) =
         open_regular(path).map_err(|source| InsightError::Read { path: path.to_owned(), source })?;
@@ -77,7 +75,7 @@ pub(crate) fn load<H: DeserializeOwned, T: DeserializeOwned>(
 }
 
 /// Whether a file's bytes are a table that [`save`] wrote.
-pub(crate) fn is_ours(bytes: &[u8]) -> bool {
+pub fn is_ours(bytes: &[u8]) -> bool {
     let tail = |from_end: usize| bytes.get(bytes.len().checked_sub(from_end)?..);
     // The last eight bytes are the length of the footer, where our key stands, and Parquet's magic.
     let length = tail(8).filter(|tail| tail.ends_with(b"PAR1"));

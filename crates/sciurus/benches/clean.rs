@@ -1,4 +1,4 @@
-//! How well `sciurus clean` finds errors that were planted, beside other orders. Prints the tables of docs/cleaning.md.
+//! How well `sciurus clean` finds errors that were planted, beside other orders. Prints the tables of docs/cleaning-benchmarks.md.
 //!
 //! `cargo xtask clean-bench` runs it. Errors are planted into labels (and rows of other photos into the data) after embedding, so
 //! that a set is embedded once; near copies are planted into pixels by `cargo bench -p sciurus-data --bench duplicates`.

@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use sciurus_data::fs::FileError;
-use sciurus_data::{DataError, SkipReason};
+use sciurus_data::{BadOption, DataError, SkipReason};
 use sciurus_insight::InsightError;
-
-use crate::Arch;
 
 /// An error of the `sciurus` library.
 #[derive(Debug, thiserror::Error)]
@@ -66,10 +64,12 @@ pub enum Error {
         source: SkipReason,
     },
     /// No architecture has this name.
-    #[error("unknown architecture `{name}`: choose one of {}", arch_names())]
+    #[error("unknown architecture `{name}`: choose one of {known}")]
     UnknownArch {
         /// What was asked for.
         name: String,
+        /// Those that there are.
+        known: String,
     },
     /// No device has this name.
     #[error("unknown device `{name}`: choose one of cpu, vulkan, metal, cuda, rocm, wgpu")]
@@ -113,7 +113,7 @@ pub enum Error {
     )]
     ImageTooLarge {
         /// The architecture.
-        arch: Arch,
+        arch: &'static str,
         /// Side of the images (pixels).
         size: usize,
         /// The largest possible side (pixels).
@@ -124,23 +124,16 @@ pub enum Error {
         "the photos have any number of labels each, and this needs exactly one: use `any_predictions`, or a table without a label separator"
     )]
     AnyNumberOfLabels,
-    /// An option is out of its range.
-    #[error("{option} is {value}: {expected}")]
-    BadOption {
-        /// Name of the option.
-        option: &'static str,
-        /// Its value.
-        value: String,
-        /// What would be right.
-        expected: &'static str,
-    },
+    /// An option has a value that cannot be used.
+    #[error(transparent)]
+    BadOption(#[from] BadOption),
     /// No weights are published for this architecture.
     #[error(
         "no pretrained weights are published for {arch}: train it from scratch with --no-pretrained, or give a file with --weights FILE"
     )]
     NoPublishedWeights {
         /// The architecture.
-        arch: Arch,
+        arch: &'static str,
     },
     /// Two files in `SCIURUS_MODELS` could be meant.
     #[error(
@@ -149,7 +142,7 @@ pub enum Error {
     )]
     AmbiguousWeights {
         /// The architecture.
-        arch: Arch,
+        arch: &'static str,
         /// One candidate.
         first: PathBuf,
         /// Another.
@@ -161,7 +154,7 @@ pub enum Error {
     )]
     Offline {
         /// The architecture.
-        arch: Arch,
+        arch: &'static str,
         /// Name of the file.
         file: &'static str,
         /// Where it is published.
@@ -306,8 +299,4 @@ impl Error {
     pub(crate) fn in_file(self, path: &Path) -> Self {
         Error::InFile { path: path.to_owned(), source: Box::new(self) }
     }
-}
-
-fn arch_names() -> String {
-    Arch::ALL.map(Arch::name).join(", ")
 }

@@ -18,34 +18,23 @@
 //! }
 //! ```
 
-mod bundle;
-mod clean;
+pub mod clean;
 mod cpu;
 mod demo;
-mod device;
-mod embedder;
-mod embedding_cache;
+mod embed;
 mod error;
-mod files;
-mod float_type;
-mod grad_cam;
 mod learner;
 mod loaders;
 pub mod model;
-mod predictor;
-mod regular;
+mod nn;
+mod predict;
 mod run;
-mod tensor_file;
-mod tensor_header;
+mod storage;
 
-pub use bundle::{DataRecord, Manifest, ModelBundle, Output};
 pub use clean::{Card, Choice, CleanSettings, CleanStep, CleanSummary, Cleaner, IssueCount, Review};
-pub use cpu::Precision;
 pub use demo::draw_demo;
-pub use device::Device;
-pub use embedder::{EmbedItem, Embedded, Embedder};
+pub use embed::{EmbedItem, Embedded, Embedder};
 pub use error::Error;
-pub use grad_cam::HeatMap;
 pub use learner::{
     Adam, CombinedCosine, Control, Cosine, EarlyStopping, EpochRecord, Event, FineTune, FlatCosine, History,
     Hyper, HyperSchedule, Keep, Learner, LearnerBuilder, LearningRates, Loss, LrCurve, LrFind, LrSuggestions,
@@ -55,7 +44,10 @@ pub use learner::{
 pub use loaders::{DataLoaders, DataLoadersBuilder, ImageDataLoaders};
 pub use model::weights::{DownloadProgress, Network, WeightPlaces, WeightSource, WeightsRecord};
 pub use model::{Arch, ArchInfo};
-pub use predictor::{Answer, Prediction, Predictor, find_files};
+pub use nn::{Device, Precision};
+pub use predict::{
+    Answer, DataRecord, HeatMap, Manifest, ModelBundle, Output, Prediction, Predictor, find_files,
+};
 pub use run::{
     Balance, EventLog, FinishedRun, HistoryCsv, Listeners, PreparedRun, Run, RunRecord, TensorBoard,
     TrainSettings,
@@ -67,6 +59,7 @@ pub use sciurus_insight::{
     Accuracy, AnyPredictions, ClassificationInterpretation, ConfusionMatrix, ErrorRate, Measured, Metric,
     MultiInterpretation, MultiPredictions, Predictions,
 };
+pub use sciurus_photos as photos;
 
 /// What a training program usually needs.
 pub mod prelude {

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sciurus_data::BadOption;
 use sciurus_data::{
     Augmentation, CsvLabels, ImageDataset, ImageDatasetBuilder, LastBatch, Loader, LoaderOptions, Mix,
     Normalize, Order, PhotoStore, PhotoStoreOptions, Pipeline, Preprocessing, Progress, ResizeMethod, Seed,
@@ -226,7 +227,7 @@ impl DataLoadersBuilder {
         self.augmentation.check()?;
         if !(2..=65_536).contains(&self.batch_size) {
             let (value, expected) = (self.batch_size.to_string(), "choose 2 to 65536 images");
-            return Err(Error::BadOption { option: "batch_size", value, expected });
+            return Err(Error::BadOption(BadOption { option: "batch_size", value, advice: expected }));
         }
         if let Some(mix) = &self.mix {
             mix.check()?;
@@ -266,11 +267,11 @@ impl DataLoadersBuilder {
         first.check()?;
         if image_size >= self.preprocessing.image_size {
             let expected = "choose a side below the image size";
-            return Err(Error::BadOption {
+            return Err(Error::BadOption(BadOption {
                 option: "first_image_size",
                 value: image_size.to_string(),
-                expected,
-            });
+                advice: expected,
+            }));
         }
         Ok(Some(first))
     }

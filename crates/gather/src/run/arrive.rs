@@ -5,7 +5,8 @@ use crate::rejection::Rejection;
 use crate::source::{FoundImage, ImageSource};
 use crate::web::{FetchFault, Fetcher};
 use sciurus_data::fs::Root;
-use sciurus_data::{DecodeLimits, PixelReport, SkipReason};
+use sciurus_data::{DecodeLimits, SkipReason};
+use sciurus_photos::PixelReport;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 

@@ -2,8 +2,9 @@
 //! turn, drawings last; and what became of them.
 
 use crate::rejection::Rejection;
-use crate::source::{Cursor, FoundImage, ImageKind, Page, Query, SourceDown, SourceId};
+use crate::source::{Cursor, FoundImage, ImageKind, Page, Query, SourceDown};
 use crate::summary::{GatheredClass, SourceState};
+use sciurus_photos::SourceId;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 /// Photos of one source in a row that do not arrive before it is given up.

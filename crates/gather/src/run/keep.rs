@@ -6,15 +6,13 @@
 
 use super::part::{self, Part};
 use crate::error::GatherError;
-use crate::ledger::{Ledger, LedgerEntry};
 use crate::names;
 use crate::source::FoundImage;
 use jiff::Timestamp;
 use sciurus_data::fs::{InsidePath, Kind, Root};
-use sciurus_data::{
-    ContentHash, DecodeLimits, DuplicateOptions, KnownReports, PixelReport, Sameness, SeenPhotos,
-    inspect_pixels,
-};
+use sciurus_data::{ContentHash, DecodeLimits};
+use sciurus_photos::{DuplicateOptions, KnownReports, PixelReport, Sameness, SeenPhotos, inspect_pixels};
+use sciurus_photos::{Ledger, LedgerEntry};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;

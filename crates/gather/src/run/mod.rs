@@ -11,14 +11,12 @@ mod keep;
 mod part;
 mod work;
 
-use crate::attribution::write_attribution;
 use crate::blocking::runtime;
 use crate::error::GatherError;
 use crate::event::{Control, Events, GatherEvent, GatherObserver};
 use crate::gather::Gather;
-use crate::journal::{self, Journal, LOCAL};
-use crate::ledger::{self, Ledger};
-use crate::source::{Query, SourceId};
+use crate::journal::{Journal, LOCAL};
+use crate::source::Query;
 use crate::sources::{self, SourceSpec};
 use crate::summary::{Ending, Gathered};
 use crate::web::{Fetcher, Way};
@@ -29,6 +27,9 @@ pub(crate) use keep::finish;
 pub(crate) use part::{Part, remove_folder as remove_parts};
 use sciurus_data::ContentHash;
 use sciurus_data::fs::Root;
+use sciurus_photos::Ledger;
+use sciurus_photos::SourceId;
+use sciurus_photos::write_attribution;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -79,7 +80,7 @@ impl GatherRun {
         let way = Way::new(&web, settings.seed, &events)?;
         let sources = self.open_sources(&way)?;
         // Nothing in the folder is read or mended before it is locked.
-        let _lock = journal::lock(&folder)?;
+        let _lock = sciurus_photos::lock_gathering(&folder)?;
         let ledger = Ledger::open(root)?;
         let journal = Journal::open(&folder, &self.fingerprint(), &self.rules(), ledger.entries().len())?;
         let kept = Kept::open(&folder, &ledger, (settings.duplicates, &settings.limits))?;
@@ -135,7 +136,7 @@ impl GatherRun {
         part::remove_folder(folder);
         let ledger = work.kept.ledger();
         let attribution = write_attribution(ledger, root)?;
-        ledger::sync(folder);
+        sciurus_photos::sync_ledger(folder);
         let mut licences = BTreeMap::new();
         ledger.entries().iter().for_each(|entry| *licences.entry(entry.licence).or_default() += 1);
         let classes = work.classes.iter().map(Class::summary).collect();

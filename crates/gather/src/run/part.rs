@@ -58,7 +58,7 @@ pub(crate) fn left(root: &Arc<Root>) -> Result<HashMap<ContentHash, Vec<Part>>, 
         let path = place(name).map_err(wrong)?;
         if root.kind(&path).map_err(wrong)? == Some(Kind::File) {
             // One that was not written whole has another content than its name says, and no entry.
-            let content = crate::ledger::inside_hash(root, &path).unwrap_or(ContentHash::of(b""));
+            let content = sciurus_photos::content_hash(root, &path).unwrap_or(ContentHash::of(b""));
             left.entry(content).or_default().push(Part { root: Arc::clone(root), path: Some(path) });
         }
     }

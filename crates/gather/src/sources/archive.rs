@@ -5,12 +5,11 @@ use super::local;
 use super::members::Members;
 use super::tar_file::{self, Span};
 use super::zip_file::{self, Zipped};
-use crate::licence::Telling;
-use crate::source::{
-    Cursor, FoundImage, ImageSource, KeyNeed, Opening, Page, Query, Searching, SourceId, SourceInfo,
-};
-use crate::text::{DETAIL, plain};
+use crate::allowed::Telling;
+use crate::source::{Cursor, FoundImage, ImageSource, KeyNeed, Opening, Page, Query, Searching, SourceInfo};
 use crate::web::FetchFault;
+use sciurus_photos::SourceId;
+use sciurus_photos::text::{DETAIL, plain};
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};

@@ -2,13 +2,13 @@
 //! anywhere, of whose licences nothing is known.
 
 use super::text_page;
-use crate::licence::Telling;
+use crate::allowed::Telling;
 use crate::secret::Secret;
 use crate::source::{
-    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId,
-    SourceInfo,
+    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceInfo,
 };
 use crate::web::{Api, Ask, Fields};
+use sciurus_photos::SourceId;
 use url::Url;
 
 pub(crate) const INFO: SourceInfo = SourceInfo {

@@ -1,11 +1,12 @@
 //! Brave's image search. In: words. Out: one page of photos from anywhere, of whose licences nothing is known.
 
-use crate::licence::Telling;
+use crate::allowed::Telling;
 use crate::secret::Secret;
 use crate::source::{
-    Cursor, FoundImage, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId, SourceInfo,
+    Cursor, FoundImage, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceInfo,
 };
 use crate::web::{Api, Ask, Fields};
+use sciurus_photos::SourceId;
 use url::Url;
 
 pub(crate) const INFO: SourceInfo = SourceInfo {

@@ -2,13 +2,14 @@
 //! makers freed of HTML.
 
 use super::{markup, text_page};
-use crate::licence::{Licence, Telling};
+use crate::allowed::Telling;
 use crate::source::{
-    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId,
-    SourceInfo,
+    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceInfo,
 };
-use crate::text::WORDS;
 use crate::web::{Api, Ask, Fields};
+use sciurus_photos::Licence;
+use sciurus_photos::SourceId;
+use sciurus_photos::text::WORDS;
 use url::Url;
 
 /// Width of the scaled copy: one of the widths that Wikimedia keeps ready.

@@ -1,13 +1,14 @@
 //! Flickr. In: words. Out: photos under licences that were asked for.
 
 use super::text_page;
-use crate::licence::{Licence, Telling};
+use crate::allowed::Telling;
 use crate::secret::Secret;
 use crate::source::{
-    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId,
-    SourceInfo,
+    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceInfo,
 };
 use crate::web::{Api, Ask, Fields};
+use sciurus_photos::Licence;
+use sciurus_photos::SourceId;
 use url::Url;
 
 const PER_PAGE: u64 = 500;

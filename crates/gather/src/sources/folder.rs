@@ -2,13 +2,13 @@
 //! that lie in no folder.
 
 use super::local;
-use crate::licence::Telling;
+use crate::allowed::Telling;
 use crate::source::{
-    Cursor, FoundImage, ImageSource, KeyNeed, Opening, Page, Query, Searching, SourceDown, SourceId,
-    SourceInfo,
+    Cursor, FoundImage, ImageSource, KeyNeed, Opening, Page, Query, Searching, SourceDown, SourceInfo,
 };
-use crate::text::{WORDS, plain};
 use crate::web::FetchFault;
+use sciurus_photos::SourceId;
+use sciurus_photos::text::{WORDS, plain};
 use std::path::{Path, PathBuf};
 use url::Url;
 use walkdir::WalkDir;

@@ -1,14 +1,15 @@
 //! GBIF: occurrences of species from museums and observers. In: a scientific or common name. Out: the photos of
 //! occurrences of that taxon.
 
-use crate::licence::{Licence, Telling};
+use crate::allowed::Telling;
 use crate::source::{
-    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId,
-    SourceInfo,
+    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceInfo,
 };
-use crate::text::web_address;
 use crate::web::{Api, Ask, Fields};
 use md5::{Digest, Md5};
+use sciurus_photos::Licence;
+use sciurus_photos::SourceId;
+use sciurus_photos::text::web_address;
 use url::Url;
 
 /// Occurrences on a page, and how deep pages go.

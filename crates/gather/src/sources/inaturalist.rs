@@ -1,13 +1,14 @@
 //! iNaturalist: animals, plants and fungi that people observed and others identified. In: the name of a taxon. Out: the
 //! first photo of each observation.
 
-use crate::licence::{Licence, Telling};
+use crate::allowed::Telling;
 use crate::source::{
-    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId,
-    SourceInfo,
+    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceInfo,
 };
-use crate::text::web_address;
 use crate::web::{Api, Ask, Fields};
+use sciurus_photos::Licence;
+use sciurus_photos::SourceId;
+use sciurus_photos::text::web_address;
 use url::Url;
 
 /// Observations on a page.

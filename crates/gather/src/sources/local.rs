@@ -1,8 +1,8 @@
 //! Reading what lies on this machine, within limits. In: a path. Out: bytes, or what is wrong with it.
 
 use crate::source::SourceDown;
-use crate::text::{DETAIL, WORDS, plain};
 use sciurus_data::fs::open_regular;
+use sciurus_photos::text::{DETAIL, WORDS, plain};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;

@@ -8,7 +8,7 @@
 //! tags.
 
 use super::references::{in_text, in_value};
-use crate::text::plain;
+use sciurus_photos::text::plain;
 
 /// Attributes of a tag that are kept, and bytes of a value that is read.
 const MAX_ATTRIBUTES: usize = 256;

@@ -2,7 +2,7 @@
 //! for, each with its place; bounded in number and in bytes.
 
 use super::local;
-use crate::text::{WORDS, plain};
+use sciurus_photos::text::{WORDS, plain};
 use std::collections::BTreeMap;
 
 /// Members of an archive that are looked at.

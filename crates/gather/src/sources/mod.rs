@@ -26,11 +26,13 @@ mod zip_file;
 use crate::error::GatherError;
 use crate::event::{Control, Events, GatherEvent};
 use crate::secret::{Keys, Secret};
-use crate::source::{Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, SourceId, SourceInfo};
+use crate::source::{Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, SourceInfo};
 use crate::web::{Api, Way, WebOptions};
 pub(crate) use archive::Opened;
 pub(crate) use saved_page::images;
+use sciurus_data::BadOption;
 use sciurus_data::Seed;
+use sciurus_photos::SourceId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -109,12 +111,12 @@ impl FromStr for SourceSpec {
             {
                 Ok(Self::Service(id))
             }
-            Ok(_) => Err(GatherError::Option {
+            Ok(_) => Err(GatherError::Option(BadOption {
                 option: "source",
                 value: text.to_owned(),
                 advice: "give the path of the file or folder instead",
-            }),
-            Err(error) => Self::at(Path::new(text)).ok_or(error),
+            })),
+            Err(error) => Self::at(Path::new(text)).ok_or(error.into()),
         }
     }
 }

@@ -2,12 +2,14 @@
 //! their licences.
 
 use super::{picked, text_page};
-use crate::licence::{Licence, Telling};
+use crate::allowed::Telling;
 use crate::secret::Secret;
 use crate::source::{
-    Cursor, FoundImage, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId, SourceInfo,
+    Cursor, FoundImage, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceInfo,
 };
 use crate::web::{Api, Ask, Fields};
+use sciurus_photos::Licence;
+use sciurus_photos::SourceId;
 use tokio::sync::OnceCell;
 use url::Url;
 

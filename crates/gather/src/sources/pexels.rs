@@ -1,13 +1,14 @@
 //! Pexels: stock photos. In: words. Out: photos under the Pexels licence.
 
 use super::text_page;
-use crate::licence::{Licence, Telling};
+use crate::allowed::Telling;
 use crate::secret::Secret;
 use crate::source::{
-    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId,
-    SourceInfo,
+    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceInfo,
 };
 use crate::web::{Api, Ask, Fields};
+use sciurus_photos::Licence;
+use sciurus_photos::SourceId;
 use url::Url;
 
 pub(crate) const INFO: SourceInfo = SourceInfo {

@@ -1,12 +1,14 @@
 //! Pixabay: stock photos. In: words. Out: photos under the Pixabay licence.
 
 use super::text_page;
-use crate::licence::{Licence, Telling};
+use crate::allowed::Telling;
 use crate::secret::Secret;
 use crate::source::{
-    Cursor, FoundImage, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId, SourceInfo,
+    Cursor, FoundImage, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceInfo,
 };
 use crate::web::{Api, Ask, Fields};
+use sciurus_photos::Licence;
+use sciurus_photos::SourceId;
 use url::Url;
 
 const PER_PAGE: u64 = 200;

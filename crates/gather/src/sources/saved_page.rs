@@ -3,9 +3,10 @@
 
 use super::local;
 use super::markup::{Piece, Pieces, Tag};
-use crate::licence::Telling;
-use crate::source::{Cursor, FoundImage, ImageSource, KeyNeed, Page, Query, Searching, SourceId, SourceInfo};
-use crate::text::{LONGEST_ADDRESS, is_web, web_address};
+use crate::allowed::Telling;
+use crate::source::{Cursor, FoundImage, ImageSource, KeyNeed, Page, Query, Searching, SourceInfo};
+use sciurus_photos::SourceId;
+use sciurus_photos::text::{LONGEST_ADDRESS, is_web, web_address};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use url::Url;

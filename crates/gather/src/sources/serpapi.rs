@@ -2,12 +2,13 @@
 //! is known.
 
 use super::text_page;
-use crate::licence::Telling;
+use crate::allowed::Telling;
 use crate::secret::Secret;
 use crate::source::{
-    Cursor, FoundImage, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId, SourceInfo,
+    Cursor, FoundImage, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceInfo,
 };
 use crate::web::{Api, Ask, Fields};
+use sciurus_photos::SourceId;
 use url::Url;
 
 /// Pages of Google's images; there are hardly ever more.

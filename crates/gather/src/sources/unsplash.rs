@@ -2,13 +2,15 @@
 //! terms ask.
 
 use super::text_page;
-use crate::licence::{Licence, Telling};
+use crate::allowed::Telling;
 use crate::secret::Secret;
 use crate::source::{
-    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId,
-    SourceInfo, Thanking,
+    Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceInfo,
+    Thanking,
 };
 use crate::web::{Api, Ask, Fields};
+use sciurus_photos::Licence;
+use sciurus_photos::SourceId;
 use url::Url;
 
 pub(crate) const INFO: SourceInfo = SourceInfo {

@@ -2,11 +2,13 @@
 //! fetch. The file's addresses are treated like those of any remote list.
 
 use super::local;
-use crate::licence::{Licence, Telling};
+use crate::allowed::Telling;
 use crate::source::{
-    Cursor, FoundImage, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceId, SourceInfo,
+    Cursor, FoundImage, ImageSource, KeyNeed, Page, Query, Searching, SourceDown, SourceInfo,
 };
-use crate::text::{WORDS, plain, web_address};
+use sciurus_photos::Licence;
+use sciurus_photos::SourceId;
+use sciurus_photos::text::{WORDS, plain, web_address};
 use std::path::PathBuf;
 
 pub(crate) const INFO: SourceInfo = SourceInfo {

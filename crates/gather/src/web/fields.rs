@@ -1,7 +1,7 @@
 //! Fields of JSON that somebody else writes. In: a value in which anything may be missing or of another type. Out: texts
 //! and numbers where there are some.
 
-use crate::text::{DETAIL, WORDS, plain, web_address};
+use sciurus_photos::text::{DETAIL, WORDS, plain, web_address};
 use serde_json::Value;
 use url::Url;
 

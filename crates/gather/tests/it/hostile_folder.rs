@@ -3,7 +3,8 @@
 use crate::world::{run, web};
 use proptest::prelude::*;
 use sciurus_data::ContentHash;
-use sciurus_gather::{Gather, Ledger, follow_moves, refetch, trust_journal};
+use sciurus_gather::{Gather, Ledger, refetch, trust_journal};
+use sciurus_photos::follow_moves;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use sciurus_data::ContentHash;
 use sciurus_gather::{
     Endpoints, FetchFault, Gather, GatherEvent, Keys, Ledger, LedgerEntry, Licence, Licences, Page, Query,
-    Rejection, SourceDown, SourceId, SourceSpec, attribution,
+    Rejection, SourceDown, SourceId, SourceSpec,
 };
+use sciurus_photos::attribution;
 use std::time::{Duration, Instant};
 
 const KEY: &str = "s3cret-k3y";

@@ -1,7 +1,10 @@
 //! The ledger: a torn line, files that moved, licences by content, the page of credit.
 
-use sciurus_data::{ContentHash, licences};
-use sciurus_gather::{Ledger, LedgerEntry, Licence, SourceId, attribution, write_attribution};
+use sciurus_data::ContentHash;
+
+use sciurus_gather::{Ledger, LedgerEntry, Licence, SourceId};
+use sciurus_photos::licences;
+use sciurus_photos::{attribution, write_attribution};
 use std::collections::BTreeMap;
 use std::path::Path;
 

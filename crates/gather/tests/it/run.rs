@@ -136,5 +136,5 @@ fn options_that_make_no_sense_are_refused_with_advice() {
     let keyed = gather(&["a"]).sources(vec!["flickr".parse().unwrap()]);
     assert_eq!(said(keyed), "flickr needs a key; set FLICKR_API_KEY, or choose another source");
     let error = "google".parse::<SourceSpec>().unwrap_err();
-    assert!(matches!(error, GatherError::Option { .. }) && error.to_string().contains("choose of openverse"));
+    assert!(matches!(error, GatherError::Source(_)) && error.to_string().contains("choose openverse"));
 }

@@ -2,11 +2,12 @@
 //! and files that were there before.
 
 use crate::world::{gather, run, shared};
-use sciurus_data::{DecodeLimits, RgbImage, decode_file, jpeg};
+use sciurus_data::{DecodeLimits, RgbImage, decode_file};
 use sciurus_gather::{
     Control, Cursor, Ending, FoundImage, Gather, GatherError, GatherEvent, Gathered, ImageKind, ImageSource,
     KeyNeed, Ledger, Licence, Opening, Page, Query, Rejection, Searching, SourceId, SourceInfo, Telling,
 };
+use sciurus_photos::jpeg;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -141,7 +141,8 @@ impl Temperature {
 
     /// The same for logits of items with their targets, in double precision; `doubt` (0..1) is what all classes but the target
     /// share.
-    pub(crate) fn of_logits<'a>(rows: impl Iterator<Item = (&'a [f64], usize)>, doubt: f64) -> Self {
+    #[must_use]
+    pub fn of_logits<'a>(rows: impl Iterator<Item = (&'a [f64], usize)>, doubt: f64) -> Self {
         let rows: Vec<(&[f64], usize)> = rows.collect();
         let Some((first, _)) = rows.first() else { return Self(1.0) };
         let doubt_each = doubt / (first.len() as f64 - 1.0).max(1.0);
@@ -163,7 +164,8 @@ impl Temperature {
     }
 
     /// Probabilities of one item from its logits, `[class]`.
-    pub(crate) fn softened(self, logits: &[f64]) -> Vec<f64> {
+    #[must_use]
+    pub fn softened(self, logits: &[f64]) -> Vec<f64> {
         tempered(logits, self.0.recip())
     }
 

@@ -5,7 +5,6 @@
 //! photos, without JavaScript.
 
 mod classes;
-mod clean;
 mod curves;
 mod labels;
 mod line_chart;
@@ -17,8 +16,6 @@ mod reliability;
 mod scores;
 
 use std::fmt;
-
-pub use clean::CleanReport;
 
 use sciurus_data::ItemId;
 

@@ -1,19 +1,11 @@
 //! Tests of `sciurus-insight` from outside: against other programs' numbers, by property, by snapshot, and of files.
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test, as the test itself would")]
 
-mod clean_heads;
-mod clean_labels;
-mod clean_neighbours;
-mod clean_queue;
 mod comparison;
 mod files;
 mod golden;
 mod golden_metrics;
-#[cfg(unix)]
-mod hostile_folder;
-mod kill;
 mod multi;
-mod plan;
 mod properties;
 mod report;
 mod tables;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use sciurus::insight::clean::StopRule;
+use sciurus::clean::find::StopRule;
 use sciurus::insight::{ErrorRate, Metric};
 use sciurus::{ImageDataLoaders, Split, vision_learner};
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use sciurus::clean::find::rank_average;
 use sciurus::data::Augmentation;
-use sciurus::insight::clean::rank_average;
 use sciurus::{ImageDataLoaders, Split, vision_learner};
 
 use super::orders::{Order, Scored};

@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use rand::RngExt;
 use sciurus::Seed;
-use sciurus::data::{PerceptualHash, near_hashes};
-use sciurus::insight::Embeddings;
-use sciurus::insight::clean::{
+use sciurus::clean::find::{
     GivenLabels, LabelInspector, LabelScore, NeighbourGraph, OutOfSample, QualityOptions, label_quality,
     near_copies, neighbour_vote, outliers, rank_average,
 };
+use sciurus::insight::Embeddings;
+use sciurus::photos::PerceptualHash;
+use sciurus::photos::near_hashes;
 
 const CLASSES: usize = 10;
 

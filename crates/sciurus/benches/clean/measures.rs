@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sciurus::insight::clean::StopRule;
+use sciurus::clean::find::StopRule;
 
 /// Figures of one order, or means of several.
 #[derive(Debug, Clone, Copy)]

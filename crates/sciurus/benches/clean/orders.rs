@@ -4,12 +4,13 @@ use std::fmt;
 
 use rand::seq::SliceRandom;
 use sciurus::Seed;
-use sciurus::insight::Embeddings;
-use sciurus::insight::clean::{
-    FilterOptions, FoldItems, FoldOptions, GivenLabels, Issue, LabelFilter, LabelScore, LogisticOptions,
+use sciurus::clean::Issue;
+use sciurus::clean::find::{
+    FilterOptions, FoldItems, FoldOptions, GivenLabels, LabelFilter, LabelScore, LogisticOptions,
     NearCopyOptions, NeighbourGraph, OutOfSample, QualityOptions, find_label_issues, label_quality,
     label_scores, near_copies, out_of_fold, outliers,
 };
+use sciurus::insight::Embeddings;
 
 use super::planted::Case;
 

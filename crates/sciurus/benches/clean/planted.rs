@@ -5,8 +5,8 @@ use std::fmt;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use sciurus::Seed;
+use sciurus::clean::find::{FoldItems, FoldOptions, out_of_fold};
 use sciurus::insight::Embeddings;
-use sciurus::insight::clean::{FoldItems, FoldOptions, out_of_fold};
 
 use super::sets::Set;
 

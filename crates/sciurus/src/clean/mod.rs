@@ -1,12 +1,14 @@
 //! Finding what is wrong with a data set: everything looked at once, then one queue.
 //!
 //! In: a folder (and which backbones to look with). Out: a [`Cleaner`], which makes [`CleanPlan`]s: at first, and again after each
-//! hundred decisions. The detectors are [`sciurus_insight::clean`]'s; this drives them over real files.
+//! hundred decisions. The detectors are [`sciurus_clean::find`]'s; this drives them over real files.
 
 mod report;
 mod review;
 mod settings;
 mod summary;
+
+pub use sciurus_clean::{CleanReport, Issue, find, plan};
 
 pub use review::{Card, Choice, Review};
 pub use settings::CleanSettings;
@@ -15,21 +17,23 @@ pub use summary::{CleanSummary, IssueCount};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use sciurus_data::fs::read_regular;
-use sciurus_data::{
-    ContentHash, Correction, Corrections, DuplicateOptions, Duplicates, ImageDataset, ImageItem,
-    InspectedFile, KnownReports, Photo, Progress, SkipReason, Skipped, find_duplicates, find_quality_issues,
-    inspect_pixels,
-};
-use sciurus_insight::Embeddings;
-use sciurus_insight::clean::{
+use sciurus_clean::find::{
     Finding, GivenLabels, LabelQuality, LearntLabel, NearCopyOptions, NeighbourGraph, QualityOptions,
     QueueItem, duplicate_findings, label_findings, label_quality, learnt_findings, near_copies,
     outlier_findings, outliers, pixel_findings, queue, unreadable,
 };
-use sciurus_insight::plan::CleanPlan;
+use sciurus_clean::plan::CleanPlan;
+use sciurus_data::fs::read_regular;
+use sciurus_data::{
+    ContentHash, Correction, Corrections, ImageDataset, ImageItem, Progress, SkipReason, Skipped,
+};
+use sciurus_insight::Embeddings;
+use sciurus_photos::{
+    DuplicateOptions, Duplicates, InspectedFile, KnownReports, Photo, find_duplicates, find_quality_issues,
+    inspect_pixels,
+};
 
-use crate::embedder::{EmbedItem, Embedder};
+use crate::embed::{EmbedItem, Embedder};
 use crate::model::Arch;
 use crate::{DownloadProgress, Error};
 
@@ -39,7 +43,7 @@ const NEIGHBOURS: usize = 10;
 /// Bytes of a broken file that can be set aside: it is known by its content, which must be read.
 const LARGEST_BROKEN: u64 = 1 << 30;
 
-/// More photos than this are not all compared with all, which would take minutes: see docs/cleaning.md.
+/// More photos than this are not all compared with all, which would take minutes: see docs/cleaning-benchmarks.md.
 const EXACT: usize = 200_000;
 
 /// What a [`Cleaner`] is doing.

@@ -1,8 +1,10 @@
 //! A plan as one HTML page, with the photos it is about.
 
-use sciurus_data::{DecodeLimits, decode_file, small_jpeg};
-use sciurus_insight::CleanReport;
-use sciurus_insight::plan::{CleanPlan, PlanItem};
+use sciurus_data::{DecodeLimits, decode_file};
+
+use sciurus_clean::CleanReport;
+use sciurus_clean::plan::{CleanPlan, PlanItem};
+use sciurus_photos::small_jpeg;
 
 use super::{CleanSummary, Cleaner};
 

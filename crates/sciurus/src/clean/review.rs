@@ -1,9 +1,9 @@
 //! A review as a conversation: the next card, a choice, the next card. The terminal and the browser show it, this decides what
 //! comes.
 
+use sciurus_clean::find::{ErrorsLeft, StopRule, audit_sample};
+use sciurus_clean::plan::{CleanAction, CleanPlan, Decision, Journal, PlanItem};
 use sciurus_data::Seed;
-use sciurus_insight::clean::{ErrorsLeft, StopRule, audit_sample};
-use sciurus_insight::plan::{CleanAction, CleanPlan, Decision, Journal, PlanItem};
 
 use super::Cleaner;
 use crate::Error;

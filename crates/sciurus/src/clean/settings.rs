@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use sciurus_clean::find::LearntLabel;
+use sciurus_data::BadOption;
 use sciurus_data::{ImageDataset, Labeler, Splitter};
-use sciurus_insight::clean::LearntLabel;
 
 use super::CleanStep;
 use crate::model::Arch;
@@ -90,13 +91,21 @@ impl CleanSettings {
     pub(super) fn dataset(&self, progress: &(dyn Fn(CleanStep) + Sync)) -> Result<ImageDataset, Error> {
         if self.archs.is_empty() {
             let expected = "name at least one network; `sciurus archs` lists them";
-            return Err(Error::BadOption { option: "arch", value: "none".to_owned(), expected });
+            return Err(Error::BadOption(BadOption {
+                option: "arch",
+                value: "none".to_owned(),
+                advice: expected,
+            }));
         }
         if self.archs.len() > 1 && self.weights != WeightSource::Pretrained {
             let names: Vec<&str> = self.archs.iter().map(|arch| arch.name()).collect();
             let expected =
                 "a weight file is for one network; name one, or put files for all into SCIURUS_MODELS";
-            return Err(Error::BadOption { option: "arch", value: names.join(","), expected });
+            return Err(Error::BadOption(BadOption {
+                option: "arch",
+                value: names.join(","),
+                advice: expected,
+            }));
         }
         progress(CleanStep::Listing(sciurus_data::Progress { done: 0, total: 0 }));
         let mut dataset =

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sciurus_insight::plan::{CleanAction, CleanPlan, PlanItem};
+use sciurus_clean::plan::{CleanAction, CleanPlan, PlanItem};
 use serde::Serialize;
 
 /// How often an issue was found, with the worst few.

@@ -14,14 +14,14 @@ use burn_flex::FlexTensor;
 use half::bf16;
 use sciurus_kernels::{Buffer, ConvShape, Isa, PixelMoments, View, layer_norm, layer_norm_gradient};
 
-use super::Precision;
 use super::chain::Source;
 use super::inference::Folded;
 use super::layer::{shape, weight_gradient, whole_input_gradient};
 use super::pool::{bias_gradient, bias_gradient_of};
 use super::record::{Receive, record};
 use super::tensor::{Number, Tracked, features, parameter, pixels, plain, sizes, tracked, values};
-use crate::model::{LayerNorm, Pass};
+use crate::nn::Precision;
+use crate::nn::{LayerNorm, Pass};
 
 /// A convolution with a bias over features.
 pub(crate) fn biased_conv(conv: &Conv2d, input: &Tensor<4>, pass: &Pass) -> Option<Tensor<4>> {

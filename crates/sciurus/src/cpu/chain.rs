@@ -20,13 +20,13 @@ use sciurus_kernels::{
     norm_gradient, normalize, scale_images,
 };
 
-use super::Precision;
 use super::excitation::{Excitation, Excited};
 use super::layer::{ConvNorm, Kept, Ready, any_shape};
 use super::record::{Receive, record};
 use super::stem::Prepared;
 use super::tensor::{Number, Tracked, features, parameter, pixels, plain, sizes, tracked, values};
-use crate::model::Pass;
+use crate::nn::Pass;
+use crate::nn::Precision;
 
 /// The layers of a chain.
 #[derive(Debug, Clone)]

@@ -23,7 +23,7 @@ use super::perceptron::{self, Perceptron, PerceptronLayers, added};
 use super::pool::{bias_gradient, bias_gradient_of};
 use super::record::{Receive, record};
 use super::tensor::{Number, Tracked, features, floats, parameter, pixels, plain, sizes, tracked, values};
-use crate::model::Pass;
+use crate::nn::Pass;
 
 /// The layers of a block.
 #[derive(Debug, Clone, Copy)]

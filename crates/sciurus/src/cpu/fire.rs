@@ -18,7 +18,7 @@ use super::layer::{input_gradient_of, shape, weight_gradient, whole_input_gradie
 use super::pool::{bias_gradient, bias_gradient_of};
 use super::record::{Receive, record};
 use super::tensor::{Number, Tracked, features, parameter, pixels, plain, sizes, tracked, values};
-use crate::model::Pass;
+use crate::nn::Pass;
 
 /// The layers of a fire module.
 #[derive(Debug, Clone, Copy)]

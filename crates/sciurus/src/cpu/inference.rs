@@ -1,12 +1,8 @@
 //! Layers as they are used for prediction: norm folded into the weights, ReLU and shortcut done in passing.
 
-use std::any::Any;
-use std::collections::HashMap;
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use burn::backend::Flex;
-use burn::module::ParamId;
 use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
@@ -18,34 +14,7 @@ use sciurus_kernels::{
 use super::layer::{ConvNorm, Reach, affine, shape};
 use super::residual::BlockLayers;
 use super::tensor::{Number, features, parameter, pixels, plain, sizes, values};
-use crate::model::Pass;
-
-/// Weights of a model as the kernels take them, made at their first use and kept: for passes over a model that does not
-/// change. Cloning shares them.
-#[derive(Clone, Default)]
-pub struct FoldedLayers(Arc<Mutex<HashMap<(ParamId, usize), Kept>>>);
-
-type Kept = Arc<dyn Any + Send + Sync>;
-
-impl fmt::Debug for FoldedLayers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FoldedLayers")
-    }
-}
-
-impl FoldedLayers {
-    /// The layer of this parameter, made if it is not there.
-    fn get<E: Number>(&self, id: ParamId, make: impl FnOnce() -> Option<Layer<E>>) -> Option<Arc<Layer<E>>> {
-        let mut layers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (id, E::PER_WORD);
-        if let Some(layer) = layers.get(&key).and_then(|kept| kept.clone().downcast::<Layer<E>>().ok()) {
-            return Some(layer);
-        }
-        let layer = Arc::new(make()?);
-        layers.insert(key, layer.clone());
-        Some(layer)
-    }
-}
+use crate::nn::Pass;
 
 /// A convolution with all that follows it folded in.
 struct Layer<E> {
@@ -75,7 +44,7 @@ impl<E: Number> Folded<E> {
             let bias = parameter(&plain(&conv.bias.as_ref()?.val())?);
             Some(Layer::new(shape, &weight, None, values(&bias).to_vec()))
         };
-        pass.folded_layers().get(conv.weight.id, make).map(Self)
+        pass.folded_layers().get((conv.weight.id, E::PER_WORD), make).map(Self)
     }
 
     /// A convolution with its norm layer in evaluation, as `pass` keeps it.
@@ -86,7 +55,7 @@ impl<E: Number> Folded<E> {
             let weight = parameter(&plain(&conv.weight.val())?);
             Some(Layer::new(shape, &weight, Some(&scale), bias))
         };
-        pass.folded_layers().get(conv.weight.id, make).map(Self)
+        pass.folded_layers().get((conv.weight.id, E::PER_WORD), make).map(Self)
     }
 
     /// Convolves pixels, then adds a shortcut and applies ReLU where asked.

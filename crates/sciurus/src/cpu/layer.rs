@@ -13,7 +13,7 @@ use sciurus_kernels::{
 };
 
 use super::tensor::{Number, Tracked, floats, parameter, tracked, values};
-use crate::model::{BatchNorm, Pass};
+use crate::nn::{BatchNorm, Pass};
 
 /// A convolution without bias and the norm layer after it.
 #[derive(Debug, Clone, Copy)]

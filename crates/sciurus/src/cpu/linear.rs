@@ -14,7 +14,7 @@ use sciurus_kernels::{Buffer, ConvShape, Isa, PackedWeights, View, ViewMut, conv
 use super::layer::{weight_gradient, whole_input_gradient};
 use super::record::{Receive, record};
 use super::tensor::{Number, floats, parameter, plain, tracked, values};
-use crate::model::Pass;
+use crate::nn::Pass;
 
 /// `[batch, in]` to `[batch, out]` in f32.
 pub(crate) fn linear(layer: &Linear, input: &Tensor<2>, pass: &Pass) -> Option<Tensor<2>> {

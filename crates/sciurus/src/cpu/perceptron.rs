@@ -15,7 +15,7 @@ use super::linear::{by_input, by_output};
 use super::pool::bias_gradient;
 use super::record::Receive;
 use super::tensor::{Number, parameter, values};
-use crate::model::LayerNorm;
+use crate::nn::LayerNorm;
 
 /// The layers.
 #[derive(Debug, Clone, Copy)]

@@ -16,7 +16,7 @@ use sciurus_kernels::{Buffer, Isa, PoolShape, concat_pool_gradient, gradient_sum
 
 use super::record::{Receive, record};
 use super::tensor::{Number, features, floats, parameter, pixels, plain, sizes, tracked, values};
-use crate::model::Pass;
+use crate::nn::Pass;
 
 /// The window of a pooling layer; sizes of what it pools are left 0.
 pub(crate) fn pool_shape(pool: &MaxPool2d) -> PoolShape {

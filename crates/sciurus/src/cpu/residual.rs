@@ -17,7 +17,7 @@ use super::inference::evaluate_block;
 use super::layer::{ConvNorm, Kept, Ready};
 use super::record::{Receive, record};
 use super::tensor::{Number, Tracked, features, pixels, plain, sizes, tracked, values};
-use crate::model::Pass;
+use crate::nn::Pass;
 
 /// The layers of a residual block.
 #[derive(Debug, Clone)]

@@ -18,11 +18,12 @@ use sciurus_kernels::{
 
 use super::inference::Folded;
 use super::layer::{ConvNorm, Kept, shape, weight_gradient};
+use super::pool;
 use super::pool::bias_gradient_of;
 use super::record::{Receive, record};
 use super::tensor::{Number, Tracked, features, parameter, pixels, plain, sizes, tracked, values};
-use super::{Precision, pool};
-use crate::model::Pass;
+use crate::nn::Pass;
+use crate::nn::Precision;
 
 /// Images with zeros around, as the first convolution reads them, and its shape over them.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ use super::perceptron::{self, NORM, Parameters, Perceptron, PerceptronLayers, ad
 use super::pool::{bias_gradient, bias_gradient_of};
 use super::record::{Receive, record};
 use super::tensor::{Number, Tracked, features, pixels, plain, sizes, tracked, values};
-use crate::model::{LayerNorm, Pass};
+use crate::nn::{LayerNorm, Pass};
 
 /// The layers of self-attention.
 #[derive(Debug, Clone, Copy)]

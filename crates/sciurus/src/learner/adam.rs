@@ -12,7 +12,8 @@ use sciurus_kernels::AdamStep;
 
 use super::schedule::Hyper;
 use crate::cpu;
-use crate::model::{ParamGroup, ParameterInfo, Role, StateDict, VisionModel, flat};
+use crate::model::{ParamGroup, ParameterInfo, Role, VisionModel};
+use crate::nn::{StateDict, flat};
 
 /// fastai's decay of the squared gradients; PyTorch's default is 0.999.
 const SQUARED_MOMENTUM: f64 = 0.99;

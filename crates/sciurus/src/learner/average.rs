@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 
-use crate::model::{StateDict, VisionModel, flat};
+use crate::model::VisionModel;
+use crate::nn::{StateDict, flat};
 
 /// Exponential moving average of all weights and running statistics (Polyak & Juditsky 1992):
 /// `average = d * average + (1 - d) * weights` after each step `t` from 1, `d = min(decay, (1 + t) / (10 + t))`, so that the

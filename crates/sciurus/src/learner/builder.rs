@@ -1,7 +1,8 @@
 //! Making a [`Learner`]: fastai's `vision_learner`.
 
+use sciurus_clean::find::TrainingLooks;
+use sciurus_data::BadOption;
 use sciurus_data::Seed;
-use sciurus_insight::clean::TrainingLooks;
 use sciurus_insight::{Metric, MultiPredictions};
 
 use super::metrics::Asked;
@@ -243,7 +244,7 @@ impl LearnerBuilder {
             true => self.objective.check_multi(dataset.vocab.len())?,
         }
         let refuse = |option, value: f64, expected| {
-            Err(Error::BadOption { option, value: value.to_string(), expected })
+            Err(Error::BadOption(BadOption { option, value: value.to_string(), advice: expected }))
         };
         match (self.clip_norm, self.accumulate, self.average_decay) {
             (Some(norm), ..) if !(norm.is_finite() && norm > 0.0) => {

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::event::EpochRecord;
 use super::loss::SmoothLoss;
-use crate::model::StateDict;
-use crate::tensor_file::{Checksum, TensorFile};
-use crate::{Error, tensor_file};
+use crate::Error;
+use crate::nn::StateDict;
+use crate::storage::tensor_file;
+use crate::storage::tensor_file::{Checksum, TensorFile};
 
 /// Version of the file that this build writes and reads.
 const FORMAT: u32 = 1;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use sciurus_clean::find::TrainingLooks;
 use sciurus_data::{Batch, DataError, Loader, Split, Targets};
 use sciurus_insight::AnyPredictions;
-use sciurus_insight::clean::TrainingLooks;
 
 use super::checkpoint::{Checkpoint, Checkpoints, Facts, Part, Place};
 use super::event::{Control, EpochRecord, Event};
@@ -14,7 +14,8 @@ use super::recipe::UNSCHEDULED_MOMENTUM;
 use super::schedule::{Hyper, HyperSchedule, positions};
 use super::{Keep, Learner, StepResult};
 use crate::Error;
-use crate::model::{ParamGroup, StateDict, StoredTensor, VisionModel};
+use crate::model::{ParamGroup, VisionModel};
+use crate::nn::{StateDict, StoredTensor};
 
 /// The tensor of a checkpoint that holds what was said of the photos.
 const LOOKS: &str = "values";

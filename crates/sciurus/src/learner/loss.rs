@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor, TensorData};
+use sciurus_data::BadOption;
 use sciurus_data::{Mixed, Targets};
 use serde::{Deserialize, Serialize};
 
@@ -95,11 +96,11 @@ impl FromStr for Loss {
 }
 
 fn bad_loss(value: impl fmt::Display) -> Error {
-    Error::BadOption {
+    Error::BadOption(BadOption {
         option: "loss",
         value: value.to_string(),
-        expected: "choose cross_entropy, label_smoothing:SHARE (0 to 1, 0.1 if left out) or focal:GAMMA (0 or more, 2 if left out)",
-    }
+        advice: "choose cross_entropy, label_smoothing:SHARE (0 to 1, 0.1 if left out) or focal:GAMMA (0 or more, 2 if left out)",
+    })
 }
 
 impl Loss {
@@ -144,7 +145,7 @@ impl Objective {
         }
         let value = format!("{:?} for {classes} classes", self.class_weights);
         let expected = "give one number above 0 for each class";
-        Err(Error::BadOption { option: "class weights", value, expected })
+        Err(Error::BadOption(BadOption { option: "class weights", value, advice: expected }))
     }
 
     /// Whether it can be used for photos with any number of these labels.
@@ -156,7 +157,11 @@ impl Objective {
         if matches!(self.loss, Loss::Focal { .. }) && !self.class_weights.is_empty() {
             let expected = "photos with any number of labels have no focal loss with weights; use focal loss without \
                             --balance loss, or cross_entropy with it";
-            return Err(Error::BadOption { option: "loss", value: self.loss.to_string(), expected });
+            return Err(Error::BadOption(BadOption {
+                option: "loss",
+                value: self.loss.to_string(),
+                advice: expected,
+            }));
         }
         Ok(())
     }

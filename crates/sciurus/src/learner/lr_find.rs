@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use sciurus_data::BadOption;
+
 use crate::Error;
 
 /// Options of [`Learner::lr_find`](crate::Learner::lr_find); fastai's `lr_find`.
@@ -46,7 +48,7 @@ impl LrFind {
             self.first > 0.0 && self.last > self.first && self.last.is_finite() && self.steps >= 20;
         let (option, value) = ("lr_find", format!("{self:?}"));
         let expected = "choose 0 < first < last and 20 or more steps";
-        if sensible { Ok(()) } else { Err(Error::BadOption { option, value, expected }) }
+        if sensible { Ok(()) } else { Err(Error::BadOption(BadOption { option, value, advice: expected })) }
     }
 }
 

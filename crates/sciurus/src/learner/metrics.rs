@@ -1,5 +1,6 @@
 //! The metrics of a learner: of photos with one label each, or with any number.
 
+use sciurus_data::BadOption;
 use sciurus_data::ImageDataset;
 use sciurus_insight::{
     AccuracyMulti, AnyPredictions, Average, ByLabel, ErrorRate, Measured, Metric, MultiPredictions,
@@ -28,7 +29,9 @@ pub(super) struct Asked {
 impl Asked {
     /// The metrics for photos with one label each, or with any number; the usual ones where none were asked for.
     pub(super) fn for_photos(self, dataset: &ImageDataset) -> Result<Metrics, Error> {
-        let wrong = |value: String, expected| Err(Error::BadOption { option: "metric", value, expected });
+        let wrong = |value: String, expected| {
+            Err(Error::BadOption(BadOption { option: "metric", value, advice: expected }))
+        };
         match (dataset.any_number(), self.one.first(), self.many.first()) {
             (false, _, Some(metric)) => {
                 wrong(metric.name().to_owned(), "the photos have one label each; give metrics with `metric`")

@@ -8,6 +8,7 @@ mod binary;
 mod builder;
 mod checkpoint;
 mod early_stopping;
+mod evaluation;
 mod event;
 mod fitting;
 #[cfg(test)]
@@ -37,18 +38,18 @@ pub use tta::Tta;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sciurus_clean::find::{LearntLabel, TrainingDynamics, TrainingLooks};
 use sciurus_data::{Loader, Seed, Split, Views};
-use sciurus_insight::clean::{LearntLabel, TrainingDynamics, TrainingLooks};
-use sciurus_insight::{AnyPredictions, Measured, MultiPredictions, Predictions};
+use sciurus_insight::{AnyPredictions, Measured, MultiPredictions, Predictions, Temperature};
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::ModelBundle;
 use crate::loaders::DataLoaders;
 use crate::model::weights::WeightsRecord;
 use crate::model::{Arch, ParamGroup, VisionModel};
-use crate::predictor::Evaluation;
+use crate::predict::{DataRecord, Manifest, ModelBundle, Output};
 use crate::{Error, Precision};
 use checkpoint::{Checkpoint, Checkpoints};
+use evaluation::Evaluation;
 use fitting::Best;
 use metrics::Metrics;
 
@@ -307,9 +308,29 @@ impl Learner {
     pub fn export(&mut self, path: impl AsRef<Path>) -> Result<ModelBundle, Error> {
         let predictions = self.last_predictions()?.at_best_thresholds();
         let metrics = self.measure(&predictions);
-        let bundle = ModelBundle::new(self, metrics, &predictions);
+        let bundle = self.bundle(metrics, &predictions);
         bundle.save(path.as_ref())?;
         Ok(bundle)
+    }
+
+    /// The model as plain data, with the metrics it was measured at, calibrated by its predictions for the validation set.
+    pub fn bundle(&self, metrics: Vec<Measured>, predictions: &AnyPredictions) -> ModelBundle {
+        let dataset = self.loaders.dataset();
+        let manifest = Manifest {
+            format: 0,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            arch: self.arch,
+            vocab: dataset.vocab.clone(),
+            preprocessing: *self.loaders.preprocessing(),
+            metrics,
+            data: DataRecord::of(dataset),
+            weights: self.weights.clone(),
+            seed: self.seed(),
+            precision: self.precision(),
+            temperature: Temperature(1.0),
+            output: Output::OneLabel,
+        };
+        ModelBundle::new(manifest, predictions, self.model().state_dict())
     }
 
     /// Writes checkpoints into a folder, at most once in `every`: the newest and the one before it.

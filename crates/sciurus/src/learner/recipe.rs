@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::schedule::{CombinedCosine, HyperSchedule, LearningRates};
+use sciurus_data::BadOption;
+
 use crate::Error;
 
 /// fastai's last divisor of the learning rate.
@@ -287,14 +289,14 @@ fn check_share(pct_start: f64) -> Result<(), Error> {
 fn check_rates(rates: LearningRates) -> Result<(), Error> {
     match rates.is_valid() {
         true => Ok(()),
-        false => Err(Error::BadOption {
+        false => Err(Error::BadOption(BadOption {
             option: "learning rate",
             value: format!("{rates:?}"),
-            expected: "choose a number above 0, such as 0.002",
-        }),
+            advice: "choose a number above 0, such as 0.002",
+        })),
     }
 }
 
 fn bad(option: &'static str, value: f64, expected: &'static str) -> Error {
-    Error::BadOption { option, value: value.to_string(), expected }
+    Error::BadOption(BadOption { option, value: value.to_string(), advice: expected })
 }

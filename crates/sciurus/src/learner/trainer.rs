@@ -3,6 +3,7 @@
 use burn::module::{Module, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
+use sciurus_data::BadOption;
 use sciurus_data::{Batch, Mixed, Seed, Targets};
 
 use super::adam::Adam;
@@ -11,7 +12,8 @@ use super::checkpoint::{Checkpoint, Part};
 use super::gradients::{Accumulation, clipping, norm};
 use super::loss::Objective;
 use super::schedule::Hyper;
-use crate::model::{ParamGroup, Pass, Role, VisionModel};
+use crate::model::{ParamGroup, Role, VisionModel};
+use crate::nn::Pass;
 use crate::{Error, Precision};
 
 /// Stream of the seed that dropout masks are drawn from.
@@ -301,11 +303,11 @@ impl Drop for Trainer {
 pub(crate) fn images(batch: &Batch, device: &Device) -> Result<Tensor<4>, Error> {
     let shape = [batch.targets.len(), 3, batch.size, batch.size];
     if batch.pixels.len() != shape.iter().product::<usize>() {
-        return Err(Error::BadOption {
+        return Err(Error::BadOption(BadOption {
             option: "batch",
             value: format!("{} pixel values", batch.pixels.len()),
-            expected: "it must hold batch x 3 x size x size values",
-        });
+            advice: "it must hold batch x 3 x size x size values",
+        }));
     }
     Ok(Tensor::from_data(TensorData::new(batch.pixels.clone(), shape), device))
 }

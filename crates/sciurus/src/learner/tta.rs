@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use sciurus_data::BadOption;
+
 use crate::Error;
 
 /// Options of [`Learner::tta`](crate::Learner::tta); fastai's `tta`.
@@ -38,7 +40,7 @@ impl Tta {
             return Ok(());
         }
         let expected = "choose 1 or more views and a share of 0 to 1";
-        Err(Error::BadOption { option: "tta", value: format!("{self:?}"), expected })
+        Err(Error::BadOption(BadOption { option: "tta", value: format!("{self:?}"), advice: expected }))
     }
 
     pub(super) fn mix(&self, augmented: f64, plain: f64) -> f32 {

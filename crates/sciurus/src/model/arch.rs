@@ -206,7 +206,7 @@ impl Arch {
     /// It is above [`max_image_size`](Self::max_image_size).
     pub(crate) fn check_image_size(self, size: usize) -> Result<(), Error> {
         let limit = self.max_image_size();
-        if size > limit { Err(Error::ImageTooLarge { arch: self, size, limit }) } else { Ok(()) }
+        if size > limit { Err(Error::ImageTooLarge { arch: self.name(), size, limit }) } else { Ok(()) }
     }
 
     /// How fastai's head pools its features.
@@ -251,9 +251,9 @@ impl FromStr for Arch {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        Arch::ALL
-            .into_iter()
-            .find(|arch| arch.name() == name)
-            .ok_or_else(|| Error::UnknownArch { name: name.to_owned() })
+        Arch::ALL.into_iter().find(|arch| arch.name() == name).ok_or_else(|| Error::UnknownArch {
+            name: name.to_owned(),
+            known: Arch::ALL.map(Arch::name).join(", "),
+        })
     }
 }

@@ -6,7 +6,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
 
-use super::{BatchNorm, Pass};
+use crate::nn::{BatchNorm, Pass};
 
 /// A `kernel` x `kernel` convolution from `channels[0]` to `channels[1]`, with a bias unless `with_bias(false)` follows.
 /// `kernel` is odd.

@@ -9,8 +9,8 @@ use burn::nn::{Gelu, Identity, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::conv::{patches, square};
-use super::{LayerNorm, Pass};
 use crate::cpu::{self, ConvNeXtLayers, PerceptronLayers};
+use crate::nn::{LayerNorm, Pass};
 
 /// Channels and blocks of the stages.
 const STAGES: [[usize; 2]; 4] = [[96, 3], [192, 3], [384, 9], [768, 3]];

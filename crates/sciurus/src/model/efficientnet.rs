@@ -9,9 +9,9 @@ use burn::tensor::activation::{sigmoid, silu};
 use burn::tensor::{Device, Tensor, assert_shape};
 use sciurus_kernels::Nonlinearity::{None as Linear, Silu};
 
-use super::Pass;
 use super::conv::{NormedConv, forward_normed, normed, square};
 use crate::cpu::{self, ChainLayers, ConvNorm};
+use crate::nn::Pass;
 
 /// A stage of blocks.
 struct Stage {

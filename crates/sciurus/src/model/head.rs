@@ -5,8 +5,8 @@ use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
 
-use super::{BatchNorm, Pass};
 use crate::cpu;
+use crate::nn::{BatchNorm, Pass};
 
 /// Features of the hidden layer.
 const HIDDEN: usize = 512;

@@ -10,8 +10,8 @@ use burn::tensor::{Device, Tensor, assert_shape};
 use sciurus_kernels::Nonlinearity::{None as Linear, Relu6};
 
 use super::conv::{NormedConv, forward_normed, normed, square};
-use super::{BatchNorm, Pass};
 use crate::cpu::{self, ChainLayers, ConvNorm};
+use crate::nn::{BatchNorm, Pass};
 
 /// The stages: expansion, channels, blocks, stride of the first (table 2 of the paper).
 const STAGES: [[usize; 4]; 7] = [

@@ -8,7 +8,8 @@ use burn::tensor::{Tensor, TensorData};
 use rand::RngExt;
 use sciurus_data::{Normalize, RgbImage, Seed};
 
-use super::{Pass, StateDict, VisionModel, floats};
+use super::VisionModel;
+use crate::nn::{Pass, StateDict, floats};
 
 /// Side of the pictures that a model is tried on (pixels): every network takes it, and it costs little.
 const SIDE: usize = 64;

@@ -1,13 +1,14 @@
 //! The parameters of a model by name: what they are, which group they belong to, and their values in and out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use half::f16;
 
 use super::{Body, VisionModel};
 use crate::Error;
+use crate::nn::{StateDict, StoredTensor, floats};
 
 /// A group of parameters that share a learning rate: 0 early body, 1 late body, 2 head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,30 +41,6 @@ pub struct ParameterInfo {
     /// Shape in PyTorch's order: a linear weight is `[out, in]`.
     pub shape: Vec<usize>,
 }
-
-/// Values of one tensor as they lie in a file: PyTorch's shape and row-major order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredTensor {
-    /// Shape in PyTorch's order.
-    pub shape: Vec<usize>,
-    /// Row-major values.
-    pub values: Vec<f32>,
-}
-
-impl StoredTensor {
-    /// The values as they lie here, `[count]`.
-    pub(crate) fn tensor(&self, device: &Device) -> Tensor<1> {
-        Tensor::from_data(TensorData::new(self.values.clone(), [self.values.len()]), device)
-    }
-}
-
-/// A flat tensor `[count]` to be stored.
-pub(crate) fn flat(tensor: &Tensor<1>) -> StoredTensor {
-    StoredTensor { shape: tensor.dims().to_vec(), values: floats(tensor.to_data()) }
-}
-
-/// Tensors by name.
-pub type StateDict = BTreeMap<String, StoredTensor>;
 
 impl VisionModel {
     /// All parameters and running statistics, in the order of the network.
@@ -273,10 +250,4 @@ impl ModuleMapper for Trained {
         let trained = self.0.get(&param.id).copied().unwrap_or(false);
         param.map(Tensor::detach).set_require_grad(trained)
     }
-}
-
-/// The values of a tensor as f32, whatever the device computes in.
-#[allow(clippy::needless_pass_by_value, reason = "the data is read out and done with")]
-pub(crate) fn floats(data: TensorData) -> Vec<f32> {
-    data.iter::<f32>().collect()
 }

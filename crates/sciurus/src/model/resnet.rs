@@ -12,8 +12,8 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::conv::{NormedConv, normed, square};
-use super::{BatchNorm, Pass};
 use crate::cpu::{self, BlockLayers, ConvNorm, pool_shape};
+use crate::nn::{BatchNorm, Pass};
 
 /// What the stages of a ResNet are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

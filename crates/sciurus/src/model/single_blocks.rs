@@ -9,7 +9,8 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use rand::RngExt;
 use sciurus_data::{Rng, Seed};
 
-use super::{Body, HeadConfig, Pass, Role, VisionModel, floats};
+use super::{Body, HeadConfig, Role, VisionModel};
+use crate::nn::{Pass, floats};
 
 /// Relative to the largest value of a result. Its terms are exact to 6e-8 (f32), and some ten thousand of them are summed
 /// in another order, which costs the root of that: 6e-6; three convolutions and their norm layers on each way make it some

@@ -10,8 +10,8 @@ use burn::nn::{PaddingConfig2d, Relu};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
 
-use super::Pass;
 use crate::cpu::{self, FireLayers, pool_shape};
+use crate::nn::Pass;
 
 /// The body of SqueezeNet 1.1. It has no norm layer: nothing of it trains while it is frozen.
 #[derive(Module, Debug)]

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 
 use sciurus_data::fs::read_regular;
-use sciurus_data::{DataError, DecodeLimits, ItemId, Progress, RgbImage, Skipped, decode_file, small_jpeg};
+use sciurus_data::{DataError, DecodeLimits, ItemId, Progress, RgbImage, Skipped, decode_file};
 use sciurus_insight::{
     AnyPredictions, ClassificationInterpretation, EpochRow, MultiInterpretation, Report, Thumbnail,
 };
+use sciurus_photos::small_jpeg;
 
 use super::Run;
 use crate::learner::{EpochRecord, Event, Phase};
-use crate::predictor::Predictor;
+use crate::predict::Predictor;
 use crate::{Device, Error};
 
 /// Bytes of a run's log of events that are read: a million batches have less.

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sciurus_clean::plan::CleanPlan;
+use sciurus_data::BadOption;
 use sciurus_data::fs::read_regular;
 use sciurus_data::{
     Augmentation, ImageDataset, Labeler, Mix, Order, ResizeMethod, Split, Splitter, Views, class_weights,
     positive_weights,
 };
-use sciurus_insight::plan::CleanPlan;
 use sciurus_insight::{metric_named, multi_metric_named};
 use serde::{Deserialize, Serialize};
 
@@ -277,17 +278,25 @@ impl TrainSettings {
         };
         if self.patience == Some(0) {
             let expected = "choose 1 or more epochs";
-            return Err(Error::BadOption { option: "patience", value: "0".to_owned(), expected });
+            return Err(Error::BadOption(BadOption {
+                option: "patience",
+                value: "0".to_owned(),
+                advice: expected,
+            }));
         }
         if !(0.0..1e9).contains(&self.checkpoint_seconds) {
             let value = self.checkpoint_seconds.to_string();
             let expected = "choose 0 or more seconds";
-            return Err(Error::BadOption { option: "checkpoint_seconds", value, expected });
+            return Err(Error::BadOption(BadOption {
+                option: "checkpoint_seconds",
+                value,
+                advice: expected,
+            }));
         }
         if let (Some(pixels), Some(_)) = (self.first_image_size, self.budget_seconds) {
             let (value, expected) =
                 (pixels.to_string(), "leave it out beside budget_seconds, which chooses the size");
-            return Err(Error::BadOption { option: "first_image_size", value, expected });
+            return Err(Error::BadOption(BadOption { option: "first_image_size", value, advice: expected }));
         }
         let loaders = self.loaders(listeners.on_scan)?;
         let any_number = loaders.dataset().any_number();

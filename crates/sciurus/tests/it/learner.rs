@@ -335,7 +335,7 @@ fn options_out_of_range_are_refused_before_anything_runs() {
         learner.fine_tune(0).unwrap_err(),
         learner.fit_one_cycle(OneCycle::new(1).pct_start(1.5)).unwrap_err(),
     ] {
-        assert!(matches!(error, Error::BadOption { .. }), "{error}");
+        assert!(matches!(error, Error::BadOption(sciurus::data::BadOption { .. })), "{error}");
     }
     assert!(learner.history().epochs.is_empty());
     let mut tiny = settings(&folder.path().join("photos"));

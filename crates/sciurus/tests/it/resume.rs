@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sciurus::insight::clean::LearntLabel;
+use sciurus::clean::find::LearntLabel;
 use sciurus::model::StateDict;
 use sciurus::prelude::*;
 use sciurus::{Error, Keep, Precision, WeightSource, draw_demo};

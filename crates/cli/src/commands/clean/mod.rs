@@ -8,8 +8,8 @@ mod review;
 use std::path::Path;
 
 use anyhow::Context;
+use sciurus::clean::plan::{CleanAction, CleanPlan, Decisions, Journal, PlanItem, recover, trust_state};
 use sciurus::data::fs::{Replace, check_output, write_output};
-use sciurus::insight::plan::{CleanAction, CleanPlan, Decisions, Journal, PlanItem, recover, trust_state};
 use sciurus::{CleanSettings, CleanStep, CleanSummary, Cleaner, Network, Run, WeightSource};
 use serde_json::json;
 

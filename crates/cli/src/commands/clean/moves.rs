@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sciurus::CleanSettings;
+use sciurus::clean::plan::{Applied, CleanAction, CleanPlan, apply as move_files, undo as move_back};
 use sciurus::data::fs::{OutputKind, Replace, check_output, write_whole};
-use sciurus::data::{ImageDataset, Labeler};
-use sciurus::insight::plan::{Applied, CleanAction, CleanPlan, apply as move_files, undo as move_back};
-use sciurus_gather::follow_moves;
+use sciurus::data::{ImageDataset, Labeler, corrected_table};
+use sciurus::photos::follow_moves;
 use serde_json::json;
 
 use crate::args::{CleanArgs, Show};
@@ -28,7 +28,7 @@ pub(super) fn apply(file: &Path, settings: &CleanSettings, args: &CleanArgs) -> 
                 .context("no corrected table was written; --out names another file for it")?;
             let dataset =
                 ImageDataset::from_folder(&settings.folder).label_by(settings.labels.clone()).build()?;
-            let (corrected, changes) = table.corrected(&dataset, &plan.corrections())?;
+            let (corrected, changes) = corrected_table(table, &dataset, &plan.corrections())?;
             write_whole(&out, |file| file.write_all(&corrected))?;
             let wanted = plan.items.iter().filter(|item| item.action != CleanAction::Keep).count();
             if args.show.json {

@@ -10,8 +10,8 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use icy_sixel::{DiffusionMethod, MethodForLargest, MethodForRep, PixelFormat, Quality, sixel_string};
 use image::RgbImage;
 use image::imageops::thumbnail;
+use sciurus::clean::plan::PlanItem;
 use sciurus::data::{DecodeLimits, decode_file};
-use sciurus::insight::plan::PlanItem;
 
 /// Columns and lines of a picture at most.
 const CELLS: [u32; 2] = [24, 12];

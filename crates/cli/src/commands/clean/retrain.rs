@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+use sciurus::clean::plan::CleanAction;
 use sciurus::data::Split;
 use sciurus::insight::compare_many;
-use sciurus::insight::plan::CleanAction;
 use sciurus::{CleanSettings, FinishedRun, TrainSettings};
 use serde_json::json;
 

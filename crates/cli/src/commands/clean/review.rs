@@ -3,9 +3,9 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use console::{Key, Term};
+use sciurus::clean::find::StopRule;
+use sciurus::clean::plan::{CleanAction, Journal};
 use sciurus::data::Seed;
-use sciurus::insight::clean::StopRule;
-use sciurus::insight::plan::{CleanAction, Journal};
 use sciurus::{Card, Choice, Cleaner, Review};
 
 use super::{line, pictures};

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use flate2::Crc;
 
-use crate::regular::RegularFile;
-use crate::tensor_header::shortened;
+use crate::storage::regular::RegularFile;
+use crate::storage::tensor_header::shortened;
 
 /// Most bytes of a directory, and most members; a checkpoint has one for each tensor and some more.
 const MAX_DIRECTORY: u64 = 8 << 20;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::archive::Archive;
 use super::entry::{Entry, is_row_by_row};
 use super::pickle::{self, Id, Object, Pickle, Storage, Tensor};
-use crate::regular::RegularFile;
+use crate::storage::regular::RegularFile;
 
 /// Most containers and tensors on the way to all tensors, most objects in them, and most storages.
 const MAX_VISITS: usize = 100_000;

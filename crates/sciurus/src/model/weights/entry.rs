@@ -2,9 +2,9 @@
 
 use flate2::Crc;
 
-use crate::float_type::FloatType;
-use crate::model::StoredTensor;
-use crate::regular::RegularFile;
+use crate::nn::StoredTensor;
+use crate::storage::float_type::FloatType;
+use crate::storage::regular::RegularFile;
 
 /// Bytes that are read at a time: whole numbers of every type.
 const BLOCK: u64 = 4 << 20;

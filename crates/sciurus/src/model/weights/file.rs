@@ -9,10 +9,10 @@ use super::checkpoint;
 use super::download::hash;
 use super::entry::Entry;
 use crate::Error;
-use crate::float_type::FloatType;
-use crate::model::{StateDict, StoredTensor};
-use crate::regular::RegularFile;
-use crate::tensor_header::{TensorHeader, shortened};
+use crate::nn::{StateDict, StoredTensor};
+use crate::storage::float_type::FloatType;
+use crate::storage::regular::RegularFile;
+use crate::storage::tensor_header::{TensorHeader, shortened};
 
 /// Most bytes of a file; ResNet-101 with all that its training keeps has half of it.
 const MAX_FILE: u64 = 1 << 30;
@@ -125,7 +125,7 @@ fn read_entries(file: &mut RegularFile, start: &[u8]) -> Result<Contents, String
 
 fn of_safetensors(header: TensorHeader) -> Contents {
     let licence = ["license", "licence"].iter().find_map(|key| header.metadata.get(*key)).cloned();
-    let entry = |(name, place): (String, crate::tensor_header::TensorPlace)| {
+    let entry = |(name, place): (String, crate::storage::tensor_header::TensorPlace)| {
         let number = FloatType::of(place.dtype)?;
         let extent = place.bytes / number.size() as u64;
         let entry = Entry { shape: place.shape, number, start: place.start, extent, stride: None, crc: None };

@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 pub use download::{Download, DownloadProgress};
 pub use file::read;
 
-use super::{Arch, StateDict, VisionModel, numbers};
+use super::{Arch, VisionModel, numbers};
 use crate::Error;
+use crate::nn::StateDict;
 use file::WeightFile;
 
 /// Where the body's weights come from.
@@ -165,7 +166,7 @@ fn find_or_download(
     places: &WeightPlaces,
     progress: &mut dyn FnMut(DownloadProgress),
 ) -> Result<PathBuf, Error> {
-    let published = arch.published_weights().ok_or(Error::NoPublishedWeights { arch })?;
+    let published = arch.published_weights().ok_or(Error::NoPublishedWeights { arch: arch.name() })?;
     if let Some(found) = places.models.as_deref().map(|folder| find(arch, folder)).transpose()?.flatten() {
         return Ok(found);
     }
@@ -176,7 +177,7 @@ fn find_or_download(
     }
     if places.network == Network::Forbidden {
         let (file, url) = (published.file, published.url);
-        return Err(Error::Offline { arch, file, url, cache: places.cache.clone() });
+        return Err(Error::Offline { arch: arch.name(), file, url, cache: places.cache.clone() });
     }
     let mirrors =
         places.mirrors.iter().map(|mirror| format!("{}/{}", mirror.trim_end_matches('/'), published.file));
@@ -207,7 +208,11 @@ fn find(arch: Arch, folder: &Path) -> Result<Option<PathBuf>, Error> {
             [] => {}
             [only] => return Ok(Some(only.clone())),
             [first, second, ..] => {
-                return Err(Error::AmbiguousWeights { arch, first: first.clone(), second: second.clone() });
+                return Err(Error::AmbiguousWeights {
+                    arch: arch.name(),
+                    first: first.clone(),
+                    second: second.clone(),
+                });
             }
         }
     }

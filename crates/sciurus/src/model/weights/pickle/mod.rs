@@ -106,7 +106,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pickle, String> {
 }
 
 fn foreign(name: &str) -> String {
-    let name = crate::tensor_header::shortened(name);
+    let name = crate::storage::tensor_header::shortened(name);
     format!("it names `{name}`, which is no tensor: it may be hostile and is refused")
 }
 

@@ -3,7 +3,7 @@
 //! In: a module and a name in it, as they stand in the file. Out: what is done with it, or nothing where it is none of these. Names
 //! are compared whole.
 
-use crate::float_type::FloatType;
+use crate::storage::float_type::FloatType;
 
 /// What a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,47 @@
+//! What is wrong with the data: probabilities of models that did not see an item, embeddings and given labels in; scores,
+//! suspicions and their evidence out. Pure functions on plain data, in double precision.
+//!
+//! * [`label_quality`] judges every label by frozen embeddings; it stands on [`out_of_fold`] and [`LogisticHead`];
+//! * [`label_scores`], [`ConfidentJoint`], [`find_label_issues`], [`LabelInspector`]: cleanlab's numbers, to the last digits;
+//! * [`NeighbourGraph`] serves [`neighbour_vote`], [`same_label_nearness`], [`outliers`] and [`near_copies`];
+//! * [`TrainingDynamics`] looks at the logits of each epoch of a training run, [`TrainingLooks`] while it trains;
+//! * [`queue`] makes one plan of all [`Finding`]s;
+//! * [`rank_average`] makes one order of several, [`StopRule`] and [`ErrorsLeft`] say when a review is done.
+
+mod confident_joint;
+mod folds;
+mod label_filter;
+mod label_inspector;
+mod label_quality;
+mod label_scores;
+mod lbfgs;
+mod logistic;
+mod near_copies;
+mod neighbour_scores;
+mod neighbours;
+mod out_of_fold;
+mod out_of_sample;
+mod queue;
+mod ranking;
+mod small_world;
+mod stop_rule;
+mod training_dynamics;
+
+pub use confident_joint::{ConfidentJoint, class_thresholds};
+pub use label_filter::{FilterOptions, LabelFilter, find_label_issues, ranked_issues};
+pub use label_inspector::LabelInspector;
+pub use label_quality::{GivenLabels, LabelQuality, QualityOptions, label_quality};
+pub use label_scores::{LabelScore, label_scores, threshold_adjusted};
+pub use logistic::{LabelledItems, LogisticHead, LogisticOptions};
+pub use near_copies::{NearCopies, NearCopyOptions, near_copies};
+pub use neighbour_scores::{NeighbourVote, Outliers, neighbour_vote, outliers, same_label_nearness};
+pub use neighbours::NeighbourGraph;
+pub use out_of_fold::{FoldItems, FoldOptions, OutOfFold, out_of_fold};
+pub use out_of_sample::OutOfSample;
+pub use queue::{
+    Finding, QueueItem, duplicate_findings, label_findings, learnt_findings, outlier_findings,
+    pixel_findings, queue, unreadable,
+};
+pub use ranking::{member_weights, rank_average};
+pub use stop_rule::{ErrorsLeft, StopRule, audit_sample};
+pub use training_dynamics::{LearntLabel, TrainingDynamics, TrainingLooks};

@@ -1,0 +1,142 @@
+//! A neighbour graph and given labels in; what the neighbours say of each label, and who has none near, out.
+
+use serde::{Deserialize, Serialize};
+
+use super::neighbours::NeighbourGraph;
+use super::out_of_sample::{check_labels, largest};
+use sciurus_insight::InsightError;
+
+/// A neighbour that is farther than the nearest by this counts `1/e`.
+const REACH: f64 = 0.1;
+/// Scales below this count as this.
+const LEAST: f64 = 1e-6;
+
+/// What the neighbours of each item voted, one entry per item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NeighbourVote {
+    /// The weight of the neighbours that have the item's label among all, 0 (none) to 1 (all); 0.5 without neighbours.
+    pub share: Vec<f64>,
+    /// The class with most weight; the given one without neighbours. The label is suspicious if it is another.
+    pub majority: Vec<usize>,
+}
+
+/// The vote of the neighbours, weighted by `exp((nearest distance - distance) / 0.1)`.
+///
+/// The idea is SimiFeat's (Zhu, Dong, Liu 2022, "Detecting Corrupted Labels Without Training a Model to Predict").
+///
+/// # Errors
+///
+/// If there is not one label per item, or one is no class.
+pub fn neighbour_vote(
+    graph: &NeighbourGraph,
+    labels: &[usize],
+    classes: usize,
+) -> Result<NeighbourVote, InsightError> {
+    check(graph, labels)?;
+    check_labels(classes, labels)?;
+    let mut vote = NeighbourVote { share: Vec::new(), majority: Vec::new() };
+    for (item, &label) in labels.iter().enumerate() {
+        let mut votes = vec![0.0; classes];
+        let distances = graph.distances(item);
+        for (&other, distance) in graph.ids(item).iter().zip(distances) {
+            votes[labels[other as usize]] += ((distances[0] - distance) / REACH).exp();
+        }
+        let total: f64 = votes.iter().sum();
+        vote.share.push(if total > 0.0 { votes[label] / total } else { 0.5 });
+        vote.majority.push(if total > 0.0 { largest(&votes) } else { label });
+    }
+    Ok(vote)
+}
+
+/// How much nearer items of its own label are than others, 0 (suspicious) to 1: `other² / (same² + other²)` with the mean
+/// distances of the neighbours that have the item's label and of those that do not. Where one kind is not among the neighbours,
+/// the farthest neighbour stands for it.
+///
+/// SelfClean's score (Gröger et al. 2023) with means for its single nearest items, which one wrong label can mislead.
+///
+/// # Errors
+///
+/// If there is not one label per item.
+pub fn same_label_nearness(graph: &NeighbourGraph, labels: &[usize]) -> Result<Vec<f64>, InsightError> {
+    check(graph, labels)?;
+    let of_item = |(item, &label): (usize, &usize)| {
+        let pairs = graph.ids(item).iter().zip(graph.distances(item));
+        let farthest = graph.distances(item).last().copied().unwrap_or(0.0);
+        let mean = |same: bool| {
+            let chosen = pairs.clone().filter(|(other, _)| (labels[**other as usize] == label) == same);
+            let (count, sum) = chosen.fold((0, 0.0), |(count, sum), (_, d)| (count + 1, sum + d));
+            if count > 0 { sum / f64::from(count) } else { farthest }
+        };
+        let [same, other] = [mean(true), mean(false)].map(|distance: f64| distance.powi(2));
+        if same + other > 0.0 { other / (same + other) } else { 0.5 }
+    };
+    Ok(labels.iter().enumerate().map(of_item).collect())
+}
+
+/// Items far from all others, as cleanlab's Datalab finds them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outliers {
+    /// `exp(-mean distance / median of the mean distances)` of each item, 0 (far from all) to 1.
+    pub scores: Vec<f64>,
+    /// The mean cosine distance (0..=2) of each item to its neighbours.
+    pub means: Vec<f64>,
+    /// The mean distance to the neighbours above which an item is an outlier: the third quartile and 1.70 times the spread
+    /// of the middle half.
+    pub cut: f64,
+    /// The items above it, ascending.
+    pub items: Vec<usize>,
+}
+
+impl Outliers {
+    /// How far out an item lies (0..=1): 0.5 at the cut, 1 infinitely far.
+    #[must_use]
+    pub fn badness(&self, item: usize) -> f64 {
+        let ratio = self.means[item] / self.cut.max(LEAST);
+        let power = ratio.powi(4);
+        if power.is_finite() { power / (1.0 + power) } else { 1.0 }
+    }
+}
+
+/// Datalab's default share: `1 / 0.37037 - 1` is 1.70.
+const OUTLIER_THRESHOLD: f64 = 0.37037;
+
+/// Scores how far each item is from its neighbours, and says who is an outlier.
+#[must_use]
+pub fn outliers(graph: &NeighbourGraph) -> Outliers {
+    let means: Vec<f64> = (0..graph.len()).map(|item| mean(graph.distances(item))).collect();
+    let mut sorted = means.clone();
+    sorted.sort_by(f64::total_cmp);
+    let [first, median, third] = [0.25, 0.5, 0.75].map(|share| quantile(&sorted, share));
+    let cut = third + (1.0 / OUTLIER_THRESHOLD - 1.0) * (third - first);
+    Outliers {
+        scores: means.iter().map(|mean| (-mean / median.max(LEAST)).exp()).collect(),
+        cut,
+        items: (0..means.len()).filter(|&item| means[item] > cut).collect(),
+        means,
+    }
+}
+
+/// NumPy's default quantile of rising values: between two, in proportion; 0 without values.
+pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let place = share * sorted.len().saturating_sub(1) as f64;
+    let below = place.floor() as usize;
+    match (sorted.get(below), sorted.get(below + 1)) {
+        (Some(low), Some(high)) => low + (high - low) * (place - below as f64),
+        (low, _) => low.copied().unwrap_or(0.0),
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    if values.is_empty() { 0.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
+}
+
+fn check(graph: &NeighbourGraph, labels: &[usize]) -> Result<(), InsightError> {
+    if graph.len() == labels.len() {
+        return Ok(());
+    }
+    Err(InsightError::Length {
+        what: "labels (one per item of the graph)",
+        expected: graph.len(),
+        found: labels.len(),
+    })
+}

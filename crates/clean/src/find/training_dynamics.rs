@@ -1,0 +1,210 @@
+//! What a model said of each item whenever it was trained on it in, how it came to its opinion out.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::out_of_sample::{check_labels, largest};
+use sciurus_data::BadOption;
+use sciurus_insight::{InsightError, softmax, table_file};
+
+/// How an item's label was learnt, one entry per item in every list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingDynamics {
+    /// Area under the margin: the mean over epochs of `logit(given) - largest other logit`. Low, above all below 0, is
+    /// suspicious: the other items of its class pull against it. Source: Pleiss et al. 2020. 0 with one class.
+    pub aum: Vec<f64>,
+    /// The mean over epochs of the given class's probability, 0..1. With the next two, a data map: Swayamdipta et al. 2020.
+    pub confidence: Vec<f64>,
+    /// The standard deviation of it over epochs, 0..=0.5; high is ambiguous.
+    pub variability: Vec<f64>,
+    /// The share of epochs that predicted the given class, 0..=1.
+    pub correctness: Vec<f64>,
+}
+
+impl TrainingDynamics {
+    /// From the logits of each epoch, row-major `[item, class]`, in the same order of items every time.
+    ///
+    /// # Errors
+    ///
+    /// If there is no epoch, an epoch has not one row per label, a label is no class, or a logit is not finite.
+    ///
+    /// ```
+    /// use sciurus_clean::find::TrainingDynamics;
+    ///
+    /// let epochs = [vec![1.0, 0.0, 0.5, 0.0], vec![3.0, 0.0, -0.5, 1.0]];
+    /// let dynamics = TrainingDynamics::new(&epochs, &[0, 0], 2)?;
+    /// assert_eq!(dynamics.aum, [2.0, -0.5]);
+    /// assert_eq!(dynamics.correctness, [1.0, 0.5]);
+    /// # Ok::<(), sciurus_insight::InsightError>(())
+    /// ```
+    pub fn new(epochs: &[Vec<f32>], labels: &[usize], classes: usize) -> Result<Self, InsightError> {
+        let count = epochs.len();
+        BadOption::check("epochs", count as f64, count > 0, "choose a number from 1 up")?;
+        check_labels(classes, labels)?;
+        for epoch in epochs {
+            let (expected, found) = (labels.len() * classes, epoch.len());
+            if expected != found {
+                return Err(InsightError::Length { what: "logits (items times classes)", expected, found });
+            }
+            if let Some(at) = epoch.iter().position(|logit| !logit.is_finite()) {
+                return Err(InsightError::Row { row: at / classes, why: "a logit is not finite".into() });
+            }
+        }
+        let mut dynamics = Self { aum: vec![], confidence: vec![], variability: vec![], correctness: vec![] };
+        for (item, &label) in labels.iter().enumerate() {
+            let rows = epochs.iter().map(|epoch| &epoch[item * classes..(item + 1) * classes]);
+            dynamics.push(&rows.map(|row| Look::new(row, label)).collect::<Vec<Look>>());
+        }
+        Ok(dynamics)
+    }
+
+    fn push(&mut self, looks: &[Look]) {
+        let mean = |of: &dyn Fn(&Look) -> f64| looks.iter().map(of).sum::<f64>() / looks.len() as f64;
+        let confidence = mean(&|look| look.probability);
+        self.aum.push(mean(&|look| look.margin));
+        self.confidence.push(confidence);
+        self.variability.push(mean(&|look| (look.probability - confidence).powi(2)).sqrt());
+        self.correctness.push(mean(&|look| f64::from(u8::from(look.is_right))));
+    }
+}
+
+/// One item in one epoch.
+struct Look {
+    margin: f64,
+    probability: f64,
+    is_right: bool,
+}
+
+impl Look {
+    fn new(row: &[f32], label: usize) -> Self {
+        let others = row.iter().enumerate().filter(|&(class, _)| class != label);
+        let other = others.map(|(_, &logit)| f64::from(logit)).reduce(f64::max);
+        let given = f64::from(row[label]);
+        let probabilities: Vec<f64> = softmax(row).collect();
+        let logits: Vec<f64> = row.iter().copied().map(f64::from).collect();
+        Self {
+            margin: given - other.unwrap_or(given),
+            probability: probabilities[label],
+            is_right: largest(&logits) == label,
+        }
+    }
+}
+
+/// Numbers that are kept of each item.
+const KEPT: usize = 5;
+
+/// [`TrainingDynamics`] while they come about: what a model said of items so far, in memory that does not grow with epochs, in
+/// single precision.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TrainingLooks {
+    /// Of each item: looks, mean margin, mean probability of its class, sum of squared differences from that (Welford
+    /// 1962), looks that were right.
+    rows: Vec<[f32; KEPT]>,
+}
+
+impl TrainingLooks {
+    /// Nothing was said yet of this many items.
+    #[must_use]
+    pub fn new(items: usize) -> Self {
+        Self { rows: vec![[0.0; KEPT]; items] }
+    }
+
+    /// One look: the logits `[class]` of an item that has the class `label`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such item or class.
+    pub fn see(&mut self, item: usize, logits: &[f32], label: usize) {
+        let look = Look::new(logits, label);
+        let (margin, probability) = (look.margin as f32, look.probability as f32);
+        let [looks, mean_margin, mean, squares, right] = &mut self.rows[item];
+        *looks += 1.0;
+        *mean_margin += (margin - *mean_margin) / *looks;
+        let before = probability - *mean;
+        *mean += before / *looks;
+        *squares += before * (probability - *mean);
+        *right += f32::from(u8::from(look.is_right));
+    }
+
+    /// How often an item was looked at.
+    #[must_use]
+    pub fn count(&self, item: usize) -> usize {
+        self.rows[item][0] as usize
+    }
+
+    /// The dynamics so far; of an item that was never looked at all are 0.
+    #[must_use]
+    pub fn dynamics(&self) -> TrainingDynamics {
+        let of = |value: &dyn Fn(&[f32; KEPT]) -> f64| self.rows.iter().map(value).collect();
+        let share = |sum: f32, looks: f32| f64::from(sum) / f64::from(looks.max(1.0));
+        TrainingDynamics {
+            aum: of(&|row| f64::from(row[1])),
+            confidence: of(&|row| f64::from(row[2])),
+            variability: of(&|row| share(row[3], row[0]).max(0.0).sqrt()),
+            correctness: of(&|row| share(row[4], row[0])),
+        }
+    }
+
+    /// All that is kept, `[item, 5]`: for a checkpoint.
+    #[must_use]
+    pub fn values(&self) -> Vec<f32> {
+        self.rows.as_flattened().to_vec()
+    }
+
+    /// From what [`values`](Self::values) gave; none if they are not of this many items.
+    #[must_use]
+    pub fn from_values(items: usize, values: &[f32]) -> Option<Self> {
+        let (rows, rest) = values.as_chunks();
+        (rows.len() == items && rest.is_empty()).then(|| Self { rows: rows.to_vec() })
+    }
+}
+
+/// How the label of one photo was learnt: a row of a run's `training.parquet`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LearntLabel {
+    /// The photo, relative to the data set's folder.
+    pub path: PathBuf,
+    /// Its label while the model trained.
+    pub label: String,
+    /// How often the model was trained on it as it is, not mixed with another one.
+    pub looks: u32,
+    /// Area under the margin; see [`TrainingDynamics`], as the others.
+    pub aum: f64,
+    /// Mean probability of the label, 0..1.
+    pub confidence: f64,
+    /// Its standard deviation, 0..=0.5.
+    pub variability: f64,
+    /// The share of looks that found the label, 0..=1.
+    pub correctness: f64,
+}
+
+impl LearntLabel {
+    /// Writes rows as a Parquet file, which DuckDB, pandas and polars read.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
+    pub fn save(rows: &[Self], path: &Path) -> Result<(), InsightError> {
+        let sample = Self {
+            path: "a.jpg".into(),
+            label: String::new(),
+            looks: 0,
+            aum: 0.0,
+            confidence: 0.0,
+            variability: 0.0,
+            correctness: 0.0,
+        };
+        table_file::save(path, &String::new(), rows, &[sample])
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or holds something else.
+    pub fn load(path: &Path) -> Result<Vec<Self>, InsightError> {
+        let (_, rows): (String, Vec<Self>) = table_file::load(path)?;
+        Ok(rows)
+    }
+}

@@ -1,0 +1,60 @@
+//! What can be wrong with an image of a data set, by name.
+
+use sciurus_photos::QualityCheck;
+
+/// One kind of trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Issue {
+    /// The file is no image that can be read.
+    Unreadable,
+    /// The same picture lies there many times, as a web site's "not available" does.
+    Placeholder,
+    /// Another file has the same pixels.
+    ExactDuplicate,
+    /// Another file shows the same picture.
+    NearDuplicate,
+    /// A copy of it has another label.
+    AcrossClasses,
+    /// A copy of it is on the other side of the split: the model is measured on what it has learned by heart.
+    AcrossSplits,
+    /// Its label is probably wrong.
+    Label,
+    /// A model that was trained on it kept finding another class more probable than its label.
+    HardToLearn,
+    /// It is unlike all others: it may belong to no class.
+    Outlier,
+    /// Something about its pixels or its file.
+    Pixels(QualityCheck),
+}
+
+impl Issue {
+    /// Its name in plans, tables and reports, such as `near_duplicate`.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Unreadable => "unreadable".to_owned(),
+            Self::Placeholder => "placeholder".to_owned(),
+            Self::ExactDuplicate => "exact_duplicate".to_owned(),
+            Self::NearDuplicate => "near_duplicate".to_owned(),
+            Self::AcrossClasses => "duplicate_across_classes".to_owned(),
+            Self::AcrossSplits => "duplicate_across_splits".to_owned(),
+            Self::Label => "label".to_owned(),
+            Self::HardToLearn => "hard_to_learn".to_owned(),
+            Self::Outlier => "outlier".to_owned(),
+            Self::Pixels(check) => check.to_string().replace(' ', "_"),
+        }
+    }
+
+    /// How much it matters for training (0..=1), in the order of the queue: a photo that is surely dark is a smaller trouble
+    /// than a label that is probably wrong.
+    #[must_use]
+    pub fn weight(self) -> f64 {
+        match self {
+            Self::Pixels(QualityCheck::LowInformation | QualityCheck::Dark | QualityCheck::Light) => 0.8,
+            Self::HardToLearn | Self::Pixels(QualityCheck::Blurry | QualityCheck::Unsharp) => 0.5,
+            Self::Pixels(_) => 0.3,
+            Self::Outlier => 0.7,
+            _ => 1.0,
+        }
+    }
+}

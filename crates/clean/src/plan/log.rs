@@ -1,0 +1,163 @@
+//! The log of a folder's moves: what a batch is about to do is on the disk before it does it.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use sciurus_data::ContentHash;
+use sciurus_data::fs::{FileError, InsidePath, LineFormat, Lines, Root};
+use serde::{Deserialize, Serialize};
+
+use sciurus_insight::InsightError;
+
+const FORMAT: LineFormat = LineFormat { name: "moves", what: "log of moves", doing: "moving files" };
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Move {
+    pub(super) from: InsidePath,
+    pub(super) to: InsidePath,
+    /// What it holds: tells the file that was moved from another that has one of its names since.
+    pub(super) content: ContentHash,
+}
+
+/// Files that move together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Batch {
+    pub(super) number: u64,
+    /// The batch that this one takes back.
+    pub(super) undoes: Option<u64>,
+    pub(super) moves: Vec<Move>,
+    /// Of the batch that is taken back: files that are gone, where they lay. They are not asked for again.
+    #[serde(default)]
+    pub(super) given_up: Vec<InsidePath>,
+    /// Folders that did not exist before: made by a batch, and removed by the one that takes it back.
+    pub(super) folders: Vec<InsidePath>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+enum Entry {
+    /// About to be done.
+    Begun(Batch),
+    /// Done, but for the moves at these places.
+    Done {
+        number: u64,
+        #[serde(default)]
+        left: Vec<usize>,
+    },
+    /// Every move of it was taken back.
+    RolledBack { number: u64 },
+}
+
+/// The log, held by one process at a time.
+#[derive(Debug)]
+pub(super) struct Log {
+    lines: Lines,
+    entries: Vec<Entry>,
+}
+
+impl Log {
+    /// Opens the log of a data set's folder, and begins it if need be.
+    pub(super) fn open(root: &Root) -> Result<Self, InsightError> {
+        let path = path();
+        // Half a line at its end: its batch had moved nothing yet, or its end is found out again.
+        let (lines, entries) = Lines::open(root, &path, FORMAT).map_err(|error| match error {
+            // The folder of the data is what somebody must make writable, whichever file in it was tried.
+            FileError::ReadOnly { source, .. } => {
+                FileError::ReadOnly { path: root.path().to_owned(), source }
+            }
+            other => other,
+        })?;
+        Ok(Self { lines, entries })
+    }
+
+    /// Whether a batch was begun and not finished. Nothing is written.
+    pub(super) fn is_unfinished(root: &Root) -> Result<bool, InsightError> {
+        let entries = Lines::read(root, &path(), FORMAT)?;
+        Ok(matches!(entries.as_deref(), Some([.., Entry::Begun(_)])))
+    }
+
+    /// Believes the log of a folder that somebody else wrote; says how many entries there are.
+    pub(super) fn adopt(root: &Root) -> Result<usize, InsightError> {
+        Ok(Lines::adopt::<Entry>(root, &path(), FORMAT)?)
+    }
+
+    /// The batch that was begun and neither done nor rolled back.
+    pub(super) fn unfinished(&self) -> Option<Batch> {
+        match self.entries.last() {
+            Some(Entry::Begun(batch)) => Some(batch.clone()),
+            _ => None,
+        }
+    }
+
+    /// The last batch that was done and is no undoing, with those of its moves that were made and not taken back; a batch
+    /// without such moves does not count.
+    pub(super) fn last_applied(&self) -> Option<Batch> {
+        let done: Vec<_> = self.done().filter(|(batch, _)| batch.undoes.is_none()).collect();
+        done.into_iter().rev().find_map(|(batch, left)| {
+            let moves = self.standing(batch, left);
+            (!moves.is_empty()).then(|| Batch { moves, ..batch.clone() })
+        })
+    }
+
+    /// The batches that were done, each with the places of the moves that were not made.
+    fn done(&self) -> impl Iterator<Item = (&Batch, &[usize])> {
+        self.entries.iter().filter_map(|entry| {
+            let Entry::Done { number, left } = entry else { return None };
+            let begun = self.entries.iter().find_map(|entry| match entry {
+                Entry::Begun(batch) if batch.number == *number => Some(batch),
+                _ => None,
+            });
+            Some((begun?, &left[..]))
+        })
+    }
+
+    /// The moves of a batch that were made, and neither taken back since nor given up.
+    fn standing(&self, batch: &Batch, left: &[usize]) -> Vec<Move> {
+        let undone: Vec<_> =
+            self.done().filter(|(undoing, _)| undoing.undoes == Some(batch.number)).collect();
+        // Where files lay that went back, or that nobody waits for.
+        let settled: HashSet<&InsidePath> = undone
+            .iter()
+            .flat_map(|(undoing, left)| made(undoing, left).map(|back| &back.from).chain(&undoing.given_up))
+            .collect();
+        made(batch, left).filter(|moved| !settled.contains(&moved.to)).cloned().collect()
+    }
+
+    /// Writes down what is about to happen, and returns it with its number.
+    pub(super) fn begin(&mut self, mut batch: Batch) -> Result<Batch, InsightError> {
+        batch.number =
+            self.entries.iter().filter(|entry| matches!(entry, Entry::Begun(_))).count() as u64 + 1;
+        self.append(Entry::Begun(batch.clone()))?;
+        Ok(batch)
+    }
+
+    pub(super) fn done_but_for(&mut self, number: u64, left: Vec<usize>) -> Result<(), InsightError> {
+        self.append(Entry::Done { number, left })
+    }
+
+    pub(super) fn rolled_back(&mut self, number: u64) -> Result<(), InsightError> {
+        self.append(Entry::RolledBack { number })
+    }
+
+    fn append(&mut self, entry: Entry) -> Result<(), InsightError> {
+        self.lines.append(&entry)?;
+        self.entries.push(entry);
+        Ok(())
+    }
+}
+
+/// The moves of a batch but for some.
+fn made<'b>(batch: &'b Batch, left: &[usize]) -> impl Iterator<Item = &'b Move> {
+    let left: HashSet<usize> = left.iter().copied().collect();
+    batch.moves.iter().enumerate().filter(move |(place, _)| !left.contains(place)).map(|(_, moved)| moved)
+}
+
+fn path() -> InsidePath {
+    InsidePath::ours(".sciurus/moves.jsonl")
+}
+
+/// Whether a folder has no log, so that there is nothing to finish.
+pub(super) fn is_missing(root: &Path) -> bool {
+    root.join(super::STATE_FOLDER).symlink_metadata().is_err()
+}

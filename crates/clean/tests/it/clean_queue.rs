@@ -1,0 +1,202 @@
+//! Scores that lead a reviewer: planted errors come first, ranks are combined, and the review ends in time.
+
+use proptest::prelude::*;
+use rand::RngExt;
+use sciurus_clean::Issue;
+use sciurus_clean::find::{
+    ErrorsLeft, GivenLabels, LabelQuality, LearntLabel, QualityOptions, StopRule, TrainingDynamics,
+    TrainingLooks, audit_sample, label_quality, learnt_findings, rank_average,
+};
+use sciurus_clean::plan::{CleanAction, CleanPlan};
+use sciurus_data::Seed;
+use sciurus_insight::Embeddings;
+
+/// Three classes that overlap, every fifth label wrong: embeddings, given labels, true labels.
+fn planted(seed: u64) -> (Embeddings, Vec<usize>, Vec<usize>) {
+    let mut rng = Seed(seed).rng(&[]);
+    let mut noise = || (0..4).map(|_| rng.random::<f32>() - 0.5).sum::<f32>();
+    let right: Vec<usize> = (0..180).map(|item| item % 3).collect();
+    let values =
+        (0..180 * 24).map(|at| noise() + if at % 24 % 3 == at / 24 % 3 { 0.6 } else { 0.0 }).collect();
+    let given = (0..180).map(|item| if item % 5 == 0 { (item + 1) % 3 } else { item % 3 }).collect();
+    (Embeddings { width: 24, values }, given, right)
+}
+
+fn judge(members: &[&Embeddings], labels: &[usize], rounds: usize) -> LabelQuality {
+    let given = GivenLabels { classes: 3, labels, groups: None, weights: None };
+    let options = QualityOptions::default().rounds(rounds).build().unwrap();
+    label_quality(members, given, options).unwrap()
+}
+
+/// The chance that a wrong label gets a higher score than a right one.
+fn roc_auc(scores: &[f64], given: &[usize], right: &[usize]) -> f64 {
+    let part = |wrong: bool| {
+        let items = (0..given.len()).filter(move |&item| (given[item] != right[item]) == wrong);
+        items.map(|item| scores[item]).collect::<Vec<f64>>()
+    };
+    let (wrong, fine) = (part(true), part(false));
+    let above = wrong.iter().flat_map(|w| fine.iter().map(move |f| f64::from(u8::from(w > f)))).sum::<f64>();
+    above / (wrong.len() * fine.len()) as f64
+}
+
+#[test]
+fn planted_errors_come_first_and_weighting_helps() {
+    let (mut plain, mut weighted) = (0.0, 0.0);
+    for seed in 0..5 {
+        let (embeddings, given, right) = planted(seed);
+        let found = judge(&[&embeddings], &given, 2);
+        weighted += roc_auc(&found.scores, &given, &right) / 5.0;
+        plain += roc_auc(&judge(&[&embeddings], &given, 0).scores, &given, &right) / 5.0;
+        let wrong: Vec<usize> = (0..180).filter(|&item| given[item] != right[item]).collect();
+        let named = wrong.iter().filter(|&&item| found.suggested[item] == right[item]).count();
+        assert!(named * 10 > wrong.len() * 9, "{named} of {}", wrong.len());
+    }
+    assert!(weighted > 0.95 && weighted > plain, "{weighted} {plain}");
+}
+
+#[test]
+fn a_member_of_noise_does_little_harm() {
+    let (embeddings, given, right) = planted(1);
+    let values = (0..180 * 8).map(|at| ((at * 7919) as f32).sin()).collect();
+    let noise = Embeddings { width: 8, values };
+    let alone = roc_auc(&judge(&[&embeddings], &given, 2).scores, &given, &right);
+    let both = judge(&[&embeddings, &noise], &given, 2);
+    assert!(both.accuracy[1] < 0.5 && both.accuracy[0] > 0.7, "{:?}", both.accuracy);
+    assert!((roc_auc(&both.scores, &given, &right) - alone).abs() < 0.01);
+}
+
+#[test]
+fn items_that_cannot_be_judged_are_in_the_middle() {
+    let (embeddings, mut given, _) = planted(2);
+    given.iter_mut().for_each(|label| *label %= 2);
+    given[17] = 2;
+    let found = judge(&[&embeddings], &given, 2);
+    assert_eq!((found.unjudged.as_slice(), found.scores[17]), (&[17][..], 0.5));
+    let given = GivenLabels { classes: 3, labels: &given, groups: None, weights: None };
+    assert!(label_quality(&[], given, QualityOptions::default()).is_err());
+    assert!(QualityOptions::default().rounds(11).build().is_err());
+}
+
+#[test]
+fn the_rule_stops_at_the_end_of_a_page() {
+    let rule = StopRule::default().build().unwrap();
+    // Nothing wrong: one window. All wrong: everything. The 10 % are not yet few.
+    assert_eq!(rule.shown(&[false; 1000]), 150);
+    assert_eq!(rule.shown(&[true; 1000]), 1000);
+    let tenth: Vec<bool> = (0..1000).map(|place| place % 10 == 0).collect();
+    assert_eq!(rule.shown(&tenth), 1000);
+    assert_eq!(rule.share(0.11).shown(&tenth), 150);
+    assert_eq!(rule.page(20).window(30).shown(&[false; 100]), 40);
+    assert_eq!(rule.shown(&[false; 20]), 20);
+    for bad in [rule.page(0), rule.window(0), rule.share(0.0), rule.share(1.1)] {
+        assert!(bad.build().is_err());
+    }
+}
+
+#[test]
+fn an_audit_counts_what_nobody_saw() {
+    let sample = audit_sample(1000, 200, Seed(1));
+    assert_eq!(sample.len(), 200);
+    assert!(sample.windows(2).all(|pair| pair[0] < pair[1]) && sample[199] < 1000);
+    assert_eq!(audit_sample(3, 200, Seed(1)), [0, 1, 2]);
+    assert_ne!(sample, audit_sample(1000, 200, Seed(2)));
+    let nothing = ErrorsLeft::from_audit(100, 0, 0);
+    assert_eq!((nothing.interval.low, nothing.interval.high), (0.0, 100.0));
+}
+
+#[test]
+fn data_maps() {
+    let epochs = [vec![2.0, 0.0, 1.0, 0.0], vec![-2.0, 0.0, 1.0, 0.0]];
+    let found = TrainingDynamics::new(&epochs, &[0, 1], 2).unwrap();
+    assert_eq!(found.aum, [0.0, -1.0]);
+    assert_eq!(found.correctness, [0.5, 0.0]);
+    assert!((found.confidence[0] - 0.5).abs() < 1e-12 && found.variability[1] < 1e-12);
+    let sigmoid = 1.0 / (1.0 + (-2.0_f64).exp());
+    assert!((found.variability[0] - (sigmoid - 0.5)).abs() < 1e-12);
+    assert_eq!(TrainingDynamics::new(&[vec![1.0]], &[0], 1).unwrap().aum, [0.0]);
+    assert!(TrainingDynamics::new(&[], &[0], 1).is_err());
+    assert!(TrainingDynamics::new(&[vec![1.0]], &[0], 2).is_err());
+    assert!(TrainingDynamics::new(&[vec![f32::NAN]], &[0], 1).is_err());
+}
+
+#[test]
+fn looks_add_up_to_the_dynamics_of_all_epochs() {
+    let epochs: Vec<Vec<f32>> = (0..7)
+        .map(|epoch| (0..30).map(|at| (f64::from(epoch * 31 + at) * 1.7).sin() as f32 * 3.0).collect())
+        .collect();
+    let labels: Vec<usize> = (0..10).map(|item| item % 3).collect();
+    let want = TrainingDynamics::new(&epochs, &labels, 3).unwrap();
+    let mut looks = TrainingLooks::new(10);
+    for (epoch, rows) in epochs.iter().enumerate() {
+        // As after a kill: what was kept goes on exactly where it was.
+        looks = TrainingLooks::from_values(10, &looks.values()).unwrap();
+        for item in 0..10 {
+            looks.see(item, &rows[3 * item..3 * item + 3], labels[item]);
+            assert_eq!(looks.count(item), epoch + 1);
+        }
+    }
+    let got = looks.dynamics();
+    let pairs = [
+        (&got.aum, &want.aum),
+        (&got.confidence, &want.confidence),
+        (&got.variability, &want.variability),
+        (&got.correctness, &want.correctness),
+    ];
+    for (got, want) in pairs {
+        assert!(got.iter().zip(want).all(|(got, want)| (got - want).abs() < 2e-6), "{got:?} for {want:?}");
+    }
+    assert_eq!(TrainingLooks::new(1).dynamics().aum, [0.0]);
+    assert!(TrainingLooks::from_values(2, &[0.0; 5]).is_none());
+    assert!(TrainingLooks::from_values(1, &[0.0; 6]).is_none());
+}
+
+#[test]
+fn learnt_labels_are_kept_in_a_table_and_told_where_they_were_not_learnt() {
+    let row = |path: &str, aum, correctness| LearntLabel {
+        path: path.into(),
+        label: "ant".to_owned(),
+        looks: 5,
+        aum,
+        confidence: 0.25,
+        variability: 0.125,
+        correctness,
+    };
+    let rows = [row("ants/new\nline.jpg", -2.0, 0.2), row("ants/蟻.jpg", 3.5, 1.0)];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("training.parquet");
+    LearntLabel::save(&rows, &path).unwrap();
+    assert_eq!(LearntLabel::load(&path).unwrap(), rows);
+    let told = CleanPlan::load(&path).unwrap_err().to_string();
+    assert!(told.contains("training.parquet"), "{told}");
+    let plan = folder.path().join("plan.parquet");
+    CleanPlan::new("ants", "none", vec![]).save(&plan).unwrap();
+    let told = LearntLabel::load(&plan).unwrap_err().to_string();
+    assert!(told.contains("plan.parquet"), "{told}");
+
+    let found = learnt_findings(&[Some(&rows[0]), Some(&rows[1]), None]);
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].item, found[0].issue, found[0].action), (0, Issue::HardToLearn, CleanAction::Keep));
+    assert!((found[0].score - 1.0 / (1.0 + (-2.0_f64).exp())).abs() < 1e-12);
+    assert_eq!(found[0].evidence, "found by a model in 1 of the 5 times it was trained on it");
+}
+
+proptest! {
+    #[test]
+    fn ranks_ignore_how_scores_are_scaled(scores in proptest::collection::vec(-5.0_f64..5.0, 0..40)) {
+        let scaled: Vec<f64> = scores.iter().map(|score| score.exp()).collect();
+        let ranks = rank_average(&[(&scores, 1.0), (&scaled, 3.0)]).unwrap();
+        prop_assert_eq!(&ranks, &rank_average(&[(&scores, 1.0), (&scores, 3.0)]).unwrap());
+        for (a, b) in (0..scores.len()).flat_map(|a| (0..scores.len()).map(move |b| (a, b))) {
+            prop_assert!(scores[a] >= scores[b] || ranks[a] < ranks[b] + 1e-12);
+        }
+        prop_assert!(ranks.iter().all(|rank| (-1e-12..=1.0 + 1e-12).contains(rank)));
+    }
+}
+
+#[test]
+fn scores_that_cannot_be_ranked_are_refused() {
+    assert!(rank_average(&[(&[1.0], 1.0), (&[1.0, 2.0], 1.0)]).is_err());
+    assert!(rank_average(&[(&[f64::NAN], 1.0)]).is_err());
+    assert!(rank_average(&[(&[1.0], 0.0)]).is_err());
+    assert!(rank_average(&[]).unwrap().is_empty());
+}

@@ -1,0 +1,367 @@
+//! How a data set is made. In: where the labels come from, and options. Out: an [`ImageDataset`], or what is wrong with
+//! the whole of it.
+
+use super::ImageDataset;
+use super::corrections::{Correction, Corrections};
+use super::item::{ImageItem, ItemId, Split, Vocab};
+use super::labeler::{Labeler, Listing};
+use super::pattern::Pattern;
+use super::scan::{self, Found, Progress, Tag, portable};
+use super::target::{Target, Targets};
+use crate::error::DataError;
+use crate::image::DecodeLimits;
+use crate::seed::Seed;
+use crate::skip::{SkipReason, Skipped};
+use crate::split::{Division, Splitter};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::path::PathBuf;
+
+/// Options of a data set; see [`ImageDataset::from_folder`], [`ImageDataset::from_csv`] and
+/// [`ImageDataset::from_name_pattern`].
+///
+/// | Name | Default | Meaning | Range |
+/// |---|---|---|---|
+/// | `split_by` | as the data say if they have train and valid, else [`Splitter::Stratified`] 0.2 | how items are split | |
+/// | `test_fraction` | no test split, unless the data have one | share of all images that is kept for the last measurement | above 0, with the valid images below 1 |
+/// | `group_by` | the CSV file's `group` column, else none | which images stay on one side of a split | |
+/// | `root` | the folder; for CSV: the file's folder | what paths are relative to | |
+/// | `correct` | nothing | labels to change and images to leave out; which photos measure stays as it was | |
+/// | `seed` | 42 | seed of the split | any |
+/// | `limits` | [`DecodeLimits::default`] | what a file may cost | |
+/// | `on_progress` | nothing | called after each file, from many threads | |
+pub struct ImageDatasetBuilder {
+    root: PathBuf,
+    labeler: Labeler,
+    splitter: Option<Splitter>,
+    test_fraction: Option<f64>,
+    group_pattern: Option<String>,
+    corrections: Corrections,
+    seed: Seed,
+    limits: DecodeLimits,
+    progress: Box<dyn Fn(Progress) + Send + Sync>,
+}
+
+impl fmt::Debug for ImageDatasetBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ImageDatasetBuilder")
+            .field("root", &self.root)
+            .field("labeler", &self.labeler)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ImageDatasetBuilder {
+    pub(crate) fn new(root: PathBuf, labeler: Labeler) -> Self {
+        Self {
+            root,
+            labeler,
+            splitter: None,
+            test_fraction: None,
+            group_pattern: None,
+            corrections: Corrections::default(),
+            seed: Seed(42),
+            limits: DecodeLimits::default(),
+            progress: Box::new(|_| {}),
+        }
+    }
+
+    /// Where labels come from, in place of what the data set was started with. For a CSV file, paths are relative to the
+    /// root.
+    #[must_use]
+    pub fn label_by(mut self, labeler: Labeler) -> Self {
+        self.labeler = labeler;
+        self
+    }
+
+    /// The folder that paths are relative to.
+    #[must_use]
+    pub fn root(mut self, root: impl Into<PathBuf>) -> Self {
+        self.root = root.into();
+        self
+    }
+
+    /// How items are divided into train and valid. Data with their own train and valid images (folders, or the split
+    /// column of a CSV file) allow only [`Splitter::Folder`] or [`Splitter::Column`]; `build` refuses to pass over what
+    /// the data say.
+    #[must_use]
+    pub fn split_by(mut self, splitter: Splitter) -> Self {
+        self.splitter = Some(splitter);
+        self
+    }
+
+    /// Share of all images, above 0, that is kept for a measurement at the very end. Drawn before train and valid are
+    /// divided, each class by itself; the same images for any `split_by`.
+    #[must_use]
+    pub fn test_fraction(mut self, test_fraction: f64) -> Self {
+        self.test_fraction = Some(test_fraction);
+        self
+    }
+
+    /// A regular expression that finds the group of an image in its path (relative to the root, with `/`): its part called
+    /// `group`, or the first in parentheses. Images of one group, such as photos of one animal or of one burst, are never
+    /// on two sides of a split, as a model would be measured on what it has learned by heart. An image whose path does not
+    /// fit is a group by itself. Takes the place of a CSV file's group column.
+    #[must_use]
+    pub fn group_by(mut self, pattern: impl Into<String>) -> Self {
+        self.group_pattern = Some(pattern.into());
+        self
+    }
+
+    /// Labels to change and images to leave out. The split is drawn before, so that the same photos measure with and
+    /// without corrections; a label that is new becomes a class, and one that nothing has any more is none.
+    #[must_use]
+    pub fn correct(mut self, corrections: Corrections) -> Self {
+        self.corrections = corrections;
+        self
+    }
+
+    /// Seed of the split.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Seed(seed);
+        self
+    }
+
+    /// What a single file may cost.
+    #[must_use]
+    pub fn limits(mut self, limits: DecodeLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Called after each file, from many threads at once.
+    #[must_use]
+    pub fn on_progress(mut self, progress: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        self.progress = Box::new(progress);
+        self
+    }
+
+    /// Reads every file once and builds the data set.
+    ///
+    /// # Errors
+    ///
+    /// When the whole is no data set: the folder or table is missing, has no or only one class, a line of the table makes
+    /// no sense, a class has too few images, a split is empty, train and valid hold different classes, a group is on two
+    /// sides, or `split_by` asks for another split than the data's own. Also when the machine has no more file handles or
+    /// memory to read with. Single bad files are skipped instead.
+    pub fn build(self) -> Result<ImageDataset, DataError> {
+        let groups =
+            self.group_pattern.as_deref().map(|pattern| Pattern::new(pattern, "group")).transpose()?;
+        let mut listing = self.labeler.list(&self.root)?;
+        let splitter = self.choose_splitter(&listing)?;
+        let vocab = self.labeler.vocab(&listing, &self.root)?;
+        if let Some(pattern) = groups {
+            for file in &mut listing.files {
+                file.tag.group = pattern.find(&portable(&file.path)).map(str::to_owned);
+            }
+        }
+        let (found, mut skipped) = self.scan(&mut listing, &vocab)?;
+        skipped.append(&mut listing.skipped);
+        let splits = self.splits(&found, &vocab, splitter)?;
+        let (found, splits) = self.corrected(found, splits, &mut skipped);
+        let vocab = if self.corrections.is_empty() { vocab } else { self.corrected_vocab(&found)? };
+        skipped.sort_by_cached_key(|skipped| portable(&skipped.path));
+        let dataset = ImageDataset {
+            items: items(found, &|tag| self.target(&vocab, tag), &splits),
+            root: self.root,
+            vocab,
+            skipped,
+            left_out_folders: listing.left_out,
+            splitter,
+            seed: self.seed,
+            limits: self.limits,
+            labeler: self.labeler,
+            test_fraction: self.test_fraction,
+            group_pattern: self.group_pattern,
+        };
+        check_splits(&dataset)?;
+        check_groups(&dataset)?;
+        Ok(dataset)
+    }
+
+    /// Data that say themselves which split an image belongs to leave no other choice.
+    fn choose_splitter(&self, listing: &Listing) -> Result<Splitter, DataError> {
+        let by_csv = matches!(self.labeler, Labeler::Csv(_));
+        let own = if by_csv { Splitter::Column } else { Splitter::Folder };
+        let path = self.labeler.source(&self.root).to_owned();
+        if self.test_fraction.is_some() && Split::ALL.iter().any(|&split| listing.has(split)) {
+            return Err(DataError::OwnTestSplit { path });
+        }
+        match (self.splitter, listing.has(Split::Valid)) {
+            (None, true) => Ok(own),
+            (Some(splitter), true) if splitter == own => Ok(own),
+            (Some(_), true) if by_csv => Err(DataError::OwnSplitColumn { path }),
+            (Some(_), true) => Err(DataError::OwnSplitFolders { path }),
+            (Some(Splitter::Folder), false) => Err(DataError::NoSplitFolders { path: self.root.clone() }),
+            (Some(Splitter::Column), false) => Err(DataError::NoSplitColumn { path }),
+            (chosen, false) => Ok(chosen.unwrap_or_default()),
+        }
+    }
+
+    fn scan(&self, listing: &mut Listing, vocab: &Vocab) -> Result<(Vec<Found>, Vec<Skipped>), DataError> {
+        let files = std::mem::take(&mut listing.files);
+        let (mut found, mut skipped) = (Vec::new(), Vec::new());
+        for result in scan::examine(&self.root, files, &self.limits, &self.progress) {
+            match result {
+                Ok(image) => found.push(image),
+                Err(skip) => skipped.push(skip),
+            }
+        }
+        DataError::check_machine(skipped.iter().map(|(_, file)| file).chain(&listing.skipped))?;
+        let there: HashSet<(&str, Option<Split>)> = found.iter().flat_map(|image| keys(&image.tag)).collect();
+        for folder in &listing.folders {
+            if !there.contains(&(folder.label.as_str(), folder.split)) {
+                let of_folder = |tag: &Tag| keys(tag).any(|key| key == (folder.label.as_str(), folder.split));
+                let (skipped, reason) = first_skipped(&skipped, of_folder);
+                return Err(DataError::EmptyClass { path: folder.path.clone(), skipped, reason });
+            }
+        }
+        for label in vocab.labels() {
+            if !there.contains(&(label, None)) && !there.contains(&(label, Some(Split::Train))) {
+                let of_label = |tag: &Tag| tag.labels.contains(label);
+                let (skipped, reason) = first_skipped(&skipped, of_label);
+                let (path, label) = (self.labeler.source(&self.root).to_owned(), label.clone());
+                return Err(DataError::EmptyLabel { path, label, skipped, reason });
+            }
+        }
+        Ok((found, skipped.into_iter().map(|(_, skip)| skip).collect()))
+    }
+
+    /// The split of each image. What the data do not decide, the splitter does: everything, or what is not test.
+    fn splits(&self, found: &[Found], vocab: &Vocab, splitter: Splitter) -> Result<Vec<Split>, DataError> {
+        let fixed = |image: &Found| image.tag.split;
+        let open: Vec<&Found> = found.iter().filter(|image| fixed(image) != Some(Split::Test)).collect();
+        let targets: Targets = open.iter().map(|image| self.target(vocab, &image.tag)).collect();
+        let groups = group_numbers(&open);
+        let division = Division { test_fraction: self.test_fraction, ..Division::new(splitter, self.seed) };
+        let mut drawn = division.assign_targets(&targets, groups.as_deref())?.into_iter();
+        let split = |image: &Found| match fixed(image) {
+            Some(Split::Test) => Split::Test,
+            said => {
+                let drawn = drawn.next().unwrap_or(Split::Train);
+                if splitter.is_given() { said.unwrap_or(drawn) } else { drawn }
+            }
+        };
+        Ok(found.iter().map(split).collect())
+    }
+
+    /// The images as the corrections say.
+    fn corrected(
+        &self,
+        found: Vec<Found>,
+        splits: Vec<Split>,
+        skipped: &mut Vec<Skipped>,
+    ) -> (Vec<Found>, Vec<Split>) {
+        let mut kept = (Vec::new(), Vec::new());
+        for (mut image, split) in found.into_iter().zip(splits) {
+            match self.corrections.find(&image.path, &image.content) {
+                Some(Correction::LeaveOut) => {
+                    skipped.push(Skipped { path: image.path, reason: SkipReason::LeftOut });
+                    continue;
+                }
+                Some(Correction::Relabel(label)) => image.tag.labels = vec![label.clone()],
+                Some(Correction::Keep) | None => {}
+            }
+            kept.0.push(image);
+            kept.1.push(split);
+        }
+        kept
+    }
+
+    /// The labels that there are after corrections.
+    fn corrected_vocab(&self, found: &[Found]) -> Result<Vocab, DataError> {
+        let vocab = Vocab::new(found.iter().flat_map(|image| image.tag.labels.iter().cloned()));
+        let path = self.labeler.source(&self.root).to_owned();
+        match vocab.labels() {
+            [label] => Err(DataError::OnlyOneClass { path, label: label.clone() }),
+            _ => Ok(vocab),
+        }
+    }
+
+    /// What is true of an image. Every label is in the vocabulary; it is sorted, as the labels of an image are.
+    fn target(&self, vocab: &Vocab, tag: &Tag) -> Target {
+        let classes: Vec<usize> = tag.labels.iter().filter_map(|label| vocab.class(label)).collect();
+        match classes[..] {
+            [class] if !self.labeler.any_number() => Target::One(class),
+            _ => Target::Many(classes),
+        }
+    }
+}
+
+fn keys(tag: &Tag) -> impl Iterator<Item = (&str, Option<Split>)> {
+    tag.labels.iter().map(|label| (label.as_str(), tag.split))
+}
+
+/// How many files with such a tag were skipped, and why the first was.
+fn first_skipped(skipped: &[(Tag, Skipped)], such: impl Fn(&Tag) -> bool) -> (usize, Option<String>) {
+    let mut such = skipped.iter().filter(|(tag, _)| such(tag)).map(|(_, skip)| skip.reason.to_string());
+    let first = such.next();
+    (such.count() + usize::from(first.is_some()), first)
+}
+
+/// The number of each image's group, or `None` if there are no groups. An image without one is alone in its group.
+fn group_numbers(images: &[&Found]) -> Option<Vec<usize>> {
+    images.iter().any(|image| image.tag.group.is_some()).then(|| {
+        let (mut numbers, mut next) = (HashMap::new(), 0);
+        let mut new = || {
+            next += 1;
+            next - 1
+        };
+        let number = |image: &&Found| match &image.tag.group {
+            Some(group) => *numbers.entry(group.clone()).or_insert_with(&mut new),
+            None => new(),
+        };
+        images.iter().map(number).collect()
+    })
+}
+
+fn items(found: Vec<Found>, target: &dyn Fn(&Tag) -> Target, splits: &[Split]) -> Vec<ImageItem> {
+    let item = |(i, (image, &split)): (usize, (Found, &Split))| ImageItem {
+        id: ItemId(i as u32),
+        target: target(&image.tag),
+        split,
+        group: image.tag.group,
+        content: image.content,
+        bytes: image.bytes,
+        width: image.size.0,
+        height: image.size.1,
+        path: image.path,
+    };
+    found.into_iter().zip(splits).enumerate().map(item).collect()
+}
+
+fn check_splits(dataset: &ImageDataset) -> Result<(), DataError> {
+    let path = || dataset.labeler.source(&dataset.root).to_owned();
+    let (train, valid) = (dataset.class_counts(Split::Train), dataset.class_counts(Split::Valid));
+    // A label beside others may be rare: it is learned from, and not measured.
+    let drawn = !dataset.splitter.is_given() && !dataset.labeler.any_number();
+    let needs_two = |class: &usize| drawn && train[*class] + valid[*class] < 2;
+    if let Some(class) = (0..dataset.vocab.len()).find(needs_two) {
+        return Err(DataError::TooFewImages { path: path(), label: dataset.vocab.label(class).to_owned() });
+    }
+    for split in [Split::Train, Split::Valid] {
+        if dataset.split(split).next().is_none() {
+            return Err(DataError::EmptySplit { path: path(), split });
+        }
+    }
+    Ok(())
+}
+
+/// Splits that the data give may contradict their groups.
+fn check_groups(dataset: &ImageDataset) -> Result<(), DataError> {
+    let mut sides = BTreeMap::new();
+    for item in &dataset.items {
+        let Some(group) = &item.group else { continue };
+        let first = *sides.entry(group).or_insert(item.split);
+        if first != item.split {
+            let path = dataset.labeler.source(&dataset.root).to_owned();
+            return Err(DataError::GroupOnTwoSides {
+                path,
+                group: group.clone(),
+                splits: [first, item.split],
+            });
+        }
+    }
+    Ok(())
+}

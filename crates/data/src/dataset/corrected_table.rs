@@ -1,0 +1,61 @@
+//! A table of labels as it is after cleaning. In: the table, its data set, and what was decided. Out: the bytes of a new table.
+
+use super::csv_labels::{CsvLabels, Roots, Table, delimiter};
+use super::{ContentHash, Correction, Corrections, ImageDataset};
+use crate::error::DataError;
+use crate::image::read_file;
+use crate::skip::SkipReason;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The bytes of the same table with corrected labels and without the lines of images that are left out, and how many lines
+/// that changed. Lines of images that are not in the data set stay as they are, unless they are left out because they
+/// cannot be read.
+///
+/// # Errors
+///
+/// When the table cannot be read, or is not the one of the data set any more.
+pub fn corrected_table(
+    labels: &CsvLabels,
+    dataset: &ImageDataset,
+    corrections: &Corrections,
+) -> Result<(Vec<u8>, usize), DataError> {
+    // What lies outside the folder is nobody's to decide about.
+    let inside = dataset.skipped.iter().filter(|file| file.reason != SkipReason::OutsideFolder);
+    let skipped = inside.filter_map(|file| {
+        let bytes = read_file(&dataset.root.join(&file.path), &dataset.limits).ok()?;
+        Some((&*file.path, ContentHash::of(&bytes)))
+    });
+    let items = dataset.items.iter().map(|item| (&*item.path, item.content));
+    let contents: HashMap<&Path, ContentHash> = items.chain(skipped).collect();
+    let mut changed = 0;
+    let mut table = Table::open(labels)?;
+    let mut writer =
+        csv::WriterBuilder::new().delimiter(delimiter(labels)?).flexible(true).from_writer(Vec::new());
+    let failed = |error: csv::Error| DataError::CsvUnreadable {
+        path: labels.path.clone(),
+        source: std::io::Error::other(error.to_string()),
+    };
+    if let Some(names) = &table.names {
+        writer.write_record(names).map_err(failed)?;
+    }
+    let (columns, roots) = (table.columns, Roots::of(&dataset.root));
+    while let Some(record) = table.next()? {
+        let path = roots.tidy(Path::new(record.get(columns.path).unwrap_or_default()));
+        let correction = contents.get(&*path).and_then(|content| corrections.find(&path, content));
+        let label = match correction {
+            Some(Correction::LeaveOut) => {
+                changed += 1;
+                continue;
+            }
+            Some(Correction::Relabel(label)) => Some(label.as_str()),
+            Some(Correction::Keep) | None => None,
+        };
+        changed += usize::from(label.is_some_and(|label| record.get(columns.label) != Some(label)));
+        let fields = record.iter().enumerate();
+        let fields = fields.map(|(place, field)| label.filter(|_| place == columns.label).unwrap_or(field));
+        writer.write_record(fields).map_err(failed)?;
+    }
+    let bytes = writer.into_inner().map_err(|error| failed(csv::Error::from(error.into_error())))?;
+    Ok((bytes, changed))
+}

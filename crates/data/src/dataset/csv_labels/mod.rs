@@ -1,0 +1,170 @@
+//! Labels from a table. In: a CSV file with a path and a label in each line, perhaps a split and a group. Out: the files
+//! it names, or the line that makes no sense and what to do about it.
+
+mod column;
+mod problem;
+mod table;
+
+pub use column::Column;
+pub use problem::CsvProblem;
+
+use super::scan::{Listed, portable};
+use crate::error::DataError;
+use crate::option::BadOption;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use table::line_of;
+pub(super) use table::{Roots, Table, delimiter};
+
+/// A CSV file of paths and labels, and which of its columns are which.
+///
+/// | Name | Default | Meaning | Range |
+/// |---|---|---|---|
+/// | `header` | first line | whether the first line names the columns | |
+/// | `delimiter` | `,` | what stands between two fields | one ASCII character |
+/// | `path_column` | `path` (without a header: 0) | an image's path, relative to the data set's root | |
+/// | `label_column` | `label` (without a header: 1) | its label | |
+/// | `label_separator` | none: one label for each image | what stands between two labels of one image, which may then have any number of them, none too | not a letter or digit |
+/// | `split_column` | `split`, if there is one | `train`, `valid` (or `val`, `validation`) or `test` | |
+/// | `group_column` | `group`, if there is one | images of one group stay on one side of a split; empty: by itself | |
+///
+/// An image lies in the data set's folder or below it, whether its path is relative to it or absolute; one that lies elsewhere is
+/// skipped as [`SkipReason::OutsideFolder`]. The table may have 256 MiB, 1,500,000 lines of 64 kiB, and 1000 columns.
+///
+/// With a separator the column of labels may also be called `labels`. Other columns are ignored. Fields may be quoted, from their first character on; blanks around a field do not count.
+///
+/// ```
+/// use sciurus_data::{CsvLabels, ImageDataset};
+///
+/// let labels = CsvLabels::new("squirrels/labels.csv").path_column("file").label_column("species");
+/// let builder = ImageDataset::from_csv(labels).seed(42);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CsvLabels {
+    /// The CSV file.
+    pub path: PathBuf,
+    /// Whether the first line names the columns.
+    pub header: CsvHeader,
+    /// What stands between two fields.
+    pub delimiter: char,
+    /// The column of paths; `None`: `path`, or 0 without a header.
+    pub path_column: Option<Column>,
+    /// The column of labels; `None`: `label`, or 1 without a header.
+    pub label_column: Option<Column>,
+    /// What stands between two labels of one image; `None`: each image has exactly one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_separator: Option<char>,
+    /// The column of splits; `None`: `split`, if there is one.
+    pub split_column: Option<Column>,
+    /// The column of groups; `None`: `group`, if there is one.
+    pub group_column: Option<Column>,
+}
+
+/// Whether a table names its columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CsvHeader {
+    /// The first line names the columns.
+    FirstLine,
+    /// The first line is an image; columns go by number.
+    Absent,
+}
+
+impl<P: Into<PathBuf>> From<P> for CsvLabels {
+    fn from(path: P) -> Self {
+        Self::new(path)
+    }
+}
+
+impl CsvLabels {
+    /// A CSV file with the columns `path` and `label`, and perhaps `split` and `group`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            header: CsvHeader::FirstLine,
+            delimiter: ',',
+            path_column: None,
+            label_column: None,
+            label_separator: None,
+            split_column: None,
+            group_column: None,
+        }
+    }
+
+    /// Whether the first line names the columns.
+    #[must_use]
+    pub fn header(mut self, header: CsvHeader) -> Self {
+        self.header = header;
+        self
+    }
+
+    /// What stands between two fields: one ASCII character, such as `;` or a tabulator.
+    #[must_use]
+    pub fn delimiter(mut self, delimiter: char) -> Self {
+        self.delimiter = delimiter;
+        self
+    }
+
+    /// The column of paths.
+    #[must_use]
+    pub fn path_column(mut self, column: impl Into<Column>) -> Self {
+        self.path_column = Some(column.into());
+        self
+    }
+
+    /// The column of labels.
+    #[must_use]
+    pub fn label_column(mut self, column: impl Into<Column>) -> Self {
+        self.label_column = Some(column.into());
+        self
+    }
+
+    /// Lets an image have any number of labels, none too, with this character between them: fastai's `label_delim`.
+    ///
+    /// ```
+    /// use sciurus_data::{CsvLabels, Labeler};
+    ///
+    /// let labels = CsvLabels::new("pascal/train.csv").path_column("fname").label_separator(' ');
+    /// assert!(Labeler::Csv(labels).any_number());
+    /// ```
+    #[must_use]
+    pub fn label_separator(mut self, separator: char) -> Self {
+        self.label_separator = Some(separator);
+        self
+    }
+
+    /// The column of splits.
+    #[must_use]
+    pub fn split_column(mut self, column: impl Into<Column>) -> Self {
+        self.split_column = Some(column.into());
+        self
+    }
+
+    /// The column of groups.
+    #[must_use]
+    pub fn group_column(mut self, column: impl Into<Column>) -> Self {
+        self.group_column = Some(column.into());
+        self
+    }
+}
+
+/// Reads the table: every image that it names, in its order.
+pub(crate) fn read(labels: &CsvLabels, root: &Path) -> Result<Vec<Listed>, DataError> {
+    if labels.label_separator.is_some_and(char::is_alphanumeric) {
+        let value = format!("{:?}", labels.label_separator.unwrap_or_default());
+        let advice = "choose a character that is no part of a label, such as a blank, ';' or '|'";
+        return Err(DataError::Option(BadOption { option: "label_separator", value, advice }));
+    }
+    let (mut table, roots) = (Table::open(labels)?, Roots::of(root));
+    let (mut listed, mut lines) = (Vec::new(), HashMap::new());
+    while let Some(record) = table.next()? {
+        let line = line_of(&record);
+        let file = table.columns.row(&record, &roots).map_err(|problem| table.wrong(line, problem))?;
+        if let Some(first) = lines.insert(portable(&file.path), line) {
+            return Err(table.wrong(line, CsvProblem::Duplicate { path: file.path, first }));
+        }
+        listed.push(file);
+    }
+    Ok(listed)
+}

@@ -1,0 +1,178 @@
+//! A data set: which images there are, what they show, and which of them the model learns from. In: a folder or a table.
+//! Out: [`ImageDataset`], plain data in an order that depends on nothing but the paths.
+
+mod builder;
+mod corrected_table;
+mod corrections;
+mod csv_labels;
+mod item;
+mod labeler;
+mod layout;
+mod pattern;
+mod scan;
+mod summary;
+mod target;
+
+pub use builder::ImageDatasetBuilder;
+pub use corrected_table::corrected_table;
+pub use corrections::{CorrectedFile, Correction, Corrections};
+pub use csv_labels::{Column, CsvHeader, CsvLabels, CsvProblem};
+pub use item::{ContentHash, ImageItem, ItemId, NotAContentHash, NotAVocab, Split, Vocab};
+pub use labeler::Labeler;
+pub use scan::Progress;
+pub use summary::{ClassSummary, DatasetSummary, Range, verify};
+pub use target::{Target, Targets};
+
+use crate::image::DecodeLimits;
+use crate::seed::Seed;
+use crate::skip::Skipped;
+use crate::split::Splitter;
+use scan::portable;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Images on disk, labelled and split.
+///
+/// ```no_run
+/// use sciurus_data::{ImageDataset, Split};
+///
+/// let dataset = ImageDataset::from_folder("squirrels").seed(42).build()?;
+/// let (train, valid) = (dataset.split(Split::Train).count(), dataset.split(Split::Valid).count());
+/// println!("{train} to learn from, {valid} to measure with, {} skipped", dataset.skipped.len());
+/// # Ok::<(), sciurus_data::DataError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImageDataset {
+    /// The folder that all paths are relative to.
+    pub root: PathBuf,
+    /// The labels.
+    pub vocab: Vocab,
+    /// The images, sorted by path; `items[i].id` is `ItemId(i)`.
+    pub items: Vec<ImageItem>,
+    /// Files that were not used, and why; sorted by path.
+    pub skipped: Vec<Skipped>,
+    /// Files and folders beside the class folders that were left out on purpose: their names begin with `_` or `.`, or
+    /// they lie beside `train` and `valid`. Relative to the root.
+    pub left_out_folders: Vec<PathBuf>,
+    /// How the items were split.
+    pub splitter: Splitter,
+    /// The seed they were split with.
+    pub seed: Seed,
+    /// What a single file may cost; decoding uses the same limits as the scan did.
+    #[serde(default)]
+    pub limits: DecodeLimits,
+    /// Where the labels came from.
+    #[serde(default)]
+    pub labeler: Labeler,
+    /// Share of the images that were drawn for the test split, if it was drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_fraction: Option<f64>,
+    /// The pattern that groups were read from, if they came from paths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_pattern: Option<String>,
+}
+
+impl ImageDataset {
+    /// Starts a data set from a folder with one folder per class, or with `train` and `valid` (or `val` or
+    /// `validation`), and perhaps `test`, folders that each hold one folder per class. Nested folders belong to the class above them. Names that
+    /// begin with `_` or `.` are left out.
+    pub fn from_folder(root: impl Into<PathBuf>) -> ImageDatasetBuilder {
+        ImageDatasetBuilder::new(root.into(), Labeler::Folder)
+    }
+
+    /// Starts a data set from a CSV file with a path and a label in each line, and perhaps a split (train, valid or test)
+    /// and a group. Paths are relative to the CSV file's folder; [`ImageDatasetBuilder::root`] names another. Images that
+    /// are not there are skipped.
+    ///
+    /// ```no_run
+    /// use sciurus_data::{CsvLabels, ImageDataset};
+    ///
+    /// let dataset = ImageDataset::from_csv("squirrels/labels.csv").test_fraction(0.1).build()?;
+    ///
+    /// let labels = CsvLabels::new("tables/squirrels.csv").path_column("file").label_column(3);
+    /// let dataset = ImageDataset::from_csv(labels).root("photos").build()?;
+    /// # Ok::<(), sciurus_data::DataError>(())
+    /// ```
+    pub fn from_csv(labels: impl Into<CsvLabels>) -> ImageDatasetBuilder {
+        let labels = labels.into();
+        let folder = labels.path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        ImageDatasetBuilder::new(folder.to_owned(), Labeler::Csv(labels))
+    }
+
+    /// Starts a data set from the names of all files below a folder: a regular expression whose part called `label`, or
+    /// whose first part in parentheses, is the label; fastai's `from_name_re`. It is searched for anywhere in the name,
+    /// without the folders; files that it does not fit are skipped. Names that begin with `_` or `.` are left out.
+    ///
+    /// ```no_run
+    /// use sciurus_data::ImageDataset;
+    ///
+    /// // great_pyrenees_173.jpg is a great_pyrenees.
+    /// let pets = ImageDataset::from_name_pattern("pets/images", r"^(.+)_\d+\.jpg$").build()?;
+    /// # Ok::<(), sciurus_data::DataError>(())
+    /// ```
+    pub fn from_name_pattern(root: impl Into<PathBuf>, pattern: impl Into<String>) -> ImageDatasetBuilder {
+        ImageDatasetBuilder::new(root.into(), Labeler::NamePattern { pattern: pattern.into() })
+    }
+
+    /// The items of a split, in order.
+    pub fn split(&self, split: Split) -> impl Iterator<Item = &ImageItem> {
+        self.items.iter().filter(move |item| item.split == split)
+    }
+
+    /// The item with this id, or `None` if the id is of another data set.
+    #[must_use]
+    pub fn item(&self, id: ItemId) -> Option<&ImageItem> {
+        self.items.get(id.index())
+    }
+
+    /// How many items of each class a split has: `[class]`. An item with several labels counts for each of them.
+    #[must_use]
+    pub fn class_counts(&self, split: Split) -> Vec<usize> {
+        let mut counts = vec![0; self.vocab.len()];
+        self.split(split).flat_map(|item| item.target.classes()).for_each(|&class| counts[class] += 1);
+        counts
+    }
+
+    /// The label of an item; its labels with commas between them if it may have any number.
+    #[must_use]
+    pub fn label(&self, item: &ImageItem) -> String {
+        self.labels(item).join(", ")
+    }
+
+    /// The labels of an item: one, unless items may have any number.
+    #[must_use]
+    pub fn labels(&self, item: &ImageItem) -> Vec<&str> {
+        item.target.classes().iter().map(|&class| self.vocab.label(class)).collect()
+    }
+
+    /// Whether items may have any number of labels, none too.
+    #[must_use]
+    pub fn any_number(&self) -> bool {
+        self.labeler.any_number()
+    }
+
+    /// Where an item's file is: the root and the item's path.
+    #[must_use]
+    pub fn path(&self, item: &ImageItem) -> PathBuf {
+        self.root.join(&item.path)
+    }
+
+    /// Identifies the data: the same images with the same labels and splits have the same fingerprint, wherever the
+    /// folder lies. 32 hexadecimal digits of BLAKE3 over every path, label, split and content hash.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for item in &self.items {
+            let (path, labels) = (portable(&item.path), self.labels(item));
+            if let Target::Many(classes) = &item.target {
+                hasher.update(&(classes.len() as u64).to_le_bytes());
+            }
+            let (split, content) = (item.split.to_string(), item.content.to_string());
+            for part in [&[path.as_str()], &labels[..], &[&split, &content]].concat() {
+                hasher.update(&(part.len() as u64).to_le_bytes());
+                hasher.update(part.as_bytes());
+            }
+        }
+        ContentHash::short(&hasher.finalize()).to_string()
+    }
+}

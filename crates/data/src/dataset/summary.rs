@@ -1,0 +1,144 @@
+//! The five questions about a data set: how many images, which classes, which sizes, which splits, what was skipped.
+//! In: a data set. Out: [`DatasetSummary`], plain data; and [`verify`], which decodes everything to be sure.
+
+use super::ImageDataset;
+use super::item::{ImageItem, Split};
+use super::scan::Progress;
+use crate::error::DataError;
+use crate::image::decode_file;
+use crate::skip::Skipped;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What there is to know about a data set before training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatasetSummary {
+    /// Where it lies.
+    pub root: PathBuf,
+    /// How many images it has.
+    pub items: usize,
+    /// Size of all images' files in bytes.
+    pub bytes: u64,
+    /// Each class, in the order of the vocabulary; an image with several labels counts for each of them.
+    pub classes: Vec<ClassSummary>,
+    /// Images of the largest class for each image of the smallest (1 is balanced).
+    pub imbalance: f64,
+    /// How many images each split has.
+    pub splits: Vec<(Split, usize)>,
+    /// Widths in pixels.
+    pub width: Range,
+    /// Heights in pixels.
+    pub height: Range,
+    /// Files that were not used, and why.
+    pub skipped: Vec<Skipped>,
+    /// What was left out on purpose.
+    pub left_out_folders: Vec<PathBuf>,
+    /// Identifies the data.
+    pub fingerprint: String,
+}
+
+/// How many images of a class each split has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassSummary {
+    /// Its label.
+    pub label: String,
+    /// Images to learn from.
+    pub train: usize,
+    /// Images to measure with after every epoch.
+    pub valid: usize,
+    /// Images to measure with at the end.
+    pub test: usize,
+}
+
+impl ClassSummary {
+    /// Images in all splits.
+    #[must_use]
+    pub fn items(&self) -> usize {
+        self.train + self.valid + self.test
+    }
+}
+
+/// Smallest, middle and greatest of some numbers; all 0 if there are none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Range {
+    /// The smallest.
+    pub min: u32,
+    /// The middle one, the lower of two.
+    pub median: u32,
+    /// The greatest.
+    pub max: u32,
+}
+
+impl Range {
+    fn of(values: impl Iterator<Item = u32>) -> Self {
+        let mut values: Vec<u32> = values.collect();
+        values.sort_unstable();
+        let at = |place: usize| values.get(place).copied().unwrap_or_default();
+        Self {
+            min: at(0),
+            median: at(values.len().saturating_sub(1) / 2),
+            max: at(values.len().saturating_sub(1)),
+        }
+    }
+}
+
+impl ImageDataset {
+    /// Answers the five questions about this data set.
+    ///
+    /// ```no_run
+    /// use sciurus_data::ImageDataset;
+    ///
+    /// let summary = ImageDataset::from_folder("squirrels").build()?.summary();
+    /// for class in &summary.classes {
+    ///     println!("{:20} {:5} train {:5} valid", class.label, class.train, class.valid);
+    /// }
+    /// # Ok::<(), sciurus_data::DataError>(())
+    /// ```
+    #[must_use]
+    pub fn summary(&self) -> DatasetSummary {
+        let counts = Split::ALL.map(|split| self.class_counts(split));
+        let class = |(class, label): (usize, &String)| ClassSummary {
+            label: label.clone(),
+            train: counts[0][class],
+            valid: counts[1][class],
+            test: counts[2][class],
+        };
+        let classes: Vec<ClassSummary> = self.vocab.labels().iter().enumerate().map(class).collect();
+        let sizes = || classes.iter().map(ClassSummary::items);
+        let (most, least) = (sizes().max().unwrap_or(0), sizes().min().unwrap_or(0));
+        DatasetSummary {
+            root: self.root.clone(),
+            items: self.items.len(),
+            bytes: self.items.iter().map(|item| item.bytes).sum(),
+            imbalance: most as f64 / least.max(1) as f64,
+            splits: Split::ALL.into_iter().map(|split| (split, self.split(split).count())).collect(),
+            width: Range::of(self.items.iter().map(|item| item.width)),
+            height: Range::of(self.items.iter().map(|item| item.height)),
+            skipped: self.skipped.clone(),
+            left_out_folders: self.left_out_folders.clone(),
+            fingerprint: self.fingerprint(),
+            classes,
+        }
+    }
+}
+
+/// Decodes every item, in parallel, and names those that are damaged behind a good header. In the order of the items.
+///
+/// # Errors
+///
+/// When the machine has no more file handles or memory to read with.
+pub fn verify(
+    dataset: &ImageDataset,
+    progress: impl Fn(Progress) + Send + Sync,
+) -> Result<Vec<Skipped>, DataError> {
+    let (done, total) = (AtomicUsize::new(0), dataset.items.len());
+    let check = |item: &ImageItem| {
+        let result = decode_file(dataset.path(item), &dataset.limits);
+        progress(Progress { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
+        result.err().map(|reason| Skipped { path: item.path.clone(), reason })
+    };
+    let damaged: Vec<Skipped> = dataset.items.par_iter().filter_map(check).collect();
+    DataError::check_machine(&damaged).map(|()| damaged)
+}

@@ -1,0 +1,322 @@
+//! From a file's bytes to pixels. In: bytes, and limits that a hostile file cannot exceed. Out: an upright 8-bit RGB
+//! image, or the reason why there is none.
+
+use super::format::recognise;
+use super::outline::{Jpeg, MOST_BESIDE, MOST_EXIF, Metered, memory_needed, outline};
+use crate::fs;
+use crate::skip::SkipReason;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use serde::{Deserialize, Serialize};
+use std::error::Error;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+pub use image::RgbImage;
+
+/// How much a single file may cost. A small file can claim to be a huge image (a "decompression bomb").
+///
+/// | Name | Default | Meaning |
+/// |---|---|---|
+/// | `max_pixels` | 100,000,000 | width × height that the header may claim |
+/// | `max_side` | 65,535 | width or height that the header may claim: the most that a JPEG can have |
+/// | `max_file_bytes` | 256 MiB | size of the file |
+/// | `max_memory_bytes` | 950 MB | what the file and its pixels may need while they are decoded, turned into 8-bit RGB and laid upright, with the decoder's own buffers |
+///
+/// A file may also hold too much beside its pixels: more than 64 MiB of profiles, previews and texts before them, more than
+/// 1 MiB of JPEG tables, more than 100 scans, 100,000 chunks or 65,536 strips; see [`SkipReason::TooCostly`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DecodeLimits {
+    /// Most pixels (width × height).
+    pub max_pixels: u64,
+    /// Longest side, in pixels.
+    pub max_side: u32,
+    /// Largest file, in bytes.
+    pub max_file_bytes: u64,
+    /// Most memory that decoding may need, in bytes.
+    pub max_memory_bytes: u64,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        Self {
+            max_pixels: 100_000_000,
+            max_side: 65_535,
+            max_file_bytes: 256 << 20,
+            max_memory_bytes: 950_000_000,
+        }
+    }
+}
+
+/// Decodes an image, by its content: JPEG (also CMYK), PNG, WebP, GIF (its first frame), BMP or TIFF.
+///
+/// The EXIF orientation is applied, transparency is blended over white, 16 bits are rounded to 8. An animation gives
+/// its first frame. Bytes after the end of the image are ignored.
+///
+/// # Errors
+///
+/// Says why the bytes are no usable image; a file that is cut short is [`SkipReason::Truncated`], never half a photo.
+///
+/// ```
+/// use sciurus_data::{DecodeLimits, decode};
+///
+/// // The smallest BMP: one red pixel, 24 bits.
+/// let mut bmp = b"BM\x3a\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\x18\0".to_vec();
+/// bmp.extend([0; 24]);
+/// bmp.extend([0, 0, 255, 0]);
+/// let image = decode(&bmp, &DecodeLimits::default())?;
+/// assert_eq!(image.get_pixel(0, 0).0, [255, 0, 0]);
+/// # Ok::<(), sciurus_data::SkipReason>(())
+/// ```
+pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, SkipReason> {
+    decode_with_facts(bytes, limits).map(|(image, _)| image)
+}
+
+/// What there is to know of a file beside its pixels.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// What its bytes are, whatever its name says.
+    pub format: ImageFormat,
+    /// Whether the file stores brightness alone, without colour.
+    pub one_channel: bool,
+    /// Whether any pixel is not opaque.
+    pub transparent: bool,
+    /// Whether its EXIF block asks viewers to turn or mirror it.
+    pub turned: bool,
+    /// The EXIF block.
+    pub exif: Option<Vec<u8>>,
+}
+
+/// Pictures that need more memory than this while they are decoded take turns, so that a folder of huge ones does not need
+/// the most that one may have for each thread.
+const LARGE: u64 = 256 << 20;
+
+static TURN: Mutex<()> = Mutex::new(());
+
+/// As [`decode`], and what the file says about itself.
+pub fn decode_with_facts(bytes: &[u8], limits: &DecodeLimits) -> Result<(RgbImage, Facts), SkipReason> {
+    guarded(|| {
+        let (mut decoder, header) = open(bytes, limits)?;
+        let turn = || TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = (header.memory > LARGE).then(turn);
+        // A broken EXIF block must not cost the photo, nor may a huge one keep its reader busy.
+        let exif = if header.short_exif { decoder.exif_metadata().ok().flatten() } else { None };
+        let exif = exif.filter(|exif| exif.len() <= MOST_EXIF);
+        let left = limits.max_memory_bytes.saturating_sub(decoder.total_bytes() + bytes.len() as u64);
+        decoder.set_limits(at_most(left)).map_err(|error| reason(&error, limits))?;
+        let image = DynamicImage::from_decoder(decoder).map_err(|error| reason(&error, limits))?;
+        let facts = Facts {
+            format: recognise(bytes)?,
+            one_channel: !image.color().has_color(),
+            transparent: is_transparent(&image),
+            turned: header.orientation != Orientation::NoTransforms,
+            exif,
+        };
+        // Turned last, when a pixel has the fewest bytes.
+        let mut image = DynamicImage::ImageRgb8(over_white(image));
+        image.apply_orientation(header.orientation);
+        Ok((image.into_rgb8(), facts))
+    })
+}
+
+fn is_transparent(image: &DynamicImage) -> bool {
+    match image {
+        DynamicImage::ImageLumaA8(image) => image.pixels().any(|pixel| pixel.0[1] != u8::MAX),
+        DynamicImage::ImageRgba8(image) => image.pixels().any(|pixel| pixel.0[3] != u8::MAX),
+        DynamicImage::ImageLumaA16(image) => image.pixels().any(|pixel| pixel.0[1] != u16::MAX),
+        DynamicImage::ImageRgba16(image) => image.pixels().any(|pixel| pixel.0[3] != u16::MAX),
+        DynamicImage::ImageRgba32F(image) => image.pixels().any(|pixel| pixel.0[3] < 1.0),
+        _ => false,
+    }
+}
+
+/// Reads and decodes a file; see [`decode`].
+///
+/// # Errors
+///
+/// Also when the file cannot be read or is larger than the limit.
+pub fn decode_file(path: impl AsRef<Path>, limits: &DecodeLimits) -> Result<RgbImage, SkipReason> {
+    decode(&read_file(path.as_ref(), limits)?, limits)
+}
+
+/// Reads a regular file within the limits.
+pub fn read_file(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, SkipReason> {
+    read_patiently(path, limits.max_file_bytes)
+}
+
+/// How often a file is tried again while the process has no file handle left, and how long each try waits. Other threads
+/// hold theirs for moments.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Whether waiting for file handles was of no use the last time. Then the next files are tried once, or a folder of many
+/// thousand would be given up one second at a time.
+static IN_VAIN: AtomicBool = AtomicBool::new(false);
+
+/// The bytes of a regular file of at most `limit` bytes; waits a moment for file handles.
+pub(crate) fn read_patiently(path: &Path, limit: u64) -> Result<Vec<u8>, SkipReason> {
+    let mut tries = if IN_VAIN.load(Ordering::Relaxed) { 1 } else { TRIES };
+    loop {
+        tries -= 1;
+        match try_to_read(path, limit) {
+            Err(reason) if reason.is_machine_fault() && tries > 0 => std::thread::sleep(PAUSE),
+            result => {
+                let in_vain = result.as_ref().is_err_and(SkipReason::is_machine_fault);
+                IN_VAIN.store(in_vain, Ordering::Relaxed);
+                return result;
+            }
+        }
+    }
+}
+
+fn try_to_read(path: &Path, limit: u64) -> Result<Vec<u8>, SkipReason> {
+    fs::read_regular(path, limit).map_err(|error| match error.kind() {
+        // A regular file never lets its reader wait.
+        io::ErrorKind::WouldBlock | io::ErrorKind::InvalidInput => SkipReason::NotAFile,
+        io::ErrorKind::FileTooLarge => {
+            let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+            SkipReason::TooManyBytes { bytes: bytes.max(limit + 1), limit }
+        }
+        _ => SkipReason::from(&error),
+    })
+}
+
+/// What a file's header says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Header {
+    /// Width and height in pixels, upright.
+    pub(crate) size: (u32, u32),
+    orientation: Orientation,
+    short_exif: bool,
+    /// Bytes that decoding needs at most.
+    memory: u64,
+}
+
+/// Reads the header and checks it against the limits, without decoding any pixel.
+pub(crate) fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<Header, SkipReason> {
+    guarded(|| open(bytes, limits).map(|(_, header)| header))
+}
+
+/// A decoder that has read its header, which is within the limits.
+fn open<'a>(
+    bytes: &'a [u8],
+    limits: &DecodeLimits,
+) -> Result<(Box<dyn ImageDecoder + 'a>, Header), SkipReason> {
+    let format = recognise(bytes)?;
+    let outline = outline(bytes, format)?;
+    outline.size.map_or(Ok(()), |size| check_size(size, limits))?;
+    outline.jpeg.as_ref().map_or(Ok(()), Jpeg::check)?;
+    let mut reader = ImageReader::with_format(Metered::new(outline.picture), format);
+    reader.limits(at_most(limits.max_memory_bytes.min(MOST_BESIDE as u64)));
+    let mut decoder = reader.into_decoder().map_err(|error| reason(&error, limits))?;
+    let (width, height) = decoder.dimensions();
+    check_size((width, height), limits)?;
+    let memory = memory_needed(&outline, format, &decoder);
+    if memory > limits.max_memory_bytes {
+        return Err(SkipReason::TooMuchMemory { limit: limits.max_memory_bytes });
+    }
+    // A TIFF file is itself laid out as an EXIF block. A broken EXIF block must not cost the photo.
+    let orientation = match format {
+        ImageFormat::Tiff => Orientation::from_exif_chunk(bytes),
+        _ if outline.short_exif => decoder.orientation().ok(),
+        _ => None,
+    };
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+    let size = if swaps_sides(orientation) { (height, width) } else { (width, height) };
+    let header = Header { size, orientation, short_exif: outline.short_exif, memory };
+    Ok((Box::new(decoder), header))
+}
+
+fn check_size((width, height): (u32, u32), limits: &DecodeLimits) -> Result<(), SkipReason> {
+    let limit = limits.max_pixels;
+    if u64::from(width) * u64::from(height) > limit {
+        return Err(SkipReason::TooManyPixels { width, height, limit });
+    }
+    if width.max(height) > limits.max_side {
+        return Err(SkipReason::SideTooLong { width, height, limit: limits.max_side });
+    }
+    if width == 0 || height == 0 {
+        return Err(SkipReason::Corrupt { detail: format!("it claims to be {width} x {height} pixels") });
+    }
+    Ok(())
+}
+
+fn swaps_sides(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
+}
+
+/// Limits of a decoder's own buffers. Until the pixels are decoded they are narrow: a PNG of a few megabytes may have a
+/// colour profile, which nobody here looks at, that unpacks to gigabytes.
+fn at_most(bytes: u64) -> Limits {
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(bytes);
+    limits
+}
+
+/// Runs a decoder such that its panic becomes a reason to skip the file.
+///
+/// Decoders parse hostile bytes and are not ours; one that trips over an index must not end a run of many hours. This
+/// is the only place where a panic is caught. Nothing of the decoder is used afterwards, so no broken state survives.
+fn guarded<T>(work: impl FnOnce() -> Result<T, SkipReason>) -> Result<T, SkipReason> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(SkipReason::DecoderFailed { detail: text.unwrap_or_else(|| "no message".to_owned()) })
+    })
+}
+
+fn reason(error: &ImageError, limits: &DecodeLimits) -> SkipReason {
+    if ends_early(error) {
+        return SkipReason::Truncated;
+    }
+    match error {
+        ImageError::Limits(_) => SkipReason::TooMuchMemory { limit: limits.max_memory_bytes },
+        ImageError::Unsupported(error) => SkipReason::UnsupportedFormat { format: error.to_string() },
+        other => SkipReason::Corrupt { detail: other.to_string() },
+    }
+}
+
+/// Whether a decoder ran out of bytes: it says so itself, or somewhere in its chain of causes.
+fn ends_early(error: &ImageError) -> bool {
+    let is_end = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+    if let ImageError::IoError(error) = error {
+        return is_end(error);
+    }
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).any(is_end)
+}
+
+/// Blends transparency over white, as a browser shows it; hidden colours under full transparency stay hidden.
+fn over_white(image: DynamicImage) -> RgbImage {
+    if !image.color().has_alpha() {
+        return image.into_rgb8();
+    }
+    let image = image.into_rgba8();
+    let (width, height) = image.dimensions();
+    let blend = |colour: u8, alpha: u8| {
+        let (colour, alpha) = (u32::from(colour), u32::from(alpha));
+        ((colour * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+    };
+    // Blended pixels are shorter, so they fit in front of those still to come, and no second image is needed.
+    let mut values = image.into_raw();
+    let pixels = values.len() / 4;
+    for pixel in 0..pixels {
+        let from = 4 * pixel;
+        let (colours, alpha) = ([values[from], values[from + 1], values[from + 2]], values[from + 3]);
+        let blended = match alpha {
+            255 => colours,
+            0 => [255; 3],
+            _ => colours.map(|colour| blend(colour, alpha)),
+        };
+        values[3 * pixel..3 * pixel + 3].copy_from_slice(&blended);
+    }
+    values.truncate(3 * pixels);
+    values.shrink_to_fit();
+    RgbImage::from_raw(width, height, values).unwrap_or_default()
+}

@@ -1,0 +1,16 @@
+//! A data set to batches: decoded once, transformed for each epoch, mixed and balanced if asked.
+
+mod balance;
+mod batch;
+mod loader;
+mod memory;
+mod mix;
+mod sheet;
+mod store;
+
+pub use balance::{class_weights, positive_weights};
+pub use batch::Batch;
+pub use loader::{Batches, LastBatch, Loader, LoaderOptions, MOST_THREADS, Order};
+pub use mix::{Mix, Mixed};
+pub use sheet::sheet;
+pub use store::{PhotoStore, PhotoStoreOptions};

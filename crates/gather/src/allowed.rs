@@ -1,0 +1,64 @@
+//! Which licences a photo may have to be kept. In: what was asked for, and whether a source tells licences. Out: yes or no.
+
+use sciurus_photos::Licence;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Which licences are allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Licences {
+    /// Every one but [`Licence::AllRightsReserved`] and [`Licence::Other`], and [`Licence::Unknown`] only from sources that
+    /// never tell, which are asked only if somebody names them.
+    #[default]
+    AnyKnown,
+    /// Only these.
+    Only(BTreeSet<Licence>),
+}
+
+impl Licences {
+    /// Whether a photo with this licence may be kept, from a source that tells licences or does not.
+    pub(crate) fn allow(&self, licence: Licence, source: Telling) -> bool {
+        match self {
+            Self::Only(allowed) => allowed.contains(&licence),
+            Self::AnyKnown => match licence {
+                Licence::AllRightsReserved | Licence::Other => false,
+                Licence::Unknown => source == Telling::Never,
+                _ => true,
+            },
+        }
+    }
+
+    /// Those of Creative Commons that are allowed.
+    pub(crate) fn creative_commons(&self) -> Vec<Licence> {
+        let allowed = |licence: &Licence| self.allow(*licence, Telling::Always);
+        Licence::CREATIVE_COMMONS.into_iter().filter(allowed).collect()
+    }
+}
+
+/// Whether a source tells the licence of its photos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Telling {
+    /// Of each photo.
+    Always,
+    /// Of none.
+    Never,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_reserved_or_unknown_needs_to_be_asked_for() {
+        let any = Licences::default();
+        assert!(any.allow(Licence::ByNcNd, Telling::Always) && any.allow(Licence::Unknown, Telling::Never));
+        assert!(!any.allow(Licence::Unknown, Telling::Always));
+        assert!(!any.allow(Licence::AllRightsReserved, Telling::Never));
+        assert!(!any.allow(Licence::Other, Telling::Always));
+        let only = Licences::Only([Licence::By].into());
+        assert!(only.allow(Licence::By, Telling::Always) && !only.allow(Licence::Unknown, Telling::Never));
+        assert_eq!(only.creative_commons(), [Licence::By]);
+    }
+}

@@ -1,0 +1,379 @@
+//! Whether two photos show the same picture, although one is a part of the other, mirrored, or has a caption. In: two
+//! thumbnails. Out: the best [`Alignment`] of the two and its correlation.
+//!
+//! Everything is a comparison of low frequencies: the DCT of a window of a thumbnail, without its mean, each frequency
+//! weighted by itself (photos have energy in inverse proportion), scaled to length 1. Brightness and contrast fall out, a
+//! mirror image is a change of signs, and a window of a thumbnail has as many frequencies as the whole.
+
+use crate::duplicates::phash::{SIDE, Turn};
+use crate::thumbnail::Thumbnail;
+use serde::{Deserialize, Serialize};
+use std::f32::consts::PI;
+use std::fmt;
+
+/// Frequencies each way that decide where windows are searched.
+const SEARCHED: usize = 8;
+
+/// Frequencies each way of a first look at a window.
+const COARSE: usize = 4;
+
+/// Below this correlation of a first look, a window is not looked at again. Windows and not wholes are compared, as a
+/// caption's strip outshines the rest of a whole.
+const HOPEFUL: f32 = 0.4;
+
+/// Frequencies each way that decide whether two pictures are the same.
+const COMPARED: usize = 12;
+
+/// Largest part that is cut off at an edge, of the side.
+const LARGEST_CUT: f32 = 0.16;
+
+/// Cuts that are tried at each edge, before they are refined.
+const CUTS: [f32; 3] = [0.0, 0.07, 0.14];
+
+/// Strips at the top or at the bottom that a caption may have covered in one of the photos, of the height.
+const STRIPS: [f32; 3] = [0.1, 0.17, 0.25];
+
+/// Below this correlation, a window is not refined.
+const PROMISING: f32 = 0.5;
+
+/// What is left away at each edge of a window for its middle, of the side.
+const MARGIN: f32 = 0.2;
+
+/// Least correlation of the middles of copies: of planted ones the least alike reach 0.82, the most alike of other photos whose wholes
+/// are alike (framed pictures, things on white, lawns) 0.64.
+const MIDDLES: f32 = 0.75;
+
+/// Standard deviation in grey levels below which a window shows nothing that could be compared.
+const FLAT: f32 = 1.5;
+
+/// A part of a photo: left, top, right, bottom, each 0..=1 of width or height.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Window(pub [f32; 4]);
+
+impl Window {
+    /// All of a photo.
+    pub const WHOLE: Self = Self([0.0, 0.0, 1.0, 1.0]);
+
+    /// It without a margin on each side.
+    fn middle(self) -> Self {
+        let [left, top, right, bottom] = self.0;
+        let (x, y) = (MARGIN * (right - left), MARGIN * (bottom - top));
+        Self([left + x, top + y, right - x, bottom - y])
+    }
+
+    fn cut([left, top, right, bottom]: [f32; 4]) -> Self {
+        Self([left, top, 1.0 - right, 1.0 - bottom])
+    }
+}
+
+/// How two photos lie on each other.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Alignment {
+    /// What is compared of the first.
+    pub first: Window,
+    /// What is compared of the second.
+    pub second: Window,
+    /// What brings the second to lie as the first.
+    pub turn: Turn,
+    /// -1..=1: 1 for the same picture.
+    pub correlation: f32,
+}
+
+/// A thumbnail with what comparisons need again and again.
+#[derive(Debug)]
+pub(crate) struct Aligned {
+    values: Box<[f32; SIDE * SIDE]>,
+    searched: Spectrum<SEARCHED>,
+    compared: Spectrum<COMPARED>,
+    strips: Vec<(Window, Spectrum<SEARCHED>)>,
+}
+
+/// Weighted frequencies, the first (the mean) 0, scaled to length 1; all 0 for a window that shows nothing.
+type Spectrum<const N: usize> = [[f32; N]; N];
+
+/// Products that are summed side by side.
+const LANES: usize = 8;
+
+fn dot<const N: usize>(a: &Spectrum<N>, b: &Spectrum<N>) -> f32 {
+    let (a, b) = (a.as_flattened(), b.as_flattened());
+    let mut sums = [0.0; LANES];
+    // All sizes are multiples of eight, so nothing is left over.
+    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    sums.iter().sum()
+}
+
+/// `Σ value cos(π k place)` over the part of each pixel that lies between `start` and `end`, place 0..=1 between them.
+fn waves<const N: usize>(start: f32, end: f32) -> [[f32; SIDE]; N] {
+    let (start, end) = (start * SIDE as f32, end * SIDE as f32);
+    let mut waves = [[0.0; SIDE]; N];
+    for pixel in 0..SIDE {
+        let (low, high) = (start.max(pixel as f32), end.min(pixel as f32 + 1.0));
+        if high > low {
+            let place = ((low + high) / 2.0 - start) / (end - start);
+            for (k, wave) in waves.iter_mut().enumerate() {
+                wave[pixel] = (high - low) * (PI * k as f32 * place).cos();
+            }
+        }
+    }
+    waves
+}
+
+/// Sums along the rows: `[frequency, row]`.
+fn along<const N: usize>(values: &[f32; SIDE * SIDE], waves: &[[f32; SIDE]; N]) -> [[f32; SIDE]; N] {
+    let mut sums = [[0.0; SIDE]; N];
+    for (y, row) in values.chunks_exact(SIDE).enumerate() {
+        for (k, wave) in waves.iter().enumerate() {
+            sums[k][y] = wave.iter().zip(row).map(|(a, b)| a * b).sum();
+        }
+    }
+    sums
+}
+
+/// Sums down the columns, weighted and scaled; `area` is that of the window in pixels of the thumbnail.
+fn down<const N: usize>(along: &[[f32; SIDE]; N], waves: &[[f32; SIDE]; N], area: f32) -> Spectrum<N> {
+    let mut block = [[0.0; N]; N];
+    let (mut length, mut energy) = (0.0, 0.0);
+    for (v, wave) in waves.iter().enumerate() {
+        for u in 0..N {
+            let value: f32 = wave.iter().zip(&along[u]).map(|(a, b)| a * b).sum();
+            let weighted = value * ((u * u + v * v) as f32).sqrt();
+            block[v][u] = weighted;
+            length += weighted * weighted;
+            if u + v > 0 {
+                energy += value * value;
+            }
+        }
+    }
+    // Each frequency's amplitude is about 2 / area of its sum, its variance half the square of that.
+    let flat = energy.sqrt() * 2.0_f32.sqrt() / area < FLAT;
+    let scale = if flat { 0.0 } else { 1.0 / length.sqrt() };
+    block.as_flattened_mut().iter_mut().for_each(|value| *value *= scale);
+    block
+}
+
+/// The lowest frequencies of a spectrum, scaled to length 1 again.
+fn coarse(spectrum: &Spectrum<SEARCHED>) -> Spectrum<COARSE> {
+    let mut low = [[0.0; COARSE]; COARSE];
+    for (low, row) in low.iter_mut().zip(spectrum) {
+        low.copy_from_slice(&row[..COARSE]);
+    }
+    let length = dot(&low, &low).sqrt();
+    let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
+    low.as_flattened_mut().iter_mut().for_each(|value| *value *= scale);
+    low
+}
+
+fn spectrum<const N: usize>(values: &[f32; SIDE * SIDE], window: Window) -> Spectrum<N> {
+    let [left, top, right, bottom] = window.0;
+    let area = (right - left) * (bottom - top) * (SIDE * SIDE) as f32;
+    down(&along(values, &waves(left, right)), &waves(top, bottom), area)
+}
+
+impl Aligned {
+    pub(crate) fn new(thumbnail: &Thumbnail) -> Self {
+        let values = Box::new(thumbnail.0.map(f32::from));
+        let top = STRIPS.map(|strip| Window::cut([0.0, strip, 0.0, 0.0]));
+        let bottom = STRIPS.map(|strip| Window::cut([0.0, 0.0, 0.0, strip]));
+        let strips =
+            top.into_iter().chain(bottom).map(|window| (window, spectrum(&values, window))).collect();
+        let (searched, compared) = (spectrum(&values, Window::WHOLE), spectrum(&values, Window::WHOLE));
+        Self { values, searched, compared, strips }
+    }
+
+    /// The spectra of the windows that are tried, of this photo.
+    pub(crate) fn windows(&self) -> Windows {
+        let along =
+            CUTS.map(|left| CUTS.map(|right| along::<SEARCHED>(&self.values, &waves(left, 1.0 - right))));
+        let mut windows = Vec::with_capacity(CUTS.len().pow(4));
+        for (top, bottom) in CUTS.into_iter().flat_map(|top| CUTS.map(|bottom| (top, bottom))) {
+            let rows = waves(top, 1.0 - bottom);
+            for (left, along) in CUTS.into_iter().zip(&along) {
+                for (right, along) in CUTS.into_iter().zip(along) {
+                    let area = (1.0 - left - right) * (1.0 - top - bottom) * (SIDE * SIDE) as f32;
+                    let spectrum = down(along, &rows, area);
+                    windows.push((Window::cut([left, top, right, bottom]), coarse(&spectrum), spectrum));
+                }
+            }
+        }
+        Windows(windows)
+    }
+
+    /// How alike the whole photos are, one of them turned.
+    pub(crate) fn whole(&self, other: &Self, turn: Turn) -> Alignment {
+        let correlation = dot(&self.compared, &turn.of_frequencies(&other.compared));
+        Alignment { first: Window::WHOLE, second: Window::WHOLE, turn, correlation }
+    }
+
+    /// The best alignment of the two as wholes in any orientation, or without a strip that a caption may have covered.
+    pub(crate) fn wholes_and_strips(&self, other: &Self) -> Alignment {
+        let mut best = Turn::ALL.map(|turn| self.whole(other, turn)).into_iter().fold(None, better);
+        for ((window, own), (_, others)) in self.strips.iter().zip(&other.strips) {
+            if dot(own, others) > PROMISING {
+                let correlation =
+                    dot::<COMPARED>(&spectrum(&self.values, *window), &spectrum(&other.values, *window));
+                let alignment =
+                    Alignment { first: *window, second: *window, turn: Turn::default(), correlation };
+                best = better(best, alignment);
+            }
+        }
+        best.unwrap_or_else(|| self.whole(other, Turn::default()))
+    }
+
+    /// Whether the middles of what an alignment compares are alike, too. A frame around two pictures, or white around two things,
+    /// makes the wholes alike, but not the middles. Middles that both show nothing contradict nothing.
+    pub(crate) fn confirms(&self, other: &Self, alignment: &Alignment) -> bool {
+        let own = spectrum::<COMPARED>(&self.values, alignment.first.middle());
+        let others = spectrum::<COMPARED>(&other.values, alignment.second.middle());
+        let both_flat = [&own, &others].iter().all(|&spectrum| dot(spectrum, spectrum) == 0.0);
+        both_flat || dot(&own, &alignment.turn.of_frequencies(&others)) >= MIDDLES
+    }
+
+    /// The best place of the whole other photo, in any orientation, within a window of this one; `None` where no place is
+    /// promising.
+    pub(crate) fn within(&self, windows: &Windows, other: &Self) -> Option<Alignment> {
+        let mut best = (PROMISING, Turn::default(), Window::WHOLE);
+        for turn in Turn::ALL {
+            let turned = turn.of_frequencies(&other.searched);
+            let turned_coarse = coarse(&turned);
+            for (window, first_look, spectrum) in &windows.0 {
+                if dot(first_look, &turned_coarse) < HOPEFUL {
+                    continue;
+                }
+                let correlation = dot(spectrum, &turned);
+                if correlation > best.0 {
+                    best = (correlation, turn, *window);
+                }
+            }
+        }
+        let (correlation, turn, window) = best;
+        (correlation > PROMISING).then(|| self.refined(window, other, turn))
+    }
+
+    /// Moves the edges of a window as long as the correlation grows, in ever smaller steps.
+    fn refined(&self, window: Window, other: &Self, turn: Turn) -> Alignment {
+        let turned = turn.of_frequencies(&other.searched);
+        let correlate = |window| dot(&spectrum(&self.values, window), &turned);
+        let (mut window, mut best) = (window, correlate(window));
+        for step in [0.035, 0.017, 0.008, 0.004] {
+            for _ in 0..3 {
+                let before = best;
+                for edge in 0..4 {
+                    for change in [-step, step] {
+                        let mut moved = window;
+                        moved.0[edge] += change;
+                        let cut = if edge < 2 { moved.0[edge] } else { 1.0 - moved.0[edge] };
+                        if !(0.0..=LARGEST_CUT).contains(&cut) {
+                            continue;
+                        }
+                        let correlation = correlate(moved);
+                        if correlation > best {
+                            (window, best) = (moved, correlation);
+                        }
+                    }
+                }
+                if best <= before {
+                    break;
+                }
+            }
+        }
+        let correlation = dot(&spectrum(&self.values, window), &turn.of_frequencies(&other.compared));
+        Alignment { first: window, second: Window::WHOLE, turn, correlation }
+    }
+}
+
+/// Windows of a photo with their spectra.
+#[derive(Debug)]
+pub(crate) struct Windows(Vec<(Window, Spectrum<COARSE>, Spectrum<SEARCHED>)>);
+
+fn better(best: Option<Alignment>, next: Alignment) -> Option<Alignment> {
+    match best {
+        Some(best) if best.correlation >= next.correlation => Some(best),
+        _ => Some(next),
+    }
+}
+
+impl fmt::Display for Alignment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the same picture ({:.0} % alike", 100.0 * self.correlation)?;
+        if self.turn != Turn::default() {
+            write!(f, ", {}", self.turn)?;
+        }
+        match (self.first == Window::WHOLE, self.second == Window::WHOLE) {
+            (true, true) => f.write_str(")"),
+            (true, false) => f.write_str(", the first a part of the second)"),
+            (false, true) => f.write_str(", the second a part of the first)"),
+            (false, false) => f.write_str(", but for a strip)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::duplicates::phash::small_grey;
+    use crate::pixels::measure::grey;
+    use image::imageops::{crop_imm, flip_horizontal, rotate90};
+    use sciurus_data::RgbImage;
+
+    fn photo(seed: f32) -> RgbImage {
+        RgbImage::from_fn(200, 150, |x, y| {
+            let (x, y) = (x as f32 / 200.0, y as f32 / 150.0);
+            let wave =
+                (9.0 * x + seed).sin() + (seed * 7.0 * y * x).cos() + (13.0 * (x - y) * seed.cos()).sin();
+            let spot = if (x - 0.3).hypot(y - 0.6) < 0.2 { 60.0 } else { 0.0 };
+            [(110.0 + 28.0 * wave + spot) as u8; 3].into()
+        })
+    }
+
+    /// A picture in the middle of a white sheet with a black line around.
+    fn framed(seed: f32) -> RgbImage {
+        let inner = photo(seed);
+        RgbImage::from_fn(240, 190, |x, y| match (x, y) {
+            (20..220, 20..170) => *inner.get_pixel(x - 20, y - 20),
+            (16..224, 16..174) => [0; 3].into(),
+            _ => [255; 3].into(),
+        })
+    }
+
+    fn aligned(image: &RgbImage) -> Aligned {
+        Aligned::new(&Thumbnail(small_grey(&grey(image))))
+    }
+
+    #[test]
+    fn a_cropped_and_mirrored_copy_lies_where_it_was_cut() {
+        let whole = photo(1.0);
+        let part = crop_imm(&whole, 20, 9, 164, 130).to_image();
+        let (first, second) = (aligned(&whole), aligned(&flip_horizontal(&part)));
+        let found = first.within(&first.windows(), &second).unwrap();
+        assert!(found.correlation > 0.95, "{found:?}");
+        assert_eq!(found.turn.to_string(), "mirrored");
+        for (got, want) in found.first.0.into_iter().zip([0.1, 0.06, 0.92, 0.927]) {
+            assert!((got - want).abs() < 0.02, "{found:?}");
+        }
+        assert!(first.wholes_and_strips(&aligned(&rotate90(&whole))).correlation > 0.98);
+    }
+
+    #[test]
+    fn a_frame_makes_no_copies() {
+        let (one, other) = (aligned(&framed(1.0)), aligned(&framed(2.2)));
+        let wholes = one.wholes_and_strips(&other);
+        assert!(wholes.correlation > 0.8, "{wholes:?}");
+        assert!(!one.confirms(&other, &wholes));
+        let turned = aligned(&flip_horizontal(&framed(1.0)));
+        assert!(one.confirms(&turned, &one.wholes_and_strips(&turned)));
+    }
+
+    #[test]
+    fn other_pictures_and_pictures_of_one_colour_are_not_alike() {
+        let (first, other) = (aligned(&photo(1.0)), aligned(&photo(2.2)));
+        assert!(first.wholes_and_strips(&other).correlation < 0.7);
+        let found = first.within(&first.windows(), &other);
+        assert!(found.is_none_or(|found| found.correlation < 0.7), "{found:?}");
+        let flat = aligned(&RgbImage::from_pixel(50, 50, [90; 3].into()));
+        assert_eq!(flat.wholes_and_strips(&flat).correlation, 0.0);
+    }
+}

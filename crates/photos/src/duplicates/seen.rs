@@ -1,0 +1,101 @@
+//! Copies found while photos come one at a time. In: [`PixelReport`]s of photos that are kept, then of the next one. Out:
+//! which of the kept photos it is a copy of, judged as [`find_duplicates`](crate::find_duplicates) judges.
+
+use crate::duplicates::aligned::{Aligned, Alignment, Windows};
+use crate::duplicates::phash::PerceptualHash;
+use crate::duplicates::{DuplicateOptions, Sameness, swapped};
+use crate::pixels::PixelReport;
+use rayon::prelude::*;
+use sciurus_data::ContentHash;
+use std::collections::HashMap;
+
+/// Photos that were seen, to be asked whether the next one is a copy of one of them.
+///
+/// A question costs time in proportion to the photos seen, where [`find_duplicates`](crate::find_duplicates) would compare
+/// all with all again. Of more than [`DuplicateOptions::window_limit`] photos, the later ones are compared by their hashes
+/// alone.
+///
+/// ```
+/// use sciurus_data::{DecodeLimits, RgbImage};
+/// use sciurus_photos::{DuplicateOptions, PixelReport, SeenPhotos, jpeg};
+///
+/// let picture = RgbImage::from_fn(120, 90, |x, y| [(2 * x) as u8, (x * y / 50) as u8, (y / 9 * 25) as u8].into());
+/// let report = |quality| {
+///     PixelReport::of(&jpeg(&picture, quality).unwrap_or_default(), &DecodeLimits::default())
+/// };
+/// let mut seen = SeenPhotos::new(DuplicateOptions::default());
+/// assert!(seen.copy_of(&report(95)?).is_none());
+/// seen.push(&report(95)?);
+/// assert_eq!(seen.copy_of(&report(60)?).map(|(photo, _)| photo), Some(0));
+/// # Ok::<(), sciurus_data::SkipReason>(())
+/// ```
+#[derive(Debug)]
+pub struct SeenPhotos {
+    options: DuplicateOptions,
+    photos: Vec<Seen>,
+    /// The first photo with these pixels, and the content of its file.
+    pixels: HashMap<ContentHash, (usize, ContentHash)>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    hash: PerceptualHash,
+    aligned: Aligned,
+    windows: Option<Windows>,
+}
+
+impl SeenPhotos {
+    /// None yet.
+    #[must_use]
+    pub fn new(options: DuplicateOptions) -> Self {
+        Self { options, photos: Vec::new(), pixels: HashMap::new() }
+    }
+
+    /// Adds a photo; its place is the number of those before it.
+    pub fn push(&mut self, report: &PixelReport) {
+        let place = self.photos.len();
+        self.pixels.entry(report.pixels).or_insert((place, report.content));
+        let aligned = Aligned::new(&report.thumbnail);
+        let windows = (place < self.options.window_limit).then(|| aligned.windows());
+        self.photos.push(Seen { hash: report.hashes[0], aligned, windows });
+    }
+
+    /// The photo that this one is a copy of, by its place, and in what they are the same: the first with equal pixels, else
+    /// the most alike.
+    #[must_use]
+    pub fn copy_of(&self, report: &PixelReport) -> Option<(usize, Sameness)> {
+        if let Some(&(place, content)) = self.pixels.get(&report.pixels) {
+            let same_bytes = content == report.content;
+            return Some((place, if same_bytes { Sameness::Bytes } else { Sameness::Pixels }));
+        }
+        let next = Aligned::new(&report.thumbnail);
+        let windows = next.windows();
+        let alike = |(place, seen): (usize, &Seen)| {
+            let best = self.best(seen, report, (&next, &windows))?;
+            let same = best.correlation >= self.options.correlation && seen.aligned.confirms(&next, &best);
+            same.then_some((place, best))
+        };
+        let found = self.photos.par_iter().enumerate().filter_map(alike);
+        let order = |a: &(usize, Alignment), b: &(usize, Alignment)| {
+            a.1.correlation.total_cmp(&b.1.correlation).then(b.0.cmp(&a.0))
+        };
+        found.max_by(order).map(|(place, alignment)| (place, Sameness::Near(alignment)))
+    }
+
+    /// The best alignment of a seen photo and the next one; `None` where nothing suggests a look.
+    fn best(
+        &self,
+        seen: &Seen,
+        report: &PixelReport,
+        (next, windows): (&Aligned, &Windows),
+    ) -> Option<Alignment> {
+        let Some(own) = &seen.windows else {
+            let distance = report.hashes.iter().map(|hash| hash.distance(seen.hash)).min()?;
+            return (distance <= self.options.radius).then(|| seen.aligned.wholes_and_strips(next));
+        };
+        let inside = seen.aligned.within(own, next);
+        let outside = next.within(windows, &seen.aligned).map(swapped);
+        let all = [Some(seen.aligned.wholes_and_strips(next)), inside, outside].into_iter().flatten();
+        all.max_by(|a, b| a.correlation.total_cmp(&b.correlation))
+    }
+}

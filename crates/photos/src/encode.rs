@@ -1,0 +1,32 @@
+//! Pictures as files again: small copies for pages and reports.
+
+use image::codecs::jpeg::JpegEncoder;
+
+use sciurus_data::RgbImage;
+use sciurus_data::resized;
+
+/// An image as a JPEG file of this quality (1..=100), or `None` if it has no pixels or more than 65,535 along a side.
+///
+/// ```
+/// use sciurus_data::RgbImage;
+/// use sciurus_photos::jpeg;
+///
+/// let file = jpeg(&RgbImage::new(20, 10), 80).unwrap_or_default();
+/// assert!(file.starts_with(&[0xff, 0xd8]));
+/// assert!(jpeg(&RgbImage::new(0, 10), 80).is_none());
+/// ```
+#[must_use]
+pub fn jpeg(image: &RgbImage, quality: u8) -> Option<Vec<u8>> {
+    let mut file = Vec::new();
+    let has_pixels = image.width() > 0 && image.height() > 0;
+    let encoder = JpegEncoder::new_with_quality(&mut file, quality.clamp(1, 100));
+    (has_pixels && image.write_with_encoder(encoder).is_ok()).then_some(file)
+}
+
+/// A JPEG file of an image whose longer side is made at most `side` pixels; nothing if it has no pixels.
+pub fn small_jpeg(image: RgbImage, side: u32, quality: u8) -> Option<Vec<u8>> {
+    let (width, height) = image.dimensions();
+    let shrink = f64::from(side) / f64::from(width.max(height).max(1));
+    let small = |side: u32| ((f64::from(side) * shrink).round() as u32).max(1);
+    jpeg(&if shrink < 1.0 { resized(image, small(width), small(height)) } else { image }, quality)
+}

@@ -1,0 +1,30 @@
+//! What is known about photos before any model looks at them: what their pixels tell, which are copies, where they came
+//! from and under what licence.
+//!
+//! In: files of a folder. Out: a [`PixelReport`] of each, the [`QualityIssue`]s and [`Duplicates`] among them, and the
+//! [`Ledger`] that gathering keeps beside them. No tensors, no network, no printing.
+
+mod duplicates;
+mod encode;
+mod ledger;
+mod pixels;
+mod thumbnail;
+
+pub use duplicates::{
+    Alignment, DuplicateGroup, DuplicateOptions, DuplicatePair, Duplicates, KeepReason, NearHashes,
+    NotAPerceptualHash, PerceptualHash, Photo, Sameness, SeenPhotos, Turn, Window, find_duplicates,
+    near_hashes,
+};
+pub use encode::{jpeg, small_jpeg};
+pub use ledger::text;
+pub use ledger::{
+    ATTRIBUTION_FILE, LEDGER_FILE, Ledger, LedgerEntry, LedgerError, Licence, NotALicence, NotASource,
+    SourceId, attribution, content_hash, follow_moves, licences, lock_gathering, sync_ledger,
+    write_attribution,
+};
+pub use pixels::{
+    Channels, FileFormat, InspectedFile, KnownReports, PixelInspection, PixelMeasures, PixelReport,
+    QualityCheck, QualityIssue, blurry, checks, colourless, dark, find_quality_issues, greyscale,
+    inspect_pixels, light, low_information, odd_aspect, odd_size, unsharp,
+};
+pub use thumbnail::Thumbnail;

@@ -1,0 +1,118 @@
+//! A look at the pixels of many files, on all cores. In: paths. Out: for each file one [`PixelReport`], or the reason to
+//! skip it.
+
+use crate::pixels::PixelReport;
+use rayon::prelude::*;
+use sciurus_data::ContentHash;
+use sciurus_data::DataError;
+use sciurus_data::Progress;
+use sciurus_data::Skipped;
+use sciurus_data::{DecodeLimits, read_file};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::UNIX_EPOCH;
+
+/// A file and what its pixels tell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InspectedFile {
+    /// Path relative to the root.
+    pub path: PathBuf,
+    /// When the file was last changed, in seconds since 1970; `None` if the file system does not say.
+    pub modified: Option<u64>,
+    /// Whether its name is a symbolic link.
+    pub is_link: bool,
+    /// What its content tells.
+    pub report: PixelReport,
+}
+
+impl InspectedFile {
+    /// The name's ending in small letters, if it is not one of the content's format; empty if the name has none.
+    #[must_use]
+    pub fn wrong_extension(&self) -> Option<String> {
+        let ending = self.path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        let ending = ending.unwrap_or_default();
+        (!self.report.format.extensions().contains(&ending.as_str())).then_some(ending)
+    }
+}
+
+/// What a look at many files found, in the order of the paths given.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct PixelInspection {
+    /// The files that are images.
+    pub files: Vec<InspectedFile>,
+    /// Those that are not, and why.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Reports from earlier, by the content they are about.
+pub type KnownReports = HashMap<ContentHash, PixelReport>;
+
+/// Reads each file once and takes all checks, hashes and thumbnails from one decode, in parallel on rayon's threads. A
+/// file whose content is among the `known` reports is read, but not decoded. The result does not depend on the number of
+/// threads.
+///
+/// `paths` are relative to `root`. `progress` is called after each file, from many threads.
+///
+/// # Errors
+///
+/// When the machine has no more file handles or memory to read with; bad files are collected instead.
+///
+/// ```
+/// use sciurus_data::{DecodeLimits, RgbImage};
+/// use sciurus_photos::{KnownReports, inspect_pixels, jpeg};
+///
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("a.jpg"), jpeg(&RgbImage::new(60, 40), 90).unwrap_or_default())?;
+/// std::fs::write(folder.path().join("b.jpg"), "<html>404</html>")?;
+/// let paths = ["a.jpg".into(), "b.jpg".into()];
+/// let found = inspect_pixels(folder.path(), &paths, &KnownReports::new(), &DecodeLimits::default(), |_| {})?;
+/// assert_eq!((found.files.len(), found.skipped.len()), (1, 1));
+/// assert_eq!(found.files[0].report.measures.brightness_p99, 0.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn inspect_pixels(
+    root: impl AsRef<Path>,
+    paths: &[PathBuf],
+    known: &KnownReports,
+    limits: &DecodeLimits,
+    progress: impl Fn(Progress) + Send + Sync,
+) -> Result<PixelInspection, DataError> {
+    let (root, done, total) = (root.as_ref(), AtomicUsize::new(0), paths.len());
+    let look = |path: &PathBuf| {
+        let result = inspect_file(root, path, known, limits);
+        progress(Progress { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
+        DataError::check_machine(result.as_ref().err()).map(|()| result)
+    };
+    let results: Result<Vec<Result<InspectedFile, Skipped>>, DataError> =
+        paths.par_iter().map(look).collect();
+    let mut inspection = PixelInspection::default();
+    for result in results? {
+        match result {
+            Ok(file) => inspection.files.push(file),
+            Err(skipped) => inspection.skipped.push(skipped),
+        }
+    }
+    Ok(inspection)
+}
+
+fn inspect_file(
+    root: &Path,
+    path: &Path,
+    known: &KnownReports,
+    limits: &DecodeLimits,
+) -> Result<InspectedFile, Skipped> {
+    let skip = |reason| Skipped { path: path.to_owned(), reason };
+    let full = root.join(path);
+    let bytes = read_file(&full, limits).map_err(skip)?;
+    let report = match known.get(&ContentHash::of(&bytes)) {
+        Some(report) => report.clone(),
+        None => PixelReport::of(&bytes, limits).map_err(skip)?,
+    };
+    let modified = fs::metadata(&full).and_then(|metadata| metadata.modified()).ok();
+    let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|age| age.as_secs());
+    let is_link = fs::symlink_metadata(&full).is_ok_and(|metadata| metadata.is_symlink());
+    Ok(InspectedFile { path: path.to_owned(), modified, is_link, report })
+}

@@ -1,0 +1,16 @@
+//! What one decode of a file tells: measures of its pixels, facts of its format, and what is odd about either.
+
+mod animation;
+mod inspect;
+pub(crate) mod measure;
+pub(crate) mod pillow;
+mod quality;
+mod report;
+
+pub use inspect::{InspectedFile, KnownReports, PixelInspection, inspect_pixels};
+pub use measure::{Channels, PixelMeasures};
+pub use quality::{
+    QualityCheck, QualityIssue, blurry, checks, colourless, dark, find_quality_issues, greyscale, light,
+    low_information, odd_aspect, odd_size, unsharp,
+};
+pub use report::{FileFormat, PixelReport};

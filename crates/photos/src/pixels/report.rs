@@ -1,0 +1,155 @@
+//! Everything that a look at a photo's pixels tells, as plain data that can be kept. In: a file's bytes. Out: a
+//! [`PixelReport`], the same for the same bytes wherever they lie.
+
+use crate::duplicates::phash::{PerceptualHash, all_turns, small_grey};
+use crate::pixels::animation::is_animated;
+use crate::pixels::measure::{Channels, PixelMeasures, grey};
+use crate::thumbnail::Thumbnail;
+use image::{ImageFormat, RgbImage};
+use sciurus_data::ContentHash;
+use sciurus_data::SkipReason;
+use sciurus_data::{DecodeLimits, Facts, decode_with_facts};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What one decode of a file tells. It depends on the file's bytes alone, so it can be kept under [`PixelReport::content`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PixelReport {
+    /// Fingerprint of the file's bytes.
+    pub content: ContentHash,
+    /// Fingerprint of the upright RGB pixels with their width and height.
+    pub pixels: ContentHash,
+    /// Size of the file in bytes.
+    pub bytes: u64,
+    /// What the content is.
+    pub format: FileFormat,
+    /// Width in pixels, upright.
+    pub width: u32,
+    /// Height in pixels, upright.
+    pub height: u32,
+    /// What the file stores for each pixel.
+    pub channels: Channels,
+    /// Whether some pixel is not opaque.
+    pub transparent: bool,
+    /// Whether the EXIF block asks to turn or mirror the picture.
+    pub turned: bool,
+    /// Whether the file holds a moving picture.
+    pub animated: bool,
+    /// When the photo was taken, as its camera says: `2019-05-04T12:30:00`, which sorts by time.
+    pub taken: Option<String>,
+    /// How it looks, in numbers.
+    pub measures: PixelMeasures,
+    /// Its perceptual hash in each orientation, in the order of [`Turn::ALL`](crate::Turn::ALL); the upright one first.
+    pub hashes: [PerceptualHash; 8],
+    /// Its grey values at 32 × 32 pixels.
+    pub thumbnail: Thumbnail,
+}
+
+impl PixelReport {
+    /// Decodes a file once and takes everything from its pixels.
+    ///
+    /// # Errors
+    ///
+    /// Says why the bytes are no usable image.
+    pub fn of(bytes: &[u8], limits: &DecodeLimits) -> Result<Self, SkipReason> {
+        let (image, facts) = decode_with_facts(bytes, limits)?;
+        let grey = grey(&image);
+        let small = small_grey(&grey);
+        let channels = if facts.one_channel { Channels::Grey } else { Channels::Colour };
+        Ok(Self {
+            content: ContentHash::of(bytes),
+            pixels: hash_pixels(&image),
+            bytes: bytes.len() as u64,
+            format: FileFormat::of(facts.format),
+            width: image.width(),
+            height: image.height(),
+            channels,
+            transparent: facts.transparent,
+            turned: facts.turned,
+            animated: is_animated(bytes, facts.format),
+            taken: taken(&facts),
+            measures: PixelMeasures::of(&image, &grey, channels),
+            hashes: all_turns(&small),
+            thumbnail: Thumbnail(small),
+        })
+    }
+}
+
+/// The fingerprint of pixels and shape.
+fn hash_pixels(image: &RgbImage) -> ContentHash {
+    ContentHash::of_parts(&[&image.width().to_le_bytes(), &image.height().to_le_bytes(), image.as_raw()])
+}
+
+/// The time at which the shutter opened, from the EXIF block; `None` if there is none, or no clock in the camera.
+fn taken(facts: &Facts) -> Option<String> {
+    let exif = exif::Reader::new().read_raw(facts.exif.clone()?).ok()?;
+    let tags = [exif::Tag::DateTimeOriginal, exif::Tag::DateTimeDigitized, exif::Tag::DateTime];
+    tags.into_iter().find_map(|tag| {
+        let exif::Value::Ascii(texts) = &exif.get_field(tag, exif::In::PRIMARY)?.value else { return None };
+        let time = exif::DateTime::from_ascii(texts.first()?).ok()?;
+        let known = time.year > 0 && (1..=12).contains(&time.month) && (1..=31).contains(&time.day);
+        let (hour, minute, second) = (time.hour, time.minute, time.second);
+        known.then(|| {
+            format!("{:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}", time.year, time.month, time.day)
+        })
+    })
+}
+
+/// The formats that are decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FileFormat {
+    /// JPEG.
+    Jpeg,
+    /// PNG, also animated.
+    Png,
+    /// WebP.
+    WebP,
+    /// GIF.
+    Gif,
+    /// Windows bitmap.
+    Bmp,
+    /// TIFF.
+    Tiff,
+}
+
+impl FileFormat {
+    pub(crate) fn of(format: ImageFormat) -> Self {
+        match format {
+            ImageFormat::Png => Self::Png,
+            ImageFormat::WebP => Self::WebP,
+            ImageFormat::Gif => Self::Gif,
+            ImageFormat::Bmp => Self::Bmp,
+            ImageFormat::Tiff => Self::Tiff,
+            // Nothing else is recognised as a format that can be decoded.
+            _ => Self::Jpeg,
+        }
+    }
+
+    /// The endings of names, in small letters, that say this format.
+    #[must_use]
+    pub fn extensions(self) -> &'static [&'static str] {
+        match self {
+            Self::Jpeg => &["jpg", "jpeg", "jpe", "jfif"],
+            Self::Png => &["png", "apng"],
+            Self::WebP => &["webp"],
+            Self::Gif => &["gif"],
+            Self::Bmp => &["bmp", "dib"],
+            Self::Tiff => &["tif", "tiff"],
+        }
+    }
+}
+
+impl fmt::Display for FileFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+            Self::WebP => "WebP",
+            Self::Gif => "GIF",
+            Self::Bmp => "BMP",
+            Self::Tiff => "TIFF",
+        })
+    }
+}

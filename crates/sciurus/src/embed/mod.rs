@@ -1,0 +1,213 @@
+//! Embeddings of files: what a pretrained body sees in each photo, without a head and without training.
+//!
+//! In: an architecture with its weights, and files. Out: rows `[feature]`, kept in a cache file by content, so that a second call
+//! reads no photo again. The cache may be deleted at any time.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::mpsc::sync_channel;
+
+use burn::module::Module;
+use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
+use rayon::prelude::*;
+use sciurus_data::{
+    ContentHash, DataError, DecodeLimits, Pipeline, Preprocessing, Seed, SkipReason, Skipped, Views,
+    decode_file,
+};
+
+mod cache;
+
+use crate::model::weights::{WeightPlaces, WeightSource, WeightsRecord, load_body};
+use crate::model::{Arch, VisionModel};
+use crate::nn::{FoldedLayers, Pass, floats};
+use crate::{Device, DownloadProgress, Error, Precision};
+use cache::Cache;
+
+/// Photos that go through the network together.
+const BATCH: usize = 32;
+
+/// A photo to embed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbedItem {
+    /// The file.
+    pub path: PathBuf,
+    /// Fingerprint of its bytes.
+    pub content: ContentHash,
+}
+
+/// A pretrained body that turns photos into embeddings.
+///
+/// ```no_run
+/// use sciurus::{Arch, Device, Embedder, WeightPlaces, WeightSource};
+/// # fn main() -> Result<(), sciurus::Error> {
+/// let places = WeightPlaces::from_environment();
+/// let embedder = Embedder::new(Arch::ResNet18, &WeightSource::Pretrained, &places, &mut |_| ())?;
+/// # let items = Vec::new();
+/// let embedded = embedder.embed(&items, &mut |done| println!("{done} done"))?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Embedder {
+    model: VisionModel,
+    arch: Arch,
+    weights: WeightsRecord,
+    pipeline: Pipeline,
+    image_size: usize,
+    views: Views,
+    device: BurnDevice,
+    precision: Precision,
+    folded: FoldedLayers,
+    cache: Option<PathBuf>,
+}
+
+/// The embeddings of some photos.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedded {
+    /// Features of each item, in order; none where the photo cannot be read.
+    pub rows: Vec<Option<Vec<f32>>>,
+    /// The photos that cannot be read, and why.
+    pub skipped: Vec<Skipped>,
+    /// How many photos had to be read, as they were not in the cache.
+    pub read: usize,
+    /// What was wrong with the cache, if anything was: damaged records, which were not used, or a folder that cannot be written.
+    pub cache_fault: Option<String>,
+}
+
+impl Embedder {
+    /// A body with weights, on the processor, for squares of 224 pixels cut out of the photos' middle and their mirror images.
+    ///
+    /// # Errors
+    /// The weights cannot be found, fetched or read, or do not fit.
+    pub fn new(
+        arch: Arch,
+        source: &WeightSource,
+        places: &WeightPlaces,
+        on_download: &mut dyn FnMut(DownloadProgress),
+    ) -> Result<Self, Error> {
+        let device = Device::Cpu.open()?;
+        let preprocessing = Preprocessing { normalize: arch.normalize(), ..Preprocessing::default() };
+        // The head is never asked; it only makes a model of the body.
+        let model = VisionModel::new(arch, 2, Seed(0), &device)?;
+        let (model, weights) = load_body(model, arch, source, places, on_download)?;
+        Ok(Self {
+            model: model.valid(),
+            arch,
+            weights,
+            pipeline: preprocessing.pipeline(),
+            image_size: preprocessing.image_size,
+            views: Views::Mirrored,
+            precision: Precision::Auto.on(Device::Cpu)?,
+            device: device.inner(),
+            folded: FoldedLayers::default(),
+            cache: dirs::cache_dir().map(|folder| folder.join("sciurus").join("embeddings")),
+        })
+    }
+
+    /// The views of a photo whose embeddings are averaged; both sides, unless this says otherwise.
+    #[must_use]
+    pub fn views(mut self, views: Views) -> Self {
+        self.views = views;
+        self
+    }
+
+    /// The folder of the cache; none keeps nothing.
+    #[must_use]
+    pub fn cache_folder(mut self, folder: impl Into<Option<PathBuf>>) -> Self {
+        self.cache = folder.into();
+        self
+    }
+
+    /// What the body is: its name and weights.
+    pub fn weights(&self) -> &WeightsRecord {
+        &self.weights
+    }
+
+    /// Its architecture.
+    pub fn arch(&self) -> Arch {
+        self.arch
+    }
+
+    /// The embeddings of photos: the body's features averaged over each picture, `[channel]`. `progress` hears how many are done.
+    /// A cache that cannot be used costs time and is told; it is no error.
+    ///
+    /// # Errors
+    /// The machine cannot read any more files.
+    pub fn embed(&self, items: &[EmbedItem], progress: &mut dyn FnMut(usize)) -> Result<Embedded, Error> {
+        let mut cache = Cache::open(self.cache_file(), self.arch.channels());
+        let mut wanted: Vec<&EmbedItem> =
+            items.iter().filter(|item| !cache.rows.contains_key(&item.content)).collect();
+        wanted.sort_by_key(|item| item.content);
+        wanted.dedup_by_key(|item| item.content);
+        let (mut skipped, mut done) = (HashMap::new(), items.len() - wanted.len());
+        progress(done);
+        std::thread::scope(|scope| {
+            // Photos are decoded while the network computes.
+            let (sender, receiver) = sync_channel(2);
+            let wanted = &wanted;
+            scope.spawn(move || {
+                let batches =
+                    wanted.chunks(BATCH).map(|batch| batch.par_iter().map(|item| self.read(item)).collect());
+                // The receiver is gone only if this function is.
+                let _: Result<(), _> = batches.into_iter().try_for_each(|batch: Vec<_>| sender.send(batch));
+            });
+            for batch in receiver {
+                done += batch.len();
+                let (mut contents, mut pixels) = (Vec::new(), Vec::new());
+                for (content, read) in batch {
+                    match read {
+                        Ok(values) => {
+                            contents.push(content);
+                            pixels.extend(values);
+                        }
+                        Err(reason) => drop(skipped.insert(content, reason)),
+                    }
+                }
+                cache.keep(&contents, &self.features(pixels, contents.len()));
+                progress(done);
+            }
+        });
+        let rows = items.iter().map(|item| cache.rows.get(&item.content).cloned()).collect();
+        let skip = |item: &EmbedItem| {
+            Some(Skipped { path: item.path.clone(), reason: skipped.get(&item.content)?.clone() })
+        };
+        let skipped: Vec<Skipped> = items.iter().filter_map(skip).collect();
+        DataError::check_machine(&skipped)?;
+        Ok(Embedded { rows, skipped, read: wanted.len(), cache_fault: cache.into_fault() })
+    }
+
+    fn read(&self, item: &EmbedItem) -> (ContentHash, Result<Vec<f32>, SkipReason>) {
+        let decoded = decode_file(&item.path, &DecodeLimits::default());
+        (item.content, decoded.map(|image| self.pipeline.tensor(image)))
+    }
+
+    /// Pixels `[image, 3, size, size]` to features `[image, channel]`, row-major.
+    fn features(&self, pixels: Vec<f32>, images: usize) -> Vec<f32> {
+        if images == 0 {
+            return Vec::new();
+        }
+        let mut pass = Pass::evaluate().with_precision(self.precision).with_folded(&self.folded);
+        let shape = [images, 3, self.image_size, self.image_size];
+        let tensor = Tensor::<4>::from_data(TensorData::new(pixels, shape), &self.device);
+        let features = match self.views {
+            Views::Plain => self.model.embed(tensor, &mut pass),
+            Views::Mirrored => {
+                let mirrored = tensor.clone().flip([3]);
+                (self.model.embed(tensor, &mut pass) + self.model.embed(mirrored, &mut pass)) * 0.5
+            }
+        };
+        floats(features.into_data())
+    }
+
+    /// One file for each way to embed: weights, size, views and precision.
+    fn cache_file(&self) -> Option<PathBuf> {
+        let weights = self.weights.sha256.as_deref().map_or("random", |hash| &hash[..16.min(hash.len())]);
+        let views = match self.views {
+            Views::Plain => "plain",
+            Views::Mirrored => "mirrored",
+        };
+        let (arch, size) = (self.arch.name(), self.image_size);
+        let name = format!("{arch}-{weights}-{size}-{views}-{}.v2.embeddings", self.precision);
+        Some(self.cache.as_ref()?.join(name))
+    }
+}

@@ -1,0 +1,19 @@
+//! What networks are built on: where tensors live, what they are kept in, norm layers, one pass through a model, and
+//! tensors as plain data. Below `cpu` and `model`.
+
+mod device;
+mod folded;
+mod layer_norm;
+mod norm;
+mod pass;
+mod precision;
+mod state;
+
+pub use device::Device;
+pub use folded::FoldedLayers;
+pub use layer_norm::LayerNorm;
+pub use norm::BatchNorm;
+pub use pass::Pass;
+pub use precision::Precision;
+pub use state::{StateDict, StoredTensor};
+pub(crate) use state::{flat, floats};

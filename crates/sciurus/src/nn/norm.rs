@@ -1,0 +1,91 @@
+//! Batch normalisation as PyTorch does it, over `[batch, channel, …]`.
+//!
+//! Burn's own layer keeps the biased variance of the batch as its running variance; PyTorch, and so every published
+//! set of weights, keeps the unbiased one. On small batches that is a visible difference, hence this layer.
+
+use burn::module::{Module, Param};
+use burn::tensor::module::{batch_norm, batch_norm_train};
+use burn::tensor::{Device, Tensor, assert_shape};
+
+use super::pass::{MOMENTUM, Pass};
+
+/// `y = (x - mean) / sqrt(variance + 1e-5) * weight + bias` per channel (Ioffe & Szegedy 2015).
+///
+/// A training pass uses the mean and the biased variance of the batch, and moves the running statistics by
+/// `momentum` 0.1 towards the mean and the unbiased variance, as `torch.nn.BatchNorm2d` does.
+#[derive(Module, Debug)]
+pub struct BatchNorm {
+    /// Scale `[channel]`.
+    pub weight: Param<Tensor<1>>,
+    /// Offset `[channel]`.
+    pub bias: Param<Tensor<1>>,
+    /// Running mean `[channel]`, no gradient.
+    pub running_mean: Param<Tensor<1>>,
+    /// Running unbiased variance `[channel]`, no gradient.
+    pub running_var: Param<Tensor<1>>,
+}
+
+impl BatchNorm {
+    /// Added to the variance before its root is taken.
+    pub const EPSILON: f64 = 1e-5;
+
+    /// A layer over `channels` channels that starts as the identity.
+    pub fn new(channels: usize, device: &Device) -> Self {
+        let zeros = || Tensor::zeros([channels], device);
+        let ones = || Tensor::ones([channels], device);
+        Self {
+            weight: Param::from_tensor(ones()),
+            bias: Param::from_tensor(zeros()),
+            running_mean: Param::from_tensor(zeros()).set_require_grad(false),
+            running_var: Param::from_tensor(ones()).set_require_grad(false),
+        }
+    }
+
+    /// Normalises `[batch, channel, …]`; same shape out.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>, pass: &mut Pass) -> Tensor<D> {
+        self.forward_moving(input, pass, MOMENTUM)
+    }
+
+    /// The same for a layer whose running statistics move by `momentum` (0..=1) of the way to those of the batch.
+    pub(crate) fn forward_moving<const D: usize>(
+        &self,
+        input: Tensor<D>,
+        pass: &mut Pass,
+        momentum: f64,
+    ) -> Tensor<D> {
+        let [channels] = self.weight.lazy_shape().dims();
+        assert_shape!(input, [_, channels, ..]);
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        if !pass.is_training() {
+            let (mean, variance) = (self.running_mean.val(), self.running_var.val());
+            return batch_norm(input, weight, bias, mean, variance, Self::EPSILON);
+        }
+        let per_channel = input.shape().num_elements() / channels;
+        let result = batch_norm_train(input, weight, bias, Self::EPSILON);
+        self.note_moving([result.mean.inner(), result.variance.inner()], per_channel, (pass, momentum));
+        result.output
+    }
+
+    /// Notes the running statistics after a training pass that saw this mean and biased variance `[channel]` over `count`
+    /// values of each channel.
+    pub(crate) fn note_moments(&self, moments: [Tensor<1>; 2], count: usize, pass: &mut Pass) {
+        self.note_moving(moments, count, (pass, MOMENTUM));
+    }
+
+    fn note_moving(
+        &self,
+        [mean, variance]: [Tensor<1>; 2],
+        count: usize,
+        (pass, momentum): (&mut Pass, f64),
+    ) {
+        // With one value per channel the unbiased variance does not exist; torch refuses, we keep the biased one.
+        let unbiased = count as f64 / (count.max(2) - 1) as f64;
+        pass.note(self.running_mean.id, moved(&self.running_mean, mean, [momentum, 1.0]));
+        pass.note(self.running_var.id, moved(&self.running_var, variance, [momentum, unbiased]));
+    }
+}
+
+/// The running statistic moved by `momentum` of the way to `scale * batch`, outside of autodiff.
+fn moved(running: &Param<Tensor<1>>, batch: Tensor<1>, [momentum, scale]: [f64; 2]) -> Tensor<1> {
+    running.val().inner().mul_scalar(1.0 - momentum) + batch.mul_scalar(momentum * scale)
+}

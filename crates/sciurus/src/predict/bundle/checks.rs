@@ -1,0 +1,108 @@
+//! What a model file must say before its weights are read. In: its manifest as text, and what its header says of its tensors. Out:
+//! the [`Manifest`], or what is wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sciurus_data::{Normalize, RgbImage, Vocab};
+use serde::Deserialize;
+
+use super::{FORMAT_VIEWS, Manifest, Output};
+use crate::model::{VisionModel, numbers};
+use crate::nn::Device;
+use crate::storage::tensor_header::{TensorPlace, shortened};
+
+/// Most bytes of a label.
+const MAX_LABEL: usize = 4096;
+
+/// Only the version, to tell a newer manifest from a damaged one.
+#[derive(Deserialize)]
+struct Version {
+    format: u32,
+}
+
+/// Reads a manifest and checks all that it says.
+///
+/// # Errors
+/// There is none, it is of a newer version, damaged, or such as no model can have.
+pub(super) fn manifest(text: Option<&str>) -> Result<Manifest, String> {
+    let text = text.ok_or(
+        "it holds tensors but no Sciurus manifest; use a model.sciurus file that `sciurus train` wrote",
+    )?;
+    let Version { format } = serde_json::from_str(text).map_err(|error| shortened(&error.to_string()))?;
+    if format > FORMAT_VIEWS {
+        return Err(format!(
+            "it has format {format}, this version reads up to {FORMAT_VIEWS}; update Sciurus"
+        ));
+    }
+    let manifest: Manifest = serde_json::from_str(text).map_err(|error| shortened(&error.to_string()))?;
+    manifest.preprocessing.check().map_err(|error| error.to_string())?;
+    manifest.arch.check_image_size(manifest.preprocessing.image_size).map_err(|error| error.to_string())?;
+    normalize(&manifest.preprocessing.normalize)?;
+    labels(&manifest.vocab)?;
+    // Logits are multiplied by it, in f32.
+    let scale = 1.0 / manifest.temperature.0 as f32;
+    if !(scale.is_normal() && scale > 0.0) {
+        return Err(format!(
+            "its temperature is {:e}, and must be above 0 and such as f32 can divide by",
+            manifest.temperature.0
+        ));
+    }
+    if let Output::AnyNumber { thresholds } = &manifest.output {
+        let sound = thresholds.iter().all(|threshold| (0.0..=1.0).contains(threshold));
+        if !sound || thresholds.len() != manifest.vocab.len() {
+            return Err("its thresholds are not one number from 0 to 1 for each label".to_owned());
+        }
+    }
+    Ok(manifest)
+}
+
+/// Black and white must be finite as the model sees them.
+fn normalize(normalize: &Normalize) -> Result<(), String> {
+    let ends = RgbImage::from_fn(2, 1, |x, _| [x as u8 * 255; 3].into());
+    let mut pixels = [0.0; 6];
+    normalize.write(&ends, &mut pixels);
+    match numbers::are_finite(&pixels) {
+        true => Ok(()),
+        false => Err(format!("with its normalisation {normalize:?}, pixels are not finite")),
+    }
+}
+
+/// Labels are few enough for a model, and are words. That each is there once, the vocabulary itself makes sure of.
+fn labels(vocab: &Vocab) -> Result<(), String> {
+    if vocab.len() > VisionModel::MAX_CLASSES {
+        return Err(format!(
+            "it has {} labels, at most {} are possible",
+            vocab.len(),
+            VisionModel::MAX_CLASSES
+        ));
+    }
+    match vocab.labels().iter().find(|label| label.is_empty() || label.len() > MAX_LABEL) {
+        Some(label) if label.is_empty() => Err("one of its labels is empty".to_owned()),
+        Some(label) => Err(format!("its label `{}` is too long", shortened(label))),
+        None => Ok(()),
+    }
+}
+
+/// Checks that tensors are exactly those of the manifest's architecture: names and shapes, and so how many bytes there are.
+///
+/// # Errors
+/// The first tensor that is missing, of another shape, or too many.
+pub(super) fn tensors(manifest: &Manifest, places: &BTreeMap<String, TensorPlace>) -> Result<(), String> {
+    let device = Device::Cpu.open().map_err(|error| error.to_string())?;
+    let model = VisionModel::zeroed(manifest.arch, manifest.vocab.len(), &device);
+    let mut needed = BTreeSet::new();
+    for parameter in model.map_err(|error| error.to_string())?.parameters() {
+        let (name, expected) = (parameter.name, parameter.shape);
+        match places.get(&name) {
+            None => return Err(format!("its tensor `{name}` is missing")),
+            Some(TensorPlace { shape, .. }) if *shape != expected => {
+                return Err(format!("its tensor `{name}` has shape {shape:?}, expected {expected:?}"));
+            }
+            Some(_) => needed.insert(name),
+        };
+    }
+    match places.keys().find(|name| !needed.contains(*name)) {
+        Some(name) => Err(format!("it has a tensor `{}`, which {} has not", shortened(name), manifest.arch)),
+        None => Ok(()),
+    }
+}

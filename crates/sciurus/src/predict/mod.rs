@@ -1,0 +1,322 @@
+//! Using a model: on pictures and on files; on a loader in `evaluation`.
+
+mod bundle;
+mod grad_cam;
+
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
+use rayon::prelude::*;
+use sciurus_data::{DataError, DecodeLimits, Pipeline, RgbImage, SkipReason, Skipped, decode_file};
+use sciurus_insight::{sigmoid, softmax};
+use serde::{Deserialize, Serialize};
+
+pub use bundle::{DataRecord, Manifest, ModelBundle, Output};
+pub use grad_cam::HeatMap;
+
+use crate::model::{VisionModel, fitting_batch, numbers};
+use crate::nn::{FoldedLayers, Pass, floats};
+use crate::{Device, Error, Precision};
+
+/// Memory for the answers of a batch (bytes), and what each label takes of it besides its letters.
+const ANSWER_BYTES: usize = 128 << 20;
+const LABEL_BYTES: usize = 64;
+
+/// A model's answer for one picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prediction {
+    /// The most probable label.
+    pub label: String,
+    /// Its probability (0..1), calibrated by the model's temperature.
+    pub probability: f32,
+    /// What it shows: that label; of a model for any number of labels those whose probability exceeds their threshold, most
+    /// probable first, perhaps none.
+    pub labels: Vec<String>,
+    /// Every label with its probability (0..1), most probable first.
+    pub ranking: Vec<(String, f32)>,
+}
+
+/// What became of one file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// It was classified.
+    Predicted {
+        /// The file.
+        path: PathBuf,
+        /// What it shows.
+        prediction: Prediction,
+    },
+    /// It is no readable picture.
+    Skipped(Skipped),
+}
+
+/// A trained model, ready to use on new pictures. It sees them exactly as it was measured.
+///
+/// ```no_run
+/// use sciurus::Predictor;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let predictor = Predictor::load("runs/squirrels/model.sciurus")?;
+/// let prediction = predictor.predict_file("photo.jpg")?;
+/// println!("{} ({:.1} %)", prediction.label, prediction.probability * 100.0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Predictor {
+    path: PathBuf,
+    model: VisionModel,
+    manifest: Manifest,
+    pipeline: Pipeline,
+    device: BurnDevice,
+    precision: Precision,
+    folded: FoldedLayers,
+}
+
+impl Predictor {
+    /// Loads a model on the processor.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no model, or one that does not answer with finite numbers.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::load_on(path, Device::Cpu)
+    }
+
+    /// Loads a model on a device.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no model, or one that does not answer with finite numbers, or the device is not in this build.
+    pub fn load_on(path: impl AsRef<Path>, device: Device) -> Result<Self, Error> {
+        let fastest = Precision::Auto.on(device)?;
+        let device = device.open()?;
+        let bundle = ModelBundle::load(path.as_ref())?;
+        // As it was measured; but where bf16 would only be slower, f32 gives the same answers more exactly.
+        let precision = match bundle.manifest.precision {
+            Precision::F32 => Precision::F32,
+            _ => fastest,
+        };
+        let path = path.as_ref().to_owned();
+        let model = bundle.model(&device).map_err(|error| error.in_file(&path))?.valid();
+        let pipeline = bundle.manifest.preprocessing.pipeline();
+        let (manifest, folded) = (bundle.manifest, FoldedLayers::default());
+        let predictor = Self { path, model, manifest, pipeline, device, precision, folded };
+        // A model that cannot say what two small pictures show is told from the start, not by the first photo.
+        let (pixels, side) = numbers::pictures(&predictor.manifest.preprocessing.normalize);
+        predictor.ranked_rows(&predictor.logits_of(predictor.images(pixels, side)))?;
+        Ok(predictor)
+    }
+
+    /// What the model is and how it was measured.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Classifies one picture.
+    ///
+    /// # Errors
+    /// The model answers with numbers that are not finite.
+    pub fn predict(&self, image: &RgbImage) -> Result<Prediction, Error> {
+        self.ranked(&self.logits(self.pipeline.tensor(image.clone())))
+    }
+
+    /// Classifies pictures together, which is faster than one by one; as many at a time as [fit into memory](fitting_batch).
+    ///
+    /// # Errors
+    /// The model answers with numbers that are not finite.
+    pub fn predict_batch(&self, images: &[RgbImage]) -> Result<Vec<Prediction>, Error> {
+        let mut predictions = Vec::with_capacity(images.len());
+        for images in images.chunks(self.fitting_batch()) {
+            let pixels = images.par_iter().map(|image| self.pipeline.tensor(image.clone()));
+            predictions.extend(self.predict_pixels(&pixels.collect::<Vec<_>>())?);
+        }
+        Ok(predictions)
+    }
+
+    /// Reads and classifies one file.
+    ///
+    /// # Errors
+    /// The file is no readable picture, and the error's source says why; or the model answers with numbers that are not finite.
+    pub fn predict_file(&self, path: impl AsRef<Path>) -> Result<Prediction, Error> {
+        let path = path.as_ref();
+        let image = decode_file(path, &DecodeLimits::default())
+            .map_err(|source| Error::Photo { path: path.to_owned(), source })?;
+        self.predict(&image)
+    }
+
+    /// Reads and classifies files, `batch_size` at a time or as many as [fit into memory](fitting_batch), in order; a file that is
+    /// no readable picture says why.
+    ///
+    /// # Errors
+    /// An item is an error if the model answers with numbers that are not finite: that is no fault of the file's, and the files that
+    /// were computed with it have no answer.
+    pub fn predict_files<'a>(
+        &'a self,
+        files: &'a [PathBuf],
+        batch_size: usize,
+    ) -> impl Iterator<Item = Result<Answer, Error>> + 'a {
+        let together = batch_size.clamp(1, self.fitting_batch());
+        files.chunks(together).flat_map(|files| match self.answer(files) {
+            Ok(answers) => answers.into_iter().map(Ok).collect::<Vec<_>>(),
+            Err(error) => vec![Err(error)],
+        })
+    }
+
+    /// The body's features of a picture, averaged over it: `[channel]`. Alike pictures have alike embeddings.
+    ///
+    /// # Errors
+    /// The features are not finite.
+    pub fn embed(&self, image: &RgbImage) -> Result<Vec<f32>, Error> {
+        let images = self.tensor(self.pipeline.tensor(image.clone()));
+        let features = floats(self.model.embed(images, &mut self.pass()).into_data());
+        if features.iter().all(|feature| feature.is_finite()) { Ok(features) } else { Err(self.not_finite()) }
+    }
+
+    /// What the model sees of a picture, and which part of that speaks for a class (below the number of labels).
+    pub fn grad_cam(&self, image: &RgbImage, class: usize) -> (RgbImage, HeatMap) {
+        let square = self.pipeline.square(image.clone());
+        let pixels = self.tensor(self.pipeline.pixels(&square));
+        let map = HeatMap::new(&self.model, pixels, class, &mut self.pass());
+        (square, map)
+    }
+
+    /// Only the pixels that the model sees are kept of each photo, so that a batch of large ones fits into memory.
+    fn answer(&self, files: &[PathBuf]) -> Result<Vec<Answer>, Error> {
+        let limits = DecodeLimits::default();
+        let read = |path: &PathBuf| Ok(self.pipeline.tensor(decode_file(path, &limits)?));
+        let read: Vec<Result<Vec<f32>, SkipReason>> = files.par_iter().map(read).collect();
+        for (path, result) in files.iter().zip(&read) {
+            // The machine's fault is not the photo's: no photo is told to be unreadable for it.
+            if let Err(source) = result
+                && source.is_machine_fault()
+            {
+                return Err(DataError::Machine { path: path.clone(), reason: source.clone() }.into());
+            }
+        }
+        let (pixels, skipped): (Vec<_>, Vec<_>) = read
+            .into_iter()
+            .map(|result| result.map_or_else(|r| (None, Some(r)), |p| (Some(p), None)))
+            .unzip();
+        let pixels: Vec<_> = pixels.into_iter().flatten().collect();
+        let mut predictions = self.predict_pixels(&pixels)?.into_iter();
+        let answer = |(path, skipped): (&PathBuf, Option<SkipReason>)| match skipped {
+            Some(reason) => Some(Answer::Skipped(Skipped { path: path.clone(), reason })),
+            None => predictions.next().map(|prediction| Answer::Predicted { path: path.clone(), prediction }),
+        };
+        Ok(files.iter().zip(skipped).filter_map(answer).collect())
+    }
+
+    /// How many images are computed together at most: as many as there is memory for, also for their answers, each of which names
+    /// all labels.
+    fn fitting_batch(&self) -> usize {
+        let labels: usize = self.manifest.vocab.labels().iter().map(|label| label.len() + LABEL_BYTES).sum();
+        let images = fitting_batch(self.manifest.arch, self.manifest.preprocessing.image_size);
+        images.min(ANSWER_BYTES / labels.max(1)).max(1)
+    }
+
+    fn predict_pixels(&self, images: &[Vec<f32>]) -> Result<Vec<Prediction>, Error> {
+        if images.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.ranked_rows(&self.logits(images.concat()))
+    }
+
+    /// The answers of logits `[image, class]`, row-major.
+    fn ranked_rows(&self, logits: &[f32]) -> Result<Vec<Prediction>, Error> {
+        logits.chunks_exact(self.manifest.vocab.len()).map(|row| self.ranked(row)).collect()
+    }
+
+    /// Pixels `[image, 3, size, size]` to logits, row-major `[image, class]`.
+    fn logits(&self, pixels: Vec<f32>) -> Vec<f32> {
+        self.logits_of(self.tensor(pixels))
+    }
+
+    fn logits_of(&self, images: Tensor<4>) -> Vec<f32> {
+        let views = self.manifest.preprocessing.views;
+        floats(self.model.answer(images, views, &mut self.pass()).into_data())
+    }
+
+    fn pass(&self) -> Pass {
+        Pass::evaluate().with_precision(self.precision).with_folded(&self.folded)
+    }
+
+    /// Pixels of whole images as a tensor `[image, 3, size, size]`.
+    fn tensor(&self, pixels: Vec<f32>) -> Tensor<4> {
+        self.images(pixels, self.manifest.preprocessing.image_size)
+    }
+
+    /// Pixels of whole images as a tensor `[image, 3, side, side]`.
+    fn images(&self, pixels: Vec<f32>, side: usize) -> Tensor<4> {
+        let images = pixels.len() / (3 * side * side);
+        Tensor::from_data(TensorData::new(pixels, [images, 3, side, side]), &self.device)
+    }
+
+    fn not_finite(&self) -> Error {
+        Error::NotFinite { path: self.path.clone() }
+    }
+
+    /// The answer of one image's logits, which must be finite as they are used: divided by the temperature.
+    fn ranked(&self, logits: &[f32]) -> Result<Prediction, Error> {
+        let scale = match &self.manifest.output {
+            Output::OneLabel => 1.0 / self.manifest.temperature.0 as f32,
+            Output::AnyNumber { .. } => 1.0,
+        };
+        let logits: Vec<f32> = logits.iter().map(|logit| logit * scale).collect();
+        if !logits.iter().all(|logit| logit.is_finite()) {
+            return Err(self.not_finite());
+        }
+        Ok(match &self.manifest.output {
+            Output::OneLabel => self.most_probable(&logits),
+            Output::AnyNumber { thresholds } => self.above(&logits, thresholds),
+        })
+    }
+
+    fn above(&self, logits: &[f32], thresholds: &[f32]) -> Prediction {
+        let probabilities = logits.iter().map(|logit| sigmoid(*logit) as f32);
+        let mut answers: Vec<(String, f32, bool)> = self
+            .manifest
+            .vocab
+            .labels()
+            .iter()
+            .zip(probabilities.zip(thresholds))
+            .map(|(label, (p, threshold))| (label.clone(), p, p > *threshold))
+            .collect();
+        answers.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let labels = answers.iter().filter(|(.., on)| *on).map(|(label, ..)| label.clone()).collect();
+        let ranking: Vec<(String, f32)> = answers.into_iter().map(|(label, p, _)| (label, p)).collect();
+        let (label, probability) = ranking[0].clone();
+        Prediction { label, probability, labels, ranking }
+    }
+
+    fn most_probable(&self, logits: &[f32]) -> Prediction {
+        let mut ranking: Vec<(String, f32)> =
+            self.manifest.vocab.labels().iter().cloned().zip(softmax(logits).map(|p| p as f32)).collect();
+        ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let (label, probability) = ranking[0].clone();
+        Prediction { labels: vec![label.clone()], label, probability, ranking }
+    }
+}
+
+/// The files that `paths` name, in order: files as they are, folders searched through, sorted, without hidden entries.
+/// What cannot be listed comes with its reason.
+pub fn find_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Skipped>) {
+    let hidden = |entry: &walkdir::DirEntry| {
+        entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".")
+    };
+    let (mut files, mut skipped) = (Vec::new(), Vec::new());
+    for path in paths {
+        let walk = walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name();
+        for entry in walk.into_iter().filter_entry(|entry| !hidden(entry)) {
+            match entry {
+                Ok(entry) if entry.file_type().is_dir() => {}
+                Ok(entry) => files.push(entry.into_path()),
+                Err(error) => {
+                    let path = error.path().unwrap_or(path).to_owned();
+                    let reason = SkipReason::from(&std::io::Error::from(error));
+                    skipped.push(Skipped { path, reason });
+                }
+            }
+        }
+    }
+    (files, skipped)
+}

@@ -1,0 +1,7 @@
+//! Files of tensors and records: opened within limits, checked before their values are read, written whole.
+
+pub(crate) mod files;
+pub(crate) mod float_type;
+pub(crate) mod regular;
+pub(crate) mod tensor_file;
+pub(crate) mod tensor_header;
