@@ -7,10 +7,12 @@
 //!
 //! No tensors, no printing. The model that looks at the photos comes from `sciurus`, which drives all of this.
 
+mod error;
 pub mod find;
 mod issue;
 mod page;
 pub mod plan;
 
+pub use error::CleanError;
 pub use issue::Issue;
 pub use page::CleanReport;

@@ -4,6 +4,7 @@
 
 mod args;
 mod commands;
+mod fault;
 mod interrupt;
 mod output;
 mod paint;
@@ -12,13 +13,11 @@ mod progress;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::output::warn;
 use crate::paint::Paint;
 
 fn main() -> ExitCode {
-    let cli = match args::Cli::try_parse() {
+    let cli = match args::parse() {
         Ok(cli) => cli,
         // What was typed may be a name that the shell found in a folder, so it goes the way of all text.
         Err(error) if error.use_stderr() => {
@@ -33,7 +32,7 @@ fn main() -> ExitCode {
         // The reader of our output has gone, as `| head` does; that is no failure of ours.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            warn(format_args!("{} {error:#}", Paint::Error.on("error:")));
+            warn(format_args!("{} {}", Paint::Error.on("error:"), fault::told(&error)));
             ExitCode::from(2)
         }
     };

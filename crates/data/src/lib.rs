@@ -42,14 +42,16 @@ mod image;
 mod loading;
 mod option;
 mod seed;
+mod settings;
 mod skip;
 mod split;
 mod transform;
 
 pub use dataset::{
     ClassSummary, Column, ContentHash, CorrectedFile, Correction, Corrections, CsvHeader, CsvLabels,
-    CsvProblem, DatasetSummary, ImageDataset, ImageDatasetBuilder, ImageItem, ItemId, Labeler,
-    NotAContentHash, NotAVocab, Progress, Range, Split, Target, Targets, Vocab, corrected_table, verify,
+    CsvProblem, DataSettings, DatasetSummary, Fold, ImageDataset, ImageDatasetBuilder, ImageItem, ItemId,
+    Labeler, NotAContentHash, NotAVocab, Progress, Range, Split, SplitBy, Target, Targets, Vocab,
+    corrected_table, verify,
 };
 pub use error::DataError;
 pub use image::{DecodeLimits, Facts, RgbImage, decode, decode_file, decode_with_facts, read_file};

@@ -228,7 +228,7 @@ fn groups_come_from_paths_too() {
         assert!(train == 0 || valid == 0, "{camera}: {train} and {valid}");
     }
     assert!(dataset.items.iter().any(|item| item.group.is_none()));
-    assert_eq!(dataset.group_pattern.as_deref(), Some(r"/(cam\d)_"));
+    assert_eq!(dataset.group.as_deref(), Some(r"/(cam\d)_"));
     let error = ImageDataset::from_folder(root.path()).group_by("cam").build().unwrap_err();
     assert!(error.to_string().contains("that is the group in parentheses"), "{error}");
 }

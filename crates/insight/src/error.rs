@@ -88,14 +88,6 @@ pub enum InsightError {
         /// Why.
         reason: String,
     },
-    /// A plan is damaged, or would do harm.
-    #[error("{path}: {reason}; mend the plan, or make a new one")]
-    Plan {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
     /// A file of state cannot be used, or must not be written over.
     #[error(transparent)]
     File(#[from] FileError),

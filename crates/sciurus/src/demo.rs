@@ -4,13 +4,13 @@
 
 use std::io::Write;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rand::RngExt;
 use sciurus_data::fs::{InsidePath, Root};
 use sciurus_data::{RgbImage, Rng, Seed};
 
-use crate::Error;
+use crate::{Arch, Error, TrainSettings, WeightSource};
 
 /// Side of a drawn picture in pixels.
 const SIZE: u32 = 64;
@@ -93,4 +93,13 @@ fn leaf(x: f32, y: f32) -> Option<f32> {
 
 fn colour(rng: &mut Rng, range: Range<f32>) -> Colour {
     [0, 1, 2].map(|_| rng.random_range(range.clone()))
+}
+
+/// Settings that train a small network on the demo's pictures in a second or two, from random weights.
+pub fn demo_settings(folder: impl Into<PathBuf>) -> TrainSettings {
+    let mut settings = TrainSettings::new(folder);
+    (settings.loader.image_size, settings.loader.batch_size) = (64, 16);
+    (settings.fit.arch, settings.fit.weights) = (Arch::ResNet10Narrow, WeightSource::Random);
+    (settings.fit.epochs, settings.fit.learning_rate) = (12, Some(5e-3));
+    settings
 }

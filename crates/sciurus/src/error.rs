@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sciurus_clean::CleanError;
 use sciurus_data::fs::FileError;
 use sciurus_data::{BadOption, DataError, SkipReason};
 use sciurus_insight::InsightError;
@@ -16,6 +17,9 @@ pub enum Error {
     /// Predictions could not be made, read or written.
     #[error(transparent)]
     Insight(#[from] InsightError),
+    /// Plans, journals, moves.
+    #[error(transparent)]
+    Clean(#[from] CleanError),
     /// A file of state cannot be used, or another process holds it.
     #[error(transparent)]
     File(#[from] FileError),

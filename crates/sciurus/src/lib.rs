@@ -31,29 +31,32 @@ mod predict;
 mod run;
 mod storage;
 
-pub use clean::{Card, Choice, CleanSettings, CleanStep, CleanSummary, Cleaner, IssueCount, Review};
-pub use demo::draw_demo;
+pub use clean::{
+    Card, Choice, CleanSettings, CleanStep, CleanSummary, Cleaner, IssueCount, PlanApplied, Retrain, Review,
+    apply_plan,
+};
+pub use demo::{demo_settings, draw_demo};
 pub use embed::{EmbedItem, Embedded, Embedder};
 pub use error::Error;
 pub use learner::{
-    Adam, CombinedCosine, Control, Cosine, EarlyStopping, EpochRecord, Event, FineTune, FlatCosine, History,
-    Hyper, HyperSchedule, Keep, Learner, LearnerBuilder, LearningRates, Loss, LrCurve, LrFind, LrSuggestions,
-    Objective, Observer, OneCycle, Phase, Schedule, SmoothLoss, StepResult, Trainer, Tta, cross_entropy,
-    vision_learner,
+    Adam, Balance, CombinedCosine, Control, Cosine, EarlyStopping, EpochRecord, Event, FineTune, FitSettings,
+    FlatCosine, History, Hyper, HyperSchedule, Keep, Learner, LearnerBuilder, LearningRates, Loss, LrCurve,
+    LrFind, LrSuggestions, Objective, Observer, OneCycle, Phase, Schedule, SmoothLoss, StepResult, Trainer,
+    Tta, cross_entropy, vision_learner,
 };
-pub use loaders::{DataLoaders, DataLoadersBuilder, ImageDataLoaders};
-pub use model::weights::{DownloadProgress, Network, WeightPlaces, WeightSource, WeightsRecord};
+pub use loaders::{DataLoaders, DataLoadersBuilder, ImageDataLoaders, LoaderSettings};
+pub use model::weights::{DownloadProgress, WeightPlaces, WeightSource, WeightsRecord};
 pub use model::{Arch, ArchInfo};
 pub use nn::{Device, Precision};
 pub use predict::{
     Answer, DataRecord, HeatMap, Manifest, ModelBundle, Output, Prediction, Predictor, find_files,
 };
 pub use run::{
-    Balance, EventLog, FinishedRun, HistoryCsv, Listeners, PreparedRun, Run, RunRecord, TensorBoard,
+    EventLog, FinishedRun, HistoryCsv, Listeners, PreparedRun, Run, RunRecord, RunSettings, TensorBoard,
     TrainSettings,
 };
 pub use sciurus_data as data;
-pub use sciurus_data::{ImageDataset, Seed, Split, Splitter, Vocab};
+pub use sciurus_data::{DataSettings, ImageDataset, Seed, Split, Splitter, Vocab};
 pub use sciurus_insight as insight;
 pub use sciurus_insight::{
     Accuracy, AnyPredictions, ClassificationInterpretation, ConfusionMatrix, ErrorRate, Measured, Metric,

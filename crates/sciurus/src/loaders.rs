@@ -5,11 +5,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sciurus_data::BadOption;
 use sciurus_data::{
-    Augmentation, CsvLabels, ImageDataset, ImageDatasetBuilder, LastBatch, Loader, LoaderOptions, Mix,
-    Normalize, Order, PhotoStore, PhotoStoreOptions, Pipeline, Preprocessing, Progress, ResizeMethod, Seed,
-    Split, Splitter, Views,
+    Augmentation, BadOption, CsvLabels, ImageDataset, ImageDatasetBuilder, LastBatch, Loader, LoaderOptions,
+    Mix, Normalize, Order, PhotoStore, PhotoStoreOptions, Pipeline, Preprocessing, Progress, ResizeMethod,
+    Seed, Split, Splitter, Views, settings,
 };
 
 use crate::Error;
@@ -40,38 +39,50 @@ impl ImageDataLoaders {
     }
 }
 
-/// Options of [`DataLoaders`].
+settings! {
+    /// How photos become batches.
+    pub struct LoaderSettings {
+        /// Images in a batch, at least 2.
+        pub batch_size: usize = 64,
+        /// Side of the square that the network sees, in pixels: 32 to 4096, and no more than the network takes.
+        pub image_size: usize = 224,
+        /// Progressive resizing: side of the square in the first half of each fit's epochs, in pixels, below `image_size`.
+        /// Smaller pictures train faster; the validation set is always seen at full size. Source: Howard 2018, fast.ai's
+        /// DAWNBench entry.
+        pub first_image_size: Option<usize> = None,
+        /// How a photo becomes a square.
+        pub resize: ResizeMethod = ResizeMethod::Crop,
+        /// How training photos vary from epoch to epoch.
+        pub augment: Augmentation = Augmentation::Flip,
+        /// Test-time augmentation: the views of a photo whose predictions are averaged; without it `mirrored` where `augment`
+        /// mirrors, else `plain`.
+        pub views: Option<Views> = None,
+        /// How the training photos of a batch are mixed with one another.
+        pub mix: Option<Mix> = None,
+        /// Threads that decode, at least 1; without it one for each core. Computing uses the pool that it is called from.
+        pub threads: Option<usize> = None,
+        /// Bytes of decoded photos that are kept in memory; without it a quarter of the machine's. Beyond it they go to a cache
+        /// folder.
+        pub memory_budget: Option<u64> = None,
+    }
+}
+
+/// Options of [`DataLoaders`]: [`LoaderSettings`] set one by one, or all at once with [`settings`](Self::settings), those of the
+/// data set, and
 ///
-/// | Name | Default | Meaning | Range |
-/// |---|---|---|---|
-/// | `image_size` | 224 | side of the square the model sees (pixels) | 32 to 4096 |
-/// | `first_image_size` | `image_size` | progressive resizing: side of the square in the first half of each fit's epochs (pixels) | 32 to below `image_size` |
-/// | `resize_method` | `Crop` | how a photo becomes a square | |
-/// | `normalize` | ImageNet's | statistics that pixels are normalised by; `vit_small_patch16_224` needs its own | |
-/// | `augmentation` | `None` | how training photos vary from epoch to epoch | |
-/// | `views` | `Mirrored` where `augmentation` mirrors, else `Plain` | what an answer is the mean of | |
-/// | `batch_size` | 64 | images in a batch | at least 2 |
-/// | `test_fraction` | none, unless the data have test photos | share kept for the last measurement | 0..1 |
-/// | `group_by` | a CSV file's group column, else none | photos of a group stay on one side of a split | |
-/// | `order` | `Shuffled` | order of training photos; `Balanced` makes all classes equally likely | |
-/// | `mix` | none | MixUp or CutMix | |
-/// | `split_by` | by folder where there are split folders, else stratified, 0.2 | which photos measure | |
-/// | `seed` | 42 | split, order and augmentation | |
-/// | `threads` | all cores | threads that decode | at least 1 |
-/// | `memory_budget` | a quarter of RAM | bytes of decoded pixels kept in memory | |
-/// | `cache_folder` | the user's cache folder | where pixels beyond the budget go | |
+/// | Name | Default | Meaning |
+/// |---|---|---|
+/// | `normalize` | ImageNet's | statistics that pixels are normalised by; `vit_small_patch16_224` needs its own |
+/// | `order` | `Shuffled` | order of training photos; `Balanced` makes all classes equally likely |
+/// | `seed` | 42 | split, order and augmentation |
+/// | `cache_folder` | the user's cache folder | where pixels beyond the budget go |
 pub struct DataLoadersBuilder {
     dataset: ImageDatasetBuilder,
+    settings: LoaderSettings,
+    normalize: Normalize,
     order: Order,
-    mix: Option<Mix>,
     seed: Seed,
-    batch_size: usize,
-    preprocessing: Preprocessing,
-    views: Option<Views>,
-    first_image_size: Option<usize>,
-    augmentation: Augmentation,
-    threads: Option<usize>,
-    store: PhotoStoreOptions,
+    cache_folder: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for DataLoadersBuilder {
@@ -84,70 +95,58 @@ impl DataLoadersBuilder {
     fn new(dataset: ImageDatasetBuilder) -> Self {
         Self {
             dataset,
+            // fastai's loaders leave photos as they are; its recipes say how they vary.
+            settings: LoaderSettings { augment: Augmentation::None, ..LoaderSettings::default() },
+            normalize: Preprocessing::default().normalize,
             order: Order::Shuffled,
-            mix: None,
             seed: Seed(42),
-            batch_size: 64,
-            preprocessing: Preprocessing::default(),
-            views: None,
-            first_image_size: None,
-            augmentation: Augmentation::None,
-            threads: None,
-            store: PhotoStoreOptions::default(),
+            cache_folder: PhotoStoreOptions::default().cache_folder,
         }
     }
 
-    /// Side of the square the model sees, in pixels.
+    /// All settings at once.
     #[must_use]
-    pub fn image_size(mut self, pixels: usize) -> Self {
-        self.preprocessing.image_size = pixels;
+    pub fn settings(mut self, settings: LoaderSettings) -> Self {
+        self.settings = settings;
         self
     }
 
-    /// Progressive resizing: side of the square, in pixels, in the first half of each fit's epochs. Smaller pictures train
-    /// faster; the photos are measured at full size throughout. Source: Howard 2018, fast.ai's DAWNBench entry.
+    /// Side of the square that the network sees, in pixels.
     #[must_use]
-    pub fn first_image_size(mut self, pixels: impl Into<Option<usize>>) -> Self {
-        self.first_image_size = pixels.into();
+    pub fn image_size(mut self, pixels: usize) -> Self {
+        self.settings.image_size = pixels;
         self
     }
 
     /// How a photo becomes a square.
     #[must_use]
-    pub fn resize_method(mut self, method: ResizeMethod) -> Self {
-        self.preprocessing.resize_method = method;
+    pub fn resize(mut self, method: ResizeMethod) -> Self {
+        self.settings.resize = method;
         self
     }
 
     /// How pixels become numbers: the statistics of the photos that the weights were trained on, `Arch::normalize`.
     #[must_use]
     pub fn normalize(mut self, normalize: Normalize) -> Self {
-        self.preprocessing.normalize = normalize;
+        self.normalize = normalize;
         self
     }
 
     /// How training photos vary from epoch to epoch.
     #[must_use]
-    pub fn augmentation(mut self, augmentation: Augmentation) -> Self {
-        self.augmentation = augmentation;
-        self
-    }
-
-    /// The views of a photo that an answer is the mean of, where the model is measured and where it predicts.
-    #[must_use]
-    pub fn views(mut self, views: impl Into<Option<Views>>) -> Self {
-        self.views = views.into();
+    pub fn augment(mut self, augmentation: Augmentation) -> Self {
+        self.settings.augment = augmentation;
         self
     }
 
     /// Images in a batch.
     #[must_use]
     pub fn batch_size(mut self, images: usize) -> Self {
-        self.batch_size = images;
+        self.settings.batch_size = images;
         self
     }
 
-    /// Which photos measure the model.
+    /// How the validation set is chosen.
     #[must_use]
     pub fn split_by(mut self, splitter: Splitter) -> Self {
         self.dataset = self.dataset.split_by(splitter);
@@ -175,13 +174,6 @@ impl DataLoadersBuilder {
         self
     }
 
-    /// How the training photos of a batch are mixed with one another.
-    #[must_use]
-    pub fn mix(mut self, mix: impl Into<Option<Mix>>) -> Self {
-        self.mix = mix.into();
-        self
-    }
-
     /// Seed of split, order and augmentation.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -189,24 +181,10 @@ impl DataLoadersBuilder {
         self
     }
 
-    /// Threads that decode.
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = Some(threads);
-        self
-    }
-
-    /// Bytes of decoded pixels kept in memory.
-    #[must_use]
-    pub fn memory_budget(mut self, bytes: u64) -> Self {
-        self.store.memory_budget = bytes;
-        self
-    }
-
-    /// Where decoded pixels beyond the budget go. The folder may be deleted at any time.
+    /// Where decoded pixels beyond the memory budget go. The folder may be deleted at any time.
     #[must_use]
     pub fn cache_folder(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.store.cache_folder = Some(folder.into());
+        self.cache_folder = Some(folder.into());
         self
     }
 
@@ -221,60 +199,61 @@ impl DataLoadersBuilder {
     ///
     /// # Errors
     /// The folder holds no usable photos of at least two classes, or an option is out of range.
-    pub fn build(mut self) -> Result<DataLoaders, Error> {
-        self.preprocessing.views = self.views.unwrap_or(self.augmentation.views());
-        self.preprocessing.check()?;
-        self.augmentation.check()?;
-        if !(2..=65_536).contains(&self.batch_size) {
-            let (value, expected) = (self.batch_size.to_string(), "choose 2 to 65536 images");
-            return Err(Error::BadOption(BadOption { option: "batch_size", value, advice: expected }));
-        }
-        if let Some(mix) = &self.mix {
-            mix.check()?;
-        }
-        let first = self.first_preprocessing()?;
+    pub fn build(self) -> Result<DataLoaders, Error> {
+        let settings = self.settings;
+        let preprocessing = Preprocessing {
+            image_size: settings.image_size,
+            resize_method: settings.resize,
+            normalize: self.normalize,
+            views: settings.views.unwrap_or(settings.augment.views()),
+        };
+        preprocessing.check()?;
+        settings.augment.check()?;
+        let sizes = 2..=65_536;
+        let is_sensible = sizes.contains(&settings.batch_size);
+        BadOption::check("batch_size", settings.batch_size, is_sensible, "choose 2 to 65536 images")?;
+        settings.mix.map_or(Ok(()), |mix| mix.check())?;
+        let first = first_preprocessing(&settings, &preprocessing)?;
         let dataset = Arc::new(self.dataset.seed(self.seed.0).build()?);
+        let store = PhotoStoreOptions { cache_folder: self.cache_folder, ..PhotoStoreOptions::default() };
+        let memory_budget = settings.memory_budget.unwrap_or(store.memory_budget);
         let training = LoaderOptions::default()
-            .batch_size(self.batch_size)
+            .batch_size(settings.batch_size)
             .seed(self.seed)
-            .threads(self.threads.unwrap_or_default())
-            .store(Arc::new(PhotoStore::new(self.store)));
+            .threads(settings.threads.unwrap_or_default())
+            .store(Arc::new(PhotoStore::new(PhotoStoreOptions { memory_budget, ..store })));
         let measuring = training.clone().order(Order::Sequential).last_batch(LastBatch::Keep);
-        let training = LoaderOptions { mix: self.mix, ..training.order(self.order) };
+        let training = LoaderOptions { mix: settings.mix, ..training.order(self.order) };
         let train = |preprocessing: &Preprocessing| {
-            let pipeline = Pipeline::train(preprocessing, &self.augmentation);
+            let pipeline = Pipeline::train(preprocessing, &settings.augment);
             Loader::new(dataset.clone(), Split::Train, pipeline, training.clone())
         };
         let first = first.as_ref().map(train).transpose()?;
-        let valid =
-            Loader::new(dataset.clone(), Split::Valid, self.preprocessing.pipeline(), measuring.clone())?;
+        let valid = Loader::new(dataset.clone(), Split::Valid, preprocessing.pipeline(), measuring.clone())?;
         Ok(DataLoaders {
-            train: train(&self.preprocessing)?,
+            train: train(&preprocessing)?,
             first,
             valid,
             dataset,
             measuring,
-            preprocessing: self.preprocessing,
-            augmentation: self.augmentation,
+            preprocessing,
+            augmentation: settings.augment,
             seed: self.seed,
         })
     }
+}
 
-    /// Preprocessing for the first half of a fit's epochs.
-    fn first_preprocessing(&self) -> Result<Option<Preprocessing>, Error> {
-        let Some(image_size) = self.first_image_size else { return Ok(None) };
-        let first = Preprocessing { image_size, ..self.preprocessing };
-        first.check()?;
-        if image_size >= self.preprocessing.image_size {
-            let expected = "choose a side below the image size";
-            return Err(Error::BadOption(BadOption {
-                option: "first_image_size",
-                value: image_size.to_string(),
-                advice: expected,
-            }));
-        }
-        Ok(Some(first))
-    }
+/// Preprocessing for the first half of a fit's epochs.
+fn first_preprocessing(
+    settings: &LoaderSettings,
+    preprocessing: &Preprocessing,
+) -> Result<Option<Preprocessing>, Error> {
+    let Some(image_size) = settings.first_image_size else { return Ok(None) };
+    let first = Preprocessing { image_size, ..*preprocessing };
+    first.check()?;
+    let advice = "choose a side below the image size";
+    BadOption::check("first_image_size", image_size, image_size < preprocessing.image_size, advice)?;
+    Ok(Some(first))
 }
 
 /// Up to this progress (0..1) of a fit its epochs see the first image size.

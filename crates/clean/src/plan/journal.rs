@@ -9,7 +9,7 @@ use sciurus_data::{ContentHash, CorrectedFile, Corrections};
 use serde::{Deserialize, Serialize};
 
 use super::{CleanAction, is_copy};
-use sciurus_insight::InsightError;
+use crate::error::CleanError;
 
 /// The journal of a data set, in its folder.
 const IN_FOLDER: &str = ".sciurus/decisions.jsonl";
@@ -63,16 +63,29 @@ impl Decisions {
     ///
     /// # Errors
     /// The journal cannot be read, or was not written by this user's Sciurus on this machine.
-    pub fn of_folder(folder: &Path) -> Result<Self, InsightError> {
+    pub fn of_folder(folder: &Path) -> Result<Self, CleanError> {
         let place = JournalPlace::of_folder(folder)?;
         place.map_or_else(|| Ok(Self::default()), |place| place.read())
+    }
+
+    /// What was decided about a folder's photos, in its journal or the one that is named. Decisions that somebody else left in the
+    /// folder count for nothing; why is the second value.
+    ///
+    /// # Errors
+    /// The journal that is named cannot be read, or is not ours.
+    pub fn at(folder: &Path, journal: Option<&Path>) -> Result<(Self, Option<CleanError>), CleanError> {
+        match journal {
+            Some(file) => Ok((Self::read(file)?, None)),
+            None => Ok(Self::of_folder(folder)
+                .map_or_else(|error| (Self::default(), Some(error)), |own| (own, None))),
+        }
     }
 
     /// The same of a journal elsewhere.
     ///
     /// # Errors
     /// As [`Decisions::of_folder`].
-    pub fn read(path: &Path) -> Result<Self, InsightError> {
+    pub fn read(path: &Path) -> Result<Self, CleanError> {
         // Its folder may not be there either.
         if path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
             return Ok(Self::default());
@@ -128,17 +141,25 @@ impl Journal {
     ///
     /// # Errors
     /// The file cannot be read or written, another process writes to it, or it is not this user's.
-    pub fn of_folder(folder: &Path) -> Result<Self, InsightError> {
+    pub fn of_folder(folder: &Path) -> Result<Self, CleanError> {
         let root = Root::open(folder)?;
         let path = InsidePath::ours(IN_FOLDER);
         JournalPlace { root, path }.open()
+    }
+
+    /// The journal of a folder, or the one that is named, begun if there is none.
+    ///
+    /// # Errors
+    /// As [`Journal::of_folder`].
+    pub fn at(folder: &Path, journal: Option<&Path>) -> Result<Self, CleanError> {
+        journal.map_or_else(|| Self::of_folder(folder), Self::open)
     }
 
     /// The same of a journal elsewhere, in a folder that is made if need be.
     ///
     /// # Errors
     /// As [`Journal::of_folder`].
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, InsightError> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, CleanError> {
         let path = path.as_ref();
         Root::create(path.parent().unwrap_or(Path::new("")))?;
         JournalPlace::of_file(path)?.open()
@@ -148,7 +169,7 @@ impl Journal {
     ///
     /// # Errors
     /// The file cannot be written; the decision does not count then.
-    pub fn decide(&mut self, decision: Decision) -> Result<(), InsightError> {
+    pub fn decide(&mut self, decision: Decision) -> Result<(), CleanError> {
         let entry = Entry::Decided(decision);
         self.lines.append(&entry)?;
         self.decisions.take(entry);
@@ -159,7 +180,7 @@ impl Journal {
     ///
     /// # Errors
     /// The file cannot be written; the decision stands then.
-    pub fn undo(&mut self, time: &str) -> Result<Option<Decision>, InsightError> {
+    pub fn undo(&mut self, time: &str) -> Result<Option<Decision>, CleanError> {
         let Some(last) = self.decisions.last().cloned() else { return Ok(None) };
         let entry = Entry::Undone { path: last.path.clone(), content: last.content, time: time.to_owned() };
         self.lines.append(&entry)?;
@@ -194,29 +215,29 @@ pub(super) struct JournalPlace {
 
 impl JournalPlace {
     /// In a data set's folder; none if the folder has no state at all.
-    pub(super) fn of_folder(folder: &Path) -> Result<Option<Self>, InsightError> {
+    pub(super) fn of_folder(folder: &Path) -> Result<Option<Self>, CleanError> {
         let root = Root::open(folder)?;
         let path = InsidePath::ours(IN_FOLDER);
         Ok(root.is_free(&path).map_or(true, |free| !free).then_some(Self { root, path }))
     }
 
     /// A file that somebody named.
-    pub(super) fn of_file(path: &Path) -> Result<Self, InsightError> {
+    pub(super) fn of_file(path: &Path) -> Result<Self, CleanError> {
         let (root, path) = Root::of_file(path)?;
         Ok(Self { root, path })
     }
 
     /// Believes a journal that somebody else wrote; says how many entries there are.
-    pub(super) fn adopt(&self) -> Result<usize, InsightError> {
+    pub(super) fn adopt(&self) -> Result<usize, CleanError> {
         Ok(Lines::adopt::<Entry>(&self.root, &self.path, FORMAT)?)
     }
 
-    fn read(&self) -> Result<Decisions, InsightError> {
+    fn read(&self) -> Result<Decisions, CleanError> {
         let entries = Lines::read::<Entry>(&self.root, &self.path, FORMAT)?;
         Ok(entries.into_iter().flatten().collect())
     }
 
-    fn open(&self) -> Result<Journal, InsightError> {
+    fn open(&self) -> Result<Journal, CleanError> {
         let (lines, entries) = Lines::open(&self.root, &self.path, FORMAT)?;
         Ok(Journal { lines, decisions: entries.into_iter().collect() })
     }

@@ -7,7 +7,7 @@ use sciurus_data::ContentHash;
 use sciurus_data::fs::{FileError, InsidePath, LineFormat, Lines, Root};
 use serde::{Deserialize, Serialize};
 
-use sciurus_insight::InsightError;
+use crate::error::CleanError;
 
 const FORMAT: LineFormat = LineFormat { name: "moves", what: "log of moves", doing: "moving files" };
 
@@ -58,7 +58,7 @@ pub(super) struct Log {
 
 impl Log {
     /// Opens the log of a data set's folder, and begins it if need be.
-    pub(super) fn open(root: &Root) -> Result<Self, InsightError> {
+    pub(super) fn open(root: &Root) -> Result<Self, CleanError> {
         let path = path();
         // Half a line at its end: its batch had moved nothing yet, or its end is found out again.
         let (lines, entries) = Lines::open(root, &path, FORMAT).map_err(|error| match error {
@@ -72,13 +72,13 @@ impl Log {
     }
 
     /// Whether a batch was begun and not finished. Nothing is written.
-    pub(super) fn is_unfinished(root: &Root) -> Result<bool, InsightError> {
+    pub(super) fn is_unfinished(root: &Root) -> Result<bool, CleanError> {
         let entries = Lines::read(root, &path(), FORMAT)?;
         Ok(matches!(entries.as_deref(), Some([.., Entry::Begun(_)])))
     }
 
     /// Believes the log of a folder that somebody else wrote; says how many entries there are.
-    pub(super) fn adopt(root: &Root) -> Result<usize, InsightError> {
+    pub(super) fn adopt(root: &Root) -> Result<usize, CleanError> {
         Ok(Lines::adopt::<Entry>(root, &path(), FORMAT)?)
     }
 
@@ -125,22 +125,22 @@ impl Log {
     }
 
     /// Writes down what is about to happen, and returns it with its number.
-    pub(super) fn begin(&mut self, mut batch: Batch) -> Result<Batch, InsightError> {
+    pub(super) fn begin(&mut self, mut batch: Batch) -> Result<Batch, CleanError> {
         batch.number =
             self.entries.iter().filter(|entry| matches!(entry, Entry::Begun(_))).count() as u64 + 1;
         self.append(Entry::Begun(batch.clone()))?;
         Ok(batch)
     }
 
-    pub(super) fn done_but_for(&mut self, number: u64, left: Vec<usize>) -> Result<(), InsightError> {
+    pub(super) fn done_but_for(&mut self, number: u64, left: Vec<usize>) -> Result<(), CleanError> {
         self.append(Entry::Done { number, left })
     }
 
-    pub(super) fn rolled_back(&mut self, number: u64) -> Result<(), InsightError> {
+    pub(super) fn rolled_back(&mut self, number: u64) -> Result<(), CleanError> {
         self.append(Entry::RolledBack { number })
     }
 
-    fn append(&mut self, entry: Entry) -> Result<(), InsightError> {
+    fn append(&mut self, entry: Entry) -> Result<(), CleanError> {
         self.lines.append(&entry)?;
         self.entries.push(entry);
         Ok(())

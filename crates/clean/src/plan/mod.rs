@@ -16,6 +16,7 @@ use sciurus_data::fs::{InsidePath, OutputKind, Root, read_regular, write_whole};
 use sciurus_data::{ContentHash, CorrectedFile, Correction, Corrections};
 use serde::{Deserialize, Serialize};
 
+use crate::error::CleanError;
 use crate::issue::Issue;
 use sciurus_insight::InsightError;
 
@@ -120,13 +121,14 @@ impl CleanPlan {
     ///
     /// # Errors
     /// It cannot be written, or a path is no Unicode.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), InsightError> {
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CleanError> {
         let path = path.as_ref();
         if table::is_table(path) {
             return table::save(self, path);
         }
-        let failed =
-            |error: serde_json::Error| InsightError::Write { path: path.to_owned(), source: error.into() };
+        let failed = |error: serde_json::Error| {
+            CleanError::Insight(InsightError::Write { path: path.to_owned(), source: error.into() })
+        };
         let file = PlanFile { plan: self, checksum: self.hash().map_err(failed)? };
         let json = serde_json::to_string_pretty(&file).map_err(failed)? + "\n";
         Ok(write_whole(path, |file| file.write_all(json.as_bytes()))?)
@@ -139,9 +141,9 @@ impl CleanPlan {
     ///
     /// # Errors
     /// The file cannot be read, is no plan or a newer one's, or an item makes no sense.
-    pub fn load(path: impl AsRef<Path>) -> Result<Self, InsightError> {
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, CleanError> {
         let path = path.as_ref();
-        let refuse = |reason: String| InsightError::Plan { path: path.to_owned(), reason };
+        let refuse = |reason: String| CleanError::Plan { path: path.to_owned(), reason };
         let plan: Self = if table::is_table(path) {
             table::load(path)?
         } else {
@@ -230,12 +232,22 @@ fn is_untouched(bytes: &[u8]) -> bool {
     is_table || serde_json::from_slice(bytes).is_ok_and(is_unchanged)
 }
 
+impl PlanItem {
+    /// Whether nobody needs to look: a copy with equal pixels and the same label, or a file that cannot be read.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        let has = |issue: Issue| self.issues.iter().any(|found| found.name == issue.name());
+        self.action == CleanAction::SetAside
+            && (has(Issue::Unreadable) || (has(Issue::ExactDuplicate) && !has(Issue::AcrossClasses)))
+    }
+}
+
 /// Believes the state that a folder brought: its log of moves, and its journal or the one that is named. Says how many entries
 /// they have that were not this user's.
 ///
 /// # Errors
 /// A file of state is damaged, or is something else.
-pub fn trust_state(folder: &Path, journal: Option<&Path>) -> Result<usize, InsightError> {
+pub fn trust_state(folder: &Path, journal: Option<&Path>) -> Result<usize, CleanError> {
     let moves = if log::is_missing(folder) { 0 } else { log::Log::adopt(&Root::open(folder)?)? };
     let place = match journal {
         Some(path) => Some(journal::JournalPlace::of_file(path)?),

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use sciurus_data::ContentHash;
 use sciurus_data::fs::{FileError, InsidePath, Kind, Root};
-use sciurus_photos::LEDGER_FILE;
+use sciurus_photos::{LEDGER_FILE, follow_moves};
 use serde::Serialize;
 
 use super::log::{Batch, Log, Move, is_missing};
 use super::{CleanAction, CleanPlan, PlanItem};
-use sciurus_insight::InsightError;
+use crate::error::CleanError;
 
 /// Where images that leave the data set go; names with an underscore are no classes.
 const SET_ASIDE: &str = "_set_aside";
@@ -26,6 +26,25 @@ pub struct Applied {
     pub moved: Vec<(PathBuf, PathBuf)>,
     /// Files that were left where they are, and why.
     pub left: Vec<Left>,
+    /// Why the ledger of gathered photos still names their old places; `None` where it names the new ones, or there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<String>,
+}
+
+impl Applied {
+    /// Nothing was moved.
+    fn nothing(left: Vec<Left>) -> Self {
+        Self { left, ..Self::default() }
+    }
+
+    /// The same, with the folder's ledger following the moves. The files lie where they should by then, so a ledger that cannot
+    /// be written, as somebody gathers into the folder, ends nothing: the next run of `gather` finds the files by their content.
+    fn followed(mut self, root: &Root) -> Self {
+        if !self.moved.is_empty() {
+            self.ledger = follow_moves(root.path()).err().map(|error| error.to_string());
+        }
+        self
+    }
 }
 
 /// A file that was left where it is.
@@ -44,7 +63,7 @@ pub struct Left {
 /// # Errors
 /// The folder cannot be written, its log of moves is not ours, another process is moving files in it, or a move fails; then all
 /// moves of this call are taken back.
-pub fn apply(plan: &CleanPlan, root: &Path) -> Result<Applied, InsightError> {
+pub fn apply(plan: &CleanPlan, root: &Path) -> Result<Applied, CleanError> {
     let root = Root::open(root)?;
     let mut log = Log::open(&root)?;
     finish(&mut log, &root)?;
@@ -66,7 +85,7 @@ pub fn apply(plan: &CleanPlan, root: &Path) -> Result<Applied, InsightError> {
 ///
 /// # Errors
 /// As [`apply`].
-pub fn undo(root: &Path) -> Result<Applied, InsightError> {
+pub fn undo(root: &Path) -> Result<Applied, CleanError> {
     let root = Root::open(root)?;
     if is_missing(root.path()) {
         return Ok(Applied::default());
@@ -88,34 +107,39 @@ pub fn undo(root: &Path) -> Result<Applied, InsightError> {
     carry_out(&mut log, &root, back, left)
 }
 
-/// Finishes what a crash interrupted, if anything was, and says whether. [`apply`] and [`undo`] do so first.
+/// Finishes what a crash interrupted, if anything was; the ledger follows. [`apply`] and [`undo`] do so first.
 ///
 /// # Errors
 /// As [`apply`]; a folder whose log is not ours stays as it is.
-pub fn recover(root: &Path) -> Result<bool, InsightError> {
+pub fn recover(root: &Path) -> Result<Option<Applied>, CleanError> {
     // Without a log there is nothing to finish, and a folder that is only read must not be written to.
     if is_missing(root) {
-        return Ok(false);
+        return Ok(None);
     }
     let root = Root::open(root)?;
     if !Log::is_unfinished(&root)? {
-        return Ok(false);
+        return Ok(None);
     }
-    finish(&mut Log::open(&root)?, &root)
+    let mut log = Log::open(&root)?;
+    let Some(batch) = log.unfinished() else { return Ok(None) };
+    finished(&mut log, &root, batch, Vec::new()).map(Some)
 }
 
-fn finish(log: &mut Log, root: &Root) -> Result<bool, InsightError> {
-    match log.unfinished() {
-        None => Ok(false),
-        Some(batch) => perform(log, root, &batch).map(|_| true),
-    }
+fn finish(log: &mut Log, root: &Root) -> Result<(), CleanError> {
+    let Some(batch) = log.unfinished() else { return Ok(()) };
+    finished(log, root, batch, Vec::new()).map(drop)
 }
 
-fn carry_out(log: &mut Log, root: &Root, batch: Batch, mut left: Vec<Left>) -> Result<Applied, InsightError> {
+fn carry_out(log: &mut Log, root: &Root, batch: Batch, left: Vec<Left>) -> Result<Applied, CleanError> {
     if batch.moves.is_empty() && batch.given_up.is_empty() {
-        return Ok(Applied { moved: Vec::new(), left });
+        return Ok(Applied::nothing(left));
     }
     let batch = log.begin(batch)?;
+    finished(log, root, batch, left)
+}
+
+/// A batch of the log carried out as far as it can be, with what was left besides.
+fn finished(log: &mut Log, root: &Root, batch: Batch, mut left: Vec<Left>) -> Result<Applied, CleanError> {
     let stayed: HashMap<usize, &str> = perform(log, root, &batch)?.into_iter().collect();
     let mut moved = Vec::new();
     for (place, Move { from, to, .. }) in batch.moves.into_iter().enumerate() {
@@ -124,14 +148,14 @@ fn carry_out(log: &mut Log, root: &Root, batch: Batch, mut left: Vec<Left>) -> R
             None => moved.push((from.into(), to.into())),
         }
     }
-    Ok(Applied { moved, left })
+    Ok(Applied { moved, left, ledger: None }.followed(root))
 }
 
 /// The place of a move in its batch, and why it was not made.
 type Stayed = (usize, &'static str);
 
 /// Does what is left to do of a batch, or takes all of it back. Returns the moves that cannot be made any more.
-fn perform(log: &mut Log, root: &Root, batch: &Batch) -> Result<Vec<Stayed>, InsightError> {
+fn perform(log: &mut Log, root: &Root, batch: &Batch) -> Result<Vec<Stayed>, CleanError> {
     match forward(root, batch) {
         Ok(stayed) => {
             if batch.undoes.is_some() {
@@ -160,7 +184,7 @@ fn perform(log: &mut Log, root: &Root, batch: &Batch) -> Result<Vec<Stayed>, Ins
 }
 
 /// Makes the moves in order; where one fails, its place and why.
-fn forward(root: &Root, batch: &Batch) -> Result<Vec<Stayed>, (usize, InsightError)> {
+fn forward(root: &Root, batch: &Batch) -> Result<Vec<Stayed>, (usize, CleanError)> {
     let mut stayed = Vec::new();
     for (place, moved) in batch.moves.iter().enumerate() {
         if let Some(reason) = step(root, moved).map_err(|error| (place, error))? {
@@ -172,7 +196,7 @@ fn forward(root: &Root, batch: &Batch) -> Result<Vec<Stayed>, (usize, InsightErr
 
 /// One move, unless it is done already; or why it cannot be made any more. Files come and go between a crash and the call that
 /// finishes its moves, and what somebody did meanwhile stands.
-fn step(root: &Root, Move { from, to, content }: &Move) -> Result<Option<&'static str>, InsightError> {
+fn step(root: &Root, Move { from, to, content }: &Move) -> Result<Option<&'static str>, CleanError> {
     if from.is_hidden() || to.is_hidden() {
         return Ok(Some("begins with a dot, and is no photo"));
     }
@@ -357,7 +381,7 @@ mod tests {
         assert!(root.is_free(&inside("grey")).unwrap());
         assert_eq!(root.read(&inside("red/1.jpg"), 9).unwrap(), b"1");
         drop(log);
-        assert!(!recover(folder.path()).unwrap());
+        assert!(recover(folder.path()).unwrap().is_none());
         assert_eq!(undo(folder.path()).unwrap(), Applied::default());
     }
 }

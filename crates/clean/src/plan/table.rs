@@ -6,6 +6,7 @@ use std::path::Path;
 use sciurus_data::ContentHash;
 
 use super::{CleanAction, CleanPlan, IssueScore, PlanItem, Suggestion};
+use crate::error::CleanError;
 use sciurus_insight::{InsightError, table_file};
 
 /// Whether a path names such a file.
@@ -14,16 +15,16 @@ pub(super) fn is_table(path: &Path) -> bool {
 }
 
 /// Writes a plan; the file appears under its name only when complete.
-pub(super) fn save(plan: &CleanPlan, path: &Path) -> Result<(), InsightError> {
+pub(super) fn save(plan: &CleanPlan, path: &Path) -> Result<(), CleanError> {
     let head = CleanPlan { items: Vec::new(), ..plan.clone() };
-    table_file::save(path, &head, &plan.items, &samples())
+    Ok(table_file::save(path, &head, &plan.items, &samples())?)
 }
 
 /// Reads a plan. The caller checks its items.
-pub(super) fn load(path: &Path) -> Result<CleanPlan, InsightError> {
+pub(super) fn load(path: &Path) -> Result<CleanPlan, CleanError> {
     let (mut plan, items): (CleanPlan, _) = table_file::load(path).map_err(|error| match error {
-        InsightError::Table { path, reason } => InsightError::Plan { path, reason },
-        other => other,
+        InsightError::Table { path, reason } => CleanError::Plan { path, reason },
+        other => other.into(),
     })?;
     plan.items = items;
     Ok(plan)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use sciurus::Arch;
 
-use super::{LabelArgs, Show};
+use super::{DataArgs, Show};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,7 +36,7 @@ pub(crate) struct CleanArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) data: LabelArgs,
+    pub(crate) data: DataArgs,
     /// Write the queue, with what was decided, to a file: .json, or .parquet for DuckDB, pandas and polars
     #[arg(long, value_name = "FILE")]
     pub(crate) plan: Option<PathBuf>,
@@ -79,9 +79,6 @@ pub(crate) struct CleanArgs {
     /// Stop when fewer than this share (0 to 1) of the last three pages were wrong
     #[arg(long, default_value_t = 0.1, value_name = "SHARE", help_heading = "Review")]
     pub(crate) stop_below: f64,
-    /// Seed of splits and audits
-    #[arg(long, default_value_t = 42)]
-    pub(crate) seed: u64,
     /// Download nothing: weights that are not on this machine are an error (also SCIURUS_OFFLINE=1)
     #[arg(long)]
     pub(crate) offline: bool,

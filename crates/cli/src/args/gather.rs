@@ -6,7 +6,8 @@ use clap::Args;
 use sciurus_gather::{GatherClass, Licence, SourceId, SourceSpec};
 use url::Url;
 
-use super::{Show, seconds};
+use super::Show;
+use super::numbers::seconds;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,8 +48,8 @@ pub(crate) struct GatherArgs {
     #[arg(long, default_value_t = 200, value_name = "PIXELS")]
     pub(crate) min_size: u32,
     /// Stop after this time, such as 60s, 2m or 1h, with what is there; the same command goes on another time
-    #[arg(long = "in", value_name = "TIME", value_parser = seconds, conflicts_with = "from")]
-    pub(crate) budget_seconds: Option<f64>,
+    #[arg(long, visible_alias = "in", value_name = "TIME", value_parser = seconds, conflicts_with = "from")]
+    pub(crate) time_budget: Option<f64>,
     /// Fetch the photos of a ledger again instead of searching
     #[arg(long, value_name = "FILE", conflicts_with_all = ["classes", "source", "per_class"])]
     pub(crate) from: Option<PathBuf>,

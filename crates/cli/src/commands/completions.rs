@@ -1,10 +1,9 @@
 //! `sciurus completions`: completion scripts and manual pages, made from the same words as `--help`.
 
 use anyhow::Context;
-use clap::CommandFactory;
 use clap_complete::{Shell, generate};
 
-use crate::args::{Cli, CompletionTarget, CompletionsArgs};
+use crate::args::{CompletionTarget, CompletionsArgs, command};
 use crate::output::{Outcome, text};
 
 pub(super) fn run(args: &CompletionsArgs) -> anyhow::Result<Outcome> {
@@ -17,7 +16,7 @@ pub(super) fn run(args: &CompletionsArgs) -> anyhow::Result<Outcome> {
         CompletionTarget::Man => return manual(args),
     };
     let mut script = Vec::new();
-    generate(shell, &mut Cli::command(), "sciurus", &mut script);
+    generate(shell, &mut command(), "sciurus", &mut script);
     text(String::from_utf8(script)?.trim_end())?;
     Ok(Outcome::Done)
 }
@@ -25,7 +24,7 @@ pub(super) fn run(args: &CompletionsArgs) -> anyhow::Result<Outcome> {
 fn manual(args: &CompletionsArgs) -> anyhow::Result<Outcome> {
     let into = args.into.display();
     std::fs::create_dir_all(&args.into).with_context(|| format!("{into}: cannot make the folder"))?;
-    clap_mangen::generate_to(Cli::command(), &args.into)
+    clap_mangen::generate_to(command(), &args.into)
         .with_context(|| format!("{into}: cannot write manual pages"))?;
     text(format!(
         "wrote sciurus.1 and a page for each verb to {into}; read them with: man -l {into}/sciurus.1"

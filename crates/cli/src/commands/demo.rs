@@ -1,7 +1,6 @@
 //! `sciurus demo`: the whole road on drawn pictures, with no network and no download.
 
-use sciurus::data::Augmentation;
-use sciurus::{Answer, Arch, FinishedRun, Predictor, TrainSettings, WeightSource, draw_demo};
+use sciurus::{Answer, FinishedRun, Predictor, demo_settings, draw_demo};
 use serde_json::json;
 
 use crate::args::DemoArgs;
@@ -20,26 +19,14 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<Outcome> {
             args.into.display()
         ))?;
     }
-    let finished = super::train::train(super::train::default_folder(&args.into), settings(args), args.show)?;
+    let mut settings = demo_settings(&args.into);
+    (settings.data.seed, settings.loader.threads) = (args.seed, args.threads);
+    let finished = super::train::train(super::train::default_folder(&args.into), settings, args.show)?;
     three_predictions(&finished, args)?;
     if !args.show.json {
         text("\nthe same with your own photos, in a folder per class:  sciurus train YOUR_FOLDER")?;
     }
     Ok(Outcome::Done)
-}
-
-fn settings(args: &DemoArgs) -> TrainSettings {
-    let mut settings = TrainSettings::new(&args.into);
-    settings.arch = Arch::ResNet10Narrow;
-    settings.weights = WeightSource::Random;
-    settings.image_size = 64;
-    settings.batch_size = 16;
-    settings.epochs = 12;
-    settings.learning_rate = Some(5e-3);
-    settings.augmentation = Augmentation::Flip;
-    settings.seed = args.seed;
-    settings.threads = args.threads;
-    settings
 }
 
 /// The exported model on three pictures that it was not trained on.

@@ -34,7 +34,7 @@ fn gather(into: &Path, args: &GatherArgs) -> anyhow::Result<Outcome> {
         .min_size(args.min_size)
         .keys(Keys::from_env())
         .endpoints(args.endpoint.iter().fold(Endpoints::default(), endpoints))
-        .total_time(args.budget_seconds.map(Duration::try_from_secs_f64).transpose()?)
+        .total_time(args.time_budget.map(Duration::try_from_secs_f64).transpose()?)
         .web(web(args));
     if !args.source.is_empty() {
         asked = asked.sources(args.source.clone());

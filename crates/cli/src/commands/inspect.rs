@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use sciurus::TrainSettings;
 use sciurus::data::fs::{OutputKind, Replace, check_output, write_output};
 use sciurus::data::{
     DatasetSummary, ImageDataset, Labeler, Pipeline, Preprocessing, Skipped, Split, Step, decode_file,
@@ -10,14 +11,15 @@ use sciurus::data::{
 };
 use serde_json::json;
 
-use crate::args::InspectArgs;
+use crate::args::{InspectArgs, typed};
 use crate::output::{Outcome, count, json_line, shown, text};
 use crate::progress;
 
 pub(super) fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
+    let loader = TrainSettings::default().with_options(typed(&args.pictures)?)?.loader;
     let preprocessing = Preprocessing {
-        image_size: args.image_size,
-        resize_method: args.resize.into(),
+        image_size: loader.image_size,
+        resize_method: loader.resize,
         ..Preprocessing::default()
     };
     preprocessing.check()?;
@@ -25,26 +27,13 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
         check_output(path, OutputKind::new("a sheet"), Replace::forced(args.force))?;
     }
     let bar = progress::bar(args.show, "reading photos");
-    let mut builder = ImageDataset::from_folder(&args.folder)
-        .label_by(args.data.labels())
-        .seed(args.seed)
-        .on_progress(progress::follow(&bar));
-    if let Some(pattern) = &args.data.group {
-        builder = builder.group_by(pattern);
-    }
-    if let Some(splitter) = args.fold.or_else(|| super::splitter(args.split, args.valid_fraction)) {
-        builder = builder.split_by(splitter);
-    }
-    if let Some(share) = args.test_fraction {
-        builder = builder.test_fraction(share);
-    }
-    let dataset = builder.build()?;
+    let dataset = args.data.settings(&args.folder)?.dataset().on_progress(progress::follow(&bar)).build()?;
     bar.set_message("decoding photos");
     let damaged = verify(&dataset, progress::follow(&bar))?;
     bar.finish_and_clear();
     let mut summary = dataset.summary();
     summary.skipped.extend(damaged.iter().cloned());
-    let pipeline = Pipeline::train(&preprocessing, &args.augment);
+    let pipeline = Pipeline::train(&preprocessing, &loader.augment);
     let walk = walk(&dataset, &damaged, &pipeline);
     if let Some(path) = &args.sheet {
         write_sheet(path, &dataset, &damaged, &pipeline)?;

@@ -57,7 +57,7 @@ fn one_label(args: &InterpretArgs, record: &RunRecord, predictions: Predictions)
         }
         text("")?;
     }
-    text(format!("top losses (photos in {}):", shown(&record.settings.folder)))?;
+    text(format!("top losses (photos in {}):", shown(&record.settings.data.folder)))?;
     text(TopLossTable(&losses))?;
     Ok(Outcome::Done)
 }
@@ -78,7 +78,7 @@ fn any_number(
     }
     measured(record)?;
     text(format!("\n{}\n", LabelTable(&labels)))?;
-    text(format!("top losses (photos in {}):", shown(&record.settings.folder)))?;
+    text(format!("top losses (photos in {}):", shown(&record.settings.data.folder)))?;
     text(MultiTopLossTable(&losses))?;
     Ok(Outcome::Done)
 }
@@ -104,7 +104,7 @@ fn write_page(path: &Path, run: &Run, args: &InterpretArgs) -> anyhow::Result<()
         page = page.top(top);
     }
     if !unreadable.is_empty() {
-        let (photos, folder) = (count(unreadable.len(), "photo"), run.record()?.settings.folder);
+        let (photos, folder) = (count(unreadable.len(), "photo"), run.record()?.settings.data.folder);
         warn(format_args!(
             "{} {photos} cannot be read any more and have no picture on the page (looked for in {}); the first: {}",
             Paint::Warning.on("warning:"),

@@ -2,7 +2,7 @@
 
 use sciurus::{LrCurve, LrFind, TrainSettings, WeightSource};
 
-use crate::args::LrFindArgs;
+use crate::args::{LrFindArgs, typed};
 use crate::output::{Outcome, json_line, text};
 use crate::progress;
 
@@ -11,21 +11,14 @@ const PLOT: [usize; 2] = [64, 12];
 
 pub(super) fn run(args: &LrFindArgs) -> anyhow::Result<Outcome> {
     super::use_threads(args.threads)?;
-    let mut settings = TrainSettings::new(&args.folder);
-    settings.labels = args.data.labels();
-    settings.group_pattern.clone_from(&args.data.group);
-    settings.arch = args.arch;
-    settings.batch_size = args.batch_size;
-    settings.image_size = args.image_size;
-    settings.seed = args.seed;
-    settings.threads = args.threads;
-    if args.no_pretrained {
-        settings.weights = WeightSource::Random;
-    }
+    let options = typed(&args.loader)?.into_iter().chain(args.network.typed()?).collect();
+    let mut settings = TrainSettings::default().with_options(options)?;
+    settings.data = args.data.settings(&args.folder)?;
+    settings.loader.threads = args.threads;
     let bar = progress::bar(args.show, "reading photos");
     let mut learner = settings.learner(progress::listeners(args.show, &bar))?;
     bar.finish_and_clear();
-    if args.no_pretrained {
+    if settings.fit.weights == WeightSource::Random {
         learner.unfreeze();
     }
     learner.observe(progress::Rates::new(args.show));

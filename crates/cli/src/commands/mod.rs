@@ -12,10 +12,9 @@ mod lr_find;
 mod predict;
 mod train;
 
-use sciurus::Splitter;
 use sciurus::data::MOST_THREADS;
 
-use crate::args::{Cli, Split, Verb};
+use crate::args::{Cli, Verb};
 use crate::output::Outcome;
 
 /// Runs what was typed.
@@ -45,14 +44,4 @@ fn use_threads(threads: Option<usize>) -> anyhow::Result<()> {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
     Ok(())
-}
-
-/// The splitter that was asked for; none leaves the choice to the folder. A share alone asks for the default split with it.
-pub(crate) fn splitter(split: Option<Split>, valid_fraction: Option<f64>) -> Option<Splitter> {
-    let fraction = valid_fraction.unwrap_or(0.2);
-    match (split, valid_fraction) {
-        (None, None) => None,
-        (None, Some(_)) => Some(Split::Stratified.splitter(fraction)),
-        (Some(split), _) => Some(split.splitter(fraction)),
-    }
 }

@@ -19,10 +19,13 @@ use crate::progress;
 pub(super) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     super::use_threads(args.threads)?;
     let mut finished = match &args.resume {
-        Some(run) => train_prepared(args.show, |listeners| Run::resume(run, listeners))?,
+        Some(run) => {
+            args.check_resume()?;
+            train_prepared(args.show, |listeners| Run::resume(run, listeners))?
+        }
         None => {
             let settings = args.settings()?;
-            let folder = args.run.clone().unwrap_or_else(|| default_folder(&settings.folder));
+            let folder = args.run.clone().unwrap_or_else(|| default_folder(&settings.data.folder));
             train(folder, settings, args.show)?
         }
     };
@@ -69,7 +72,7 @@ fn train_prepared(
         (false, true) => tell_skipped(&prepared.record().skipped)?,
         (false, false) => introduce(&prepared)?,
     }
-    prepared.observe(progress::observer(show, prepared.record().settings.epochs, prepared.end()));
+    prepared.observe(progress::observer(show, prepared.record().settings.fit.epochs, prepared.end()));
     prepared.observe(Interrupt::listen(show, interrupt::FIT)?);
     let finished = prepared.train()?;
     conclude(&finished, show)?;
@@ -82,7 +85,7 @@ fn introduce(prepared: &PreparedRun) -> anyhow::Result<()> {
     let dataset = prepared.learner().loaders().dataset();
     announce(format!(
         "{}: {} of {} {} ({}); {} to train, {} to measure",
-        shown(&record.settings.folder),
+        shown(&record.settings.data.folder),
         count(dataset.items.len(), "photo"),
         dataset.vocab.len(),
         if dataset.any_number() { "labels, any number each" } else { "classes" },
@@ -93,11 +96,11 @@ fn introduce(prepared: &PreparedRun) -> anyhow::Result<()> {
     tell_skipped(&record.skipped)?;
     announce(format!(
         "{} from {}, {} pixels, batches of {}, seed {}",
-        record.settings.arch,
+        record.settings.fit.arch,
         record.weights.name,
-        record.settings.image_size,
-        record.settings.batch_size,
-        record.settings.seed,
+        record.settings.loader.image_size,
+        record.settings.loader.batch_size,
+        record.settings.data.seed,
     ))?;
     Ok(())
 }
@@ -153,7 +156,7 @@ fn conclude(finished: &FinishedRun, show: Show) -> anyhow::Result<()> {
 fn offer_best(finished: &FinishedRun) -> anyhow::Result<()> {
     let rows = &finished.learner.history().epochs;
     let best = rows.iter().min_by(|a, b| a.valid_loss.total_cmp(&b.valid_loss));
-    match (best, rows.last(), finished.record.settings.keep) {
+    match (best, rows.last(), finished.record.settings.fit.keep) {
         (Some(best), Some(last), Keep::Last) if best.valid_loss < last.valid_loss => text(format!(
             "epoch {} had a lower validation loss ({:.4} against {:.4}): --keep best would save that one",
             best.epoch, best.valid_loss, last.valid_loss
@@ -170,13 +173,9 @@ fn next_steps(finished: &FinishedRun) -> anyhow::Result<()> {
     text(format!("use it:                {}", Paint::Command.on(predict)))
 }
 
-/// `runs/NAME-TIME` for a folder of photos.
+/// Where a run on these photos goes if nobody says.
 pub(super) fn default_folder(photos: &Path) -> PathBuf {
-    let name = std::path::absolute(photos)
-        .ok()
-        .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-    let time = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S");
-    Path::new("runs").join(format!("{}-{time}", name.unwrap_or_else(|| "photos".to_owned())))
+    Run::usual_folder(photos, &jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string())
 }
 
 fn shortened(labels: &[String]) -> String {

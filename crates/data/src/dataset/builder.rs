@@ -35,7 +35,7 @@ pub struct ImageDatasetBuilder {
     labeler: Labeler,
     splitter: Option<Splitter>,
     test_fraction: Option<f64>,
-    group_pattern: Option<String>,
+    group: Option<String>,
     corrections: Corrections,
     seed: Seed,
     limits: DecodeLimits,
@@ -58,7 +58,7 @@ impl ImageDatasetBuilder {
             labeler,
             splitter: None,
             test_fraction: None,
-            group_pattern: None,
+            group: None,
             corrections: Corrections::default(),
             seed: Seed(42),
             limits: DecodeLimits::default(),
@@ -85,16 +85,16 @@ impl ImageDatasetBuilder {
     /// column of a CSV file) allow only [`Splitter::Folder`] or [`Splitter::Column`]; `build` refuses to pass over what
     /// the data say.
     #[must_use]
-    pub fn split_by(mut self, splitter: Splitter) -> Self {
-        self.splitter = Some(splitter);
+    pub fn split_by(mut self, splitter: impl Into<Option<Splitter>>) -> Self {
+        self.splitter = splitter.into();
         self
     }
 
     /// Share of all images, above 0, that is kept for a measurement at the very end. Drawn before train and valid are
     /// divided, each class by itself; the same images for any `split_by`.
     #[must_use]
-    pub fn test_fraction(mut self, test_fraction: f64) -> Self {
-        self.test_fraction = Some(test_fraction);
+    pub fn test_fraction(mut self, test_fraction: impl Into<Option<f64>>) -> Self {
+        self.test_fraction = test_fraction.into();
         self
     }
 
@@ -104,7 +104,7 @@ impl ImageDatasetBuilder {
     /// fit is a group by itself. Takes the place of a CSV file's group column.
     #[must_use]
     pub fn group_by(mut self, pattern: impl Into<String>) -> Self {
-        self.group_pattern = Some(pattern.into());
+        self.group = Some(pattern.into());
         self
     }
 
@@ -146,8 +146,7 @@ impl ImageDatasetBuilder {
     /// sides, or `split_by` asks for another split than the data's own. Also when the machine has no more file handles or
     /// memory to read with. Single bad files are skipped instead.
     pub fn build(self) -> Result<ImageDataset, DataError> {
-        let groups =
-            self.group_pattern.as_deref().map(|pattern| Pattern::new(pattern, "group")).transpose()?;
+        let groups = self.group.as_deref().map(|pattern| Pattern::new(pattern, "group")).transpose()?;
         let mut listing = self.labeler.list(&self.root)?;
         let splitter = self.choose_splitter(&listing)?;
         let vocab = self.labeler.vocab(&listing, &self.root)?;
@@ -173,7 +172,7 @@ impl ImageDatasetBuilder {
             limits: self.limits,
             labeler: self.labeler,
             test_fraction: self.test_fraction,
-            group_pattern: self.group_pattern,
+            group: self.group,
         };
         check_splits(&dataset)?;
         check_groups(&dataset)?;

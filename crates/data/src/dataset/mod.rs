@@ -10,6 +10,7 @@ mod labeler;
 mod layout;
 mod pattern;
 mod scan;
+mod settings;
 mod summary;
 mod target;
 
@@ -20,6 +21,7 @@ pub use csv_labels::{Column, CsvHeader, CsvLabels, CsvProblem};
 pub use item::{ContentHash, ImageItem, ItemId, NotAContentHash, NotAVocab, Split, Vocab};
 pub use labeler::Labeler;
 pub use scan::Progress;
+pub use settings::{DataSettings, Fold, SplitBy};
 pub use summary::{ClassSummary, DatasetSummary, Range, verify};
 pub use target::{Target, Targets};
 
@@ -69,7 +71,8 @@ pub struct ImageDataset {
     pub test_fraction: Option<f64>,
     /// The pattern that groups were read from, if they came from paths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group_pattern: Option<String>,
+    #[serde(alias = "group_pattern")]
+    pub group: Option<String>,
 }
 
 impl ImageDataset {

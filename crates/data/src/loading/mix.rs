@@ -9,12 +9,14 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_distr::Beta;
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// How the images of a batch are mixed, each with a partner from the same batch.
 ///
 /// In JSON: `{"kind": "mix_up", "alpha": 0.4}`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, strum::VariantNames)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Mix {
     /// Each image fades into its partner: `share · image + (1 - share) · partner`, with a share of its own from
     /// Beta(alpha, alpha), the greater of it and 1 - it.
@@ -42,6 +44,19 @@ pub struct Mixed {
     pub partner: Vec<usize>,
     /// How much of each is its own image, 0..=1: `[batch]`.
     pub share: Vec<f32>,
+}
+
+/// fastai's defaults, by name.
+impl FromStr for Mix {
+    type Err = BadOption;
+
+    fn from_str(name: &str) -> Result<Self, BadOption> {
+        match name {
+            "mix_up" => Ok(Self::mix_up()),
+            "cut_mix" => Ok(Self::cut_mix()),
+            _ => Err(BadOption::new("mix", name, "choose mix_up or cut_mix")),
+        }
+    }
 }
 
 impl Mix {

@@ -76,9 +76,12 @@ impl fmt::Display for Splitter {
     }
 }
 
+/// The share of the photos in the validation set where nobody asks for another: fastai's.
+pub(crate) const DEFAULT_VALID_FRACTION: f64 = 0.2;
+
 impl Default for Splitter {
     fn default() -> Self {
-        Self::Stratified { valid_fraction: 0.2 }
+        Self::Stratified { valid_fraction: DEFAULT_VALID_FRACTION }
     }
 }
 

@@ -51,9 +51,12 @@ impl Default for Preprocessing {
     }
 }
 
-/// The views of a photo that a model's answer is the mean of, where it is measured and where it predicts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// Test-time augmentation: the views of a photo whose logits are averaged, where a model is measured and where it predicts.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, strum::EnumString, strum::VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Views {
     /// The photo as it is.
     #[default]

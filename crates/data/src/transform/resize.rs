@@ -10,8 +10,21 @@ use image::imageops;
 use serde::{Deserialize, Serialize};
 
 /// How an image becomes a square.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    strum::EnumString,
+    strum::VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ResizeMethod {
     /// Cuts off what is too long, in the middle: right proportions, edges are lost.
     #[default]

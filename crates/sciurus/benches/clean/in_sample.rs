@@ -23,7 +23,7 @@ const SHOWN: usize = 30;
 pub(crate) fn orders(set: &Set, case: &Case, (seed, shared): (u64, &Path)) -> Vec<(String, Vec<usize>)> {
     let dataset = set.relabelled(&case.labels, |_| true);
     let loaders =
-        ImageDataLoaders::from_dataset(dataset).augmentation(Augmentation::None).seed(seed).build().unwrap();
+        ImageDataLoaders::from_dataset(dataset).augment(Augmentation::None).seed(seed).build().unwrap();
     let mut learner = vision_learner(loaders, set.arch).weight_places(places(shared)).build().unwrap();
     learner.fine_tune(4).unwrap();
     let place: HashMap<&PathBuf, usize> =

@@ -3,13 +3,17 @@
 //! In: a folder (and which backbones to look with). Out: a [`Cleaner`], which makes [`CleanPlan`]s: at first, and again after each
 //! hundred decisions. The detectors are [`sciurus_clean::find`]'s; this drives them over real files.
 
+mod apply;
 mod report;
+mod retrain;
 mod review;
 mod settings;
 mod summary;
 
 pub use sciurus_clean::{CleanReport, Issue, find, plan};
 
+pub use apply::{PlanApplied, apply_plan};
+pub use retrain::Retrain;
 pub use review::{Card, Choice, Review};
 pub use settings::CleanSettings;
 pub use summary::{CleanSummary, IssueCount};

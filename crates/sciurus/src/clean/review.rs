@@ -91,6 +91,12 @@ impl Review {
         self.cards.iter().map(|card| card.items.len()).sum()
     }
 
+    /// The seed that the data set was made with.
+    #[must_use]
+    pub fn seed(&self) -> Seed {
+        self.cleaner.dataset().seed
+    }
+
     /// Images decided in this review, and how many of them were wrong.
     #[must_use]
     pub fn progress(&self) -> (usize, usize) {

@@ -1,12 +1,11 @@
 //! Making a [`Learner`]: fastai's `vision_learner`.
 
 use sciurus_clean::find::TrainingLooks;
-use sciurus_data::BadOption;
 use sciurus_data::Seed;
 use sciurus_insight::{Metric, MultiPredictions};
 
 use super::metrics::Asked;
-use super::{History, Keep, Learner, Objective, Observer, Phase, Trainer};
+use super::{EarlyStopping, FitSettings, History, Keep, Learner, Objective, Observer, Phase, Trainer};
 use crate::loaders::DataLoaders;
 use crate::model::weights::{DownloadProgress, WeightPlaces, WeightSource, load_body};
 use crate::model::{Arch, VisionModel};
@@ -16,53 +15,31 @@ use crate::{Device, Error, Precision};
 pub fn vision_learner(loaders: DataLoaders, arch: Arch) -> LearnerBuilder {
     LearnerBuilder {
         loaders,
-        arch,
-        weights: WeightSource::default(),
+        settings: FitSettings { arch, ..FitSettings::default() },
+        class_weights: Vec::new(),
         places: None,
-        device: Device::default(),
-        precision: Precision::default(),
         seed: None,
-        objective: Objective::default(),
-        clip_norm: None,
-        accumulate: 1,
-        average_decay: None,
-        keep: Keep::default(),
         metrics: Asked::default(),
         observers: Vec::new(),
         on_download: None,
     }
 }
 
-/// Options of a [`Learner`].
+/// Options of a [`Learner`]: [`FitSettings`] set one by one, or all at once with [`settings`](Self::settings), and
 ///
 /// | Name | Default | Meaning |
 /// |---|---|---|
-/// | `weights` | `Pretrained` | where the body's weights come from |
 /// | `weight_places` | `SCIURUS_MODELS`, then the cache | folders with weight files |
-/// | `device` | `Cpu` | where it trains |
-/// | `precision` | `Auto` | what activations are kept in |
 /// | `seed` | the loaders' seed | initial head and dropout |
-/// | `objective` | cross entropy, all classes alike | what training makes small |
-/// | `clip_norm` | off | gradients with a larger norm are scaled down to it (above 0) |
-/// | `accumulate` | 1 | batches for each step of the optimizer (at least 1) |
-/// | `average_decay` | off | keeps a moving average of the weights, and measures and exports that (0..1) |
-/// | `keep` | `Last` | whether the model of the best epoch is kept for [`Learner::restore_best`] |
 /// | `metric` | `ErrorRate` | a column of the table; call it again for more |
-/// | `multi_metric` | `AccuracyMulti`, F1 | the same where photos have any number of labels |
+/// | `multi_metric` | `AccuracyMulti`, F1 | the same for multi-label data |
 /// | `observer` | none | sees every event; call it again for more |
 pub struct LearnerBuilder {
     loaders: DataLoaders,
-    arch: Arch,
-    weights: WeightSource,
+    settings: FitSettings,
+    class_weights: Vec<f64>,
     places: Option<WeightPlaces>,
-    device: Device,
-    precision: Precision,
     seed: Option<Seed>,
-    objective: Objective,
-    clip_norm: Option<f64>,
-    accumulate: usize,
-    average_decay: Option<f64>,
-    keep: Keep,
     metrics: Asked,
     observers: Vec<Box<dyn Observer>>,
     on_download: Option<Box<dyn FnMut(DownloadProgress)>>,
@@ -70,18 +47,22 @@ pub struct LearnerBuilder {
 
 impl std::fmt::Debug for LearnerBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LearnerBuilder")
-            .field("arch", &self.arch)
-            .field("weights", &self.weights)
-            .finish_non_exhaustive()
+        f.debug_struct("LearnerBuilder").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
 impl LearnerBuilder {
+    /// All settings at once, the architecture among them.
+    #[must_use]
+    pub fn settings(mut self, settings: FitSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
     /// Where the body's weights come from.
     #[must_use]
     pub fn weights(mut self, source: WeightSource) -> Self {
-        self.weights = source;
+        self.settings.weights = source;
         self
     }
 
@@ -95,14 +76,14 @@ impl LearnerBuilder {
     /// Where it trains.
     #[must_use]
     pub fn device(mut self, device: Device) -> Self {
-        self.device = device;
+        self.settings.device = device;
         self
     }
 
     /// What activations are kept in.
     #[must_use]
     pub fn precision(mut self, precision: Precision) -> Self {
-        self.precision = precision;
+        self.settings.precision = precision;
         self
     }
 
@@ -113,38 +94,17 @@ impl LearnerBuilder {
         self
     }
 
-    /// What training makes small.
+    /// The loss function, and how much each class counts in it.
     #[must_use]
     pub fn objective(mut self, objective: Objective) -> Self {
-        self.objective = objective;
-        self
-    }
-
-    /// Scales gradients down whose norm is larger than this.
-    #[must_use]
-    pub fn clip_norm(mut self, largest: impl Into<Option<f64>>) -> Self {
-        self.clip_norm = largest.into();
-        self
-    }
-
-    /// Batches for each step of the optimizer, which then uses the mean of their gradients.
-    #[must_use]
-    pub fn accumulate(mut self, batches: usize) -> Self {
-        self.accumulate = batches;
-        self
-    }
-
-    /// Keeps an exponential moving average of the weights with this decay, and measures and exports that.
-    #[must_use]
-    pub fn average_decay(mut self, decay: impl Into<Option<f64>>) -> Self {
-        self.average_decay = decay.into();
+        (self.settings.loss, self.class_weights) = (objective.loss, objective.class_weights);
         self
     }
 
     /// Whether the model of the best epoch is kept for [`Learner::restore_best`].
     #[must_use]
     pub fn keep(mut self, keep: Keep) -> Self {
-        self.keep = keep;
+        self.settings.keep = keep;
         self
     }
 
@@ -195,36 +155,44 @@ impl LearnerBuilder {
     /// # Errors
     /// An option is out of range, the device is not in this build, or the weights cannot be found, fetched or read, or do not fit.
     pub fn build(self) -> Result<Learner, Error> {
-        let precision = self.precision.on(self.device)?;
-        let device = self.device.open()?;
+        let settings = &self.settings;
+        let precision = settings.precision.on(settings.device)?;
+        let device = settings.device.open()?;
         let seed = self.seed.unwrap_or(self.loaders.seed());
-        self.check()?;
-        self.arch.check_image_size(self.loaders.preprocessing().image_size)?;
-        let model = VisionModel::new(self.arch, self.loaders.dataset().vocab.len(), seed, &device)?;
-        let places = self.places.unwrap_or_else(WeightPlaces::from_environment);
+        let objective = Objective { loss: settings.loss, class_weights: self.class_weights };
+        settings.check()?;
+        check_objective(&objective, &self.loaders)?;
+        settings.arch.check_image_size(self.loaders.preprocessing().image_size)?;
+        let model = VisionModel::new(settings.arch, self.loaders.dataset().vocab.len(), seed, &device)?;
+        let mut places = self.places.unwrap_or_else(WeightPlaces::from_environment);
+        places.offline |= settings.offline;
         let mut on_download = self.on_download.unwrap_or_else(|| Box::new(|_| ()));
-        let (model, weights) = load_body(model, self.arch, &self.weights, &places, &mut on_download)?;
+        let (model, weights) = load_body(model, settings.arch, &settings.weights, &places, &mut on_download)?;
         let trainer = Trainer::new(model, &device, seed)
             .with_precision(precision)
-            .with_objective(self.objective)
-            .with_clipped_gradients(self.clip_norm)
-            .with_accumulation(self.accumulate)
-            .with_average(self.average_decay)
+            .with_objective(objective)
+            .clip_norm(settings.clip_norm)
+            .accumulate(settings.accumulate)
+            .average_decay(settings.average_decay)
             .with_new_head();
+        let mut observers = self.observers;
+        if let Some(patience) = settings.patience {
+            observers.push(Box::new(EarlyStopping::new(patience)));
+        }
         let metrics = self.metrics.for_photos(self.loaders.dataset())?;
         let looks = TrainingLooks::new(self.loaders.dataset().items.len());
         let mut learner = Learner {
+            arch: settings.arch,
+            keep: settings.keep,
             loaders: self.loaders,
-            arch: self.arch,
             weights,
             trainer,
             metrics,
-            observers: self.observers,
+            observers,
             phase: Phase::Frozen,
             epochs_done: 0,
             history: History::default(),
             last: None,
-            keep: self.keep,
             best: None,
             fits: 0,
             events: 0,
@@ -236,25 +204,13 @@ impl LearnerBuilder {
         learner.freeze();
         Ok(learner)
     }
+}
 
-    fn check(&self) -> Result<(), Error> {
-        let dataset = self.loaders.dataset();
-        match dataset.any_number() {
-            false => self.objective.check(dataset.vocab.len())?,
-            true => self.objective.check_multi(dataset.vocab.len())?,
-        }
-        let refuse = |option, value: f64, expected| {
-            Err(Error::BadOption(BadOption { option, value: value.to_string(), advice: expected }))
-        };
-        match (self.clip_norm, self.accumulate, self.average_decay) {
-            (Some(norm), ..) if !(norm.is_finite() && norm > 0.0) => {
-                refuse("clip_norm", norm, "choose a number above 0, such as 1")
-            }
-            (_, 0, _) => refuse("accumulate", 0.0, "choose 1 or more batches"),
-            (.., Some(decay)) if !(decay > 0.0 && decay < 1.0) => {
-                refuse("average_decay", decay, "choose a number between 0 and 1, such as 0.99")
-            }
-            _ => Ok(()),
-        }
+/// Class weights must be those of the data's classes.
+fn check_objective(objective: &Objective, loaders: &DataLoaders) -> Result<(), Error> {
+    let dataset = loaders.dataset();
+    match dataset.any_number() {
+        false => objective.check(dataset.vocab.len()),
+        true => objective.check_multi(dataset.vocab.len()),
     }
 }

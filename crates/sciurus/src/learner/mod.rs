@@ -19,6 +19,7 @@ mod lr_find;
 mod metrics;
 mod recipe;
 mod schedule;
+mod settings;
 mod trainer;
 mod tta;
 
@@ -31,6 +32,7 @@ pub use loss::{Loss, Objective, SmoothLoss, cross_entropy};
 pub use lr_find::{LrCurve, LrFind, LrSuggestions};
 pub use recipe::{FineTune, FlatCosine, OneCycle};
 pub use schedule::{CombinedCosine, Cosine, Hyper, HyperSchedule, LearningRates, Schedule};
+pub use settings::{Balance, FitSettings};
 pub(crate) use trainer::images;
 pub use trainer::{StepResult, Trainer};
 pub use tta::Tta;
@@ -80,8 +82,11 @@ pub struct Learner {
 }
 
 /// Which epoch's model is kept at the end of a run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, strum::EnumString, strum::VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Keep {
     /// The last one's: fastai's default, and an honest error rate.
     #[default]

@@ -29,7 +29,7 @@ pub struct Trainer {
     precision: Precision,
     steps: u64,
     objective: Objective,
-    largest_norm: Option<f64>,
+    clip_norm: Option<f64>,
     accumulation: Accumulation,
     average: Option<WeightAverage>,
     first: ParamGroup,
@@ -66,7 +66,7 @@ impl Trainer {
             precision: Precision::F32,
             steps: 0,
             objective: Objective::default(),
-            largest_norm: None,
+            clip_norm: None,
             accumulation: Accumulation::over(1),
             average: None,
             first: ParamGroup(0),
@@ -83,7 +83,7 @@ impl Trainer {
         self
     }
 
-    /// What training makes small: cross entropy unless this says otherwise.
+    /// The loss function, and how much each class counts: cross entropy unless this says otherwise.
     #[must_use]
     pub fn with_objective(mut self, objective: Objective) -> Self {
         self.objective = objective;
@@ -92,14 +92,14 @@ impl Trainer {
 
     /// Scales gradients down whose norm, over all parameters, is above `largest`: PyTorch's `clip_grad_norm_`.
     #[must_use]
-    pub fn with_clipped_gradients(mut self, largest: impl Into<Option<f64>>) -> Self {
-        self.largest_norm = largest.into();
+    pub fn clip_norm(mut self, largest: impl Into<Option<f64>>) -> Self {
+        self.clip_norm = largest.into();
         self
     }
 
     /// Steps once for every `batches` batches, by the mean of their gradients.
     #[must_use]
-    pub fn with_accumulation(mut self, batches: usize) -> Self {
+    pub fn accumulate(mut self, batches: usize) -> Self {
         self.accumulation = Accumulation::over(batches.max(1));
         self
     }
@@ -114,7 +114,7 @@ impl Trainer {
 
     /// Keeps an exponential moving average of the weights with this decay (0..1).
     #[must_use]
-    pub fn with_average(mut self, decay: impl Into<Option<f64>>) -> Self {
+    pub fn average_decay(mut self, decay: impl Into<Option<f64>>) -> Self {
         self.average = decay.into().map(WeightAverage::new);
         self
     }
@@ -174,7 +174,7 @@ impl Trainer {
 
     fn update(&mut self, (mut gradients, batches): (GradientsParams, usize), hyper: &Hyper) {
         let mut scale = (batches as f64).recip();
-        if let Some(largest) = self.largest_norm {
+        if let Some(largest) = self.clip_norm {
             scale *= clipping(scale * norm(&self.model, &gradients), largest);
         }
         self.model = self.optimizer.step(self.model.clone(), &mut gradients, scale, hyper);

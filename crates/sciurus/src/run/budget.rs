@@ -48,7 +48,7 @@ impl Budget {
         if !(10.0..1e7).contains(&seconds) {
             let value = format!("{seconds} seconds");
             let expected = "choose 10 seconds or more, such as 60s, 5m or 2h";
-            return Err(Error::BadOption(BadOption { option: "time budget", value, advice: expected }));
+            return Err(Error::BadOption(BadOption { option: "time_budget", value, advice: expected }));
         }
         Ok(Self { end: began + Duration::from_secs_f64(seconds * (1.0 - RESERVE)) })
     }

@@ -9,9 +9,10 @@ mod log;
 mod report;
 mod settings;
 mod tensorboard;
+mod upgrade;
 
 pub use log::{EventLog, HistoryCsv};
-pub use settings::{Balance, TrainSettings};
+pub use settings::{RunSettings, TrainSettings};
 pub use tensorboard::TensorBoard;
 
 use std::path::{Path, PathBuf};
@@ -121,11 +122,11 @@ impl Run {
         if FILES.iter().any(|name| run.path(name).exists()) {
             return refuse("already holds a run; choose another folder with --run, or remove it");
         }
-        if settings.folder.to_str().is_none() || run.folder.to_str().is_none() {
+        if settings.data.folder.to_str().is_none() || run.folder.to_str().is_none() {
             return refuse("the folder names of photos and run must be Unicode; rename them");
         }
         let began = Instant::now();
-        let (settings, mut learner, clock) = match settings.budget_seconds {
+        let (settings, mut learner, clock) = match settings.run.time_budget {
             None => {
                 let learner = settings.learner(listeners)?;
                 (settings, learner, None)
@@ -139,7 +140,7 @@ impl Run {
         let lock = run.lock()?;
         learner.observe(EventLog::create(&run.path("events.jsonl"))?);
         learner.observe(HistoryCsv::create(&run.path("history.csv"))?);
-        if settings.tensorboard {
+        if settings.run.tensorboard {
             learner.observe(TensorBoard::create(&run.path("tensorboard"))?);
         }
         let dataset = learner.loaders().dataset();
@@ -167,7 +168,7 @@ impl Run {
         let lock = run.lock()?;
         let record = run.record()?;
         let refuse = |reason: &str| Err(Error::Run { path: run.folder.clone(), reason: reason.to_owned() });
-        if record.settings.budget_seconds.is_some() {
+        if record.settings.run.time_budget.is_some() {
             return refuse("was to take a given time, so there is nothing to go on with; train again");
         }
         if run.model_path().exists() && !record.metrics.is_empty() {
@@ -190,10 +191,24 @@ impl Run {
         let events = learner.resume_from(&run.folder)?;
         learner.observe(EventLog::resume(&run.path("events.jsonl"), events)?);
         learner.observe(HistoryCsv::resume(&run.path("history.csv"))?);
-        if record.settings.tensorboard {
+        if record.settings.run.tensorboard {
             learner.observe(TensorBoard::create(&run.path("tensorboard"))?);
         }
         Ok(PreparedRun::new((run, record), (learner, None), lock))
+    }
+
+    /// Where a run on these photos goes if nobody says: `runs/NAME-TIME`. `time` is a stamp such as `20261129-031500`.
+    #[must_use]
+    pub fn usual_folder(photos: &Path, time: &str) -> PathBuf {
+        let name = std::path::absolute(photos).ok();
+        let name = name.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        Path::new("runs").join(format!("{}-{time}", name.unwrap_or_else(|| "photos".to_owned())))
+    }
+
+    /// Whether a folder is one of a run.
+    #[must_use]
+    pub fn is_at(folder: &Path) -> bool {
+        folder.join("run.json").is_file()
     }
 
     /// Opens the folder of a run.
@@ -335,7 +350,7 @@ impl PreparedRun {
         lock: Lock,
     ) -> Self {
         if clock.is_none() {
-            let every = Duration::from_secs_f64(record.settings.checkpoint_seconds);
+            let every = Duration::from_secs_f64(record.settings.run.checkpoint_seconds);
             learner.write_checkpoints(&run.folder, every);
         }
         Self { run, record, learner, clock, lock }
@@ -376,7 +391,7 @@ impl PreparedRun {
             Some(clock) => self.record.settings.fit_in_time(&mut self.learner, clock)?,
         };
         self.learner.restore_best();
-        if self.record.settings.half {
+        if self.record.settings.run.half {
             self.learner.round_to_half()?;
         }
         let predictions = self.learner.last_predictions()?.at_best_thresholds();

@@ -40,7 +40,7 @@ impl Run {
         let (mut thumbnails, mut overlays, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
         for (done, top) in worst.iter().enumerate() {
             on_progress(Progress { done: done + 1, total: worst.len() });
-            let path = settings.folder.join(&top.path);
+            let path = settings.data.folder.join(&top.path);
             let photo = match decode_file(path, &DecodeLimits::default()) {
                 Ok(photo) => photo,
                 Err(reason) => {
@@ -55,8 +55,8 @@ impl Run {
             thumbnails.extend(picture(top.item, photo));
         }
         DataError::check_machine(&unreadable)?;
-        let name = settings.folder.file_name().unwrap_or(settings.folder.as_os_str());
-        let title = format!("{} on {}", settings.arch, name.display());
+        let name = settings.data.folder.file_name().unwrap_or(settings.data.folder.as_os_str());
+        let title = format!("{} on {}", settings.fit.arch, name.display());
         let page = match predictions {
             AnyPredictions::One(predictions) => {
                 Report::new(title, predictions).temperature(predictor.manifest().temperature)
@@ -64,11 +64,11 @@ impl Run {
             AnyPredictions::Many(predictions) => Report::of_many(title, predictions),
         };
         let page = page
-            .fact("photos in", settings.folder.display().to_string())
+            .fact("photos in", settings.data.folder.display().to_string())
             .fact("weights it started from", &record.weights.name)
             .fact("epochs", epochs(&events.rows))
-            .fact("image size", format!("{} pixels", settings.image_size))
-            .fact("seed", settings.seed.to_string())
+            .fact("image size", format!("{} pixels", settings.loader.image_size))
+            .fact("seed", settings.data.seed.to_string())
             .fact("photos", format!("{} to train, {} to measure", record.data.train, record.data.valid))
             .fact("Sciurus", &record.version)
             .metrics(record.metrics.clone())

@@ -162,8 +162,8 @@ fn a_run_normalises_and_computes_as_the_architecture_needs_and_its_bundle_says_s
         (Arch::MobileNetV2, Normalize::imagenet()),
     ] {
         let mut settings = TrainSettings::new(&photos);
-        (settings.arch, settings.weights) = (arch, WeightSource::Random);
-        (settings.image_size, settings.batch_size) = (32, 2);
+        (settings.fit.arch, settings.fit.weights) = (arch, WeightSource::Random);
+        (settings.loader.image_size, settings.loader.batch_size) = (32, 2);
         let mut learner = settings.learner(Listeners::default()).unwrap();
         assert_eq!(learner.precision(), best, "{arch}");
         let path = folder.path().join("model.sciurus");
@@ -173,7 +173,7 @@ fn a_run_normalises_and_computes_as_the_architecture_needs_and_its_bundle_says_s
         assert_eq!(bundle.manifest.preprocessing.normalize, normalize, "{arch}");
         let model = bundle.model(&Device::flex()).unwrap();
         assert!(model.state_dict() == learner.model().state_dict(), "{arch}");
-        settings.precision = Precision::Bf16;
+        settings.fit.precision = Precision::Bf16;
         let learner = settings.learner(Listeners::default()).unwrap();
         assert_eq!(learner.precision(), Precision::Bf16, "{arch}");
     }

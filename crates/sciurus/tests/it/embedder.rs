@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use sciurus::data::ContentHash;
-use sciurus::{Arch, EmbedItem, Embedder, Network, WeightPlaces, WeightSource, draw_demo};
+use sciurus::{Arch, EmbedItem, Embedder, WeightPlaces, WeightSource, draw_demo};
 
 fn embedder(cache: &Path) -> Embedder {
-    let (mirrors, network) = (Vec::new(), Network::Forbidden);
-    let places = WeightPlaces { models: None, cache: cache.join("weights"), mirrors, network };
+    let (mirrors, offline) = (Vec::new(), true);
+    let places = WeightPlaces { models: None, cache: cache.join("weights"), mirrors, offline };
     let embedder = Embedder::new(Arch::ResNet10Narrow, &WeightSource::Random, &places, &mut |_| ()).unwrap();
     embedder.cache_folder(cache.to_owned())
 }

@@ -14,10 +14,10 @@ fn learnt_with(views: Option<Views>) -> (tempfile::TempDir, Predictor, RgbImage)
     let photos = folder.path().join("photos");
     draw_demo(&photos, 24, 42).unwrap();
     let mut settings = TrainSettings::new(&photos);
-    settings.arch = Arch::ResNet10Narrow;
-    settings.views = views;
-    settings.weights = WeightSource::Random;
-    (settings.image_size, settings.batch_size, settings.epochs) = (64, 8, 4);
+    settings.fit.arch = Arch::ResNet10Narrow;
+    settings.loader.views = views;
+    settings.fit.weights = WeightSource::Random;
+    (settings.loader.image_size, settings.loader.batch_size, settings.fit.epochs) = (64, 8, 4);
     let mut learner = settings.learner(Listeners::default()).unwrap();
     settings.fit(&mut learner).unwrap();
     let model = folder.path().join("model.sciurus");

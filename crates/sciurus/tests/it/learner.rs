@@ -8,18 +8,18 @@ use sciurus::insight::Temperature;
 use sciurus::model::StateDict;
 use sciurus::prelude::*;
 use sciurus::{
-    AnyPredictions, Error, HistoryCsv, LearningRates, Listeners, ModelBundle, Phase, Run, TrainSettings,
-    WeightSource, draw_demo,
+    AnyPredictions, Error, HistoryCsv, LearningRates, Listeners, LoaderSettings, ModelBundle, Phase, Run,
+    TrainSettings, WeightSource, draw_demo,
 };
 
 /// Settings for pictures of 64 pixels that train in seconds.
 fn settings(folder: &Path) -> TrainSettings {
     let mut settings = TrainSettings::new(folder);
-    settings.arch = Arch::ResNet10Narrow;
-    settings.weights = WeightSource::Random;
-    settings.image_size = 64;
-    settings.batch_size = 8;
-    settings.epochs = 1;
+    settings.fit.arch = Arch::ResNet10Narrow;
+    settings.fit.weights = WeightSource::Random;
+    settings.loader.image_size = 64;
+    settings.loader.batch_size = 8;
+    settings.fit.epochs = 1;
     settings
 }
 
@@ -57,8 +57,8 @@ fn trained(folder: &Path, threads: usize) -> (StateDict, Vec<f32>) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
     pool.install(|| {
         let mut settings = settings(folder);
-        settings.threads = Some(threads);
-        settings.augmentation = Augmentation::Flip;
+        settings.loader.threads = Some(threads);
+        settings.loader.augment = Augmentation::Flip;
         let mut learner = settings.learner(Listeners::default()).unwrap();
         settings.fit(&mut learner).unwrap();
         (learner.model().state_dict(), learner.predictions(Split::Valid).unwrap().probabilities)
@@ -78,8 +78,8 @@ fn the_same_seed_gives_the_same_weights_for_one_and_two_threads() {
 fn it_learns_to_tell_acorns_from_leaves() {
     let folder = drawn(60);
     let mut settings = settings(&folder.path().join("photos"));
-    settings.epochs = 8;
-    settings.learning_rate = Some(3e-3);
+    settings.fit.epochs = 8;
+    settings.fit.learning_rate = Some(3e-3);
     let mut learner = settings.learner(Listeners::default()).unwrap();
     settings.fit(&mut learner).unwrap();
     let error = learner.validate().unwrap()[0].value;
@@ -148,8 +148,8 @@ fn a_run_folder_holds_all_that_was_asked_and_what_came_of_it() {
 
     let opened = Run::open(&run).unwrap();
     let record = opened.record().unwrap();
-    assert_eq!((record.settings.learning_rate, record.settings.epochs), (Some(1e-3), 1));
-    assert_eq!(record.settings.splitter, Some(Splitter::Stratified { valid_fraction: 0.2 }));
+    assert_eq!((record.settings.fit.learning_rate, record.settings.fit.epochs), (Some(1e-3), 1));
+    assert_eq!(record.settings.data.splitter(), Some(Splitter::Stratified { valid_fraction: 0.2 }));
     assert_eq!(record, finished.record);
     assert_eq!(
         record.metrics.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(),
@@ -196,11 +196,13 @@ fn the_model_that_was_measured_is_the_model_that_is_exported() {
 fn the_first_half_of_the_epochs_may_see_smaller_pictures() {
     let folder = drawn(12);
     let loaders = |first: usize| {
-        ImageDataLoaders::from_folder(folder.path().join("photos"))
-            .image_size(64)
-            .first_image_size(first)
-            .batch_size(8)
-            .build()
+        let small = LoaderSettings {
+            image_size: 64,
+            batch_size: 8,
+            first_image_size: Some(first),
+            ..LoaderSettings::default()
+        };
+        ImageDataLoaders::from_folder(folder.path().join("photos")).settings(small).build()
     };
     let dls = loaders(32).unwrap();
     let side = |progress: f64| dls.train_at(progress).epoch(0).next().unwrap().size;
@@ -208,8 +210,8 @@ fn the_first_half_of_the_epochs_may_see_smaller_pictures() {
     assert_eq!(dls.train_at(0.0).steps_per_epoch(), dls.train().steps_per_epoch());
     assert_eq!(dls.measured(Split::Valid).unwrap().epoch(0).next().unwrap().size, 64);
     assert!(loaders(64).unwrap_err().to_string().contains("first_image_size"));
-    let settings =
-        TrainSettings { first_image_size: Some(32), epochs: 2, ..settings(&folder.path().join("photos")) };
+    let mut settings = settings(&folder.path().join("photos"));
+    (settings.loader.first_image_size, settings.fit.epochs) = (Some(32), 2);
     let run = Run::prepare(folder.path().join("run"), settings, Listeners::default()).unwrap();
     assert_eq!(run.train().unwrap().learner.history().epochs.len(), 2);
 }
@@ -218,7 +220,8 @@ fn the_first_half_of_the_epochs_may_see_smaller_pictures() {
 fn half_precision_halves_the_file_and_is_measured_as_it_is_saved() {
     let folder = drawn(12);
     let train = |name: &str, half| {
-        let settings = TrainSettings { half, ..settings(&folder.path().join("photos")) };
+        let mut settings = settings(&folder.path().join("photos"));
+        settings.run.half = half;
         Run::prepare(folder.path().join(name), settings, Listeners::default()).unwrap().train().unwrap()
     };
     let (whole, halved) = (train("whole", false), train("half", true));
@@ -281,7 +284,7 @@ fn a_test_folder_is_measured_at_the_end_and_may_be_damaged() {
     let run = folder.path().join("run");
     let finished = Run::prepare(&run, settings(&split), Listeners::default()).unwrap().train().unwrap();
     assert_eq!(finished.record.test_metrics[0].items, 8);
-    assert_eq!(finished.record.settings.splitter, Some(Splitter::Folder));
+    assert_eq!(finished.record.settings.data.splitter(), Some(Splitter::Folder));
 
     for entry in walkdir::WalkDir::new(split.join("test")).into_iter().map(Result::unwrap) {
         if entry.file_type().is_file() {
@@ -339,7 +342,7 @@ fn options_out_of_range_are_refused_before_anything_runs() {
     }
     assert!(learner.history().epochs.is_empty());
     let mut tiny = settings(&folder.path().join("photos"));
-    tiny.image_size = 8;
+    tiny.loader.image_size = 8;
     let error = tiny.learner(Listeners::default()).unwrap_err().to_string();
     assert!(error.contains("4096"), "{error}");
 }

@@ -106,11 +106,11 @@ pub(crate) fn draw(folder: &Path, count: usize) {
 
 fn settings(folder: &Path) -> TrainSettings {
     let mut settings = TrainSettings::new(folder);
-    settings.labels = Labeler::Csv(CsvLabels::new(folder.join("labels.csv")).label_separator(' '));
-    settings.arch = Arch::ResNet10Narrow;
-    settings.weights = WeightSource::Random;
-    settings.image_size = 64;
-    settings.batch_size = 8;
+    settings.data.set_labeler(Labeler::Csv(CsvLabels::new(folder.join("labels.csv")).label_separator(' ')));
+    settings.fit.arch = Arch::ResNet10Narrow;
+    settings.fit.weights = WeightSource::Random;
+    settings.loader.image_size = 64;
+    settings.loader.batch_size = 8;
     settings
 }
 
@@ -120,9 +120,9 @@ fn it_learns_which_shapes_are_there_and_predicts_as_it_was_measured() {
     let photos = folder.path().join("photos");
     draw(&photos, 120);
     let mut settings = settings(&photos);
-    settings.epochs = 8;
-    settings.learning_rate = Some(3e-3);
-    settings.test_fraction = Some(0.2);
+    settings.fit.epochs = 8;
+    settings.fit.learning_rate = Some(3e-3);
+    settings.data.test_fraction = Some(0.2);
     let finished =
         Run::prepare(folder.path().join("run"), settings, Listeners::default()).unwrap().train().unwrap();
     let f1 = |metrics: &[sciurus::Measured]| metrics.iter().find(|metric| metric.name == "f1").unwrap().value;
@@ -131,7 +131,7 @@ fn it_learns_which_shapes_are_there_and_predicts_as_it_was_measured() {
         valid >= 0.9 && test >= 0.85,
         "F1 {valid} where the thresholds were chosen, {test} on test photos"
     );
-    assert_eq!(finished.record.settings.metrics, ["accuracy_multi", "f1"]);
+    assert_eq!(finished.record.settings.run.metrics, ["accuracy_multi", "f1"]);
 
     let AnyPredictions::Many(measured) = &finished.predictions else { panic!("any number of labels") };
     assert_eq!(finished.run.any_predictions().unwrap(), finished.predictions);
@@ -160,18 +160,21 @@ fn mixing_weights_smoothing_folds_and_views_go_with_any_number_of_labels() {
     let folder = tempfile::tempdir().unwrap();
     draw(folder.path(), 48);
     let mut settings = settings(folder.path());
-    settings.epochs = 2;
-    settings.mix = Some(Mix::mix_up());
-    settings.balance = Balance::Loss;
-    settings.loss = Loss::LabelSmoothing { amount: 0.1 };
-    settings.splitter = Some(Splitter::KFold { folds: 4, fold: 1 });
-    settings.metrics = vec!["average_precision".into(), "f1_samples".into()];
-    settings.augmentation = Augmentation::Flip;
+    settings.fit.epochs = 2;
+    settings.loader.mix = Some(Mix::mix_up());
+    settings.fit.balance = Balance::Loss;
+    settings.fit.loss = Loss::LabelSmoothing { amount: 0.1 };
+    settings.data.set_splitter(Splitter::KFold { folds: 4, fold: 1 });
+    settings.run.metrics = vec!["average_precision".into(), "f1_samples".into()];
+    settings.loader.augment = Augmentation::Flip;
     let mut learner = settings.learner(Listeners::default()).unwrap();
     settings.fit(&mut learner).unwrap();
     let last = learner.history().epochs.last().unwrap();
     assert!(last.train_loss.is_finite() && last.valid_loss < 1.5, "{last:?}");
-    assert_eq!(last.metrics.iter().map(|metric| metric.name.as_str()).collect::<Vec<_>>(), settings.metrics);
+    assert_eq!(
+        last.metrics.iter().map(|metric| metric.name.as_str()).collect::<Vec<_>>(),
+        settings.run.metrics
+    );
     let AnyPredictions::Many(views) = learner.any_tta(Split::Valid, sciurus::Tta::new(2)).unwrap() else {
         panic!("any number of labels")
     };
@@ -194,13 +197,13 @@ fn what_needs_one_label_is_refused_with_what_to_do() {
         change(&mut settings);
         settings.learner(Listeners::default()).unwrap_err().to_string()
     };
-    let top = said(&|settings| settings.metrics = vec!["top_2".into()]);
+    let top = said(&|settings| settings.run.metrics = vec!["top_2".into()]);
     assert!(top.contains("exactly one label per photo") && top.contains("accuracy_multi"), "{top}");
-    let order = said(&|settings| settings.balance = Balance::Batches);
+    let order = said(&|settings| settings.fit.balance = Balance::Batches);
     assert!(order.contains("--balance loss"), "{order}");
     let focal = said(&|settings| {
-        settings.balance = Balance::Loss;
-        settings.loss = Loss::Focal { gamma: 2.0 };
+        settings.fit.balance = Balance::Loss;
+        settings.fit.loss = Loss::Focal { gamma: 2.0 };
     });
     assert!(focal.contains("focal:2"), "{focal}");
 

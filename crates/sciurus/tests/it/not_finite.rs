@@ -9,7 +9,7 @@ use sciurus::data::{Normalize, RgbImage, Views};
 use sciurus::insight::Temperature;
 use sciurus::model::weights::load_body;
 use sciurus::model::{StateDict, VisionModel};
-use sciurus::{Arch, Error, ModelBundle, Network, Output, Predictor, Seed, WeightPlaces, WeightSource};
+use sciurus::{Arch, Error, ModelBundle, Output, Predictor, Seed, WeightPlaces, WeightSource};
 
 use crate::models::{bundle, refusal, saved};
 use crate::support::chain;
@@ -159,12 +159,8 @@ fn pretrained_weights_that_are_not_finite_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let load = |path: PathBuf| {
         let model = VisionModel::new(Arch::ResNet10Narrow, 2, Seed(9), &Device::flex()).unwrap();
-        let places = WeightPlaces {
-            models: None,
-            cache: crate::weights::absent(),
-            mirrors: vec![],
-            network: Network::Forbidden,
-        };
+        let places =
+            WeightPlaces { models: None, cache: crate::weights::absent(), mirrors: vec![], offline: true };
         load_body(model, Arch::ResNet10Narrow, &WeightSource::File(path), &places, &mut |_| ()).map(drop)
     };
     let fill = |name: &'static str, value: f32| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sciurus::clean::find::LearntLabel;
 use sciurus::model::StateDict;
 use sciurus::prelude::*;
-use sciurus::{Error, Keep, Precision, WeightSource, draw_demo};
+use sciurus::{Error, FitSettings, Keep, Precision, WeightSource, draw_demo};
 
 /// Fails at one event, as a process that is killed there.
 #[derive(Debug)]
@@ -24,12 +24,17 @@ impl Observer for Breaks {
 /// A learner with everything that a checkpoint has to hold.
 fn learner(photos: &Path) -> Learner {
     let dls = ImageDataLoaders::from_folder(photos).image_size(32).batch_size(4);
-    vision_learner(dls.augmentation(Augmentation::Flip).build().unwrap(), Arch::ResNet10Narrow)
-        .weights(WeightSource::Random)
-        .precision(Precision::F32)
-        .accumulate(2)
-        .average_decay(0.9)
-        .keep(Keep::Best)
+    let settings = FitSettings {
+        arch: Arch::ResNet10Narrow,
+        weights: WeightSource::Random,
+        precision: Precision::F32,
+        accumulate: 2,
+        average_decay: Some(0.9),
+        keep: Keep::Best,
+        ..FitSettings::default()
+    };
+    vision_learner(dls.augment(Augmentation::Flip).build().unwrap(), settings.arch)
+        .settings(settings)
         .build()
         .unwrap()
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use burn::tensor::Device;
 use sciurus::model::weights::{Download, load_body, read};
 use sciurus::model::{StateDict, StoredTensor, VisionModel};
-use sciurus::{Arch, Error, Listeners, Network, Run, Seed, TrainSettings, WeightPlaces, WeightSource};
+use sciurus::{Arch, Error, Listeners, Run, Seed, TrainSettings, WeightPlaces, WeightSource};
 
 use crate::support::chain;
 
@@ -49,8 +49,8 @@ fn save_with(path: &Path, state: &StateDict, metadata: Option<HashMap<String, St
 }
 
 fn places(models: Option<&Path>) -> WeightPlaces {
-    let (mirrors, network) = (Vec::new(), Network::Allowed);
-    WeightPlaces { models: models.map(Path::to_owned), cache: absent().join("cache"), mirrors, network }
+    let (mirrors, offline) = (Vec::new(), false);
+    WeightPlaces { models: models.map(Path::to_owned), cache: absent().join("cache"), mirrors, offline }
 }
 
 /// A folder that is not there, as it was there and is gone.
@@ -136,8 +136,8 @@ fn a_run_does_not_go_on_with_other_weights_than_it_began_with() {
     sciurus::draw_demo(&folder.path().join("photos"), 12, 42).unwrap();
     save(&weights, &body(&model(1)));
     let mut settings = TrainSettings::new(folder.path().join("photos"));
-    (settings.arch, settings.image_size) = (Arch::ResNet10Narrow, 64);
-    settings.weights = WeightSource::File(weights.clone());
+    (settings.fit.arch, settings.loader.image_size) = (Arch::ResNet10Narrow, 64);
+    settings.fit.weights = WeightSource::File(weights.clone());
     Run::prepare(&run, settings, Listeners::default()).unwrap();
     Run::resume(&run, Listeners::default()).unwrap();
     save(&weights, &body(&model(2)));
@@ -458,7 +458,7 @@ fn the_record_says_what_the_file_says_of_its_licence() {
 
 #[test]
 fn without_the_network_the_error_says_which_file_is_wanted() {
-    let offline = WeightPlaces { network: Network::Forbidden, ..places(None) };
+    let offline = WeightPlaces { offline: true, ..places(None) };
     let error = load(Arch::ResNet18, &WeightSource::Pretrained, &offline).unwrap_err().to_string();
     for part in ["resnet18-f37072fd.pth", "https://download.pytorch.org", "absent/cache", "--offline"] {
         assert!(error.contains(part), "{error}");

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::Context;
 use sciurus::clean::plan::{CleanAction, CleanPlan, Decisions, Journal, PlanItem, recover, trust_state};
 use sciurus::data::fs::{Replace, check_output, write_output};
-use sciurus::{CleanSettings, CleanStep, CleanSummary, Cleaner, Network, Run, WeightSource};
+use sciurus::{CleanSettings, CleanStep, CleanSummary, Cleaner, Run, WeightSource};
 use serde_json::json;
 
 use crate::args::{CleanArgs, Show};
@@ -23,29 +23,27 @@ pub(super) fn run(args: &CleanArgs) -> anyhow::Result<Outcome> {
     let settings = settings(args)?;
     check_outputs(args)?;
     if args.trust_state {
-        trust_state(&settings.folder, args.journal.as_deref())?;
+        trust_state(&settings.data.folder, args.journal.as_deref())?;
     }
-    finish_moves(args, &settings.folder)?;
+    finish_moves(args, &settings.data.folder)?;
     if args.undo {
-        return moves::undo(&settings.folder, args.show);
+        return moves::undo(&settings.data.folder, args.show);
     }
     if let Some(plan) = &args.apply {
-        return moves::apply(plan, &settings, args);
+        return moves::run_plan(plan, &settings, args);
     }
     if args.retrain && !args.review {
         return retrain::run(args, &settings);
     }
     let cleaner = look(&settings, args.show)?;
     if args.review {
-        review::run(args, cleaner, journal(args, &settings.folder)?)?;
+        review::run(args, cleaner, journal(args, &settings.data.folder)?)?;
         return if args.retrain { retrain::run(args, &settings) } else { Ok(Outcome::Done) };
     }
     let mut plan = cleaner.plan()?;
-    let decided = decide(&mut plan, args, &settings.folder)?;
+    let decided = decide(&mut plan, args, &settings.data.folder)?;
     if args.auto {
-        plan.items.retain(is_certain);
-        moves::auto(&plan, &settings.folder, args.show)?;
-        return Ok(Outcome::Done);
+        return moves::auto(plan, &settings.data.folder, args.show);
     }
     if let Some(file) = &args.html {
         let page = cleaner.report(&plan).render();
@@ -67,23 +65,21 @@ pub(super) fn run(args: &CleanArgs) -> anyhow::Result<Outcome> {
 fn settings(args: &CleanArgs) -> anyhow::Result<CleanSettings> {
     let mut settings = match run_of(args)? {
         Some(run) => CleanSettings::of_run(&run)?,
-        None => {
-            CleanSettings { labels: args.data.labels(), seed: args.seed, ..CleanSettings::new(&args.folder) }
-        }
+        None => CleanSettings { data: args.data.settings(&args.folder)?, ..CleanSettings::default() },
     };
     settings.archs.clone_from(&args.arch);
     if let Some(file) = &args.weights {
         settings.weights = WeightSource::File(file.clone());
     }
     if args.offline {
-        settings.network = Network::Forbidden;
+        settings.offline = true;
     }
     Ok(settings)
 }
 
 /// The run, if that is what is cleaned.
 fn run_of(args: &CleanArgs) -> anyhow::Result<Option<Run>> {
-    if !args.folder.join("run.json").is_file() {
+    if !Run::is_at(&args.folder) {
         return Ok(None);
     }
     let run = Run::open(&args.folder)?;
@@ -121,8 +117,7 @@ fn check_outputs(args: &CleanArgs) -> anyhow::Result<()> {
 /// Finishes moves that a crash interrupted. Who moves nothing is told where that cannot be done, and why, and goes on.
 fn finish_moves(args: &CleanArgs, folder: &Path) -> anyhow::Result<()> {
     match recover(folder) {
-        Ok(true) => moves::follow(folder),
-        Ok(false) => {}
+        Ok(finished) => finished.iter().for_each(moves::tell_ledger),
         Err(error) if moves_files(args) => return Err(error.into()),
         Err(error) => note(error),
     }
@@ -162,31 +157,16 @@ fn look(settings: &CleanSettings, show: Show) -> anyhow::Result<Cleaner> {
 
 /// The journal of a folder, or the one that was named, begun if there is none.
 fn journal(args: &CleanArgs, folder: &Path) -> anyhow::Result<Journal> {
-    let opened = match &args.journal {
-        Some(file) => Journal::open(file),
-        None => Journal::of_folder(folder),
-    };
-    opened.context("cannot keep decisions; --journal names another file for them")
+    Journal::at(folder, args.journal.as_deref())
+        .context("cannot keep decisions; --journal names another file for them")
 }
 
-/// Puts what was decided into the plan, if anything was; returns how many. Decisions that somebody else left in the folder are
+/// Puts what was decided into the plan; returns how many decisions there are. Those that somebody else left in the folder are
 /// named, and count for nothing.
 fn decide(plan: &mut CleanPlan, args: &CleanArgs, folder: &Path) -> anyhow::Result<usize> {
-    let decisions = match &args.journal {
-        Some(file) => Decisions::read(file)?,
-        None => Decisions::of_folder(folder).unwrap_or_else(|error| {
-            note(error);
-            Decisions::default()
-        }),
-    };
+    let (decisions, passed_over) = Decisions::at(folder, args.journal.as_deref())?;
+    passed_over.iter().for_each(note);
     Ok(plan.decide(&decisions))
-}
-
-/// Whether nobody needs to look: a copy with equal pixels and the same label, or a file that is no image.
-fn is_certain(item: &PlanItem) -> bool {
-    let has = |name: &str| item.issues.iter().any(|issue| issue.name == name);
-    item.action == CleanAction::SetAside
-        && (has("unreadable") || (has("exact_duplicate") && !has("duplicate_across_classes")))
 }
 
 fn render(summary: &CleanSummary, decided: usize, args: &CleanArgs) -> anyhow::Result<()> {

@@ -1,83 +1,49 @@
-//! Plans carried out, and taken back.
+//! Plans carried out, and taken back: what was moved, told.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use sciurus::CleanSettings;
-use sciurus::clean::plan::{Applied, CleanAction, CleanPlan, apply as move_files, undo as move_back};
-use sciurus::data::fs::{OutputKind, Replace, check_output, write_whole};
-use sciurus::data::{ImageDataset, Labeler, corrected_table};
-use sciurus::photos::follow_moves;
-use serde_json::json;
+use sciurus::clean::plan::{Applied, CleanPlan, apply, undo as move_back};
+use sciurus::data::fs::Replace;
+use sciurus::{CleanSettings, PlanApplied, apply_plan};
 
 use crate::args::{CleanArgs, Show};
 use crate::output::{Outcome, count, json_line, note, shown, text};
 use crate::paint::Paint;
 
-/// A corrected table; an earlier one is never replaced unasked, as people go on editing it.
-const TABLE: OutputKind = OutputKind { what: "a corrected table", is_ours: |_| false };
-
 /// Moves the files of a plan, or writes a new table.
-pub(super) fn apply(file: &Path, settings: &CleanSettings, args: &CleanArgs) -> anyhow::Result<Outcome> {
+pub(super) fn run_plan(file: &Path, settings: &CleanSettings, args: &CleanArgs) -> anyhow::Result<Outcome> {
     let plan = CleanPlan::load(file)?;
-    match &settings.labels {
-        Labeler::Csv(table) => {
-            let out = args.out.clone().unwrap_or_else(|| table.path.with_extension("clean.csv"));
-            check_output(&out, TABLE, Replace::forced(args.force))
-                .context("no corrected table was written; --out names another file for it")?;
-            let dataset =
-                ImageDataset::from_folder(&settings.folder).label_by(settings.labels.clone()).build()?;
-            let (corrected, changes) = corrected_table(table, &dataset, &plan.corrections())?;
-            write_whole(&out, |file| file.write_all(&corrected))?;
-            let wanted = plan.items.iter().filter(|item| item.action != CleanAction::Keep).count();
-            if args.show.json {
-                json_line(
-                    &json!({ "table": out.display().to_string(), "changes": changes, "planned": wanted }),
-                )?;
-                return Ok(Outcome::Done);
-            }
-            text(format!("{} written with {}", out.display(), count(changes, "change")))?;
-            if changes < wanted {
+    let replace = Replace::forced(args.force);
+    let applied = apply_plan(&plan, &settings.data, args.out.as_deref(), replace)?;
+    match &applied {
+        PlanApplied::Moved(applied) => {
+            tell_applied(applied, &settings.data.folder, args.show)?;
+            Ok(Outcome::found(&applied.left))
+        }
+        PlanApplied::Table { .. } if args.show.json => json_line(&applied).map(|()| Outcome::Done),
+        PlanApplied::Table { table, changes, planned } => {
+            text(format!("{} written with {}", table.display(), count(*changes, "change")))?;
+            if changes < planned {
                 text(format!(
-                    "{} of the plan not made: the table does not name those photos, or they are others by now",
-                    count(wanted - changes, "change")
+                    "{} of the plan not made: the table does not name those photos, or they have changed since",
+                    count(planned - changes, "change")
                 ))?;
             }
             Ok(Outcome::Done)
-        }
-        Labeler::NamePattern { .. } => anyhow::bail!(
-            "labels come from names, which are not changed; use the plan with `sciurus train --plan {}`",
-            file.display()
-        ),
-        Labeler::Folder => {
-            let applied = carry_out(&plan, &settings.folder, args.show)?;
-            Ok(Outcome::found(&applied.left))
         }
     }
 }
 
 /// Moves what is certain.
-pub(super) fn auto(plan: &CleanPlan, folder: &Path, show: Show) -> anyhow::Result<()> {
-    carry_out(plan, folder, show).map(drop)
-}
-
-/// Moves the files of a plan, and tells what was moved and how it is moved back.
-fn carry_out(plan: &CleanPlan, folder: &Path, show: Show) -> anyhow::Result<Applied> {
-    let applied = followed(move_files(plan, folder)?, folder);
-    tell(&applied, folder, show)?;
-    if !(applied.moved.is_empty() || show.quiet || show.json) {
-        text(format!(
-            "take it back:  {}",
-            Paint::Command.on(format_args!("sciurus clean {} --undo", folder.display()))
-        ))?;
-    }
-    Ok(applied)
+pub(super) fn auto(mut plan: CleanPlan, folder: &Path, show: Show) -> anyhow::Result<Outcome> {
+    plan.items.retain(sciurus::clean::plan::PlanItem::is_certain);
+    tell_applied(&apply(&plan, folder)?, folder, show)?;
+    Ok(Outcome::Done)
 }
 
 /// Moves everything back.
 pub(super) fn undo(folder: &Path, show: Show) -> anyhow::Result<Outcome> {
-    let back = followed(move_back(folder)?, folder);
+    let back = move_back(folder)?;
     if back == Applied::default() && !show.json {
         text("nothing to take back")?;
         return Ok(Outcome::Done);
@@ -86,23 +52,25 @@ pub(super) fn undo(folder: &Path, show: Show) -> anyhow::Result<Outcome> {
     Ok(Outcome::found(&back.left))
 }
 
-/// Has the ledger of photos that were gathered say where they lie now.
-fn followed(applied: Applied, folder: &Path) -> Applied {
-    if !applied.moved.is_empty() {
-        follow(folder);
+/// What was moved, and how to move it back.
+fn tell_applied(applied: &Applied, folder: &Path, show: Show) -> anyhow::Result<()> {
+    tell(applied, folder, show)?;
+    if applied.moved.is_empty() || show.quiet || show.json {
+        return Ok(());
     }
-    applied
+    let undo = format!("sciurus clean {} --undo", folder.display());
+    text(format!("take it back:  {}", Paint::Command.on(undo)))
 }
 
-/// The same after an interrupted move was finished. The files lie where they should by then, so a ledger that cannot be written,
-/// as somebody gathers into the folder, is told and ends nothing: the next run of `gather` finds the files by their content.
-pub(super) fn follow(folder: &Path) {
-    if let Err(error) = follow_moves(folder) {
-        note(format_args!("the ledger still names the old places: {error}"));
+/// The ledger of gathered photos may not have followed.
+pub(super) fn tell_ledger(applied: &Applied) {
+    if let Some(fault) = &applied.ledger {
+        note(format_args!("the ledger still names the old places: {fault}"));
     }
 }
 
 fn tell(applied: &Applied, folder: &Path, show: Show) -> anyhow::Result<()> {
+    tell_ledger(applied);
     if show.json {
         return json_line(applied);
     }

@@ -1,12 +1,8 @@
-//! The loop closed: trained with the photos as they are and as they were decided, both measured on the same reviewed photos.
+//! Trained before and after cleaning, and compared.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 
-use sciurus::clean::plan::CleanAction;
-use sciurus::data::Split;
-use sciurus::insight::compare_many;
-use sciurus::{CleanSettings, FinishedRun, TrainSettings};
+use sciurus::{CleanSettings, Retrain, TrainSettings};
 use serde_json::json;
 
 use super::{journal, look, run_of};
@@ -16,54 +12,37 @@ use crate::interrupt;
 use crate::output::{Outcome, count, json_line, text};
 use crate::paint::Paint;
 
-/// Why the photos that measure must be looked at too.
-const WHY: &str = "Both models are measured with the labels as they were decided: wrong labels among the photos that measure \
-                   count right answers as mistakes, and would hide what cleaning brought.";
+/// Why the validation set must be looked at too.
+const WHY: &str = "Both models are measured with the labels as you decided them. A wrong label in the validation set counts a \
+                   right prediction as a mistake, and would hide what cleaning achieved.";
 
 pub(super) fn run(args: &CleanArgs, settings: &CleanSettings) -> anyhow::Result<Outcome> {
-    let journal = journal(args, &settings.folder)?;
+    let journal = journal(args, &settings.data.folder)?;
     anyhow::ensure!(
         !journal.decisions().is_empty(),
         "nothing was decided yet; decide with --review, then train again with --retrain"
     );
     let cleaner = look(settings, args.show)?;
-    let mut plan = cleaner.plan()?;
-    // What was not decided stays as it is: proposals are no decisions.
-    let decided = journal.corrections();
-    plan.items.retain(|item| decided.find(&item.path, &item.content).is_some());
-    plan.decide(journal.decisions());
-    let valid: HashSet<PathBuf> =
-        cleaner.dataset().split(Split::Valid).map(|item| item.path.clone()).collect();
-    let reviewed = plan.items.iter().filter(|item| valid.contains(&item.path)).count();
-    let changes = plan.items.iter().filter(|item| item.action != CleanAction::Keep).count();
-    if !args.show.json {
-        text(format!("{} decided, {} to make", count(plan.items.len(), "photo"), count(changes, "change")))?;
-        text(format!("{reviewed} of the {} that measure were looked at", count(valid.len(), "photo")))?;
-        text(WHY)?;
-    }
-    let folder = train::default_folder(&settings.folder);
-    let named = |what: &str| {
-        folder.with_file_name(format!("{}-{what}", folder.file_name().unwrap_or_default().to_string_lossy()))
-    };
-    let (before, after) = (named("before"), named("after"));
-    let file = named("plan").with_extension("json");
-    if let Some(parent) = file.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    plan.save(&file)?;
     let asked = match run_of(args)? {
         Some(run) => run.record()?.settings,
-        None => asked(settings),
+        None => settings.training_settings(),
     };
-    let before = to_the_end(before, TrainSettings { plan: None, ..asked.clone() }, args.show)?;
-    let after = to_the_end(after, TrainSettings { plan: Some(file), ..asked }, args.show)?;
-    let after_run = after.run.predictions()?;
-    let before_run = before.run.predictions()?.measured_as(&after_run)?;
-    let comparison = compare_many(&[before_run], &[after_run])?;
+    let folder = train::default_folder(&settings.data.folder);
+    let retrain = Retrain::prepare(&cleaner, &journal, &asked, &folder)?;
+    if !args.show.json {
+        let (decided, changes) = (count(retrain.decided, "photo"), count(retrain.changes, "change"));
+        text(format!("{decided} decided, {changes} to make"))?;
+        let valid = count(retrain.valid, "photo");
+        text(format!("you looked at {} of the {valid} in the validation set", retrain.reviewed))?;
+        text(WHY)?;
+    }
+    to_the_end(&retrain.before, args.show)?;
+    to_the_end(&retrain.after, args.show)?;
+    let comparison = retrain.compare()?;
     if args.show.json {
         json_line(&json!({
-            "event": "retrained", "reviewed": reviewed, "valid": valid.len(), "changes": changes,
-            "before": before.run.folder(), "after": after.run.folder(), "comparison": comparison,
+            "event": "retrained", "reviewed": retrain.reviewed, "valid": retrain.valid, "changes": retrain.changes,
+            "before": retrain.before.1, "after": retrain.after.1, "comparison": comparison,
         }))?;
     } else {
         text(Paint::Strong.on("\nbefore (A) and after cleaning (B), on the same reviewed photos"))?;
@@ -73,25 +52,12 @@ pub(super) fn run(args: &CleanArgs, settings: &CleanSettings) -> anyhow::Result<
 }
 
 /// Trains; a training that was interrupted is no side of a comparison.
-fn to_the_end(folder: PathBuf, settings: TrainSettings, show: Show) -> anyhow::Result<FinishedRun> {
-    let finished = train::train(folder, settings, show)?;
+fn to_the_end((settings, folder): &(TrainSettings, PathBuf), show: Show) -> anyhow::Result<()> {
+    let finished = train::train(folder.clone(), settings.clone(), show)?;
     anyhow::ensure!(
         !interrupt::was_pressed(),
         "interrupted: nothing was compared; what was trained is in {}",
         finished.run.folder().display()
     );
-    Ok(finished)
-}
-
-/// How photos are trained on that no run was trained on.
-fn asked(settings: &CleanSettings) -> TrainSettings {
-    TrainSettings {
-        labels: settings.labels.clone(),
-        splitter: settings.splitter,
-        seed: settings.seed,
-        weights: settings.weights.clone(),
-        network: settings.network,
-        arch: settings.archs[0],
-        ..TrainSettings::new(&settings.folder)
-    }
+    Ok(())
 }

@@ -5,7 +5,6 @@ use std::io::{BufRead, IsTerminal, Write};
 use console::{Key, Term};
 use sciurus::clean::find::StopRule;
 use sciurus::clean::plan::{CleanAction, Journal};
-use sciurus::data::Seed;
 use sciurus::{Card, Choice, Cleaner, Review};
 
 use super::{line, pictures};
@@ -77,7 +76,7 @@ fn stop_here(review: &mut Review, args: &CleanArgs, keys: &mut Keys) -> anyhow::
         "a: look at {AUDIT} random others first, to learn how many errors are left; any other key: go on"
     ))?;
     if keys.key()? == Some(Key::Char('a')) {
-        review.audit(AUDIT, Seed(args.seed));
+        review.audit(AUDIT, review.seed());
     }
     Ok(())
 }

@@ -56,19 +56,8 @@ pub struct WeightPlaces {
     pub cache: PathBuf,
     /// Addresses of folders that hold the published files under their names; they are asked before the publisher.
     pub mirrors: Vec<String>,
-    /// Whether the network may be used.
-    pub network: Network,
-}
-
-/// Whether the network may be used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Network {
-    /// It may.
-    #[default]
-    Allowed,
-    /// It may not: what is not on this machine is an error.
-    Forbidden,
+    /// Whether nothing is downloaded: what is not on this machine is an error.
+    pub offline: bool,
 }
 
 impl WeightPlaces {
@@ -80,20 +69,8 @@ impl WeightPlaces {
         let cache = dirs::cache_dir().unwrap_or_else(std::env::temp_dir).join("sciurus").join("weights");
         let mirrors = variable("SCIURUS_MIRROR").unwrap_or_default();
         let mirrors = mirrors.to_string_lossy().split_whitespace().map(str::to_owned).collect();
-        let network = match variable("SCIURUS_OFFLINE") {
-            Some(value) if value != "0" => Network::Forbidden,
-            _ => Network::Allowed,
-        };
-        Self { models, cache, mirrors, network }
-    }
-
-    /// The same, without the network if it is forbidden here.
-    #[must_use]
-    pub fn network(mut self, network: Network) -> Self {
-        if network == Network::Forbidden {
-            self.network = network;
-        }
-        self
+        let offline = variable("SCIURUS_OFFLINE").is_some_and(|value| value != "0");
+        Self { models, cache, mirrors, offline }
     }
 }
 
@@ -175,7 +152,7 @@ fn find_or_download(
     if cached.is_file() && download::sha256(&cached)? == published.sha256 {
         return Ok(cached);
     }
-    if places.network == Network::Forbidden {
+    if places.offline {
         let (file, url) = (published.file, published.url);
         return Err(Error::Offline { arch: arch.name(), file, url, cache: places.cache.clone() });
     }

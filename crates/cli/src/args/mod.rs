@@ -2,16 +2,19 @@
 
 mod clean;
 mod gather;
+mod numbers;
+mod settings;
 mod train;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use sciurus::data::{Augmentation, CsvLabels, Labeler, ResizeMethod, Splitter};
-use sciurus::{Arch, Device};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use sciurus::{Device, LrFind};
 
 pub(crate) use clean::CleanArgs;
 pub(crate) use gather::GatherArgs;
+use settings::with_defaults;
+pub(crate) use settings::{DataArgs, LoaderArgs, NetworkArgs, PictureArgs, typed};
 pub(crate) use train::TrainArgs;
 
 const ABOUT: &str = "\
@@ -38,6 +41,23 @@ const AFTER: &str = "\
 Exit codes: 0 done, 1 done and something was found (inspect and predict: unreadable files;
 gather: fewer photos than wanted), 2 failed, 130 or 143 cut short by Ctrl-C or by kill.
 Every verb but completions takes --json for programs to read.";
+
+/// Verbs whose options are settings of the library.
+const WITH_SETTINGS: [&str; 4] = ["train", "lr-find", "inspect", "clean"];
+
+/// The whole command line, with the library's defaults in its help.
+pub(crate) fn command() -> clap::Command {
+    WITH_SETTINGS
+        .into_iter()
+        .fold(Cli::command(), |command, verb| command.mut_subcommand(verb, with_defaults))
+}
+
+/// What was typed.
+pub(crate) fn parse() -> Result<Cli, clap::Error> {
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
 
 /// From a folder of photos to a trained, measured image classifier.
 #[derive(Debug, Parser)]
@@ -73,96 +93,30 @@ pub(crate) enum Verb {
     Demo(DemoArgs),
 }
 
-/// Where labels come from, if not from folders.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct LabelArgs {
-    /// Labels from a table with the columns path and label, and perhaps split and group; paths are relative to the folder
-    #[arg(long, value_name = "FILE")]
-    csv: Option<PathBuf>,
-    /// Photos of the table have any number of labels, none too, in the column labels (or label), with this character between
-    /// them, such as ' ' or ';'
-    #[arg(long, value_name = "CHARACTER", requires = "csv")]
-    label_separator: Option<char>,
-    /// Labels from the names of the files: a regular expression with the label in parentheses
-    #[arg(long, value_name = "REGEX", conflicts_with = "csv")]
-    name_pattern: Option<String>,
-    /// Photos of a group stay on one side of the split: a regular expression on their paths, the group in parentheses
-    #[arg(long, value_name = "REGEX")]
-    pub(crate) group: Option<String>,
-}
+const LR_FIND: &str = "\
+Find a learning rate: train for a hundred batches, each with a higher rate than the one before.
+Shows the loss as it falls and rises, and suggests rates; nothing is saved.
 
-impl LabelArgs {
-    pub(crate) fn labels(&self) -> Labeler {
-        match (&self.csv, &self.name_pattern) {
-            (Some(file), _) => {
-                Labeler::Csv(CsvLabels { label_separator: self.label_separator, ..CsvLabels::new(file) })
-            }
-            (None, Some(pattern)) => Labeler::NamePattern { pattern: pattern.clone() },
-            (None, None) => Labeler::Folder,
-        }
-    }
-}
-
-/// The splitter of a fold such as `2/5`.
-pub(crate) fn fold(text: &str) -> Result<Splitter, String> {
-    let numbers =
-        text.split_once('/').and_then(|(fold, folds)| Some((fold.parse().ok()?, folds.parse().ok()?)));
-    match numbers {
-        Some((fold, folds)) if (1..=folds).contains(&fold) && folds >= 2 => {
-            Ok(Splitter::KFold { folds, fold: fold - 1 })
-        }
-        _ => Err("give a fold such as 1/5, the first of five".to_owned()),
-    }
-}
-
-/// Seconds of a time such as `90`, `60s`, `2m` or `1.5h`.
-pub(crate) fn seconds(text: &str) -> Result<f64, String> {
-    let (number, unit) = match text.char_indices().last() {
-        Some((at, 's')) => (&text[..at], 1.0),
-        Some((at, 'm')) => (&text[..at], 60.0),
-        Some((at, 'h')) => (&text[..at], 3600.0),
-        _ => (text, 1.0),
-    };
-    number
-        .trim()
-        .parse::<f64>()
-        .map(|number| number * unit)
-        .map_err(|_| "give a time such as 60s, 2m or 1h".to_owned())
-}
-
-const LR_FIND_EXAMPLES: &str = "\
-Examples:
   sciurus lr-find squirrels
-  sciurus lr-find squirrels --arch squeezenet1_1 --json | jq .suggestions.valley
+  sciurus lr-find squirrels --arch squeezenet1_1
+  sciurus lr-find squirrels --json | jq .suggestions.valley";
 
-A hundred batches, each with a higher learning rate than the one before; nothing is saved. Take the
-valley: sciurus train squirrels --lr RATE.";
+const LR_FIND_AFTER: &str = "Take the valley: sciurus train squirrels --lr RATE.";
 
 #[derive(Debug, Args)]
-#[command(after_help = LR_FIND_EXAMPLES)]
+#[command(long_about = LR_FIND, after_help = LR_FIND_AFTER)]
 pub(crate) struct LrFindArgs {
     /// Photos, in a folder per class
     pub(crate) folder: PathBuf,
     #[command(flatten)]
-    pub(crate) data: LabelArgs,
-    /// Network; `sciurus archs` lists them
-    #[arg(long, default_value_t = Arch::ResNet18)]
-    pub(crate) arch: Arch,
-    /// Images in a batch
-    #[arg(long, default_value_t = 64, value_name = "IMAGES")]
-    pub(crate) batch_size: usize,
-    /// Side of the square that the network sees
-    #[arg(long, default_value_t = 224, value_name = "PIXELS")]
-    pub(crate) image_size: usize,
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) loader: LoaderArgs,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// Batches, each with the next rate
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = LrFind::default().steps)]
     pub(crate) steps: usize,
-    /// Start from random weights, with the whole network training
-    #[arg(long)]
-    pub(crate) no_pretrained: bool,
-    /// Seed of everything random
-    #[arg(long, default_value_t = 42)]
-    pub(crate) seed: u64,
     /// Threads that decode and compute [default: all cores]
     #[arg(long)]
     pub(crate) threads: Option<usize>,
@@ -224,40 +178,16 @@ some were.";
 pub(crate) struct InspectArgs {
     /// Photos, in a folder per class
     pub(crate) folder: PathBuf,
-    /// Side of the square that the network will see
-    #[arg(long, default_value_t = 224, value_name = "PIXELS")]
-    pub(crate) image_size: usize,
-    /// How a photo becomes a square
-    #[arg(long, value_enum, default_value_t = Resize::Crop)]
-    pub(crate) resize: Resize,
-    /// How training photos vary: none, flip, standard (fastai's aug_transforms), random_resized_crop, random_erasing,
-    /// rand_augment or trivial_augment
-    #[arg(long, value_parser = augmentation, default_value = "flip", value_name = "NAME")]
-    pub(crate) augment: Augmentation,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) pictures: PictureArgs,
     /// Write a picture of what the network will see of some photos, each several times, to this file (.png or .jpg)
     #[arg(long, value_name = "FILE")]
     pub(crate) sheet: Option<PathBuf>,
     /// Replace a file that --sheet names even if it is something else
     #[arg(long)]
     pub(crate) force: bool,
-    /// Which photos measure the model: the same share of every class (stratified), any (random, as fastai does), or
-    /// those in valid/ [default: folder if there are train/valid folders, else stratified]
-    #[arg(long, value_enum)]
-    pub(crate) split: Option<Split>,
-    /// Share of the photos that measures the model (0 to 1) [default: 0.2]
-    #[arg(long, value_name = "SHARE")]
-    pub(crate) valid_fraction: Option<f64>,
-    /// One of several folds: K/N measures on the K-th of N parts, counted from 1
-    #[arg(long, value_name = "K/N", value_parser = fold, conflicts_with_all = ["split", "valid_fraction"])]
-    pub(crate) fold: Option<Splitter>,
-    /// Share of all photos that is measured once, at the very end (0 to 1)
-    #[arg(long, value_name = "SHARE")]
-    pub(crate) test_fraction: Option<f64>,
-    #[command(flatten)]
-    pub(crate) data: LabelArgs,
-    /// Seed of the split
-    #[arg(long, default_value_t = 42)]
-    pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) show: Show,
 }
@@ -394,43 +324,4 @@ pub(crate) enum Format {
     Table,
     Csv,
     Jsonl,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Resize {
-    Crop,
-    Squish,
-    Pad,
-}
-
-impl From<Resize> for ResizeMethod {
-    fn from(resize: Resize) -> Self {
-        match resize {
-            Resize::Crop => ResizeMethod::Crop,
-            Resize::Squish => ResizeMethod::Squish,
-            Resize::Pad => ResizeMethod::Pad,
-        }
-    }
-}
-
-/// An augmentation by its name.
-fn augmentation(name: &str) -> Result<Augmentation, String> {
-    Augmentation::named(name).map_err(|error| error.to_string())
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Split {
-    Stratified,
-    Random,
-    Folder,
-}
-
-impl Split {
-    pub(crate) fn splitter(self, valid_fraction: f64) -> Splitter {
-        match self {
-            Split::Stratified => Splitter::Stratified { valid_fraction },
-            Split::Random => Splitter::Random { valid_fraction },
-            Split::Folder => Splitter::Folder,
-        }
-    }
 }

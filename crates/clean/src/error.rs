@@ -1,0 +1,30 @@
+//! What can go wrong in this crate: numbers that do not fit together, and plans, journals and moves that cannot be read or made.
+
+use std::path::PathBuf;
+
+use sciurus_data::BadOption;
+use sciurus_data::fs::FileError;
+use sciurus_insight::InsightError;
+
+/// An error of cleaning.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CleanError {
+    /// A plan cannot be used.
+    #[error("{path}: {reason}; mend the plan, or make a new one")]
+    Plan {
+        /// The plan.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An option has a value that cannot be used.
+    #[error(transparent)]
+    Option(#[from] BadOption),
+    /// Numbers do not fit together, or a table cannot be read or written.
+    #[error(transparent)]
+    Insight(#[from] InsightError),
+    /// A path, a seal, a lock or a write was refused.
+    #[error(transparent)]
+    File(#[from] FileError),
+}

@@ -1,0 +1,273 @@
+//! Options that are settings: each flag has the name of a field of the library's settings, whose default its help shows.
+//! What was typed is laid over the defaults, or over a file of settings. Adding one: CONTRIBUTING.md, "add an option".
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use sciurus::data::{Augmentation, Column, DataSettings, Fold, Mix, ResizeMethod, SplitBy, Views};
+use sciurus::{Arch, Balance, Device, Error, Keep, Loss, Precision, TrainSettings, WeightSource};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use strum::VariantNames;
+
+use super::numbers::{gibibytes, number, seconds};
+
+/// Which photos, which labels, which validation set.
+#[derive(Debug, Clone, Args, Serialize)]
+#[command(next_help_heading = "Data")]
+pub(crate) struct DataArgs {
+    /// Labels from a table with the columns path and label, and perhaps split and group; paths are relative to the folder
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// The table's column of paths, by name or by number from 0 [default: path]
+    #[arg(long, value_name = "COLUMN", requires = "csv", value_parser = column)]
+    path_column: Option<Column>,
+    /// The table's column of labels [default: label]
+    #[arg(long, value_name = "COLUMN", requires = "csv", value_parser = column)]
+    label_column: Option<Column>,
+    /// The table's column of splits [default: split, if there is one]
+    #[arg(long, value_name = "COLUMN", requires = "csv", value_parser = column)]
+    split_column: Option<Column>,
+    /// The table's column of groups [default: group, if there is one]
+    #[arg(long, value_name = "COLUMN", requires = "csv", value_parser = column)]
+    group_column: Option<Column>,
+    /// The character between two fields of the table, such as ';' or a tab
+    #[arg(long, value_name = "CHARACTER", requires = "csv")]
+    delimiter: Option<char>,
+    /// Multi-label data: the character between two labels of a photo in the table's column `labels` (or `label`), such as ' '
+    /// or ';'. A photo may have no label
+    #[arg(long, value_name = "CHARACTER", requires = "csv")]
+    label_separator: Option<char>,
+    /// Labels from file names: a regular expression with the label in parentheses
+    #[arg(long, value_name = "REGEX", conflicts_with = "csv")]
+    name_pattern: Option<String>,
+    /// Keep photos of a group on one side of the split: a regular expression on their paths, the group in parentheses
+    #[arg(long, value_name = "REGEX")]
+    group: Option<String>,
+    /// How the validation set is chosen: the same share of every class (stratified), at random as fastai does (random), or
+    /// as folders or table say [default: as folders or table say if they do, else stratified]
+    #[arg(long, value_name = "HOW", value_parser = one_of::<SplitBy>())]
+    split: Option<SplitBy>,
+    /// Share of the photos in the validation set (0 to 1) [default: 0.2]
+    #[arg(long, value_name = "SHARE", value_parser = number)]
+    valid_fraction: Option<f64>,
+    /// Use the K-th of N parts as the validation set, counted from 1
+    #[arg(long, value_name = "K/N", conflicts_with_all = ["split", "valid_fraction"])]
+    fold: Option<Fold>,
+    /// Share of all photos (0 to 1) in a test set, measured once at the very end [default: none]
+    #[arg(long, value_name = "SHARE", value_parser = number)]
+    test_fraction: Option<f64>,
+    /// Seed of everything random: the same seed, photos and program give the same result
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// What becomes of a photo before the network sees it.
+#[derive(Debug, Clone, Args, Serialize)]
+#[command(next_help_heading = "Pictures")]
+pub(crate) struct PictureArgs {
+    /// Side of the square that the network sees
+    #[arg(long, value_name = "PIXELS")]
+    image_size: Option<usize>,
+    /// How a photo becomes a square: cut (crop), distorted (squish), or with mirrored borders (pad)
+    #[arg(long, value_name = "HOW", value_parser = one_of::<ResizeMethod>())]
+    resize: Option<ResizeMethod>,
+    /// How training photos vary: none (for letters, signs and whatever else has a left and a right), flip, standard (fastai's
+    /// aug_transforms), random_resized_crop, random_erasing, rand_augment or trivial_augment
+    #[arg(long, value_name = "NAME", value_parser = augmentation)]
+    augment: Option<Augmentation>,
+}
+
+/// How photos become batches.
+#[derive(Debug, Clone, Args, Serialize)]
+#[command(next_help_heading = "Pictures")]
+pub(crate) struct LoaderArgs {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pictures: PictureArgs,
+    /// Images in a batch
+    #[arg(long, value_name = "IMAGES")]
+    batch_size: Option<usize>,
+    /// Progressive resizing: side of the square in the first half of the epochs, which then take less time [default: off]
+    #[arg(long, visible_alias = "first-size", value_name = "PIXELS", conflicts_with = "time_budget")]
+    first_image_size: Option<usize>,
+    /// Test-time augmentation: average the predictions of a photo and its mirror image (mirrored), or take the photo alone
+    /// (plain) [default: mirrored where --augment mirrors, else plain]
+    #[arg(long, value_name = "WHICH", value_parser = one_of::<Views>())]
+    views: Option<Views>,
+    /// Mix the training photos of a batch with one another: MixUp or CutMix [default: off]
+    #[arg(long, value_name = "HOW", value_parser = one_of::<Mix>())]
+    mix: Option<Mix>,
+    /// Memory for decoded photos, in GiB; beyond it they go to a cache folder [default: a quarter of RAM]
+    #[arg(long, value_name = "GIB", value_parser = gibibytes)]
+    memory_budget: Option<u64>,
+}
+
+/// The network and its weights.
+#[derive(Debug, Clone, Args, Serialize)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct NetworkArgs {
+    /// Network; `sciurus archs` lists them
+    #[arg(long)]
+    arch: Option<Arch>,
+    /// Start from the weights in this file (.safetensors, .pth) [default: SCIURUS_MODELS, else torchvision's file, downloaded once]
+    #[arg(long, value_name = "FILE", value_parser = weights)]
+    weights: Option<WeightSource>,
+    /// Start from random weights
+    #[arg(long, conflicts_with = "weights")]
+    #[serde(skip)]
+    no_pretrained: bool,
+    /// Download nothing: weights that are not on this machine are an error (also SCIURUS_OFFLINE=1)
+    #[arg(long)]
+    offline: bool,
+    /// Where to compute: cpu, vulkan, metal, cuda, rocm or wgpu
+    #[arg(long)]
+    device: Option<Device>,
+    /// Number format of activations: f32, bf16 (half the memory), or auto: bf16 where the processor is faster with it
+    #[arg(long)]
+    precision: Option<Precision>,
+}
+
+/// How it is trained.
+#[derive(Debug, Clone, Args, Serialize)]
+#[command(next_help_heading = "Training")]
+pub(crate) struct FitArgs {
+    /// Epochs that train the whole network
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Epochs before them that train only the head and the norm layers; none with --no-pretrained
+    #[arg(long, value_name = "EPOCHS")]
+    freeze_epochs: Option<usize>,
+    /// Highest learning rate of the head [default: 0.002, or 0.001 with --no-pretrained]
+    #[arg(long, visible_alias = "lr", value_name = "RATE", value_parser = number)]
+    learning_rate: Option<f64>,
+    /// Loss function: cross_entropy, label_smoothing:SHARE or focal:GAMMA
+    #[arg(long)]
+    loss: Option<Loss>,
+    /// Make rare classes count as much as others: in each batch (batches), or in the loss (loss)
+    #[arg(long, value_name = "HOW", value_parser = one_of::<Balance>())]
+    balance: Option<Balance>,
+    /// Scale gradients with a larger norm down to this one [default: off]
+    #[arg(long, value_name = "NORM", value_parser = number)]
+    clip_norm: Option<f64>,
+    /// Batches for each step of the optimizer: large batches in little memory
+    #[arg(long, value_name = "BATCHES")]
+    accumulate: Option<usize>,
+    /// Measure and save a moving average of the weights with this decay (0 to 1) [default: off]
+    #[arg(long, value_name = "DECAY", value_parser = number)]
+    average_decay: Option<f64>,
+    /// Which epoch's model to save: the last one, or the best, with the lowest validation loss (which flatters it a little)
+    #[arg(long, value_name = "WHICH", value_parser = one_of::<Keep>())]
+    keep: Option<Keep>,
+    /// Stop after this many epochs without a lower validation loss [default: off]
+    #[arg(long, value_name = "EPOCHS")]
+    patience: Option<usize>,
+}
+
+/// What a run does besides.
+#[derive(Debug, Clone, Args, Serialize)]
+#[command(next_help_heading = "Run")]
+pub(crate) struct RunArgs {
+    /// Use a plan of `sciurus clean`: labels change and photos are left out, but no file is touched
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// Columns of the table: error_rate, accuracy, balanced_accuracy, top_K, precision, recall, f1 (also _micro, _weighted),
+    /// roc_auc, average_precision, cohen_kappa, matthews, brier, calibration_error [default: error_rate]; for multi-label data
+    /// accuracy_multi, precision, recall, f1 (also _micro, _weighted, _samples), average_precision, roc_auc [default:
+    /// accuracy_multi,f1]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    metrics: Vec<String>,
+    /// Time that the run may take, such as 60s, 2m or 1h: it times this machine, then chooses epochs and image size
+    #[arg(long, visible_alias = "in", value_name = "TIME", value_parser = seconds, conflicts_with_all = ["epochs", "image_size"])]
+    time_budget: Option<f64>,
+    /// Save the weights in half precision (fp16): half the file; the model is measured as it is saved
+    #[arg(long)]
+    half: bool,
+    /// Write event files for TensorBoard into the run folder
+    #[arg(long)]
+    tensorboard: bool,
+    /// Least time between two checkpoints, for --resume
+    #[arg(long, value_name = "SECONDS", value_parser = number)]
+    checkpoint_seconds: Option<f64>,
+}
+
+/// The options of one of these structs that were typed, by name.
+pub(crate) fn typed(args: &impl Serialize) -> anyhow::Result<Map<String, Value>> {
+    let Value::Object(options) = serde_json::to_value(args)? else { return Ok(Map::new()) };
+    let is_typed =
+        |value: &Value| !matches!(value, Value::Null | Value::Bool(false)) && value != &Value::Array(vec![]);
+    Ok(options.into_iter().filter(|(_, value)| is_typed(value)).collect())
+}
+
+impl DataArgs {
+    /// The settings that were typed for a folder.
+    pub(crate) fn settings(&self, folder: impl Into<PathBuf>) -> anyhow::Result<DataSettings> {
+        // The folder need not be Unicode, so it does not pass through JSON.
+        let settings = TrainSettings::default().with_options(typed(self)?)?;
+        Ok(DataSettings { folder: folder.into(), ..settings.data })
+    }
+}
+
+impl NetworkArgs {
+    /// The options that were typed, by name.
+    pub(crate) fn typed(&self) -> anyhow::Result<Map<String, Value>> {
+        let mut options = typed(self)?;
+        if self.no_pretrained {
+            options.insert("weights".to_owned(), serde_json::to_value(WeightSource::Random)?);
+        }
+        Ok(options)
+    }
+}
+
+/// Shows the library's defaults in the help of a verb, so that they stand in one place.
+pub(crate) fn with_defaults(command: clap::Command) -> clap::Command {
+    let defaults = TrainSettings::default().options().unwrap_or_default();
+    command.mut_args(|arg| {
+        let default = defaults.get(arg.get_id().as_str()).and_then(shown);
+        match (default, arg.get_help()) {
+            (Some(default), Some(help)) => {
+                let help = format!("{help} [default: {default}]");
+                arg.help(help)
+            }
+            _ => arg,
+        }
+    })
+}
+
+/// A default as the command line writes it; `None` of those that are off or depend on the data.
+fn shown(default: &Value) -> Option<String> {
+    match default {
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Object(tagged) => Some(tagged.get("kind")?.as_str()?.to_owned()),
+        _ => None,
+    }
+}
+
+/// A value of an enum, by the name that files of settings have for it; words may be joined by - too.
+fn one_of<T>() -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static> + VariantNames + Clone + Send + Sync + 'static,
+{
+    let both = T::VARIANTS.iter().map(|name| {
+        let value = clap::builder::PossibleValue::new(*name);
+        if name.contains('_') { value.alias(name.replace('_', "-")) } else { value }
+    });
+    PossibleValuesParser::new(both).try_map(|name| name.replace('-', "_").parse::<T>())
+}
+
+/// An augmentation by its name.
+fn augmentation(name: &str) -> Result<Augmentation, String> {
+    Augmentation::named(name).map_err(|error| error.to_string())
+}
+
+fn weights(file: &str) -> Result<WeightSource, Error> {
+    Ok(WeightSource::File(file.into()))
+}
+
+/// A column by its number, or else by its name.
+fn column(text: &str) -> Result<Column, String> {
+    Ok(text.parse::<usize>().map_or_else(|_| Column::from(text), Column::from))
+}

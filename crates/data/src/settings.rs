@@ -1,0 +1,41 @@
+//! How a struct of settings is written: each option once, with its meaning and its default.
+
+/// Declares a struct of settings. Each field stands in one place with its documentation and its default, which the docs show;
+/// the struct gets `Default`, and serde reads what is there and takes the default for the rest.
+///
+/// ```
+/// sciurus_data::settings! {
+///     /// How long to fit.
+///     pub struct Fit {
+///         /// Epochs, at least 1.
+///         pub epochs: usize = 4,
+///     }
+/// }
+/// assert_eq!(Fit::default().epochs, 4);
+/// ```
+#[macro_export]
+macro_rules! settings {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $($(#[$field_meta:meta])* pub $field:ident: $type:ty = $default:expr,)*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, ::serde::Serialize, ::serde::Deserialize)]
+        #[serde(default)]
+        pub struct $name {
+            $(
+                $(#[$field_meta])*
+                #[doc = concat!("\n\nDefault: `", stringify!($default), "`.")]
+                pub $field: $type,
+            )*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+    };
+}
