@@ -2,14 +2,10 @@
 //! with the options.
 
 use crate::allowed::Licences;
-use crate::error::GatherError;
-use crate::names;
-use crate::run::GatherRun;
 use crate::secret::Keys;
 use crate::source::ImageSource;
 use crate::sources::{Endpoints, SourceSpec};
 use crate::web::WebOptions;
-use sciurus_data::BadOption;
 use sciurus_data::{DecodeLimits, Seed};
 use sciurus_photos::DuplicateOptions;
 use serde::{Deserialize, Serialize};
@@ -143,43 +139,6 @@ impl Gather {
     pub fn own_source(mut self, source: Arc<dyn ImageSource>) -> Self {
         self.own_sources.push(source);
         self
-    }
-
-    /// Checks the options.
-    ///
-    /// # Errors
-    ///
-    /// An option makes no sense, two classes would share a folder, or a source needs a key that is not set.
-    pub fn build(self) -> Result<GatherRun, GatherError> {
-        let wrong =
-            |option, value: String, advice| Err(GatherError::Option(BadOption { option, value, advice }));
-        if self.classes.is_empty() {
-            return wrong("classes", "empty".into(), "name at least one thing to search for");
-        }
-        if self.per_class == 0 {
-            return wrong("per_class", "0".into(), "ask for at least one photo");
-        }
-        if self.sources.is_empty() && self.own_sources.is_empty() {
-            return wrong("sources", "empty".into(), "name at least one source");
-        }
-        let mut folders: Vec<String> = Vec::new();
-        for class in &self.classes {
-            let Some(folder) = names::folder(&class.name) else {
-                return wrong("class", class.name.clone(), "give the class a name with letters or digits");
-            };
-            if class.terms.is_empty() {
-                return wrong("class", class.name.clone(), "say what to search for after the `=`");
-            }
-            if folders.iter().any(|known| known.to_lowercase() == folder.to_lowercase()) {
-                return wrong(
-                    "class",
-                    class.name.clone(),
-                    "another class has the same folder; rename one of them",
-                );
-            }
-            folders.push(folder);
-        }
-        GatherRun::new(self, folders)
     }
 }
 

@@ -1,9 +1,12 @@
 //! The one check command. Tools that cargo does not bring are used where they are there, and named where they are not.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::ensure;
+
+use crate::layout;
 
 /// One step of the check.
 struct Step {
@@ -56,6 +59,9 @@ const STEPS: [Step; 6] = [
 pub(crate) fn run() -> anyhow::Result<()> {
     let tests = if present(&TESTS[0]) { &TESTS[0] } else { &TESTS[1] };
     let mut failed = Vec::new();
+    if !layout_holds()? {
+        failed.push("layout");
+    }
     for step in STEPS.iter().take(2).chain([tests]).chain(STEPS.iter().skip(2)) {
         if !present(step) {
             let probe = step.needs.unwrap_or_default().join(" ");
@@ -67,6 +73,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     report("all checks pass");
     Ok(())
+}
+
+/// Which crate may use which, and circles of files; told before minutes of building.
+fn layout_holds() -> anyhow::Result<bool> {
+    let faults = layout::faults(Path::new("."))?;
+    faults.iter().for_each(|fault| report(&format!("layout: {fault}")));
+    report(if faults.is_empty() { "layout: ok" } else { "layout: FAILED" });
+    Ok(faults.is_empty())
 }
 
 fn present(step: &Step) -> bool {

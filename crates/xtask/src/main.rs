@@ -4,6 +4,7 @@ mod accept;
 mod bench;
 mod check;
 mod clean_bench;
+mod layout;
 mod peers;
 mod recipes;
 mod same;

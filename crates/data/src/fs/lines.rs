@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::seal::{is_seal, random_number, seal};
+use super::random::random_number;
+use super::seal::{is_seal, seal};
 use super::{FileError, InsidePath, Lock, Root};
 
 /// Bytes of a line at most: a batch of a million moves has less.

@@ -15,6 +15,7 @@ mod lines;
 mod lock;
 mod output;
 mod part;
+mod random;
 mod regular;
 mod root;
 mod seal;

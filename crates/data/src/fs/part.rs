@@ -8,7 +8,7 @@ use std::io::{self, BufWriter};
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, OpenOptions};
 
-use super::seal::random_number;
+use super::random::random_number;
 
 /// How names of files that are not whole yet end.
 const PART: &str = ".sciurus-part";

@@ -9,6 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use super::random::{random, random_number};
 use super::{InsidePath, Root};
 
 /// What is written with the first key; what any of them wrote is ours.
@@ -43,11 +44,6 @@ pub(super) fn seal(before: &str, bytes: &[u8]) -> String {
 /// Whether a seal is ours.
 pub(super) fn is_seal(found: &str, before: &str, bytes: &[u8]) -> bool {
     keys().iter().any(|key| with_key(key, before, bytes) == found)
-}
-
-/// A number that nobody can guess.
-pub(super) fn random_number() -> u64 {
-    u64::from_le_bytes(random())
 }
 
 fn with_key(key: &[u8; 32], before: &str, bytes: &[u8]) -> String {
@@ -125,18 +121,6 @@ fn machine_key() -> Option<[u8; 32]> {
             .finalize()
             .into()
     })
-}
-
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    if getrandom::fill(&mut bytes).is_err() {
-        // No system that we build for lacks randomness; if one does, its clock and this process must do.
-        let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&clock.as_nanos().to_le_bytes()).update(&std::process::id().to_le_bytes());
-        hasher.finalize_xof().fill(&mut bytes);
-    }
-    bytes
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! Some items, decoded, transformed and normalised, ready for a model.
 
-use super::Mixed;
 use crate::dataset::{ItemId, Targets};
 use crate::skip::Skipped;
 
@@ -36,4 +35,14 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
+}
+
+/// Of what the images of a mixed batch are made: the loss of image `i` is `share[i] · loss(target of i) + (1 - share[i]) ·
+/// loss(target of partner[i])`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mixed {
+    /// The place in the batch of the image that each was mixed with, perhaps its own: `[batch]`.
+    pub partner: Vec<usize>,
+    /// How much of each is its own image, 0..=1: `[batch]`.
+    pub share: Vec<f32>,
 }

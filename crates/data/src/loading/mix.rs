@@ -1,7 +1,7 @@
 //! Mixing the images of a batch with one another: MixUp and CutMix. In: a batch. Out: its mixed pixels, and of which two
 //! items each image is; whoever learns from it mixes the loss in the same shares.
 
-use super::batch::Batch;
+use super::batch::{Batch, Mixed};
 use crate::error::DataError;
 use crate::option::BadOption;
 use crate::seed::Rng;
@@ -34,16 +34,6 @@ pub enum Mix {
         /// Above 0; fastai's 1.
         alpha: f64,
     },
-}
-
-/// Of what the images of a mixed batch are made: the loss of image `i` is `share[i] · loss(target of i) + (1 - share[i]) ·
-/// loss(target of partner[i])`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Mixed {
-    /// The place in the batch of the image that each was mixed with, perhaps its own: `[batch]`.
-    pub partner: Vec<usize>,
-    /// How much of each is its own image, 0..=1: `[batch]`.
-    pub share: Vec<f32>,
 }
 
 /// fastai's defaults, by name.

@@ -9,8 +9,8 @@ mod sheet;
 mod store;
 
 pub use balance::{class_weights, positive_weights};
-pub use batch::Batch;
+pub use batch::{Batch, Mixed};
 pub use loader::{Batches, LastBatch, Loader, LoaderOptions, MOST_THREADS, Order};
-pub use mix::{Mix, Mixed};
+pub use mix::Mix;
 pub use sheet::sheet;
 pub use store::{PhotoStore, PhotoStoreOptions};

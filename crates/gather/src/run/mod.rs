@@ -5,7 +5,6 @@
 //! run that was killed, given the same answers, ends with the same folder.
 
 mod arrive;
-mod ask;
 mod class;
 mod keep;
 mod part;
@@ -16,6 +15,7 @@ use crate::error::GatherError;
 use crate::event::{Control, Events, GatherEvent, GatherObserver};
 use crate::gather::Gather;
 use crate::journal::{Journal, LOCAL};
+use crate::names;
 use crate::source::Query;
 use crate::sources::{self, SourceSpec};
 use crate::summary::{Ending, Gathered};
@@ -25,6 +25,7 @@ use class::Class;
 use keep::Kept;
 pub(crate) use keep::finish;
 pub(crate) use part::{Part, remove_folder as remove_parts};
+use sciurus_data::BadOption;
 use sciurus_data::ContentHash;
 use sciurus_data::fs::Root;
 use sciurus_photos::Ledger;
@@ -41,6 +42,45 @@ pub struct GatherRun {
     settings: Gather,
     /// The folder of each class.
     folders: Vec<String>,
+}
+
+impl Gather {
+    /// Checks the options.
+    ///
+    /// # Errors
+    ///
+    /// An option makes no sense, two classes would share a folder, or a source needs a key that is not set.
+    pub fn build(self) -> Result<GatherRun, GatherError> {
+        let wrong =
+            |option, value: String, advice| Err(GatherError::Option(BadOption { option, value, advice }));
+        if self.classes.is_empty() {
+            return wrong("classes", "empty".into(), "name at least one thing to search for");
+        }
+        if self.per_class == 0 {
+            return wrong("per_class", "0".into(), "ask for at least one photo");
+        }
+        if self.sources.is_empty() && self.own_sources.is_empty() {
+            return wrong("sources", "empty".into(), "name at least one source");
+        }
+        let mut folders: Vec<String> = Vec::new();
+        for class in &self.classes {
+            let Some(folder) = names::folder(&class.name) else {
+                return wrong("class", class.name.clone(), "give the class a name with letters or digits");
+            };
+            if class.terms.is_empty() {
+                return wrong("class", class.name.clone(), "say what to search for after the `=`");
+            }
+            if folders.iter().any(|known| known.to_lowercase() == folder.to_lowercase()) {
+                return wrong(
+                    "class",
+                    class.name.clone(),
+                    "another class has the same folder; rename one of them",
+                );
+            }
+            folders.push(folder);
+        }
+        GatherRun::new(self, folders)
+    }
 }
 
 impl GatherRun {

@@ -4,6 +4,7 @@
 mod address;
 mod api;
 mod client;
+mod fault;
 mod fetch;
 mod fields;
 mod host;
@@ -13,7 +14,7 @@ mod robots;
 
 pub use address::is_public;
 pub(crate) use api::{Api, Ask, Way};
-pub use fetch::FetchFault;
+pub use fault::FetchFault;
 pub(crate) use fetch::Fetcher;
 pub(crate) use fields::Fields;
 pub use options::WebOptions;

@@ -4,7 +4,7 @@
 //! read counts, whatever stands beside it, and looking at a rule takes no more time than the rule has letters, since the
 //! file is somebody else's.
 
-use super::fetch::FetchFault;
+use super::fault::FetchFault;
 use std::time::Duration;
 use url::{Position, Url};
 

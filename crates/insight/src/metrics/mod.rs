@@ -13,11 +13,8 @@ pub use agreement::{BalancedAccuracy, CohenKappa, Matthews};
 pub use by_class::{Average, ByClass};
 pub(crate) use calibration::calibration_error;
 pub use calibration::{Brier, CalibrationError, ReliabilityBin, Temperature, reliability};
-pub use multi::{
-    AccuracyMulti, ByLabel, MULTI_METRIC_NAMES, MeanAveragePrecision, MultiRocAuc,
-    average_precision_by_label, multi_metric_named,
-};
-pub use named::{METRIC_NAMES, metric_named};
+pub use multi::{AccuracyMulti, ByLabel, MeanAveragePrecision, MultiRocAuc, average_precision_by_label};
+pub use named::{METRIC_NAMES, MULTI_METRIC_NAMES, metric_named, multi_metric_named};
 pub use ranking::{AveragePrecision, RocAuc, roc_auc_by_class};
 pub use top_k::TopK;
 

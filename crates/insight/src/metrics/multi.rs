@@ -1,15 +1,11 @@
 //! Metrics of items with any number of labels each, all with an interval by resampling items: how many labels are right,
 //! precision, recall and F-beta over labels, and how well probabilities rank items.
 
+use super::Metric;
 use super::by_class::{Average, Averaged, Counts, Score};
 use super::ranking::{Ranking, mean_over};
 use super::resampled::{FromWeights, interval_of, value_of};
-use super::{METRIC_NAMES, Metric};
-use crate::{InsightError, Interval, MultiPredictions};
-
-/// What [`multi_metric_named`] knows, for help and errors.
-pub const MULTI_METRIC_NAMES: &str = "accuracy_multi, precision, recall, fBETA (f1, f2, ...; these three also with _micro, _weighted or \
-     _samples), average_precision, roc_auc";
+use crate::{Interval, MultiPredictions};
 
 /// The share of labels, over all items, that are rightly on or off, 0..1: fastai's `accuracy_multi`, at the predictions'
 /// thresholds. Where most items lack most labels, it is high for a model that says nothing at all.
@@ -24,7 +20,7 @@ pub struct AccuracyMulti;
 /// assert_eq!(ByLabel::f_beta(1.0, Average::Samples).name(), "f1_samples");
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct ByLabel(Averaged);
+pub struct ByLabel(pub(super) Averaged);
 
 /// Mean over labels of the average precision (mAP), 0..1: scikit-learn's `average_precision_score(average="macro")`, but
 /// for labels that no item has, which do not count.
@@ -164,51 +160,4 @@ fn weighted_mean(values: Vec<f64>) -> FromWeights<'static> {
         let sum: f64 = values.iter().zip(weights).map(|(value, weight)| value * weight).sum();
         sum / weights.iter().sum::<f64>()
     })
-}
-
-/// The metric of a name, for items with any number of labels.
-///
-/// ```
-/// use sciurus_insight::multi_metric_named;
-/// assert_eq!(multi_metric_named("f2_micro")?.name(), "f2_micro");
-/// let error = multi_metric_named("top_3").unwrap_err().to_string();
-/// assert!(error.contains("needs exactly one label per photo"), "{error}");
-/// # Ok::<(), sciurus_insight::InsightError>(())
-/// ```
-///
-/// # Errors
-/// There is no metric of that name for such items; the error lists those there are.
-pub fn multi_metric_named(name: &str) -> Result<Box<dyn Metric<MultiPredictions>>, InsightError> {
-    let metric: Box<dyn Metric<MultiPredictions>> = match name {
-        "accuracy_multi" => Box::new(AccuracyMulti),
-        "average_precision" => Box::new(MeanAveragePrecision),
-        "roc_auc" => Box::new(MultiRocAuc),
-        _ => Box::new(by_label(name).ok_or_else(|| unknown(name))?),
-    };
-    Ok(metric)
-}
-
-fn by_label(name: &str) -> Option<ByLabel> {
-    Averaged::named(name, &[Average::Micro, Average::Weighted, Average::Samples]).map(ByLabel)
-}
-
-fn unknown(name: &str) -> InsightError {
-    let name = name.to_owned();
-    match super::metric_named(&name) {
-        Ok(_) => InsightError::MetricOfOneLabel { name, known: MULTI_METRIC_NAMES },
-        Err(_) => InsightError::UnknownMetric { name, known: MULTI_METRIC_NAMES },
-    }
-}
-
-/// Whether a name is only known for items with any number of labels.
-pub(super) fn unknown_for_one(name: &str) -> InsightError {
-    let (of_several, name) = (multi_only(name), name.to_owned());
-    if of_several {
-        return InsightError::MetricOfManyLabels { name, known: METRIC_NAMES };
-    }
-    InsightError::UnknownMetric { name, known: METRIC_NAMES }
-}
-
-fn multi_only(name: &str) -> bool {
-    name == "accuracy_multi" || by_label(name).is_some()
 }

@@ -1,16 +1,20 @@
 //! Metrics by name, as a command line or a file of settings gives them.
 
 use super::by_class::Averaged;
-use super::multi::unknown_for_one;
 use super::{
-    Accuracy, Average, AveragePrecision, BalancedAccuracy, Brier, ByClass, CalibrationError, CohenKappa,
-    ErrorRate, Matthews, Metric, RocAuc, TopK,
+    Accuracy, AccuracyMulti, Average, AveragePrecision, BalancedAccuracy, Brier, ByClass, ByLabel,
+    CalibrationError, CohenKappa, ErrorRate, Matthews, MeanAveragePrecision, Metric, MultiRocAuc, RocAuc,
+    TopK,
 };
-use crate::InsightError;
+use crate::{InsightError, MultiPredictions};
 
 /// What [`metric_named`] knows, for help and errors.
 pub const METRIC_NAMES: &str = "error_rate, accuracy, balanced_accuracy, top_K, precision, recall, fBETA (f1, f2, ...; these three \
      also with _micro or _weighted), roc_auc, average_precision, cohen_kappa, matthews, brier, calibration_error";
+
+/// What [`multi_metric_named`] knows, for help and errors.
+pub const MULTI_METRIC_NAMES: &str = "accuracy_multi, precision, recall, fBETA (f1, f2, ...; these three also with _micro, _weighted or \
+     _samples), average_precision, roc_auc";
 
 /// The metric of a name.
 ///
@@ -49,4 +53,51 @@ fn numbered(name: &str) -> Option<Box<dyn Metric>> {
 fn by_class(name: &str) -> Option<Box<dyn Metric>> {
     let averaged = Averaged::named(name, &[Average::Micro, Average::Weighted])?;
     Some(Box::new(ByClass(averaged)))
+}
+
+/// Whether a name is only known for items with any number of labels.
+fn unknown_for_one(name: &str) -> InsightError {
+    let (of_several, name) = (multi_only(name), name.to_owned());
+    if of_several {
+        return InsightError::MetricOfManyLabels { name, known: METRIC_NAMES };
+    }
+    InsightError::UnknownMetric { name, known: METRIC_NAMES }
+}
+
+fn multi_only(name: &str) -> bool {
+    name == "accuracy_multi" || by_label(name).is_some()
+}
+
+/// The metric of a name, for items with any number of labels.
+///
+/// ```
+/// use sciurus_insight::multi_metric_named;
+/// assert_eq!(multi_metric_named("f2_micro")?.name(), "f2_micro");
+/// let error = multi_metric_named("top_3").unwrap_err().to_string();
+/// assert!(error.contains("needs exactly one label per photo"), "{error}");
+/// # Ok::<(), sciurus_insight::InsightError>(())
+/// ```
+///
+/// # Errors
+/// There is no metric of that name for such items; the error lists those there are.
+pub fn multi_metric_named(name: &str) -> Result<Box<dyn Metric<MultiPredictions>>, InsightError> {
+    let metric: Box<dyn Metric<MultiPredictions>> = match name {
+        "accuracy_multi" => Box::new(AccuracyMulti),
+        "average_precision" => Box::new(MeanAveragePrecision),
+        "roc_auc" => Box::new(MultiRocAuc),
+        _ => Box::new(by_label(name).ok_or_else(|| unknown_for_many(name))?),
+    };
+    Ok(metric)
+}
+
+fn by_label(name: &str) -> Option<ByLabel> {
+    Averaged::named(name, &[Average::Micro, Average::Weighted, Average::Samples]).map(ByLabel)
+}
+
+fn unknown_for_many(name: &str) -> InsightError {
+    let name = name.to_owned();
+    match metric_named(&name) {
+        Ok(_) => InsightError::MetricOfOneLabel { name, known: MULTI_METRIC_NAMES },
+        Err(_) => InsightError::UnknownMetric { name, known: MULTI_METRIC_NAMES },
+    }
 }

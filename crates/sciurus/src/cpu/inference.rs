@@ -11,8 +11,7 @@ use sciurus_kernels::{
     conv_forward_activated, depthwise_forward, normalize,
 };
 
-use super::layer::{ConvNorm, Reach, affine, shape};
-use super::residual::BlockLayers;
+use super::layer::{BlockLayers, ConvNorm, Reach, affine, shape};
 use super::tensor::{Number, features, parameter, pixels, plain, sizes, values};
 use crate::nn::Pass;
 

@@ -280,3 +280,11 @@ pub(super) fn affine(moments: &Moments, weight: &[f32], bias: &[f32]) -> [Vec<f3
     }
     affine
 }
+
+/// The layers of a residual block.
+#[derive(Debug, Clone)]
+pub(crate) struct BlockLayers<'a> {
+    /// Two or three, each over the one before.
+    pub(crate) main: Vec<ConvNorm<'a>>,
+    pub(crate) shortcut: Option<ConvNorm<'a>>,
+}

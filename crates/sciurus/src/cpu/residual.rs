@@ -14,18 +14,10 @@ use half::bf16;
 use sciurus_kernels::{Buffer, Existing, Isa, Nonlinearity, gradient_sums, norm_gradient, normalize};
 
 use super::inference::evaluate_block;
-use super::layer::{ConvNorm, Kept, Ready};
+use super::layer::{BlockLayers, Kept, Ready};
 use super::record::{Receive, record};
 use super::tensor::{Number, Tracked, features, pixels, plain, sizes, tracked, values};
 use crate::nn::Pass;
-
-/// The layers of a residual block.
-#[derive(Debug, Clone)]
-pub(crate) struct BlockLayers<'a> {
-    /// Two or three, each over the one before.
-    pub(crate) main: Vec<ConvNorm<'a>>,
-    pub(crate) shortcut: Option<ConvNorm<'a>>,
-}
 
 /// `relu(main(x) + shortcut(x))`, with norm layers after all convolutions and ReLU between those of `main`:
 /// `[batch, in, h, w]` to `[batch, out, h / stride, w / stride]`.

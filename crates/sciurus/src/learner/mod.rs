@@ -4,7 +4,6 @@
 
 mod adam;
 mod average;
-mod binary;
 mod builder;
 mod checkpoint;
 mod early_stopping;

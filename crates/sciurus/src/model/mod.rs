@@ -12,7 +12,6 @@ mod memory;
 mod mobilenet;
 pub(crate) mod numbers;
 mod parameters;
-mod published;
 mod resnet;
 #[cfg(test)]
 mod single_blocks;
@@ -21,14 +20,13 @@ mod vit;
 pub mod weights;
 
 pub use crate::nn::{BatchNorm, FoldedLayers, LayerNorm, Pass, StateDict, StoredTensor};
-pub use arch::{Arch, ArchInfo};
+pub use arch::{Arch, ArchInfo, PublishedWeights};
 pub use convnext::{ConvNeXt, ConvNeXtConfig};
 pub use efficientnet::{EfficientNet, EfficientNetConfig};
 pub use head::{Head, HeadConfig, Pooling, concat_pool};
 pub use memory::fitting_batch;
 pub use mobilenet::MobileNetV2;
 pub use parameters::{ParamGroup, ParameterInfo, Role};
-pub use published::PublishedWeights;
 pub use resnet::{ResNet, ResNetBlock, ResNetConfig};
 pub use squeezenet::SqueezeNet;
 pub use vit::VisionTransformer;

@@ -1,7 +1,7 @@
 //! Questions to sources. In: where a class's sources go on. Out: their pages, from the journal if they were asked before.
 
-use super::class::{Class, Next};
-use super::work::Work;
+use super::super::class::{Class, Next};
+use super::Work;
 use crate::error::GatherError;
 use crate::event::GatherEvent;
 use crate::source::{Cursor, Page, SourceDown};

@@ -4,7 +4,7 @@ use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Tensor, TensorData};
 use sciurus_data::Mixed;
 
-use super::loss::{Loss, Objective};
+use super::{Loss, Objective};
 
 /// The loss `[1]` of logits `[batch, class]` of images that have the classes `rows` `[batch]`; see [`Loss`].
 ///

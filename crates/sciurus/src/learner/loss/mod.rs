@@ -1,5 +1,7 @@
 //! Losses: what training makes small, and how it is averaged for showing.
 
+mod binary;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,8 +11,8 @@ use sciurus_data::BadOption;
 use sciurus_data::{Mixed, Targets};
 use serde::{Deserialize, Serialize};
 
-use super::binary::binary;
 use crate::{Error, cpu};
+use binary::binary;
 
 /// fastai's share of label smoothing.
 const SMOOTHING: f64 = 0.1;

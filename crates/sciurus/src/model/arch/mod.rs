@@ -1,5 +1,7 @@
 //! The architectures by name: what the command line parses and the bundle stores.
 
+mod published;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -7,12 +9,12 @@ use burn::tensor::Device;
 use sciurus_data::Normalize;
 use serde::{Deserialize, Serialize};
 
-use super::published::{self, PublishedWeights};
 use super::{
     Body, ConvNeXt, ConvNeXtConfig, EfficientNet, EfficientNetConfig, MobileNetV2, Pooling, ResNetConfig,
     SqueezeNet, VisionTransformer,
 };
 use crate::Error;
+pub use published::PublishedWeights;
 
 /// A network architecture.
 ///

@@ -1,8 +1,9 @@
 //! The loop of a run. In: classes, sources, and what earlier runs decided. Out: decisions, in an order that depends on
 //! nothing but what sources and hosts answer.
 
+mod ask;
+
 use super::arrive::{Arrived, Road, arrive};
-use super::ask::Answers;
 use super::class::{Class, Step};
 use super::keep::{Kept, Photo};
 use crate::error::GatherError;
@@ -13,6 +14,7 @@ use crate::rejection::Rejection;
 use crate::source::{FoundImage, ImageSource, SourceDown};
 use crate::summary::Ending;
 use crate::web::FetchFault;
+use ask::Answers;
 use sciurus_photos::SourceId;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
