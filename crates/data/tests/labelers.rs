@@ -330,11 +330,11 @@ fn an_image_may_have_any_number_of_labels() {
     let root = folder(24, &several(24));
     let dataset = of_several(&root).test_fraction(0.25).build().unwrap();
     assert_eq!(
-        (dataset.vocab.labels(), dataset.any_number()),
+        (dataset.vocab.labels(), dataset.is_multi_label()),
         (&["bird".to_owned(), "tree".to_owned()][..], true)
     );
     let item = |name: &str| dataset.items.iter().find(|item| item.path.ends_with(name)).unwrap();
-    assert_eq!(item("6.png").target, Target::Many(vec![0, 1]));
+    assert_eq!(item("6.png").target, Target::Multi(vec![0, 1]));
     assert_eq!(
         (dataset.label(item("6.png")), dataset.labels(item("1.png"))),
         ("bird, tree".to_owned(), vec![])
@@ -354,7 +354,7 @@ fn an_image_may_have_any_number_of_labels() {
     let loader = Loader::new(dataset.clone(), Split::Train, pipeline(), options.clone()).unwrap();
     let batch = loader.epoch(0).next().unwrap();
     let expected: Targets = batch.items.iter().map(|&id| dataset.item(id).unwrap().target.clone()).collect();
-    assert!(matches!(batch.targets, Targets::Many(_)) && batch.mixed.is_some());
+    assert!(matches!(batch.targets, Targets::Multi(_)) && batch.mixed.is_some());
     assert_eq!((&batch.targets, batch.targets.len()), (&expected, batch.len()));
     let error = Loader::new(
         dataset,

@@ -63,7 +63,7 @@ fn batches_are_the_same_bit_for_bit_for_any_number_of_threads() {
         assert_eq!((batch.len(), batch.size, batch.pixels.len()), (4, 32, 4 * 3 * 32 * 32));
         let targets: Vec<usize> =
             batch.items.iter().map(|&id| dataset.item(id).unwrap().target.classes()[0]).collect();
-        assert_eq!(batch.targets, Targets::One(targets));
+        assert_eq!(batch.targets, Targets::Single(targets));
     }
 }
 

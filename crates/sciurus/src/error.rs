@@ -127,7 +127,7 @@ pub enum Error {
     #[error(
         "the photos have any number of labels each, and this needs exactly one: use `any_predictions`, or a table without a label separator"
     )]
-    AnyNumberOfLabels,
+    MultiLabel,
     /// An option has a value that cannot be used.
     #[error(transparent)]
     BadOption(#[from] BadOption),

@@ -49,7 +49,7 @@ pub use model::weights::{DownloadProgress, WeightPlaces, WeightSource, WeightsRe
 pub use model::{Arch, ArchInfo};
 pub use nn::{Device, Precision};
 pub use predict::{
-    Answer, DataRecord, HeatMap, Manifest, ModelBundle, Output, Prediction, Predictor, find_files,
+    DataRecord, FilePrediction, HeatMap, Manifest, ModelBundle, Output, Prediction, Predictor, find_files,
 };
 pub use run::{
     EventLog, FinishedRun, HistoryCsv, Listeners, PreparedRun, Run, RunRecord, RunSettings, TensorBoard,

@@ -22,7 +22,7 @@ pub(super) struct Limits {
 }
 
 /// A point with the function's value and gradient there.
-struct Place {
+struct Point {
     point: Vec<f64>,
     value: f64,
     gradient: Vec<f64>,
@@ -41,7 +41,7 @@ pub(super) fn minimize(
     function: impl Fn(&[f64]) -> (f64, Vec<f64>),
 ) -> Vec<f64> {
     let (value, gradient) = function(&point);
-    let mut here = Place { point, value, gradient };
+    let mut here = Point { point, value, gradient };
     let mut memory: VecDeque<Curvature> = VecDeque::with_capacity(MEMORY);
     for _ in 0..limits.iterations {
         if here.gradient.iter().all(|slope| slope.abs() <= limits.tolerance) {
@@ -86,14 +86,14 @@ fn direction(gradient: &[f64], memory: &VecDeque<Curvature>) -> Vec<f64> {
 }
 
 /// The first of the full step, its half, its quarter, ... that brings the function down enough; nothing if none does.
-fn step(here: &Place, direction: &[f64], function: impl Fn(&[f64]) -> (f64, Vec<f64>)) -> Option<Place> {
+fn step(here: &Point, direction: &[f64], function: impl Fn(&[f64]) -> (f64, Vec<f64>)) -> Option<Point> {
     let slope = dot(direction, &here.gradient);
     (0..HALVINGS).map(|halvings| 0.5_f64.powi(halvings)).find_map(|length| {
         let mut point = here.point.clone();
         add(&mut point, length, direction);
         let (value, gradient) = function(&point);
         let is_lower = value <= here.value + SUFFICIENT * length * slope && value < here.value;
-        is_lower.then_some(Place { point, value, gradient })
+        is_lower.then_some(Point { point, value, gradient })
     })
 }
 

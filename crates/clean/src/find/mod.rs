@@ -4,7 +4,7 @@
 //! * [`label_quality`] judges every label by frozen embeddings; it stands on [`out_of_fold`] and [`LogisticHead`];
 //! * [`label_scores`], [`ConfidentJoint`], [`find_label_issues`], [`LabelInspector`]: cleanlab's numbers, to the last digits;
 //! * [`NeighbourGraph`] serves [`neighbour_vote`], [`same_label_nearness`], [`outliers`] and [`near_copies`];
-//! * [`TrainingDynamics`] looks at the logits of each epoch of a training run, [`TrainingLooks`] while it trains;
+//! * [`TrainingDynamics`] looks at the logits of each epoch of a training run, [`OnlineDynamics`] while it trains;
 //! * [`queue`] makes one plan of all [`Finding`]s;
 //! * [`rank_average`] makes one order of several, [`StopRule`] and [`ErrorsLeft`] say when a review is done.
 
@@ -44,4 +44,4 @@ pub use queue::{
 };
 pub use ranking::{member_weights, rank_average};
 pub use stop_rule::{ErrorsLeft, StopRule, audit_sample};
-pub use training_dynamics::{LearntLabel, TrainingDynamics, TrainingLooks};
+pub use training_dynamics::{LearntLabel, OnlineDynamics, TrainingDynamics};

@@ -97,13 +97,13 @@ const KEPT: usize = 5;
 /// [`TrainingDynamics`] while they come about: what a model said of items so far, in memory that does not grow with epochs, in
 /// single precision.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct TrainingLooks {
+pub struct OnlineDynamics {
     /// Of each item: looks, mean margin, mean probability of its class, sum of squared differences from that (Welford
     /// 1962), looks that were right.
     rows: Vec<[f32; KEPT]>,
 }
 
-impl TrainingLooks {
+impl OnlineDynamics {
     /// Nothing was said yet of this many items.
     #[must_use]
     pub fn new(items: usize) -> Self {

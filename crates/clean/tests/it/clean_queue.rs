@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use rand::RngExt;
 use sciurus_clean::Issue;
 use sciurus_clean::find::{
-    ErrorsLeft, GivenLabels, LabelQuality, LearntLabel, QualityOptions, StopRule, TrainingDynamics,
-    TrainingLooks, audit_sample, label_quality, learnt_findings, rank_average,
+    ErrorsLeft, GivenLabels, LabelQuality, LearntLabel, OnlineDynamics, QualityOptions, StopRule,
+    TrainingDynamics, audit_sample, label_quality, learnt_findings, rank_average,
 };
 use sciurus_clean::plan::{CleanAction, CleanPlan};
 use sciurus_data::Seed;
@@ -126,10 +126,10 @@ fn looks_add_up_to_the_dynamics_of_all_epochs() {
         .collect();
     let labels: Vec<usize> = (0..10).map(|item| item % 3).collect();
     let want = TrainingDynamics::new(&epochs, &labels, 3).unwrap();
-    let mut looks = TrainingLooks::new(10);
+    let mut looks = OnlineDynamics::new(10);
     for (epoch, rows) in epochs.iter().enumerate() {
         // As after a kill: what was kept goes on exactly where it was.
-        looks = TrainingLooks::from_values(10, &looks.values()).unwrap();
+        looks = OnlineDynamics::from_values(10, &looks.values()).unwrap();
         for item in 0..10 {
             looks.see(item, &rows[3 * item..3 * item + 3], labels[item]);
             assert_eq!(looks.count(item), epoch + 1);
@@ -145,9 +145,9 @@ fn looks_add_up_to_the_dynamics_of_all_epochs() {
     for (got, want) in pairs {
         assert!(got.iter().zip(want).all(|(got, want)| (got - want).abs() < 2e-6), "{got:?} for {want:?}");
     }
-    assert_eq!(TrainingLooks::new(1).dynamics().aum, [0.0]);
-    assert!(TrainingLooks::from_values(2, &[0.0; 5]).is_none());
-    assert!(TrainingLooks::from_values(1, &[0.0; 6]).is_none());
+    assert_eq!(OnlineDynamics::new(1).dynamics().aum, [0.0]);
+    assert!(OnlineDynamics::from_values(2, &[0.0; 5]).is_none());
+    assert!(OnlineDynamics::from_values(1, &[0.0; 6]).is_none());
 }
 
 #[test]

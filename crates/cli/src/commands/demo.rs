@@ -1,6 +1,6 @@
 //! `sciurus demo`: the whole road on drawn pictures, with no network and no download.
 
-use sciurus::{Answer, FinishedRun, Predictor, demo_settings, draw_demo};
+use sciurus::{FilePrediction, FinishedRun, Predictor, demo_settings, draw_demo};
 use serde_json::json;
 
 use crate::args::DemoArgs;
@@ -38,7 +38,7 @@ fn three_predictions(finished: &FinishedRun, args: &DemoArgs) -> anyhow::Result<
         text("three predictions on pictures it was not trained on:")?;
     }
     for answer in predictor.predict_files(&chosen, chosen.len()) {
-        let Answer::Predicted { path, prediction } = answer? else { continue };
+        let FilePrediction::Predicted { path, prediction } = answer? else { continue };
         if args.show.json {
             json_line(
                 &json!({"path": path.display().to_string(), "label": prediction.label, "probability": prediction.probability}),

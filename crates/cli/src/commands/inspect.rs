@@ -108,10 +108,10 @@ fn render(summary: &DatasetSummary, dataset: &ImageDataset) -> anyhow::Result<()
     text(format!(
         "what are the labels?  {} {}, {source}; the largest has {:.2} times the photos of the smallest",
         summary.classes.len(),
-        if dataset.any_number() { "labels, any number for each photo" } else { "classes" },
+        if dataset.is_multi_label() { "labels, any number for each photo" } else { "classes" },
         summary.imbalance
     ))?;
-    if dataset.any_number() {
+    if dataset.is_multi_label() {
         let unlabelled = dataset.items.iter().filter(|item| item.target.classes().is_empty()).count();
         text(format!("                      {} no label", have(unlabelled)))?;
     }

@@ -28,8 +28,8 @@ pub(super) fn run(args: &InterpretArgs) -> anyhow::Result<Outcome> {
         write_page(path, &run, args)?;
     }
     match predictions {
-        AnyPredictions::One(predictions) => one_label(args, &record, predictions),
-        AnyPredictions::Many(predictions) => any_number(args, &record, predictions),
+        AnyPredictions::Single(predictions) => one_label(args, &record, predictions),
+        AnyPredictions::Multi(predictions) => multi_label(args, &record, predictions),
     }
 }
 
@@ -63,7 +63,7 @@ fn one_label(args: &InterpretArgs, record: &RunRecord, predictions: Predictions)
 }
 
 /// Photos with any number of labels: a table of labels in place of a confusion matrix.
-fn any_number(
+fn multi_label(
     args: &InterpretArgs,
     record: &RunRecord,
     predictions: MultiPredictions,

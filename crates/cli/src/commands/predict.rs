@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sciurus::data::{DataError, Skipped, one_line};
-use sciurus::{Answer, Manifest, Prediction, Predictor};
+use sciurus::{FilePrediction, Manifest, Prediction, Predictor};
 use serde_json::json;
 
 use crate::args::{Format, PredictArgs};
@@ -27,8 +27,10 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
         bar.inc(1);
         // A model that answers nonsense is no fault of the photo's: nothing it says can be used.
         match answer? {
-            Answer::Predicted { path, prediction } => bar.suspend(|| writer.write(&path, &prediction))?,
-            Answer::Skipped(skipped) => unreadable.push(skipped),
+            FilePrediction::Predicted { path, prediction } => {
+                bar.suspend(|| writer.write(&path, &prediction))?
+            }
+            FilePrediction::Skipped(skipped) => unreadable.push(skipped),
         }
     }
     bar.finish_and_clear();
@@ -41,27 +43,27 @@ struct Writer {
     format: Format,
     top: usize,
     width: usize,
-    any_number: bool,
+    is_multi: bool,
 }
 
 impl Writer {
     fn new(args: &PredictArgs, files: &[PathBuf], manifest: &Manifest) -> Self {
         let format = if args.show.json { Format::Jsonl } else { args.format };
         let width = files.iter().map(|path| shown(path).chars().count()).max().unwrap_or(0);
-        let any_number = !manifest.output.is_one_label();
-        Self { format, top: args.top.max(1), width: width.min(60), any_number }
+        let is_multi = !manifest.output.is_single_label();
+        Self { format, top: args.top.max(1), width: width.min(60), is_multi }
     }
 
     fn header(&self) -> anyhow::Result<()> {
         match self.format {
-            Format::Csv if self.any_number => text("path,label,probability,on"),
+            Format::Csv if self.is_multi => text("path,label,probability,on"),
             Format::Csv => text("path,label,probability"),
             Format::Table | Format::Jsonl => Ok(()),
         }
     }
 
     fn write(&self, path: &Path, prediction: &Prediction) -> anyhow::Result<()> {
-        if self.any_number {
+        if self.is_multi {
             return self.write_labels(path, prediction);
         }
         let ranking = &prediction.ranking[..self.top.min(prediction.ranking.len())];

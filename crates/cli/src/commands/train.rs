@@ -88,7 +88,7 @@ fn introduce(prepared: &PreparedRun) -> anyhow::Result<()> {
         shown(&record.settings.data.folder),
         count(dataset.items.len(), "photo"),
         dataset.vocab.len(),
-        if dataset.any_number() { "labels, any number each" } else { "classes" },
+        if dataset.is_multi_label() { "labels, any number each" } else { "classes" },
         shortened(dataset.vocab.labels()),
         record.data.train,
         record.data.valid,
@@ -132,7 +132,7 @@ fn conclude(finished: &FinishedRun, show: Show) -> anyhow::Result<()> {
     }
     text("")?;
     metrics.iter().try_for_each(|metric| text(Paint::Strong.on(metric)))?;
-    if let AnyPredictions::One(_) = finished.predictions {
+    if let AnyPredictions::Single(_) = finished.predictions {
         text(mistake_weight(finished.predictions.len()))?;
     }
     if let [first, rest @ ..] = &finished.record.test_metrics[..] {
@@ -141,11 +141,11 @@ fn conclude(finished: &FinishedRun, show: Show) -> anyhow::Result<()> {
     }
     offer_best(finished)?;
     match finished.predictions.clone() {
-        AnyPredictions::One(predictions) => {
+        AnyPredictions::Single(predictions) => {
             let interpretation = ClassificationInterpretation::new(predictions);
             text(format!("\n{}", interpretation.confusion_matrix()))
         }
-        AnyPredictions::Many(predictions) => {
+        AnyPredictions::Multi(predictions) => {
             text(THRESHOLDS)?;
             text(format!("\n{}\n", LabelTable(&MultiInterpretation::new(predictions).labels())))
         }

@@ -282,8 +282,8 @@ impl ImageDatasetBuilder {
     fn target(&self, vocab: &Vocab, tag: &Tag) -> Target {
         let classes: Vec<usize> = tag.labels.iter().filter_map(|label| vocab.class(label)).collect();
         match classes[..] {
-            [class] if !self.labeler.any_number() => Target::One(class),
-            _ => Target::Many(classes),
+            [class] if !self.labeler.is_multi_label() => Target::Single(class),
+            _ => Target::Multi(classes),
         }
     }
 }
@@ -334,7 +334,7 @@ fn check_splits(dataset: &ImageDataset) -> Result<(), DataError> {
     let path = || dataset.labeler.source(&dataset.root).to_owned();
     let (train, valid) = (dataset.class_counts(Split::Train), dataset.class_counts(Split::Valid));
     // A label beside others may be rare: it is learned from, and not measured.
-    let drawn = !dataset.splitter.is_given() && !dataset.labeler.any_number();
+    let drawn = !dataset.splitter.is_given() && !dataset.labeler.is_multi_label();
     let needs_two = |class: &usize| drawn && train[*class] + valid[*class] < 2;
     if let Some(class) = (0..dataset.vocab.len()).find(needs_two) {
         return Err(DataError::TooFewImages { path: path(), label: dataset.vocab.label(class).to_owned() });

@@ -237,7 +237,7 @@ mod tests {
         let item = ImageItem {
             id: ItemId(3),
             path: "red/a.jpg".into(),
-            target: Target::One(1),
+            target: Target::Single(1),
             split: Split::Valid,
             group: None,
             content: ContentHash::of(b"a"),

@@ -67,7 +67,7 @@ impl Labeler {
 
     /// Whether an item may have any number of labels.
     #[must_use]
-    pub fn any_number(&self) -> bool {
+    pub fn is_multi_label(&self) -> bool {
         matches!(self, Self::Csv(labels) if labels.label_separator.is_some())
     }
 
@@ -103,7 +103,7 @@ impl Labeler {
             return Err(differ(listing, root, Split::Test, test.difference(&train)));
         }
         let vocab = Vocab::new(train);
-        if self.any_number() && vocab.len() < 2 {
+        if self.is_multi_label() && vocab.len() < 2 {
             let (path, label) = (self.source(root).to_owned(), vocab.labels().first().cloned());
             return Err(DataError::TooFewLabels { path, label });
         }

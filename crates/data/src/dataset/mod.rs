@@ -150,8 +150,8 @@ impl ImageDataset {
 
     /// Whether items may have any number of labels, none too.
     #[must_use]
-    pub fn any_number(&self) -> bool {
-        self.labeler.any_number()
+    pub fn is_multi_label(&self) -> bool {
+        self.labeler.is_multi_label()
     }
 
     /// Where an item's file is: the root and the item's path.
@@ -167,7 +167,7 @@ impl ImageDataset {
         let mut hasher = blake3::Hasher::new();
         for item in &self.items {
             let (path, labels) = (portable(&item.path), self.labels(item));
-            if let Target::Many(classes) = &item.target {
+            if let Target::Multi(classes) = &item.target {
                 hasher.update(&(classes.len() as u64).to_le_bytes());
             }
             let (split, content) = (item.split.to_string(), item.content.to_string());

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 #[serde(untagged)]
 pub enum Target {
     /// It has exactly one label: its class.
-    One(usize),
+    Single(usize),
     /// It may have any number of labels, none too: their classes, rising.
-    Many(Vec<usize>),
+    Multi(Vec<usize>),
 }
 
 impl Target {
@@ -18,8 +18,8 @@ impl Target {
     #[must_use]
     pub fn classes(&self) -> &[usize] {
         match self {
-            Self::One(class) => std::slice::from_ref(class),
-            Self::Many(classes) => classes,
+            Self::Single(class) => std::slice::from_ref(class),
+            Self::Multi(classes) => classes,
         }
     }
 }
@@ -29,24 +29,24 @@ impl Target {
 /// ```
 /// use sciurus_data::{Target, Targets};
 ///
-/// let one: Targets = [Target::One(1), Target::One(0)].into_iter().collect();
-/// assert_eq!(one, Targets::One(vec![1, 0]));
-/// let many: Targets = [Target::Many(vec![0, 2]), Target::Many(vec![])].into_iter().collect();
+/// let one: Targets = [Target::Single(1), Target::Single(0)].into_iter().collect();
+/// assert_eq!(one, Targets::Single(vec![1, 0]));
+/// let many: Targets = [Target::Multi(vec![0, 2]), Target::Multi(vec![])].into_iter().collect();
 /// assert_eq!((many.len(), many.classes(0), many.classes(1)), (2, &[0, 2][..], &[][..]));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Targets {
     /// Each item has exactly one class.
-    One(Vec<usize>),
+    Single(Vec<usize>),
     /// Each item has any number of classes, rising.
-    Many(Vec<Vec<usize>>),
+    Multi(Vec<Vec<usize>>),
 }
 
 impl Default for Targets {
     /// Of no items.
     fn default() -> Self {
-        Self::One(Vec::new())
+        Self::Single(Vec::new())
     }
 }
 
@@ -55,8 +55,8 @@ impl Targets {
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
-            Self::One(classes) => classes.len(),
-            Self::Many(rows) => rows.len(),
+            Self::Single(classes) => classes.len(),
+            Self::Multi(rows) => rows.len(),
         }
     }
 
@@ -70,8 +70,8 @@ impl Targets {
     #[must_use]
     pub fn classes(&self, i: usize) -> &[usize] {
         match self {
-            Self::One(classes) => classes.get(i).map_or(&[], std::slice::from_ref),
-            Self::Many(rows) => rows.get(i).map_or(&[], Vec::as_slice),
+            Self::Single(classes) => classes.get(i).map_or(&[], std::slice::from_ref),
+            Self::Multi(rows) => rows.get(i).map_or(&[], Vec::as_slice),
         }
     }
 
@@ -84,8 +84,10 @@ impl Targets {
     #[must_use]
     pub fn at(&self, places: &[usize]) -> Self {
         match self {
-            Self::One(classes) => Self::One(places.iter().filter_map(|&i| classes.get(i).copied()).collect()),
-            Self::Many(rows) => Self::Many(places.iter().filter_map(|&i| rows.get(i).cloned()).collect()),
+            Self::Single(classes) => {
+                Self::Single(places.iter().filter_map(|&i| classes.get(i).copied()).collect())
+            }
+            Self::Multi(rows) => Self::Multi(places.iter().filter_map(|&i| rows.get(i).cloned()).collect()),
         }
     }
 }
@@ -96,17 +98,17 @@ impl FromIterator<Target> for Targets {
         let mut all = Self::default();
         for target in targets {
             all = match (all, target) {
-                (Self::One(mut classes), Target::One(class)) => {
+                (Self::Single(mut classes), Target::Single(class)) => {
                     classes.push(class);
-                    Self::One(classes)
+                    Self::Single(classes)
                 }
                 (all, target) => {
                     let mut rows: Vec<Vec<usize>> = match all {
-                        Self::Many(rows) => rows,
-                        Self::One(classes) => classes.into_iter().map(|class| vec![class]).collect(),
+                        Self::Multi(rows) => rows,
+                        Self::Single(classes) => classes.into_iter().map(|class| vec![class]).collect(),
                     };
                     rows.push(target.classes().to_vec());
-                    Self::Many(rows)
+                    Self::Multi(rows)
                 }
             };
         }
@@ -121,24 +123,24 @@ mod tests {
     #[test]
     fn targets_travel_through_json_as_plain_lists() {
         for (targets, text) in [
-            (Targets::One(vec![1, 0]), "[1,0]"),
-            (Targets::Many(vec![vec![0, 2], vec![]]), "[[0,2],[]]"),
+            (Targets::Single(vec![1, 0]), "[1,0]"),
+            (Targets::Multi(vec![vec![0, 2], vec![]]), "[[0,2],[]]"),
             (Targets::default(), "[]"),
         ] {
             assert_eq!(serde_json::to_string(&targets).unwrap(), text);
             assert_eq!(serde_json::from_str::<Targets>(text).unwrap(), targets);
         }
-        assert_eq!(serde_json::to_string(&Target::One(3)).unwrap(), "3");
-        assert_eq!(serde_json::from_str::<Target>("[3]").unwrap(), Target::Many(vec![3]));
+        assert_eq!(serde_json::to_string(&Target::Single(3)).unwrap(), "3");
+        assert_eq!(serde_json::from_str::<Target>("[3]").unwrap(), Target::Multi(vec![3]));
     }
 
     #[test]
     fn some_items_keep_their_kind() {
-        let many = Targets::Many(vec![vec![0], vec![], vec![1, 2]]);
-        assert_eq!(many.at(&[2, 1]), Targets::Many(vec![vec![1, 2], vec![]]));
-        assert_eq!(many.at(&[]), Targets::Many(vec![]));
-        assert_eq!(Targets::One(vec![4, 5]).at(&[1, 7]), Targets::One(vec![5]));
-        let mixed: Targets = [Target::One(1), Target::Many(vec![])].into_iter().collect();
-        assert_eq!(mixed, Targets::Many(vec![vec![1], vec![]]));
+        let many = Targets::Multi(vec![vec![0], vec![], vec![1, 2]]);
+        assert_eq!(many.at(&[2, 1]), Targets::Multi(vec![vec![1, 2], vec![]]));
+        assert_eq!(many.at(&[]), Targets::Multi(vec![]));
+        assert_eq!(Targets::Single(vec![4, 5]).at(&[1, 7]), Targets::Single(vec![5]));
+        let mixed: Targets = [Target::Single(1), Target::Multi(vec![])].into_iter().collect();
+        assert_eq!(mixed, Targets::Multi(vec![vec![1], vec![]]));
     }
 }

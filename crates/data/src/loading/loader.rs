@@ -198,7 +198,7 @@ impl Loader {
         options: LoaderOptions,
     ) -> Result<Self, DataError> {
         check(&options, &pipeline)?;
-        if options.order == Order::Balanced && dataset.any_number() {
+        if options.order == Order::Balanced && dataset.is_multi_label() {
             let advice = "photos of several labels cannot be drawn by class; weigh the labels in the loss instead (--balance loss)";
             return Err(DataError::Option(BadOption {
                 option: "order",
@@ -276,7 +276,7 @@ impl Loader {
         let stopped = Arc::clone(&stop);
         let work = move || {
             for (step, draws) in order.chunks(batch_size).take(steps).enumerate().skip(first_step) {
-                let place = Place { epoch, step: step as u64 };
+                let place = BatchIndex { epoch, step: step as u64 };
                 if !send(&sender, maker.batch(draws, place, &stopped)) {
                     return;
                 }
@@ -341,7 +341,7 @@ struct Maker {
 
 /// Which batch of a run this is.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct BatchIndex {
     epoch: u64,
     step: u64,
 }
@@ -355,7 +355,7 @@ pub(crate) fn augment_rng(seed: Seed, epoch: u64, item: ItemId, repeat: u64) -> 
 
 impl Maker {
     /// Makes one batch, or `None` if nobody wants it any more.
-    fn batch(&self, draws: &[Draw], place: Place, stop: &AtomicBool) -> Option<Batch> {
+    fn batch(&self, draws: &[Draw], place: BatchIndex, stop: &AtomicBool) -> Option<Batch> {
         let (size, values) = (self.pipeline.image_size(), self.pipeline.values());
         let mut pixels = vec![0.0; draws.len() * values];
         let item = |draw: &Draw| Some((self.dataset.item(draw.item)?, draw.repeat));

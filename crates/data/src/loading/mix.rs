@@ -98,7 +98,7 @@ impl Mix {
     /// let mut batch = Batch {
     ///     pixels: [vec![0.0; 3 * 4 * 4], vec![1.0; 3 * 4 * 4]].concat(),
     ///     size: 4,
-    ///     targets: Targets::One(vec![0, 1]),
+    ///     targets: Targets::Single(vec![0, 1]),
     ///     items: vec![ItemId(0), ItemId(1)],
     ///     ..Batch::default()
     /// };
@@ -196,7 +196,7 @@ mod tests {
         Batch {
             pixels: (0..images).flat_map(|image| vec![image as f32 + 1.0; 3 * size * size]).collect(),
             size,
-            targets: Targets::One((0..images).collect()),
+            targets: Targets::Single((0..images).collect()),
             items: (0..images as u32).map(ItemId).collect(),
             ..Batch::default()
         }

@@ -58,7 +58,7 @@ impl Default for PhotoStoreOptions {
 #[derive(Debug)]
 pub struct PhotoStore {
     options: PhotoStoreOptions,
-    kept: Mutex<HashMap<Key, Kept>>,
+    kept: Mutex<HashMap<Key, CachedPhoto>>,
     memory_used: AtomicU64,
     disk: Mutex<Disk>,
     decodes: AtomicU64,
@@ -77,7 +77,7 @@ struct Disk {
 type Key = (ContentHash, ContentHash);
 
 /// Failures are kept too: a damaged photo is tried once, not in every epoch. Those of the machine are not.
-type Kept = Result<Arc<RgbImage>, SkipReason>;
+type CachedPhoto = Result<Arc<RgbImage>, SkipReason>;
 
 impl Default for PhotoStore {
     fn default() -> Self {
@@ -138,13 +138,13 @@ impl PhotoStore {
         self.memory_used.load(Ordering::Relaxed)
     }
 
-    fn kept(&self) -> MutexGuard<'_, HashMap<Key, Kept>> {
+    fn kept(&self) -> MutexGuard<'_, HashMap<Key, CachedPhoto>> {
         // The map is whole even if a thread panicked while it held the lock: an insertion is all that is done then.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether there was room.
-    fn keep_in_memory(&self, key: Key, prepared: &Kept) -> bool {
+    fn keep_in_memory(&self, key: Key, prepared: &CachedPhoto) -> bool {
         let bytes = prepared.as_ref().map_or(0, |image| image.as_raw().len() as u64);
         let room = reserve(&self.memory_used, bytes, self.options.memory_budget);
         if room && self.kept().insert(key, prepared.clone()).is_some() {
@@ -234,7 +234,7 @@ fn pipelines_by_age(cache: &Path, in_use: &BTreeSet<ContentHash>) -> Vec<PathBuf
 
 fn prepare(dataset: &ImageDataset, item: &ImageItem, pipeline: &Pipeline) -> Result<RgbImage, SkipReason> {
     let bytes = read_file(&dataset.path(item), &dataset.limits)?;
-    // Kept pixels are found by the content that was listed, so they must be of that content.
+    // CachedPhoto pixels are found by the content that was listed, so they must be of that content.
     if ContentHash::of(&bytes) != item.content {
         return Err(SkipReason::Changed);
     }

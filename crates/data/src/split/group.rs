@@ -32,8 +32,8 @@ impl Groups {
     /// so that parts are as large as they should be whatever labels their items have.
     pub(crate) fn new(targets: &Targets, groups: &[usize]) -> Self {
         let rows = match targets {
-            Targets::One(classes) => classes.iter().map(|&class| vec![class]).collect(),
-            Targets::Many(rows) => with_common(with_unlabelled(rows)),
+            Targets::Single(classes) => classes.iter().map(|&class| vec![class]).collect(),
+            Targets::Multi(rows) => with_common(with_unlabelled(rows)),
         };
         let count = |most: Option<&usize>| most.map_or(0, |most| most + 1);
         let classes = count(rows.iter().flatten().max());

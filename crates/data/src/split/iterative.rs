@@ -125,7 +125,7 @@ mod tests {
     }
 
     fn divided(rows: &[Vec<usize>], division: Division) -> Vec<Split> {
-        division.assign_targets(&Targets::Many(rows.to_vec()), None).unwrap()
+        division.assign_targets(&Targets::Multi(rows.to_vec()), None).unwrap()
     }
 
     proptest! {
@@ -166,7 +166,7 @@ mod tests {
             let mut times = vec![0; rows.len()];
             for fold in 0..folds {
                 let division = Division::new(Splitter::KFold { folds, fold }, Seed(seed));
-                let splits = division.assign_targets(&Targets::Many(rows.clone()), grouped.then_some(&groups[..])).unwrap();
+                let splits = division.assign_targets(&Targets::Multi(rows.clone()), grouped.then_some(&groups[..])).unwrap();
                 (0..rows.len()).filter(|&item| splits[item] == Split::Valid).for_each(|item| times[item] += 1);
             }
             prop_assert!(times.iter().all(|&times| times == 1), "{times:?}");
@@ -177,7 +177,7 @@ mod tests {
             let groups: Vec<usize> = (0..rows.len()).map(|item| item * 7 % 11).collect();
             for splitter in [Splitter::Stratified { valid_fraction }, Splitter::Random { valid_fraction }] {
                 let division = Division { test_fraction: test, ..Division::new(splitter, Seed(seed)) };
-                let splits = division.assign_targets(&Targets::Many(rows.clone()), Some(&groups)).unwrap();
+                let splits = division.assign_targets(&Targets::Multi(rows.clone()), Some(&groups)).unwrap();
                 let mut sides = BTreeMap::new();
                 for (group, split) in groups.iter().zip(&splits) {
                     prop_assert_eq!(sides.entry(group).or_insert(split), &split);
@@ -225,7 +225,7 @@ mod tests {
         let rows = long_tail();
         let groups: Vec<usize> = (0..600).map(|item| item / 4).collect();
         let division = Division::new(Splitter::default(), Seed(7)).test_fraction(0.1);
-        let splits = division.assign_targets(&Targets::Many(rows.clone()), Some(&groups)).unwrap();
+        let splits = division.assign_targets(&Targets::Multi(rows.clone()), Some(&groups)).unwrap();
         for (split, share) in [(Split::Valid, 0.2), (Split::Test, 0.1)] {
             let held = splits.iter().filter(|held| **held == split).count() as f64 / 600.0;
             assert!((held - share).abs() < 0.03, "{split}: {held}");

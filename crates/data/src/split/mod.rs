@@ -149,7 +149,7 @@ impl Division {
     /// When a fraction is not above 0 and below 1, both leave nothing to learn from, there is no such fold, or `groups`
     /// is not as long as `classes`.
     pub fn assign(&self, classes: &[usize], groups: Option<&[usize]>) -> Result<Vec<Split>, DataError> {
-        self.assign_targets(&Targets::One(classes.to_vec()), groups)
+        self.assign_targets(&Targets::Single(classes.to_vec()), groups)
     }
 
     /// The same for items that may have any number of labels: each label, and the items without any, give their share to
@@ -164,7 +164,7 @@ impl Division {
     /// let mut photos = vec![vec![2]; 10];
     /// photos[..4].fill(vec![0, 2]);
     /// photos[..2].fill(vec![0, 1, 2]);
-    /// let splits = Division::new(Splitter::default(), Seed(42)).assign_targets(&Targets::Many(photos), None)?;
+    /// let splits = Division::new(Splitter::default(), Seed(42)).assign_targets(&Targets::Multi(photos), None)?;
     /// assert_ne!(splits[0], splits[1]);
     /// assert_eq!(splits.iter().filter(|split| **split == Split::Valid).count(), 2);
     /// # Ok::<(), sciurus_data::DataError>(())
@@ -216,8 +216,8 @@ impl Division {
                 }
             }
             (Splitter::KFold { folds, fold }, None) => match targets {
-                Targets::One(classes) => stratify::fold(classes, folds, fold, seed),
-                Targets::Many(rows) => iterative::fold(rows, folds, fold, seed),
+                Targets::Single(classes) => stratify::fold(classes, folds, fold, seed),
+                Targets::Multi(rows) => iterative::fold(rows, folds, fold, seed),
             },
             (Splitter::KFold { folds, fold }, Some(groups)) => group::fold(&groups, folds, fold, seed),
             (Splitter::Folder | Splitter::Column, _) => Vec::new(),
@@ -274,8 +274,8 @@ fn hold_back(
 ) -> Vec<usize> {
     match (groups, targets) {
         (Some(groups), _) => group::hold_back(groups, fraction, part, seed),
-        (None, Targets::One(classes)) => stratify::hold_back(classes, fraction, part, seed),
-        (None, Targets::Many(rows)) => iterative::hold_back(rows, fraction, part, seed),
+        (None, Targets::Single(classes)) => stratify::hold_back(classes, fraction, part, seed),
+        (None, Targets::Multi(rows)) => iterative::hold_back(rows, fraction, part, seed),
     }
 }
 

@@ -58,7 +58,7 @@ impl Operation {
 
 /// The greatest magnitudes of a policy.
 #[derive(Debug, Clone, Copy)]
-struct Reach {
+struct Magnitudes {
     shear: f64,
     /// Pixels to the right and down.
     translate: [f64; 2],
@@ -69,7 +69,7 @@ struct Reach {
     bits: f64,
 }
 
-impl Reach {
+impl Magnitudes {
     /// The magnitude of an operation at a step of 0 to 30, without its sign.
     fn magnitude(&self, operation: Operation, step: usize) -> f64 {
         let part = step.min(BINS - 1) as f64 / (BINS - 1) as f64;
@@ -117,8 +117,8 @@ impl Reach {
 pub struct TrivialAugment;
 
 impl TrivialAugment {
-    const REACH: Reach =
-        Reach { shear: 0.99, translate: [32.0; 2], degrees: 135.0, enhance: 0.99, bits: 6.0 };
+    const REACH: Magnitudes =
+        Magnitudes { shear: 0.99, translate: [32.0; 2], degrees: 135.0, enhance: 0.99, bits: 6.0 };
 }
 
 impl Transform for TrivialAugment {
@@ -162,15 +162,15 @@ impl RandAugment {
         Err(DataError::Option(BadOption { option: "augmentation", value: format!("{self:?}"), advice }))
     }
 
-    fn reach((width, height): (u32, u32)) -> Reach {
+    fn magnitudes((width, height): (u32, u32)) -> Magnitudes {
         let translate = [width, height].map(|side| 150.0 / 331.0 * f64::from(side));
-        Reach { shear: 0.3, translate, degrees: 30.0, enhance: 0.9, bits: 4.0 }
+        Magnitudes { shear: 0.3, translate, degrees: 30.0, enhance: 0.9, bits: 4.0 }
     }
 }
 
 impl Transform for RandAugment {
     fn apply(&self, image: RgbImage, rng: &mut Rng) -> RgbImage {
-        let reach = Self::reach(image.dimensions());
+        let reach = Self::magnitudes(image.dimensions());
         (0..self.operations).fold(image, |image, _| reach.draw(image, rng, |_| self.magnitude))
     }
 }
@@ -227,7 +227,8 @@ mod tests {
     fn golden_magnitudes_are_torchvision_s() {
         let golden = golden();
         let size: [u32; 2] = serde_json::from_value(golden["rand_size"].clone()).unwrap();
-        for (policy, reach) in [("trivial", TrivialAugment::REACH), ("rand", RandAugment::reach(size.into()))]
+        for (policy, reach) in
+            [("trivial", TrivialAugment::REACH), ("rand", RandAugment::magnitudes(size.into()))]
         {
             let space = golden["spaces"][policy].as_object().unwrap();
             assert_eq!(space.len(), Operation::ALL.len());

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 /// What all photos on their way share.
 #[derive(Debug)]
-pub(crate) struct Road {
+pub(crate) struct FetchContext {
     pub(crate) fetcher: Fetcher,
     /// As many decode at a time as there are cores.
     pub(crate) decoders: Arc<Semaphore>,
@@ -32,7 +32,7 @@ pub(crate) struct Arrived {
 
 /// Fetches a photo and looks at it. One that arrives cut short is fetched once more.
 pub(crate) async fn arrive(
-    road: Arc<Road>,
+    road: Arc<FetchContext>,
     source: Arc<dyn ImageSource>,
     image: FoundImage,
     number: u64,
@@ -47,7 +47,7 @@ pub(crate) async fn arrive(
 }
 
 async fn once(
-    road: &Arc<Road>,
+    road: &Arc<FetchContext>,
     source: &Arc<dyn ImageSource>,
     image: &FoundImage,
     number: u64,
@@ -68,7 +68,7 @@ async fn once(
 }
 
 /// Decodes a photo, and puts its bytes into a file of ours if it is large enough.
-fn inspect(road: &Road, bytes: &[u8], number: u64) -> Result<Arrived, Rejection> {
+fn inspect(road: &FetchContext, bytes: &[u8], number: u64) -> Result<Arrived, Rejection> {
     let report = PixelReport::of(bytes, &road.limits).map_err(|skip| Rejection::Unusable { skip })?;
     let (width, height, least) = (report.width, report.height, road.min_size);
     if width.min(height) < least {

@@ -19,8 +19,8 @@ use crate::names;
 use crate::source::Query;
 use crate::sources::{self, SourceSpec};
 use crate::summary::{Ending, Gathered};
-use crate::web::{Fetcher, Way};
-use arrive::Road;
+use crate::web::{ApiContext, Fetcher};
+use arrive::FetchContext;
 use class::Class;
 use keep::Kept;
 pub(crate) use keep::finish;
@@ -88,7 +88,7 @@ impl GatherRun {
         let run = Self { settings, folders };
         // A key that is missing is told now.
         let web = Arc::new(run.settings.web.clone());
-        run.open_sources(&Way::new(
+        run.open_sources(&ApiContext::new(
             &web,
             run.settings.seed,
             &Events::new(|_: &GatherEvent| Control::Continue),
@@ -117,14 +117,14 @@ impl GatherRun {
         let folder = Arc::new(Root::create(root)?);
         let events = Events::new(observer);
         let web = Arc::new(settings.web.clone());
-        let way = Way::new(&web, settings.seed, &events)?;
+        let way = ApiContext::new(&web, settings.seed, &events)?;
         let sources = self.open_sources(&way)?;
         // Nothing in the folder is read or mended before it is locked.
         let _lock = sciurus_photos::lock_gathering(&folder)?;
         let ledger = Ledger::open(root)?;
         let journal = Journal::open(&folder, &self.fingerprint(), &self.rules(), ledger.entries().len())?;
         let kept = Kept::open(&folder, &ledger, (settings.duplicates, &settings.limits))?;
-        let road = Arc::new(Road {
+        let road = Arc::new(FetchContext {
             fetcher: Fetcher::new(web)?,
             decoders: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from))),
             limits: settings.limits,
@@ -137,7 +137,7 @@ impl GatherRun {
         self.finish(&mut work, ending)
     }
 
-    fn open_sources(&self, way: &Way) -> Result<Vec<Named>, GatherError> {
+    fn open_sources(&self, way: &ApiContext) -> Result<Vec<Named>, GatherError> {
         let settings = &self.settings;
         let mut opened = Vec::new();
         for spec in &settings.sources {

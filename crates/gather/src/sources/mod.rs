@@ -27,7 +27,7 @@ use crate::error::GatherError;
 use crate::event::{Control, Events, GatherEvent};
 use crate::secret::{Keys, Secret};
 use crate::source::{Cursor, FoundImage, ImageKind, ImageSource, KeyNeed, Page, SourceInfo};
-use crate::web::{Api, Way, WebOptions};
+use crate::web::{Api, ApiContext, WebOptions};
 pub(crate) use archive::Opened;
 pub(crate) use saved_page::images;
 use sciurus_data::BadOption;
@@ -80,7 +80,7 @@ impl SourceSpec {
         web: &WebOptions,
     ) -> Result<Arc<dyn ImageSource>, GatherError> {
         let events = Events::new(|_: &GatherEvent| Control::Continue);
-        source(self, keys, endpoints, &Way::new(&Arc::new(web.clone()), Seed(0), &events)?)
+        source(self, keys, endpoints, &ApiContext::new(&Arc::new(web.clone()), Seed(0), &events)?)
     }
 
     /// What a path holds: a folder, an archive, a saved page or a list, by its ending.
@@ -206,7 +206,7 @@ pub(crate) fn source(
     spec: &SourceSpec,
     keys: &Keys,
     endpoints: &Endpoints,
-    way: &Way,
+    way: &ApiContext,
 ) -> Result<Arc<dyn ImageSource>, GatherError> {
     let id = match spec {
         SourceSpec::Local(id, path) => return Ok(on_this_machine(*id, path.clone(), way.options.file_bytes)),

@@ -87,7 +87,7 @@ pub(crate) struct Api {
 
 impl Api {
     /// `period`: the time between two questions that the service asks for in the long run; a few may come at once.
-    pub(crate) fn new(source: SourceId, period: Duration, way: &Way) -> Self {
+    pub(crate) fn new(source: SourceId, period: Duration, way: &ApiContext) -> Self {
         let quota = Quota::with_period(period).unwrap_or(Quota::per_second(BURST));
         Self {
             source,
@@ -239,14 +239,14 @@ const BURST: std::num::NonZeroU32 = std::num::NonZeroU32::new(5).unwrap();
 
 /// What all sources of a run share.
 #[derive(Debug, Clone)]
-pub(crate) struct Way {
+pub(crate) struct ApiContext {
     pub(crate) client: Client,
     pub(crate) options: Arc<WebOptions>,
     pub(crate) seed: Seed,
     pub(crate) events: Events,
 }
 
-impl Way {
+impl ApiContext {
     pub(crate) fn new(
         options: &Arc<WebOptions>,
         seed: Seed,

@@ -13,7 +13,7 @@ mod retry;
 mod robots;
 
 pub use address::is_public;
-pub(crate) use api::{Api, Ask, Way};
+pub(crate) use api::{Api, ApiContext, Ask};
 pub use fault::FetchFault;
 pub(crate) use fetch::Fetcher;
 pub(crate) use fields::Fields;

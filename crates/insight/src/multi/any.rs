@@ -12,9 +12,9 @@ use crate::{InsightError, MultiPredictions, Predictions, json_file};
 #[derive(Debug, Clone, PartialEq)]
 pub enum AnyPredictions {
     /// Items with exactly one label each.
-    One(Predictions),
+    Single(Predictions),
     /// Items with any number of labels each.
-    Many(MultiPredictions),
+    Multi(MultiPredictions),
 }
 
 impl AnyPredictions {
@@ -22,8 +22,8 @@ impl AnyPredictions {
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
-            Self::One(predictions) => predictions.len(),
-            Self::Many(predictions) => predictions.len(),
+            Self::Single(predictions) => predictions.len(),
+            Self::Multi(predictions) => predictions.len(),
         }
     }
 
@@ -37,8 +37,8 @@ impl AnyPredictions {
     #[must_use]
     pub fn valid_loss(&self) -> f64 {
         match self {
-            Self::One(predictions) => predictions.valid_loss(),
-            Self::Many(predictions) => predictions.valid_loss(),
+            Self::Single(predictions) => predictions.valid_loss(),
+            Self::Multi(predictions) => predictions.valid_loss(),
         }
     }
 
@@ -46,8 +46,8 @@ impl AnyPredictions {
     #[must_use]
     pub fn probabilities(&self) -> &[f32] {
         match self {
-            Self::One(predictions) => &predictions.probabilities,
-            Self::Many(predictions) => &predictions.probabilities,
+            Self::Single(predictions) => &predictions.probabilities,
+            Self::Multi(predictions) => &predictions.probabilities,
         }
     }
 
@@ -55,8 +55,8 @@ impl AnyPredictions {
     #[must_use]
     pub fn items(&self) -> &[ItemId] {
         match self {
-            Self::One(predictions) => &predictions.items,
-            Self::Many(predictions) => &predictions.items,
+            Self::Single(predictions) => &predictions.items,
+            Self::Multi(predictions) => &predictions.items,
         }
     }
 
@@ -64,8 +64,8 @@ impl AnyPredictions {
     #[must_use]
     pub fn losses(&self) -> &[f32] {
         match self {
-            Self::One(predictions) => &predictions.losses,
-            Self::Many(predictions) => &predictions.losses,
+            Self::Single(predictions) => &predictions.losses,
+            Self::Multi(predictions) => &predictions.losses,
         }
     }
 
@@ -73,8 +73,8 @@ impl AnyPredictions {
     #[must_use]
     pub fn is_right(&self, i: usize) -> bool {
         match self {
-            Self::One(predictions) => predictions.is_right(i),
-            Self::Many(predictions) => predictions.is_right(i),
+            Self::Single(predictions) => predictions.is_right(i),
+            Self::Multi(predictions) => predictions.is_right(i),
         }
     }
 
@@ -89,8 +89,8 @@ impl AnyPredictions {
         let parse = |source| InsightError::Parse { path: path.into(), source };
         let Kind { thresholds } = serde_json::from_slice(&bytes).map_err(parse)?;
         match thresholds {
-            None => serde_json::from_slice(&bytes).map(Self::One).map_err(parse),
-            Some(_) => serde_json::from_slice(&bytes).map(Self::Many).map_err(parse),
+            None => serde_json::from_slice(&bytes).map(Self::Single).map_err(parse),
+            Some(_) => serde_json::from_slice(&bytes).map(Self::Multi).map_err(parse),
         }
     }
 
@@ -101,8 +101,8 @@ impl AnyPredictions {
     /// As [`Predictions::save`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), InsightError> {
         match self {
-            Self::One(predictions) => predictions.save(path),
-            Self::Many(predictions) => predictions.save(path),
+            Self::Single(predictions) => predictions.save(path),
+            Self::Multi(predictions) => predictions.save(path),
         }
     }
 }

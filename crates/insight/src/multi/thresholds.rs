@@ -44,9 +44,9 @@ impl AnyPredictions {
     #[must_use]
     pub fn at_best_thresholds(self) -> Self {
         match self {
-            Self::Many(predictions) => {
+            Self::Multi(predictions) => {
                 let thresholds = predictions.best_thresholds();
-                Self::Many(MultiPredictions { thresholds, ..predictions })
+                Self::Multi(MultiPredictions { thresholds, ..predictions })
             }
             one => one,
         }
@@ -56,8 +56,8 @@ impl AnyPredictions {
     #[must_use]
     pub fn at_thresholds_of(self, other: &Self) -> Self {
         match (self, other) {
-            (Self::Many(predictions), Self::Many(other)) => {
-                Self::Many(MultiPredictions { thresholds: other.thresholds.clone(), ..predictions })
+            (Self::Multi(predictions), Self::Multi(other)) => {
+                Self::Multi(MultiPredictions { thresholds: other.thresholds.clone(), ..predictions })
             }
             (predictions, _) => predictions,
         }

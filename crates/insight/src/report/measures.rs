@@ -41,7 +41,7 @@ pub(super) fn section(report: &Report) -> Markup {
                     }
                 }
             }
-            @if let AnyPredictions::One(_) = predictions {
+            @if let AnyPredictions::Single(_) = predictions {
                 p class="note" { "Mind that " (mistake_weight(predictions.len())) "." }
             }
         }

@@ -114,7 +114,7 @@ impl Report {
     #[must_use]
     pub fn new(title: impl Into<String>, predictions: Predictions) -> Self {
         let metrics = vec![Measured::new(&ErrorRate, &predictions), Measured::new(&Accuracy, &predictions)];
-        Self::about(title.into(), AnyPredictions::One(predictions), metrics)
+        Self::about(title.into(), AnyPredictions::Single(predictions), metrics)
     }
 
     /// A report about predictions of any number of labels. It has a table of labels in place of what takes one class for
@@ -125,7 +125,7 @@ impl Report {
             Measured::of_multi(&AccuracyMulti, &predictions),
             Measured::of_multi(&MeanAveragePrecision, &predictions),
         ];
-        Self::about(title.into(), AnyPredictions::Many(predictions), metrics)
+        Self::about(title.into(), AnyPredictions::Multi(predictions), metrics)
     }
 
     fn about(title: String, predictions: AnyPredictions, metrics: Vec<Measured>) -> Self {

@@ -25,7 +25,7 @@ pub(super) fn page(report: &Report) -> Markup {
 /// What depends on whether items have one label or any number.
 fn of_kind(report: &Report) -> Markup {
     match &report.predictions {
-        AnyPredictions::One(predictions) => {
+        AnyPredictions::Single(predictions) => {
             let confusion = ConfusionMatrix::new(predictions);
             html! {
                 (matrix::section(&confusion))
@@ -34,7 +34,7 @@ fn of_kind(report: &Report) -> Markup {
                 (reliability::section(predictions, report.temperature))
             }
         }
-        AnyPredictions::Many(predictions) => html! {
+        AnyPredictions::Multi(predictions) => html! {
             (photos::section(report))
             (labels::section(predictions))
         },

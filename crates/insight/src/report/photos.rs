@@ -117,8 +117,8 @@ fn toolbar(report: &Report) -> Markup {
 fn card(predictions: &AnyPredictions, i: usize, shown: Shown, pictures: [Option<&Thumbnail>; 2]) -> Markup {
     let (is_top, is_right) = (shown == Shown::AtFirst, predictions.is_right(i));
     let told = match predictions {
-        AnyPredictions::One(predictions) => Told::of_one(predictions, i),
-        AnyPredictions::Many(predictions) => Told::of_many(predictions, i),
+        AnyPredictions::Single(predictions) => Told::of_one(predictions, i),
+        AnyPredictions::Multi(predictions) => Told::of_many(predictions, i),
     };
     let Told { target, prediction, answer, given, path } = told;
     html! {

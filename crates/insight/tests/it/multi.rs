@@ -75,7 +75,7 @@ fn golden_losses_of_items_are_pytorchs() {
 fn golden_best_thresholds_reach_the_best_f1_of_the_precision_recall_curve() {
     let golden = golden();
     let half = predictions(&golden);
-    let AnyPredictions::Many(best) = AnyPredictions::Many(half.clone()).at_best_thresholds() else {
+    let AnyPredictions::Multi(best) = AnyPredictions::Multi(half.clone()).at_best_thresholds() else {
         panic!("still any number of labels")
     };
     assert_eq!(best.thresholds, half.best_thresholds());
@@ -117,7 +117,7 @@ fn metrics_of_the_other_kind_say_so() {
 fn files_of_both_kinds_are_told_apart_and_broken_ones_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("predictions.json");
-    let many = AnyPredictions::Many(predictions(&golden())).at_best_thresholds();
+    let many = AnyPredictions::Multi(predictions(&golden())).at_best_thresholds();
     many.save(&path).unwrap();
     assert_eq!(AnyPredictions::load(&path).unwrap(), many);
     let text = std::fs::read_to_string(&path).unwrap();
@@ -130,7 +130,7 @@ fn files_of_both_kinds_are_told_apart_and_broken_ones_refused() {
         std::fs::write(&path, text.replace(from, to)).unwrap();
         assert!(AnyPredictions::load(&path).is_err(), "{to}");
     }
-    let one = AnyPredictions::One(crate::predictions_of(&["a", "b"], &[(0, 1), (1, 1)]));
+    let one = AnyPredictions::Single(crate::predictions_of(&["a", "b"], &[(0, 1), (1, 1)]));
     one.save(&path).unwrap();
     assert_eq!(AnyPredictions::load(&path).unwrap(), one);
     assert!(MultiPredictions::load(&path).is_err());

@@ -181,7 +181,7 @@ impl Cleaner {
         &self,
         decision: &impl Fn(usize) -> Option<&'a Correction>,
     ) -> Result<Option<LabelQuality>, Error> {
-        if self.dataset.any_number() {
+        if self.dataset.is_multi_label() {
             return Ok(None);
         }
         let vocab = &self.dataset.vocab;

@@ -21,7 +21,7 @@ use sciurus_kernels::{
 };
 
 use super::excitation::{Excitation, Excited};
-use super::layer::{ConvNorm, Kept, Ready, any_shape};
+use super::layer::{ConvNorm, Ready, Saved, any_shape};
 use super::record::{Receive, record};
 use super::stem::Prepared;
 use super::tensor::{Number, Tracked, features, parameter, pixels, plain, sizes, tracked, values};
@@ -209,7 +209,7 @@ fn recorded_of<E: Number, const N: usize>(
 #[derive(Debug)]
 struct State<E: Number> {
     source: Source<E>,
-    main: Vec<Kept<E>>,
+    main: Vec<Saved<E>>,
     curves: Vec<Nonlinearity>,
     /// What lies between the layers, one less than there are.
     inner: Vec<Buffer<E>>,
@@ -239,7 +239,8 @@ impl<E: Number> State<E> {
                 let pixels = state.input_of(index);
                 state.excited = Some(Excited::forward(excitation, layer.shape.batch, pixels));
             }
-            let kept = Kept::forward((layer.shape, layer.reach), state.input_of(index), &layer.parameters);
+            let kept =
+                Saved::forward((layer.shape, layer.grouping), state.input_of(index), &layer.parameters);
             state.main.push(kept);
         }
         let output = state.output();
@@ -385,7 +386,7 @@ fn evaluate<E: Number>(layers: &ChainLayers<'_>, source: &Source<E>, pass: &Pass
     let mut current: Option<Buffer<E>> = None;
     let mut channels = 0;
     for (index, (layer, nonlinearity)) in layers.main.iter().enumerate() {
-        let (mut shape, reach) = any_shape(layer.conv, batch, size)?;
+        let (mut shape, grouping) = any_shape(layer.conv, batch, size)?;
         if let Some(first) = source.first_shape().filter(|_| index == 0) {
             shape = first;
         }
@@ -400,7 +401,7 @@ fn evaluate<E: Number>(layers: &ChainLayers<'_>, source: &Source<E>, pass: &Pass
         }
         let input = current.as_deref().unwrap_or_else(|| source.values());
         let residual = layers.shortcut.filter(|_| is_last).map(|_| source.values());
-        current = Some(layer.evaluate((shape, reach), input, (residual, *nonlinearity), pass)?);
+        current = Some(layer.evaluate((shape, grouping), input, (residual, *nonlinearity), pass)?);
         (size, channels) = (shape.out_size(), shape.channels[1]);
     }
     let output = features(current?, [batch, channels, size[0], size[1]]);

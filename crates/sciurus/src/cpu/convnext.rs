@@ -18,7 +18,7 @@ use sciurus_kernels::{
     gradient_sums, scale_images,
 };
 
-use super::layer::{Reach, any_shape};
+use super::layer::{Grouping, any_shape};
 use super::perceptron::{self, Perceptron, PerceptronLayers, added};
 use super::pool::{bias_gradient, bias_gradient_of};
 use super::record::{Receive, record};
@@ -74,8 +74,8 @@ fn read<T>(
 
 /// The depthwise convolution's shape.
 fn shape(layers: &ConvNeXtLayers<'_>, [batch, _, height, width]: [usize; 4]) -> Option<ConvShape> {
-    let (shape, reach) = any_shape(layers.depthwise, batch, [height, width])?;
-    (shape.out_size() == [height, width] && reach == Reach::Depthwise).then_some(shape)
+    let (shape, grouping) = any_shape(layers.depthwise, batch, [height, width])?;
+    (shape.out_size() == [height, width] && grouping == Grouping::Depthwise).then_some(shape)
 }
 
 fn evaluate<E: Number>(layers: &ConvNeXtLayers<'_>, input: FlexTensor) -> Option<Tensor<4>> {

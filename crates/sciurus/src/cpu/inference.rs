@@ -11,7 +11,7 @@ use sciurus_kernels::{
     conv_forward_activated, depthwise_forward, normalize,
 };
 
-use super::layer::{BlockLayers, ConvNorm, Reach, affine, shape};
+use super::layer::{BlockLayers, ConvNorm, Grouping, affine, shape};
 use super::tensor::{Number, features, parameter, pixels, plain, sizes, values};
 use crate::nn::Pass;
 
@@ -127,22 +127,22 @@ impl ConvNorm<'_> {
     /// nonlinearity applied.
     pub(super) fn evaluate<E: Number>(
         &self,
-        (shape, reach): (ConvShape, Reach),
+        (shape, grouping): (ConvShape, Grouping),
         input: &[E],
         (residual, nonlinearity): (Option<&[E]>, Nonlinearity),
         pass: &Pass,
     ) -> Option<Buffer<E>> {
         let isa = Isa::current();
         let relu = nonlinearity == Nonlinearity::Relu;
-        let convolved = match reach {
-            Reach::Dense => {
+        let convolved = match grouping {
+            Grouping::Dense => {
                 let folded = Folded::norm(self, &shape, pass)?;
                 if relu || nonlinearity == Nonlinearity::None {
                     return Some(folded.forward(&shape, input, (residual, relu)));
                 }
                 folded.forward(&shape, input, (None, false))
             }
-            Reach::Depthwise => {
+            Grouping::Depthwise => {
                 let [scale, bias] = self.running_affine()?;
                 let mut weight = values::<f32>(&parameter(&plain(&self.conv.weight.val())?)).to_vec();
                 let area = shape.kernel[0] * shape.kernel[1];

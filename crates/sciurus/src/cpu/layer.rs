@@ -37,7 +37,7 @@ impl Parameters {
 
 /// Which channels of its input a channel of a convolution sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum Grouping {
     /// All of them.
     Dense,
     /// Its own.
@@ -47,7 +47,7 @@ pub(super) enum Reach {
 /// A [`ConvNorm`] that the kernels know, over pixels of a known size.
 pub(super) struct Ready {
     pub(super) shape: ConvShape,
-    pub(super) reach: Reach,
+    pub(super) grouping: Grouping,
     pub(super) parameters: Parameters,
 }
 
@@ -55,8 +55,8 @@ impl ConvNorm<'_> {
     /// Shape and parameters over `[batch, height, width]` pixels, if the kernels know the one and the processor has the
     /// others.
     pub(super) fn ready(&self, batch: usize, size: [usize; 2]) -> Option<Ready> {
-        let (shape, reach) = any_shape(self.conv, batch, size)?;
-        Some(Ready { shape, reach, parameters: self.parameters()? })
+        let (shape, grouping) = any_shape(self.conv, batch, size)?;
+        Some(Ready { shape, grouping, parameters: self.parameters()? })
     }
 
     /// The parameters as tracked primitives, if they are on the processor.
@@ -82,18 +82,18 @@ impl ConvNorm<'_> {
 
 /// The shape of a convolution over all channels, if it is one that the kernels know.
 pub(super) fn shape(conv: &Conv2d, batch: usize, size: [usize; 2]) -> Option<ConvShape> {
-    any_shape(conv, batch, size).filter(|(_, reach)| *reach == Reach::Dense).map(|(shape, _)| shape)
+    any_shape(conv, batch, size).filter(|(_, grouping)| *grouping == Grouping::Dense).map(|(shape, _)| shape)
 }
 
 /// The shape of a convolution over `[batch, height, width]` pixels, if it is one that the kernels know.
-pub(super) fn any_shape(conv: &Conv2d, batch: usize, size: [usize; 2]) -> Option<(ConvShape, Reach)> {
+pub(super) fn any_shape(conv: &Conv2d, batch: usize, size: [usize; 2]) -> Option<(ConvShape, Grouping)> {
     let padding = match conv.padding {
         PaddingConfig2d::Valid => 0,
         PaddingConfig2d::Explicit(top, left, bottom, right) if [left, bottom, right] == [top; 3] => top,
         _ => return None,
     };
     let [out, channels_in, height, width] = conv.weight.val().dims();
-    let reach = if conv.groups == 1 { Reach::Dense } else { Reach::Depthwise };
+    let grouping = if conv.groups == 1 { Grouping::Dense } else { Grouping::Depthwise };
     let known = (conv.groups == 1 || (conv.groups == out && channels_in == 1 && width <= 16))
         && conv.dilation == [1, 1]
         && conv.stride[0] == conv.stride[1];
@@ -107,14 +107,14 @@ pub(super) fn any_shape(conv: &Conv2d, batch: usize, size: [usize; 2]) -> Option
         stride: conv.stride[0],
         padding,
     };
-    (known && fits).then_some((shape, reach))
+    (known && fits).then_some((shape, grouping))
 }
 
 /// What a [`ConvNorm`] keeps of its forward pass.
 #[derive(Debug)]
-pub(super) struct Kept<E: Number> {
+pub(super) struct Saved<E: Number> {
     pub(super) shape: ConvShape,
-    reach: Reach,
+    grouping: Grouping,
     /// Weight `[out, in, height, width]` and norm weight `[out]`.
     weight: FlexTensor,
     norm_weight: FlexTensor,
@@ -125,32 +125,36 @@ pub(super) struct Kept<E: Number> {
     pub(super) affine: [Vec<f32>; 2],
 }
 
-impl<E: Number> Kept<E> {
+impl<E: Number> Saved<E> {
     /// Convolves over all channels and measures.
     pub(super) fn dense(shape: ConvShape, input: &[E], parameters: &Parameters) -> Self {
-        Self::forward((shape, Reach::Dense), input, parameters)
+        Self::forward((shape, Grouping::Dense), input, parameters)
     }
 
     /// Convolves and measures.
-    pub(super) fn forward((shape, reach): (ConvShape, Reach), input: &[E], parameters: &Parameters) -> Self {
+    pub(super) fn forward(
+        (shape, grouping): (ConvShape, Grouping),
+        input: &[E],
+        parameters: &Parameters,
+    ) -> Self {
         let isa = Isa::current();
         let weight = parameter(parameters.weight.primitive());
         let [norm_weight, norm_bias] = parameters.norm.each_ref().map(|norm| parameter(norm.primitive()));
         let [channels_in, channels_out] = shape.channels;
         let mut convolved = Buffer::stale(shape.output_len());
-        let moments = match reach {
-            Reach::Dense => {
+        let moments = match grouping {
+            Grouping::Dense => {
                 let packed = PackedWeights::forward(isa, &shape, values(&weight), None);
                 let output = ViewMut::new(&mut convolved, channels_out);
                 conv_forward_moments(&shape, View::new(input, channels_in), &packed, output)
             }
-            Reach::Depthwise => {
+            Grouping::Depthwise => {
                 let weights = [values(&weight), &vec![0.0; channels_out]];
                 depthwise_forward(isa, &shape, input, weights, &mut convolved)
             }
         };
         let affine = affine(&moments, values(&norm_weight), values(&norm_bias));
-        Self { shape, reach, weight, norm_weight, convolved, moments, affine }
+        Self { shape, grouping, weight, norm_weight, convolved, moments, affine }
     }
 
     /// Scale and shift, borrowed.
@@ -188,12 +192,12 @@ impl<E: Number> Kept<E> {
     /// The gradient of the convolution's weight.
     pub(super) fn weight_gradient(&self, input: &[E], output_gradient: &[E]) -> FlexTensor {
         let [channels_in, channels_out] = self.shape.channels;
-        match self.reach {
-            Reach::Dense => {
+        match self.grouping {
+            Grouping::Dense => {
                 let (from, to) = (View::new(input, channels_in), View::new(output_gradient, channels_out));
                 weight_gradient(&self.shape, from, to)
             }
-            Reach::Depthwise => {
+            Grouping::Depthwise => {
                 let [height, width] = self.shape.kernel;
                 let mut gradient = Buffer::stale(channels_out * height * width);
                 let isa = Isa::current();
@@ -206,18 +210,18 @@ impl<E: Number> Kept<E> {
     /// Writes, or adds, the gradient of the convolution's input.
     pub(super) fn input_gradient(&self, output_gradient: &[E], input_gradient: &mut [E], existing: Existing) {
         let [channels_in, channels_out] = self.shape.channels;
-        match (self.reach, existing) {
-            (Reach::Dense, existing) => {
+        match (self.grouping, existing) {
+            (Grouping::Dense, existing) => {
                 let (from, to) =
                     (View::new(output_gradient, channels_out), ViewMut::new(input_gradient, channels_in));
                 input_gradient_of(&self.shape, &self.weight, from, to, existing);
             }
-            (Reach::Depthwise, Existing::Replace) => {
+            (Grouping::Depthwise, Existing::Replace) => {
                 let weight = values(&self.weight);
                 let isa = Isa::current();
                 depthwise_input_gradient(isa, &self.shape, output_gradient, weight, input_gradient);
             }
-            (Reach::Depthwise, Existing::Add) => {
+            (Grouping::Depthwise, Existing::Add) => {
                 let mut more = Buffer::<E>::stale(input_gradient.len());
                 self.input_gradient(output_gradient, &mut more, Existing::Replace);
                 for (to, more) in input_gradient.iter_mut().zip(&*more) {

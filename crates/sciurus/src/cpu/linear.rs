@@ -31,7 +31,7 @@ pub(crate) fn linear(layer: &Linear, input: &Tensor<2>, pass: &Pass) -> Option<T
     let nodes = [input.node(), weight.node()];
     let (input, weight) = (parameter(input.primitive()), by_output(weight.primitive()));
     let output = product(&shape, &input, &weight);
-    let output = record(Product, nodes, Arc::new(Kept { shape, input, weight }), output);
+    let output = record(Product, nodes, Arc::new(Saved { shape, input, weight }), output);
     Some(Tensor::from_primitive::<Autodiff<Flex>>(output))
 }
 
@@ -53,7 +53,7 @@ fn product(shape: &ConvShape, input: &FlexTensor, weight: &FlexTensor) -> FlexTe
 struct Product;
 
 #[derive(Debug)]
-struct Kept {
+struct Saved {
     shape: ConvShape,
     input: FlexTensor,
     /// `[out, in]`
@@ -61,10 +61,10 @@ struct Kept {
 }
 
 impl Backward<Flex, 2> for Product {
-    type State = Arc<Kept>;
+    type State = Arc<Saved>;
 
     fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let Kept { shape, input, weight } = &*ops.state;
+        let Saved { shape, input, weight } = &*ops.state;
         let [channels_in, _] = shape.channels;
         let mut receive = Receive::new(&ops, gradients);
         let upstream = parameter(&receive.upstream());

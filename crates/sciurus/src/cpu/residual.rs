@@ -14,7 +14,7 @@ use half::bf16;
 use sciurus_kernels::{Buffer, Existing, Isa, Nonlinearity, gradient_sums, norm_gradient, normalize};
 
 use super::inference::evaluate_block;
-use super::layer::{BlockLayers, Kept, Ready};
+use super::layer::{BlockLayers, Ready, Saved};
 use super::record::{Receive, record};
 use super::tensor::{Number, Tracked, features, pixels, plain, sizes, tracked, values};
 use crate::nn::Pass;
@@ -89,10 +89,10 @@ fn recorded_of<E: Number, const N: usize>(nodes: Vec<NodeGuard>, state: State<E>
 struct State<E: Number> {
     /// Pixels `[batch, height, width, in]`.
     input: FlexTensor,
-    main: Vec<Kept<E>>,
+    main: Vec<Saved<E>>,
     /// What lies between the convolutions, one less than there are.
     inner: Vec<Buffer<E>>,
-    shortcut: Option<Kept<E>>,
+    shortcut: Option<Saved<E>>,
     /// Features, whose sign says what the last ReLU let pass.
     output: FlexTensor,
 }
@@ -101,7 +101,7 @@ impl<E: Number> State<E> {
     /// The forward pass over pixels.
     fn forward(input: FlexTensor, layers: &[Ready], shortcut: Option<&Ready>) -> Self {
         let isa = Isa::current();
-        let mut main: Vec<Kept<E>> = Vec::with_capacity(layers.len());
+        let mut main: Vec<Saved<E>> = Vec::with_capacity(layers.len());
         let mut inner: Vec<Buffer<E>> = Vec::with_capacity(layers.len());
         for layer in layers {
             if let Some(kept) = main.last() {
@@ -110,10 +110,11 @@ impl<E: Number> State<E> {
                 inner.push(between);
             }
             let from = inner.last().map_or_else(|| values(&input), |between| &**between);
-            main.push(Kept::forward((layer.shape, layer.reach), from, &layer.parameters));
+            main.push(Saved::forward((layer.shape, layer.grouping), from, &layer.parameters));
         }
-        let shortcut = shortcut
-            .map(|layer| Kept::<E>::forward((layer.shape, layer.reach), values(&input), &layer.parameters));
+        let shortcut = shortcut.map(|layer| {
+            Saved::<E>::forward((layer.shape, layer.grouping), values(&input), &layer.parameters)
+        });
         let beside = shortcut.as_ref().map(|kept| {
             let mut beside = Buffer::stale(kept.convolved.len());
             normalize(isa, &kept.convolved, kept.affine(), (None, Nonlinearity::None), &mut beside);
@@ -198,7 +199,7 @@ impl<E: Number> State<E> {
     /// Gradients of the shortcut's layer; `gradient` becomes that of its convolution's output.
     fn shortcut_gradients<const N: usize>(
         &self,
-        shortcut: &Kept<E>,
+        shortcut: &Saved<E>,
         gradient: &mut [E],
         receive: &mut Receive<'_, Arc<Self>, N>,
     ) {

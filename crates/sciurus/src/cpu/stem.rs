@@ -17,7 +17,7 @@ use sciurus_kernels::{
 };
 
 use super::inference::Folded;
-use super::layer::{ConvNorm, Kept, shape, weight_gradient};
+use super::layer::{ConvNorm, Saved, shape, weight_gradient};
 use super::pool;
 use super::pool::bias_gradient_of;
 use super::record::{Receive, record};
@@ -91,7 +91,7 @@ fn train_norm_stem<E: Number>(
     let images = tracked(images)?;
     let parameters = layer.parameters()?;
     let Prepared { images: prepared, shape } = Prepared::<E>::new(layer.conv, images.primitive())?;
-    let kept = Kept::<E>::dense(shape, &prepared, &parameters);
+    let kept = Saved::<E>::dense(shape, &prepared, &parameters);
     layer.note(&kept.moments, kept.convolved.len() / kept.moments.mean.len(), pass);
     let pool = pool_over(pool, &shape);
     let mut output = Buffer::stale(pool.output_len());
@@ -109,7 +109,7 @@ fn train_norm_stem<E: Number>(
 #[derive(Debug)]
 struct NormStemState<E: Number> {
     images: Buffer<E>,
-    kept: Kept<E>,
+    kept: Saved<E>,
     pool: PoolShape,
     /// Where in its window each maximum was.
     places: Buffer<u8>,

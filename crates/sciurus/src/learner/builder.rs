@@ -1,6 +1,6 @@
 //! Making a [`Learner`]: fastai's `vision_learner`.
 
-use sciurus_clean::find::TrainingLooks;
+use sciurus_clean::find::OnlineDynamics;
 use sciurus_data::Seed;
 use sciurus_insight::{Metric, MultiPredictions};
 
@@ -180,7 +180,7 @@ impl LearnerBuilder {
             observers.push(Box::new(EarlyStopping::new(patience)));
         }
         let metrics = self.metrics.for_photos(self.loaders.dataset())?;
-        let looks = TrainingLooks::new(self.loaders.dataset().items.len());
+        let looks = OnlineDynamics::new(self.loaders.dataset().items.len());
         let mut learner = Learner {
             arch: settings.arch,
             keep: settings.keep,
@@ -209,7 +209,7 @@ impl LearnerBuilder {
 /// Class weights must be those of the data's classes.
 fn check_objective(objective: &Objective, loaders: &DataLoaders) -> Result<(), Error> {
     let dataset = loaders.dataset();
-    match dataset.any_number() {
+    match dataset.is_multi_label() {
         false => objective.check(dataset.vocab.len()),
         true => objective.check_multi(dataset.vocab.len()),
     }

@@ -1,6 +1,6 @@
 //! Checkpoints: all that a fit needs to go on after its process was killed, as if nothing had happened.
 //!
-//! In: the trainer's state and the [`Place`] in the fits. Out: a safetensors file of f32 tensors with JSON beside them. The
+//! In: the trainer's state and the [`Position`] in the fits. Out: a safetensors file of f32 tensors with JSON beside them. The
 //! newest file and the one before it are kept; each appears under its name only when complete.
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ const NEXT: &str = "checkpoint-next.safetensors";
 
 /// Where training is: the next thing to do is `step` of `epoch` of `fit`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct Position {
     /// Fit, counted from 0 over the learner's life.
     pub(super) fit: u64,
     /// Epoch, counted from 0 in each fit.
@@ -54,7 +54,7 @@ pub(super) struct Checkpoint {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Facts {
     format: u32,
-    pub(super) place: Place,
+    pub(super) place: Position,
     /// Events that observers had seen.
     pub(super) events: u64,
     /// Training steps, which the seeds of dropout count.
@@ -70,7 +70,7 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn new(place: Place, events: u64, history: Vec<EpochRecord>) -> Self {
+    pub(super) fn new(place: Position, events: u64, history: Vec<EpochRecord>) -> Self {
         Self {
             format: FORMAT,
             place,

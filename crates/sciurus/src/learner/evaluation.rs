@@ -44,7 +44,7 @@ impl Evaluation<'_> {
             }
             let images = super::images(&batch, &device)?;
             let mut pass = Pass::evaluate().with_precision(self.precision).with_folded(&folded);
-            logits.extend(floats(model.answer(images, self.views, &mut pass).into_data()));
+            logits.extend(floats(model.forward_views(images, self.views, &mut pass).into_data()));
             items.extend(&batch.items);
             on_event(Event::BatchValidated { step, images: batch.targets.len() })?;
             targets.push(batch.targets);
@@ -54,12 +54,12 @@ impl Evaluation<'_> {
         }
         let paths = items.iter().filter_map(|id| Some(dataset.item(*id)?.path.clone())).collect();
         let (vocab, mut targets) = (dataset.vocab.clone(), targets.iter().flat_map(Targets::iter));
-        Ok(if dataset.any_number() {
+        Ok(if dataset.is_multi_label() {
             let targets = targets.map(<[usize]>::to_vec).collect();
-            AnyPredictions::Many(MultiPredictions::from_logits(vocab, items, paths, &logits, targets)?)
+            AnyPredictions::Multi(MultiPredictions::from_logits(vocab, items, paths, &logits, targets)?)
         } else {
             let targets = targets.by_ref().flatten().copied().collect();
-            AnyPredictions::One(Predictions::from_logits(vocab, items, paths, &logits, targets)?)
+            AnyPredictions::Single(Predictions::from_logits(vocab, items, paths, &logits, targets)?)
         })
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use sciurus_clean::find::TrainingLooks;
+use sciurus_clean::find::OnlineDynamics;
 use sciurus_data::{Batch, DataError, Loader, Split, Targets};
 use sciurus_insight::AnyPredictions;
 
-use super::checkpoint::{Checkpoint, Checkpoints, Facts, Part, Place};
+use super::checkpoint::{Checkpoint, Checkpoints, Facts, Part, Position};
 use super::event::{Control, EpochRecord, Event};
 use super::loss::SmoothLoss;
 use super::lr_find::{LrCurve, LrFind, has_diverged};
@@ -38,9 +38,9 @@ impl Learner {
             valid_steps: self.loaders.measured(Split::Valid)?.steps_per_epoch(),
             metrics: self.metrics.names(),
         })?;
-        let mut place = resumed.unwrap_or(Place { fit, ..Place::default() });
+        let mut place = resumed.unwrap_or(Position { fit, ..Position::default() });
         if resumed.is_some() {
-            let (rows, Place { epoch, step, .. }) = (self.history.epochs.clone(), place);
+            let (rows, Position { epoch, step, .. }) = (self.history.epochs.clone(), place);
             control = control.max(self.emit(&Event::Resumed { rows, epoch, step })?);
         }
         while place.epoch < epochs && control == Control::Continue {
@@ -56,7 +56,7 @@ impl Learner {
     /// One epoch and its validation, which also follows a stop in mid-epoch: what was trained is measured.
     fn run_epoch(
         &mut self,
-        place: &mut Place,
+        place: &mut Position,
         epochs: usize,
         schedule: &HyperSchedule,
     ) -> Result<Control, Error> {
@@ -79,7 +79,7 @@ impl Learner {
         self.note_best(&record, &predictions);
         self.last = Some(predictions);
         let control = trained.control.max(self.emit(&Event::EpochEnded(record))?);
-        *place = Place { epoch: place.epoch + 1, step: 0, images: 0, ..*place };
+        *place = Position { epoch: place.epoch + 1, step: 0, images: 0, ..*place };
         // An epoch that was cut short is not complete, and must not be passed over after a resume.
         if trained.control == Control::Continue {
             self.checkpoint(place)?;
@@ -89,7 +89,7 @@ impl Learner {
 
     fn train_epoch(
         &mut self,
-        place: &mut Place,
+        place: &mut Position,
         epochs: usize,
         schedule: &HyperSchedule,
     ) -> Result<Trained, Error> {
@@ -145,7 +145,7 @@ impl Learner {
 
     /// Notes what was said of photos that have one label each and are not mixed with others.
     fn note_looks(&mut self, batch: &Batch, logits: &[f32]) {
-        let (Targets::One(labels), None) = (&batch.targets, &batch.mixed) else { return };
+        let (Targets::Single(labels), None) = (&batch.targets, &batch.mixed) else { return };
         let rows = logits.chunks_exact(logits.len() / labels.len().max(1));
         for ((item, &label), row) in batch.items.iter().zip(labels).zip(rows) {
             self.looks.see(item.index(), row, label);
@@ -153,11 +153,11 @@ impl Learner {
     }
 
     /// Writes a checkpoint if one is due and no gradients wait for a step.
-    fn checkpoint(&mut self, place: &Place) -> Result<(), Error> {
+    fn checkpoint(&mut self, place: &Position) -> Result<(), Error> {
         if self.trainer.waits() || !self.checkpoints.as_ref().is_some_and(Checkpoints::are_due) {
             return Ok(());
         }
-        let place = Place { loader_epoch: self.epochs_done, ..*place };
+        let place = Position { loader_epoch: self.epochs_done, ..*place };
         let mut checkpoint = Checkpoint::new(Facts::new(place, self.events, self.history.epochs.clone()));
         self.trainer.export(&mut checkpoint);
         if let Some(best) = &self.best {
@@ -171,11 +171,11 @@ impl Learner {
     }
 
     /// Takes everything over from a checkpoint; the place to go on at.
-    fn import(&mut self, mut checkpoint: Checkpoint) -> Result<Place, Error> {
+    fn import(&mut self, mut checkpoint: Checkpoint) -> Result<Position, Error> {
         self.trainer.import(&mut checkpoint)?;
         let items = self.loaders.dataset().items.len();
         let looks = checkpoint.take(Part::Looks).remove(LOOKS);
-        if let Some(looks) = looks.and_then(|looks| TrainingLooks::from_values(items, &looks.values)) {
+        if let Some(looks) = looks.and_then(|looks| OnlineDynamics::from_values(items, &looks.values)) {
             self.looks = looks;
         }
         let state = checkpoint.take(Part::Best);

@@ -32,7 +32,7 @@ impl Asked {
         let wrong = |value: String, expected| {
             Err(Error::BadOption(BadOption { option: "metric", value, advice: expected }))
         };
-        match (dataset.any_number(), self.one.first(), self.many.first()) {
+        match (dataset.is_multi_label(), self.one.first(), self.many.first()) {
             (false, _, Some(metric)) => {
                 wrong(metric.name().to_owned(), "the photos have one label each; give metrics with `metric`")
             }
@@ -71,10 +71,10 @@ impl Metrics {
 
     fn each(&self, predictions: &AnyPredictions, (one, many): (MeasureOne, MeasureMany)) -> Vec<Measured> {
         match (self, predictions) {
-            (Self::One(metrics), AnyPredictions::One(predictions)) => {
+            (Self::One(metrics), AnyPredictions::Single(predictions)) => {
                 metrics.iter().map(|metric| one(metric.as_ref(), predictions)).collect()
             }
-            (Self::Many(metrics), AnyPredictions::Many(predictions)) => {
+            (Self::Many(metrics), AnyPredictions::Multi(predictions)) => {
                 metrics.iter().map(|metric| many(metric.as_ref(), predictions)).collect()
             }
             _ => Vec::new(),

@@ -39,7 +39,7 @@ pub use tta::Tta;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sciurus_clean::find::{LearntLabel, TrainingDynamics, TrainingLooks};
+use sciurus_clean::find::{LearntLabel, OnlineDynamics, TrainingDynamics};
 use sciurus_data::{Loader, Seed, Split, Views};
 use sciurus_insight::{AnyPredictions, Measured, MultiPredictions, Predictions, Temperature};
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ pub struct Learner {
     resume: Option<Checkpoint>,
     /// What was wrong with checkpoints that were passed over.
     damaged: Vec<String>,
-    looks: TrainingLooks,
+    looks: OnlineDynamics,
 }
 
 /// Which epoch's model is kept at the end of a run.
@@ -272,11 +272,11 @@ impl Learner {
         let mixed =
             mixed.map(|(sum, plain)| options.mix(sum / options.views as f64, f64::from(*plain))).collect();
         Ok(match plain {
-            AnyPredictions::One(Predictions { items, paths, vocab, targets, .. }) => {
-                AnyPredictions::One(Predictions::from_probabilities(vocab, items, paths, mixed, targets)?)
+            AnyPredictions::Single(Predictions { items, paths, vocab, targets, .. }) => {
+                AnyPredictions::Single(Predictions::from_probabilities(vocab, items, paths, mixed, targets)?)
             }
-            AnyPredictions::Many(MultiPredictions { items, paths, vocab, targets, .. }) => {
-                AnyPredictions::Many(MultiPredictions::from_probabilities(
+            AnyPredictions::Multi(MultiPredictions { items, paths, vocab, targets, .. }) => {
+                AnyPredictions::Multi(MultiPredictions::from_probabilities(
                     vocab, items, paths, mixed, targets,
                 )?)
             }
@@ -332,7 +332,7 @@ impl Learner {
             seed: self.seed(),
             precision: self.precision(),
             temperature: Temperature(1.0),
-            output: Output::OneLabel,
+            output: Output::SingleLabel,
         };
         ModelBundle::new(manifest, predictions, self.model().state_dict())
     }
@@ -459,8 +459,8 @@ impl Learner {
 /// Predictions of photos with one label each.
 fn only_one(predictions: AnyPredictions) -> Result<Predictions, Error> {
     match predictions {
-        AnyPredictions::One(predictions) => Ok(predictions),
-        AnyPredictions::Many(_) => Err(Error::AnyNumberOfLabels),
+        AnyPredictions::Single(predictions) => Ok(predictions),
+        AnyPredictions::Multi(_) => Err(Error::MultiLabel),
     }
 }
 

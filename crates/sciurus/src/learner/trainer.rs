@@ -138,7 +138,7 @@ impl Trainer {
 
     /// Steps on images `[batch, 3, height, width]` with one class each.
     pub fn step_on(&mut self, images: Tensor<4>, targets: &[usize], hyper: &Hyper) -> StepResult {
-        self.step_mixed(images, (&Targets::One(targets.to_vec()), None), hyper)
+        self.step_mixed(images, (&Targets::Single(targets.to_vec()), None), hyper)
     }
 
     fn step_mixed(
@@ -154,7 +154,7 @@ impl Trainer {
         }
         self.steps += 1;
         let logits = self.model.forward(images, &mut pass);
-        let said = logits.clone().inner().into_data().iter::<f32>().collect();
+        let values = logits.clone().inner().into_data().iter::<f32>().collect();
         let loss = self.objective.forward_mixed(logits, targets, mixed);
         let value = loss.clone().into_data().iter::<f64>().next().unwrap_or(f64::NAN);
         let gradients = loss.backward();
@@ -162,7 +162,7 @@ impl Trainer {
         if let Some(sum) = self.accumulation.add(&self.model, gradients) {
             self.update(sum, hyper);
         }
-        StepResult { loss: value, logits: said }
+        StepResult { loss: value, logits: values }
     }
 
     /// Steps by what has accumulated, if the last batches were too few for a step.

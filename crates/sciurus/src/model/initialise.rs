@@ -13,13 +13,13 @@ const HEAD_NORM_BIAS: f32 = 1e-3;
 
 /// Fills every weight from the seed. Each tensor has a stream of its own, numbered in the order of the network.
 pub(super) fn initialised(model: VisionModel, seed: Seed) -> VisionModel {
-    let start = model.body().start();
+    let start = model.body().initializer();
     model.map(&mut Initialise { path: ModulePath::default(), start, seed, index: 0 })
 }
 
 /// How the weights of a body start. Biases start at 0 and norm layers as the identity, unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Start {
+pub(super) enum Initializer {
     /// Kaiming normal by the values that go out: torchvision's ResNet, MobileNetV2 and EfficientNet.
     KaimingNormal,
     /// Kaiming uniform by the values that come in: torchvision's SqueezeNet.
@@ -38,7 +38,7 @@ const CLASS_TOKEN: f64 = 1e-6;
 
 struct Initialise {
     path: ModulePath,
-    start: Start,
+    start: Initializer,
     seed: Seed,
     /// How many tensors came before.
     index: u64,
@@ -67,7 +67,7 @@ impl ModuleMapper for Initialise {
 }
 
 /// The initial values of a tensor of this shape, or none where the layer's own start is right.
-fn values(path: &ModulePath, start: Start, shape: &[usize], rng: &mut Rng) -> Option<Vec<f32>> {
+fn values(path: &ModulePath, start: Initializer, shape: &[usize], rng: &mut Rng) -> Option<Vec<f32>> {
     match path.name().strip_prefix("body.") {
         Some(name) => body_values(name, path.role(), start, shape, rng),
         None => head_values(path, shape, rng),
@@ -84,21 +84,27 @@ fn head_values(path: &ModulePath, shape: &[usize], rng: &mut Rng) -> Option<Vec<
     }
 }
 
-fn body_values(name: &str, role: Role, start: Start, shape: &[usize], rng: &mut Rng) -> Option<Vec<f32>> {
+fn body_values(
+    name: &str,
+    role: Role,
+    start: Initializer,
+    shape: &[usize],
+    rng: &mut Rng,
+) -> Option<Vec<f32>> {
     let count: usize = shape.iter().product();
     let fan_in: usize = shape.iter().skip(1).product();
     let deviation = match (start, role, shape) {
         // torchvision counts the values that go out without regard to groups.
-        (Start::KaimingNormal, Role::Weight, &[out, _, height, width]) => kaiming(out * height * width),
-        (Start::KaimingUniform, Role::Weight, &[_, _, _, _]) => {
+        (Initializer::KaimingNormal, Role::Weight, &[out, _, height, width]) => kaiming(out * height * width),
+        (Initializer::KaimingUniform, Role::Weight, &[_, _, _, _]) => {
             return Some(uniform(count, (6.0 / fan_in as f64).sqrt(), rng));
         }
-        (Start::Narrow, Role::Weight, &[_, _, _, _] | &[_, _]) => NARROW,
-        (Start::Transformer, _, _) if name.starts_with("patch_embed.") => {
+        (Initializer::Narrow, Role::Weight, &[_, _, _, _] | &[_, _]) => NARROW,
+        (Initializer::Transformer, _, _) if name.starts_with("patch_embed.") => {
             return Some(uniform(count, patch_bound(), rng));
         }
-        (Start::Transformer, Role::Weight, _) if name == "cls_token" => CLASS_TOKEN,
-        (Start::Transformer, Role::Weight, _) => NARROW,
+        (Initializer::Transformer, Role::Weight, _) if name == "cls_token" => CLASS_TOKEN,
+        (Initializer::Transformer, Role::Weight, _) => NARROW,
         _ => return None,
     };
     Some(normal(count, deviation, rng))

@@ -37,7 +37,7 @@ use sciurus_data::Views;
 
 use crate::cpu;
 use crate::{Error, Seed};
-use initialise::Start;
+use initialise::Initializer;
 
 /// The pretrained part of a model: images in, a feature map out.
 #[derive(Module, Debug)]
@@ -87,12 +87,12 @@ impl Body {
     }
 
     /// How its weights start.
-    fn start(&self) -> Start {
+    fn initializer(&self) -> Initializer {
         match self {
-            Body::ResNet(_) | Body::MobileNetV2(_) | Body::EfficientNet(_) => Start::KaimingNormal,
-            Body::SqueezeNet(_) => Start::KaimingUniform,
-            Body::ConvNeXt(_) => Start::Narrow,
-            Body::VisionTransformer(_) => Start::Transformer,
+            Body::ResNet(_) | Body::MobileNetV2(_) | Body::EfficientNet(_) => Initializer::KaimingNormal,
+            Body::SqueezeNet(_) => Initializer::KaimingUniform,
+            Body::ConvNeXt(_) => Initializer::Narrow,
+            Body::VisionTransformer(_) => Initializer::Transformer,
         }
     }
 }
@@ -155,7 +155,7 @@ impl VisionModel {
     }
 
     /// Images `[batch, 3, height, width]` to logits `[batch, class]`, the mean over these views of them.
-    pub fn answer(&self, images: Tensor<4>, views: Views, pass: &mut Pass) -> Tensor<2> {
+    pub fn forward_views(&self, images: Tensor<4>, views: Views, pass: &mut Pass) -> Tensor<2> {
         match views {
             Views::Plain => self.forward(images, pass),
             Views::Mirrored => {

@@ -10,9 +10,9 @@ use burn::module::ParamId;
 /// Weights of a model as the kernels take them, made at their first use and kept: for passes over a model that does not
 /// change. Cloning shares them.
 #[derive(Clone, Default)]
-pub struct FoldedLayers(Arc<Mutex<HashMap<(ParamId, usize), Kept>>>);
+pub struct FoldedLayers(Arc<Mutex<HashMap<(ParamId, usize), AnyLayer>>>);
 
-type Kept = Arc<dyn Any + Send + Sync>;
+type AnyLayer = Arc<dyn Any + Send + Sync>;
 
 impl fmt::Debug for FoldedLayers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

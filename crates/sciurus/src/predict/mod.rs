@@ -39,7 +39,7 @@ pub struct Prediction {
 
 /// What became of one file.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Answer {
+pub enum FilePrediction {
     /// It was classified.
     Predicted {
         /// The file.
@@ -154,7 +154,7 @@ impl Predictor {
         &'a self,
         files: &'a [PathBuf],
         batch_size: usize,
-    ) -> impl Iterator<Item = Result<Answer, Error>> + 'a {
+    ) -> impl Iterator<Item = Result<FilePrediction, Error>> + 'a {
         let together = batch_size.clamp(1, self.fitting_batch());
         files.chunks(together).flat_map(|files| match self.answer(files) {
             Ok(answers) => answers.into_iter().map(Ok).collect::<Vec<_>>(),
@@ -181,7 +181,7 @@ impl Predictor {
     }
 
     /// Only the pixels that the model sees are kept of each photo, so that a batch of large ones fits into memory.
-    fn answer(&self, files: &[PathBuf]) -> Result<Vec<Answer>, Error> {
+    fn answer(&self, files: &[PathBuf]) -> Result<Vec<FilePrediction>, Error> {
         let limits = DecodeLimits::default();
         let read = |path: &PathBuf| Ok(self.pipeline.tensor(decode_file(path, &limits)?));
         let read: Vec<Result<Vec<f32>, SkipReason>> = files.par_iter().map(read).collect();
@@ -200,8 +200,10 @@ impl Predictor {
         let pixels: Vec<_> = pixels.into_iter().flatten().collect();
         let mut predictions = self.predict_pixels(&pixels)?.into_iter();
         let answer = |(path, skipped): (&PathBuf, Option<SkipReason>)| match skipped {
-            Some(reason) => Some(Answer::Skipped(Skipped { path: path.clone(), reason })),
-            None => predictions.next().map(|prediction| Answer::Predicted { path: path.clone(), prediction }),
+            Some(reason) => Some(FilePrediction::Skipped(Skipped { path: path.clone(), reason })),
+            None => predictions
+                .next()
+                .map(|prediction| FilePrediction::Predicted { path: path.clone(), prediction }),
         };
         Ok(files.iter().zip(skipped).filter_map(answer).collect())
     }
@@ -233,7 +235,7 @@ impl Predictor {
 
     fn logits_of(&self, images: Tensor<4>) -> Vec<f32> {
         let views = self.manifest.preprocessing.views;
-        floats(self.model.answer(images, views, &mut self.pass()).into_data())
+        floats(self.model.forward_views(images, views, &mut self.pass()).into_data())
     }
 
     fn pass(&self) -> Pass {
@@ -258,16 +260,16 @@ impl Predictor {
     /// The answer of one image's logits, which must be finite as they are used: divided by the temperature.
     fn ranked(&self, logits: &[f32]) -> Result<Prediction, Error> {
         let scale = match &self.manifest.output {
-            Output::OneLabel => 1.0 / self.manifest.temperature.0 as f32,
-            Output::AnyNumber { .. } => 1.0,
+            Output::SingleLabel => 1.0 / self.manifest.temperature.0 as f32,
+            Output::MultiLabel { .. } => 1.0,
         };
         let logits: Vec<f32> = logits.iter().map(|logit| logit * scale).collect();
         if !logits.iter().all(|logit| logit.is_finite()) {
             return Err(self.not_finite());
         }
         Ok(match &self.manifest.output {
-            Output::OneLabel => self.most_probable(&logits),
-            Output::AnyNumber { thresholds } => self.above(&logits, thresholds),
+            Output::SingleLabel => self.most_probable(&logits),
+            Output::MultiLabel { thresholds } => self.above(&logits, thresholds),
         })
     }
 

@@ -290,8 +290,8 @@ impl Run {
     /// The run did not finish, the file cannot be read, or its photos have any number of labels.
     pub fn predictions(&self) -> Result<Predictions, Error> {
         match self.any_predictions()? {
-            AnyPredictions::One(predictions) => Ok(predictions),
-            AnyPredictions::Many(_) => Err(Error::Run {
+            AnyPredictions::Single(predictions) => Ok(predictions),
+            AnyPredictions::Multi(_) => Err(Error::Run {
                 path: self.folder.clone(),
                 reason: "its photos have any number of labels each, and this needs exactly one; look at the run with \
                          `sciurus interpret`"
@@ -432,10 +432,10 @@ impl PreparedRun {
 /// What every run is measured by.
 fn usual(predictions: &AnyPredictions) -> Vec<Measured> {
     match predictions {
-        AnyPredictions::One(predictions) => {
+        AnyPredictions::Single(predictions) => {
             vec![Measured::new(&ErrorRate, predictions), Measured::new(&Accuracy, predictions)]
         }
-        AnyPredictions::Many(predictions) => vec![
+        AnyPredictions::Multi(predictions) => vec![
             Measured::of_multi(&AccuracyMulti, predictions),
             Measured::of_multi(&ByLabel::f_beta(1.0, Average::Macro), predictions),
             Measured::of_multi(&MeanAveragePrecision, predictions),

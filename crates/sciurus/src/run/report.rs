@@ -58,10 +58,10 @@ impl Run {
         let name = settings.data.folder.file_name().unwrap_or(settings.data.folder.as_os_str());
         let title = format!("{} on {}", settings.fit.arch, name.display());
         let page = match predictions {
-            AnyPredictions::One(predictions) => {
+            AnyPredictions::Single(predictions) => {
                 Report::new(title, predictions).temperature(predictor.manifest().temperature)
             }
-            AnyPredictions::Many(predictions) => Report::of_many(title, predictions),
+            AnyPredictions::Multi(predictions) => Report::of_many(title, predictions),
         };
         let page = page
             .fact("photos in", settings.data.folder.display().to_string())
@@ -108,12 +108,12 @@ struct Worst {
 /// The photos with the largest losses: with the label they were taken for, or, of any number, the one most wrong.
 fn worst(predictions: &AnyPredictions) -> Vec<Worst> {
     match predictions {
-        AnyPredictions::One(predictions) => ClassificationInterpretation::new(predictions.clone())
+        AnyPredictions::Single(predictions) => ClassificationInterpretation::new(predictions.clone())
             .top_losses(PICTURES)
             .into_iter()
             .map(|top| Worst { item: top.item, path: top.path, label: top.prediction })
             .collect(),
-        AnyPredictions::Many(predictions) => MultiInterpretation::new(predictions.clone())
+        AnyPredictions::Multi(predictions) => MultiInterpretation::new(predictions.clone())
             .top_losses(PICTURES)
             .into_iter()
             .map(|top| Worst { item: top.item, path: top.path, label: top.worst })

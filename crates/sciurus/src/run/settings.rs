@@ -181,7 +181,7 @@ impl TrainSettings {
         self.check()?;
         let loaders = self.loaders(listeners.on_scan)?;
         let dataset = loaders.dataset();
-        let is_multi = dataset.any_number();
+        let is_multi = dataset.is_multi_label();
         let class_weights = match self.fit.balance {
             Balance::Loss if is_multi => {
                 positive_weights(&dataset.class_counts(Split::Train), dataset.split(Split::Train).count())

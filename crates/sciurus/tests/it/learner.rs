@@ -177,7 +177,7 @@ fn the_model_that_was_measured_is_the_model_that_is_exported() {
     let settings = settings(&folder.path().join("photos"));
     let finished = Run::prepare(&run, settings, Listeners::default()).unwrap().train().unwrap();
     let predictor = Predictor::load(finished.run.model_path()).unwrap();
-    let AnyPredictions::One(measured) = &finished.predictions else { panic!("one label each") };
+    let AnyPredictions::Single(measured) = &finished.predictions else { panic!("one label each") };
     let temperature = predictor.manifest().temperature;
     assert_eq!(temperature, Temperature::fit_few(measured));
     for index in 0..measured.len() {
@@ -233,7 +233,7 @@ fn half_precision_halves_the_file_and_is_measured_as_it_is_saved() {
     let exact = ModelBundle::load(&whole.run.model_path()).unwrap();
     assert_eq!(exact.state, whole.learner.model().state_dict());
     let predictor = Predictor::load(halved.run.model_path()).unwrap();
-    let AnyPredictions::One(measured) = &halved.predictions else { panic!("one label each") };
+    let AnyPredictions::Single(measured) = &halved.predictions else { panic!("one label each") };
     let path = folder.path().join("photos").join(&measured.paths[0]);
     let prediction = predictor.predict_file(path).unwrap();
     let row = predictor.manifest().temperature.applied_to(measured.row(0));

@@ -36,7 +36,7 @@ pub(crate) fn bundle_of(arch: Arch, labels: impl IntoIterator<Item = String>) ->
         seed: Seed(1),
         precision: Precision::F32,
         temperature: Temperature(1.0),
-        output: Output::OneLabel,
+        output: Output::SingleLabel,
     };
     ModelBundle { manifest, state }
 }

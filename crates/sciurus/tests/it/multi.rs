@@ -29,7 +29,7 @@ fn read<T: serde::de::DeserializeOwned>(value: &Value) -> T {
 fn golden_losses_are_pytorchs() {
     let golden = golden();
     let (logits, targets): (Vec<Vec<f32>>, _) = (read(&golden["logits"]), read(&golden["targets"]));
-    let targets = Targets::Many(targets);
+    let targets = Targets::Multi(targets);
     let mixed = Mixed { partner: read(&golden["partner"]), share: read(&golden["share"]) };
     let cases = golden["losses"].as_object().unwrap();
     assert_eq!(cases.len(), 7);
@@ -60,7 +60,7 @@ fn extreme_logits_have_finite_losses_and_focal_with_weights_is_refused() {
         let objective = Objective { loss, class_weights: vec![] };
         let data = TensorData::new(vec![200.0_f32, -200.0, 0.0, 0.0], [2, 2]);
         let logits = Tensor::<2>::from_data(data, &Device::flex().autodiff()).require_grad();
-        let loss = objective.forward_mixed(logits.clone(), &Targets::Many(vec![vec![1], vec![0]]), None);
+        let loss = objective.forward_mixed(logits.clone(), &Targets::Multi(vec![vec![1], vec![0]]), None);
         let gradient = values(logits.grad(&loss.clone().backward()).unwrap());
         assert!(
             (values(loss)[0] - 100.0).abs() < 1.0 && gradient.iter().all(|slope| slope.is_finite()),
@@ -133,13 +133,13 @@ fn it_learns_which_shapes_are_there_and_predicts_as_it_was_measured() {
     );
     assert_eq!(finished.record.settings.run.metrics, ["accuracy_multi", "f1"]);
 
-    let AnyPredictions::Many(measured) = &finished.predictions else { panic!("any number of labels") };
+    let AnyPredictions::Multi(measured) = &finished.predictions else { panic!("any number of labels") };
     assert_eq!(finished.run.any_predictions().unwrap(), finished.predictions);
     let error = finished.run.predictions().unwrap_err().to_string();
     assert!(error.contains("any number of labels") && error.contains("sciurus interpret"), "{error}");
     let predictor = Predictor::load(finished.run.model_path()).unwrap();
     let manifest = predictor.manifest();
-    assert_eq!(manifest.output, Output::AnyNumber { thresholds: measured.thresholds.clone() });
+    assert_eq!(manifest.output, Output::MultiLabel { thresholds: measured.thresholds.clone() });
     assert_eq!(manifest.format, 3, "it answers from a photo and its mirror image");
     for i in 0..measured.len() {
         let image = decode_file(photos.join(&measured.paths[i]), &DecodeLimits::default()).unwrap();
@@ -175,14 +175,14 @@ fn mixing_weights_smoothing_folds_and_views_go_with_any_number_of_labels() {
         last.metrics.iter().map(|metric| metric.name.as_str()).collect::<Vec<_>>(),
         settings.run.metrics
     );
-    let AnyPredictions::Many(views) = learner.any_tta(Split::Valid, sciurus::Tta::new(2)).unwrap() else {
+    let AnyPredictions::Multi(views) = learner.any_tta(Split::Valid, sciurus::Tta::new(2)).unwrap() else {
         panic!("any number of labels")
     };
     assert_eq!(views.len(), 12);
     assert!(learner.predictions(Split::Valid).unwrap_err().to_string().contains("any_predictions"));
     let path = folder.path().join("model.sciurus");
     learner.export(&path).unwrap();
-    let Output::AnyNumber { thresholds } = ModelBundle::load(&path).unwrap().manifest.output else {
+    let Output::MultiLabel { thresholds } = ModelBundle::load(&path).unwrap().manifest.output else {
         panic!("any number of labels")
     };
     assert_eq!(thresholds.len(), 2);

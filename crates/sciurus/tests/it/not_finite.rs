@@ -66,7 +66,7 @@ fn temperature_and_normalisation_are_finite_as_they_are_used() {
     }
     for threshold in [-0.1, 1.1] {
         let path = saved(folder.path(), "o.sciurus", |bundle| {
-            bundle.manifest.output = Output::AnyNumber { thresholds: vec![0.5, threshold] };
+            bundle.manifest.output = Output::MultiLabel { thresholds: vec![0.5, threshold] };
         });
         assert!(refusal(&path).contains("thresholds"));
     }
@@ -104,7 +104,7 @@ fn overflowing(folder: &Path, output: &Output) -> (Predictor, RgbImage) {
 fn an_answer_that_is_not_finite_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let files = [folder.path().join("picture.png"), folder.path().join("missing.png")];
-    for output in [Output::OneLabel, Output::AnyNumber { thresholds: vec![0.5; 2] }] {
+    for output in [Output::SingleLabel, Output::MultiLabel { thresholds: vec![0.5; 2] }] {
         let (model, picture) = overflowing(folder.path(), &output);
         picture.save(&files[0]).unwrap();
         let told = |error: Error| {

@@ -126,7 +126,7 @@ impl CsvLabels {
     /// use sciurus_data::{CsvLabels, Labeler};
     ///
     /// let labels = CsvLabels::new("pascal/train.csv").path_column("fname").label_separator(' ');
-    /// assert!(Labeler::Csv(labels).any_number());
+    /// assert!(Labeler::Csv(labels).is_multi_label());
     /// ```
     #[must_use]
     pub fn label_separator(mut self, separator: char) -> Self {

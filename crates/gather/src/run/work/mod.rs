@@ -3,7 +3,7 @@
 
 mod ask;
 
-use super::arrive::{Arrived, Road, arrive};
+use super::arrive::{Arrived, FetchContext, arrive};
 use super::class::{Class, Step};
 use super::keep::{Kept, Photo};
 use crate::error::GatherError;
@@ -32,7 +32,7 @@ pub(crate) struct Work<'g> {
     pub(crate) classes: Vec<Class>,
     pub(crate) kept: Kept,
     pub(crate) journal: Journal,
-    road: Arc<Road>,
+    road: Arc<FetchContext>,
     pub(super) events: Events,
     /// Photos on their way, in the order in which they will be decided.
     under_way: VecDeque<UnderWay>,
@@ -83,7 +83,7 @@ impl<'g> Work<'g> {
         settings: &'g Gather,
         sources: Vec<Named>,
         (kept, journal): (Kept, Journal),
-        road: Arc<Road>,
+        road: Arc<FetchContext>,
         events: Events,
     ) -> Self {
         Self {

@@ -177,8 +177,8 @@ impl Objective {
     /// the same shares. fastai's `MixUp.lf`.
     pub fn forward_mixed(&self, logits: Tensor<2>, targets: &Targets, mixed: Option<&Mixed>) -> Tensor<1> {
         match targets {
-            Targets::One(classes) => self.forward_one(logits, classes, mixed),
-            Targets::Many(rows) => binary(self, logits, rows, mixed),
+            Targets::Single(classes) => self.forward_one(logits, classes, mixed),
+            Targets::Multi(rows) => binary(self, logits, rows, mixed),
         }
     }
 

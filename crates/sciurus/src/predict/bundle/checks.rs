@@ -47,7 +47,7 @@ pub(super) fn manifest(text: Option<&str>) -> Result<Manifest, String> {
             manifest.temperature.0
         ));
     }
-    if let Output::AnyNumber { thresholds } = &manifest.output {
+    if let Output::MultiLabel { thresholds } = &manifest.output {
         let sound = thresholds.iter().all(|threshold| (0.0..=1.0).contains(threshold));
         if !sound || thresholds.len() != manifest.vocab.len() {
             return Err("its thresholds are not one number from 0 to 1 for each label".to_owned());

@@ -23,7 +23,7 @@ use crate::{Error, Precision};
 /// Version of the manifest of a model for one label per photo.
 const FORMAT: u32 = 1;
 /// The same of one for any number of labels, which version 1 knew nothing of.
-const FORMAT_ANY_NUMBER: u32 = 2;
+const FORMAT_MULTI_LABEL: u32 = 2;
 /// The same of one that answers from several views, which versions 1 and 2 knew nothing of: the newest that this build reads.
 const FORMAT_VIEWS: u32 = 3;
 /// Key of the manifest in the file's metadata.
@@ -57,7 +57,7 @@ pub struct Manifest {
     #[serde(default = "no_temperature")]
     pub temperature: Temperature,
     /// How many labels it gives a photo.
-    #[serde(default, skip_serializing_if = "Output::is_one_label")]
+    #[serde(default, skip_serializing_if = "Output::is_single_label")]
     pub output: Output,
 }
 
@@ -67,9 +67,11 @@ pub struct Manifest {
 pub enum Output {
     /// Exactly one: probabilities are the softmax of the logits, and the largest decides.
     #[default]
-    OneLabel,
+    #[serde(rename = "one_label")]
+    SingleLabel,
     /// Any number: each probability is the sigmoid of its logit.
-    AnyNumber {
+    #[serde(rename = "any_number")]
+    MultiLabel {
         /// What each label's probability must exceed (0..=1), by class. Chosen on the validation photos for the best F1, so
         /// that what was measured on those flatters the model a little.
         thresholds: Vec<f32>,
@@ -78,8 +80,8 @@ pub enum Output {
 
 impl Output {
     /// Whether it is exactly one.
-    pub fn is_one_label(&self) -> bool {
-        *self == Self::OneLabel
+    pub fn is_single_label(&self) -> bool {
+        *self == Self::SingleLabel
     }
 }
 
@@ -132,10 +134,12 @@ impl ModelBundle {
     /// A model that was calibrated on its validation predictions, with all that is needed to use it.
     pub(crate) fn new(mut manifest: Manifest, predictions: &AnyPredictions, state: StateDict) -> Self {
         let (format, temperature, output) = match predictions {
-            AnyPredictions::One(predictions) => (FORMAT, Temperature::fit_few(predictions), Output::OneLabel),
-            AnyPredictions::Many(predictions) => {
+            AnyPredictions::Single(predictions) => {
+                (FORMAT, Temperature::fit_few(predictions), Output::SingleLabel)
+            }
+            AnyPredictions::Multi(predictions) => {
                 let thresholds = predictions.thresholds.clone();
-                (FORMAT_ANY_NUMBER, no_temperature(), Output::AnyNumber { thresholds })
+                (FORMAT_MULTI_LABEL, no_temperature(), Output::MultiLabel { thresholds })
             }
         };
         manifest.format = if manifest.preprocessing.views == Views::Plain { format } else { FORMAT_VIEWS };
