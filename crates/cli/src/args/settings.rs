@@ -143,6 +143,10 @@ pub(crate) struct FitArgs {
     /// Highest learning rate of the head [default: 0.002, or 0.001 with --no-pretrained]
     #[arg(long, visible_alias = "lr", value_name = "RATE", value_parser = number)]
     learning_rate: Option<f64>,
+    /// Share of the training in which the learning rate rises (0 to 1): fastai's pct_start [default: 0.3, or 0.25 with
+    /// --no-pretrained]
+    #[arg(long, value_name = "SHARE", value_parser = number)]
+    warmup: Option<f64>,
     /// Loss function: cross_entropy, label_smoothing:SHARE or focal:GAMMA
     #[arg(long)]
     loss: Option<Loss>,

@@ -31,6 +31,9 @@ settings! {
         pub freeze_epochs: usize = 1,
         /// Highest learning rate of the head, above 0; without it 2e-3 to fine-tune and 1e-3 from random weights.
         pub learning_rate: Option<f64> = None,
+        /// Share of the whole network's fit in which the learning rate rises (0..1): fastai's `pct_start`. Without it 0.3 to
+        /// fine-tune and 0.25 from random weights.
+        pub warmup: Option<f64> = None,
         /// The loss function.
         pub loss: Loss = Loss::CrossEntropy,
         /// How rare classes are made to count.
@@ -71,6 +74,8 @@ impl FitSettings {
     /// # Errors
     /// See each option.
     pub fn check(&self) -> Result<(), Error> {
+        let warmup = self.warmup.unwrap_or(0.5);
+        BadOption::check("warmup", warmup, warmup > 0.0 && warmup < 1.0, "choose a share between 0 and 1")?;
         match self.is_from_scratch() {
             true => self.one_cycle().schedule(VisionModel::GROUPS)?,
             false => self.fine_tune().unfrozen().schedule(VisionModel::GROUPS)?,
@@ -96,12 +101,18 @@ impl FitSettings {
 
     /// The fit of a model that begins from random weights.
     pub(crate) fn one_cycle(&self) -> OneCycle {
-        OneCycle::new(self.epochs).learning_rates(self.learning_rate())
+        let options = OneCycle::new(self.epochs).learning_rates(self.learning_rate());
+        let warmup = self.warmup.unwrap_or(options.pct_start);
+        options.pct_start(warmup)
     }
 
     /// The fits of a pretrained model.
     pub(crate) fn fine_tune(&self) -> FineTune {
-        FineTune::new(self.epochs).freeze_epochs(self.freeze_epochs).base_learning_rate(self.learning_rate())
+        let options = FineTune::new(self.epochs)
+            .freeze_epochs(self.freeze_epochs)
+            .base_learning_rate(self.learning_rate());
+        let warmup = self.warmup.unwrap_or(options.pct_start);
+        options.pct_start(warmup)
     }
 
     /// The highest learning rate of the head: the one that was asked for, or the usual one.
