@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sciurus_data::{
     Augmentation, BadOption, CsvLabels, ImageDataset, ImageDatasetBuilder, LastBatch, Loader, LoaderOptions,
     Mix, Normalize, Order, PhotoStore, PhotoStoreOptions, Pipeline, Preprocessing, Progress, ResizeMethod,
-    Seed, Split, Splitter, Views, settings,
+    Seed, Split, Splitter, Transform, Views, settings,
 };
 
 use crate::Error;
@@ -83,6 +83,7 @@ pub struct DataLoadersBuilder {
     order: Order,
     seed: Seed,
     cache_folder: Option<PathBuf>,
+    transforms: Vec<Arc<dyn Transform>>,
 }
 
 impl std::fmt::Debug for DataLoadersBuilder {
@@ -101,6 +102,7 @@ impl DataLoadersBuilder {
             order: Order::Shuffled,
             seed: Seed(42),
             cache_folder: PhotoStoreOptions::default().cache_folder,
+            transforms: Vec::new(),
         }
     }
 
@@ -136,6 +138,13 @@ impl DataLoadersBuilder {
     #[must_use]
     pub fn augment(mut self, augmentation: Augmentation) -> Self {
         self.settings.augment = augmentation;
+        self
+    }
+
+    /// A transform of your own for training photos, after `augment`, anew in each epoch; call it again for more.
+    #[must_use]
+    pub fn transform(mut self, transform: impl Transform + 'static) -> Self {
+        self.transforms.push(Arc::new(transform));
         self
     }
 
@@ -225,7 +234,7 @@ impl DataLoadersBuilder {
         let measuring = training.clone().order(Order::Sequential).last_batch(LastBatch::Keep);
         let training = LoaderOptions { mix: settings.mix, ..training.order(self.order) };
         let train = |preprocessing: &Preprocessing| {
-            let pipeline = Pipeline::train(preprocessing, &settings.augment);
+            let pipeline = training_pipeline(preprocessing, &settings.augment, &self.transforms);
             Loader::new(dataset.clone(), Split::Train, pipeline, training.clone())
         };
         let first = first.as_ref().map(train).transpose()?;
@@ -239,8 +248,19 @@ impl DataLoadersBuilder {
             preprocessing,
             augmentation: settings.augment,
             seed: self.seed,
+            transforms: self.transforms,
         })
     }
+}
+
+/// What training photos go through.
+fn training_pipeline(
+    preprocessing: &Preprocessing,
+    augmentation: &Augmentation,
+    transforms: &[Arc<dyn Transform>],
+) -> Pipeline {
+    let pipeline = Pipeline::train(preprocessing, augmentation);
+    transforms.iter().fold(pipeline, |pipeline, transform| pipeline.each_epoch(Arc::clone(transform)))
 }
 
 /// Preprocessing for the first half of a fit's epochs.
@@ -270,6 +290,7 @@ pub struct DataLoaders {
     preprocessing: Preprocessing,
     augmentation: Augmentation,
     seed: Seed,
+    transforms: Vec<Arc<dyn Transform>>,
 }
 
 impl DataLoaders {
@@ -310,7 +331,7 @@ impl DataLoaders {
     /// # Errors
     /// The split is empty.
     pub fn augmented(&self, split: Split) -> Result<Loader, Error> {
-        let pipeline = Pipeline::train(&self.preprocessing, &self.augmentation);
+        let pipeline = training_pipeline(&self.preprocessing, &self.augmentation, &self.transforms);
         Ok(Loader::new(self.dataset.clone(), split, pipeline, self.measuring.clone())?)
     }
 

@@ -52,3 +52,14 @@ pub trait Transform: fmt::Debug + Send + Sync {
         format!("{self:?}")
     }
 }
+
+/// A transform that several pipelines share.
+impl<T: Transform + ?Sized> Transform for std::sync::Arc<T> {
+    fn apply(&self, image: RgbImage, rng: &mut Rng) -> RgbImage {
+        (**self).apply(image, rng)
+    }
+
+    fn name(&self) -> String {
+        (**self).name()
+    }
+}

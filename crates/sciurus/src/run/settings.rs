@@ -295,3 +295,46 @@ impl TrainSettings {
             .build()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(json: &str) -> Result<TrainSettings, String> {
+        serde_json::from_str::<Map<String, Value>>(json).unwrap().try_into()
+    }
+
+    #[test]
+    fn settings_come_back_from_toml_and_json_as_they_were() {
+        let mut settings = TrainSettings::small("photos");
+        settings.data.csv = Some("labels.csv".into());
+        settings.data.fold = Some("2/5".parse().unwrap());
+        settings.loader.mix = Some(sciurus_data::Mix::mix_up());
+        settings.fit.warmup = Some(0.4);
+        let toml: TrainSettings = toml::from_str(&settings.to_toml().unwrap()).unwrap();
+        assert_eq!(toml, settings);
+        assert_eq!(TrainSettings::try_from(settings.options().unwrap()).unwrap(), settings);
+    }
+
+    #[test]
+    fn what_was_typed_counts_more_and_what_nobody_knows_is_an_error() {
+        let typed = serde_json::from_str(r#"{"epochs": 9, "fold": "1/3"}"#).unwrap();
+        let settings = TrainSettings::small("photos").with_options(typed).unwrap();
+        assert_eq!((settings.fit.epochs, settings.loader.image_size), (9, 64));
+        let error = options(r#"{"epoch": 9}"#).unwrap_err();
+        assert!(error.starts_with("there is no option `epoch`; choose from"), "{error}");
+        assert!(options(r#"{"epochs": "many"}"#).is_err());
+    }
+
+    #[test]
+    fn no_option_stands_in_two_sections() {
+        let sections = [
+            serde_json::to_value(DataSettings::default()).unwrap(),
+            serde_json::to_value(LoaderSettings::default()).unwrap(),
+            serde_json::to_value(FitSettings::default()).unwrap(),
+            serde_json::to_value(RunSettings::default()).unwrap(),
+        ];
+        let names: usize = sections.iter().map(|section| section.as_object().unwrap().len()).sum();
+        assert_eq!(TrainSettings::default().options().unwrap().len(), names);
+    }
+}

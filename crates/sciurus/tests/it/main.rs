@@ -4,6 +4,7 @@
 mod architectures;
 mod checksum;
 mod embedder;
+mod examples;
 mod fused;
 mod golden_archs;
 mod golden_head;

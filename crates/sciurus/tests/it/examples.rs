@@ -1,0 +1,60 @@
+//! The examples run: each by itself, on pictures that it draws, with no network.
+
+use std::process::Command;
+
+/// Runs an example in a temporary folder of its own; what it printed.
+fn run(name: &str) -> String {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests.ancestors().nth(2).unwrap().join("examples").join(name);
+    let temporary = tempfile::tempdir().unwrap();
+    let mut command = Command::new(&program);
+    for variable in ["TMPDIR", "TEMP", "TMP", "XDG_CACHE_HOME"] {
+        command.env(variable, temporary.path());
+    }
+    let output = command
+        .env("SCIURUS_OFFLINE", "1")
+        .output()
+        .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn fine_tune() {
+    let said = run("fine_tune");
+    assert!(said.contains("epoch 3") && said.contains("acorn") && said.contains("saved "), "{said}");
+}
+
+#[test]
+fn predict_in_memory() {
+    let said = run("predict_in_memory");
+    assert_eq!(said.lines().filter(|line| line.ends_with(" %)")).count(), 4, "{said}");
+}
+
+#[test]
+fn own_metric() {
+    assert_eq!(run("own_metric").matches("miss_rate").count(), 3);
+}
+
+#[test]
+fn own_observer() {
+    let said = run("own_observer");
+    assert!(said.contains("epoch 0, batch 0") && said.ends_with(" epochs\n"), "{said}");
+}
+
+#[test]
+fn own_transform() {
+    assert!(run("own_transform").contains("error_rate"));
+}
+
+#[test]
+fn clean_a_folder() {
+    let said = run("clean_a_folder");
+    assert!(said.contains("81 photos") && said.contains("from-another-folder.png"), "{said}");
+}
+
+#[test]
+fn embeddings() {
+    let said = run("embeddings");
+    assert!(said.starts_with("40 photos") && said.contains("most like"), "{said}");
+}
