@@ -7,29 +7,34 @@ use sciurus::Arch;
 
 use super::{DataArgs, Show};
 
-const EXAMPLES: &str = "\
-Examples:
-  sciurus clean squirrels                      look: the worst few of each kind of trouble
-  sciurus clean squirrels --html report.html   the same as a page with pictures
+const ABOUT: &str = "\
+Find wrong labels, copies, odd and unreadable photos in a folder, or in the photos of a run.
+Nothing changes until you decide; files are moved, never deleted, and can be moved back.
+
+  sciurus clean squirrels                      look: the worst few of each kind
   sciurus clean squirrels --review             decide, one key a photo
-  sciurus clean squirrels --plan clean.json    the whole queue as a file
+  sciurus clean squirrels --html report.html   look at pictures in a browser";
+
+const EXAMPLES: &str = "\
+More examples:
+  sciurus clean squirrels --plan clean.json    write what is proposed and decided to a file
   sciurus clean squirrels --apply clean.json   move files as the plan says
-  sciurus clean squirrels --undo               and back again
-  sciurus clean squirrels --auto               only equal copies and unreadable files
-  sciurus train squirrels --plan clean.json    heed a plan without moving anything
+  sciurus clean squirrels --undo               move them back
+  sciurus clean squirrels --auto               only exact copies and files that can't be read
+  sciurus train squirrels --plan clean.json    train as the plan says, without moving anything
   sciurus clean squirrels --retrain            before and after, on the same photos
 
-No file is ever deleted or overwritten: what leaves the data set is moved to _set_aside/ inside it.
-Decisions are kept in .sciurus/decisions.jsonl inside the folder, by the content of the photos.
-A folder from somebody else may bring such files too: they are named and not acted on, unless
---trust-state says that you trust whoever made them.";
+What leaves the data set is moved to _set_aside/ inside the folder; nothing is overwritten. Decisions
+are kept in .sciurus/decisions.jsonl inside the folder, by the content of each photo. A folder from
+somebody else may bring such files too: they are named and ignored, unless --trust-state says that you
+trust whoever made them.";
 
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(long_about = ABOUT, after_help = EXAMPLES)]
 pub(crate) struct CleanArgs {
-    /// Photos, in a folder per class; or a run, for the photos that it was trained on
+    /// Photos, in a folder per class; or the folder of a run, to clean the photos it was trained on
     pub(crate) folder: PathBuf,
-    /// Pretrained networks that look at the photos, with commas between them; several are slower and see more
+    /// Pretrained networks that look at the photos, separated by commas; several are slower and see more
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', default_value = "resnet18")]
     pub(crate) arch: Vec<Arch>,
     /// Pretrained weights of the network from this file (.safetensors, .pth) [default: SCIURUS_MODELS, else its publisher's]
@@ -43,7 +48,7 @@ pub(crate) struct CleanArgs {
     /// Write a self-contained page with pictures
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
-    /// Replace a file that --plan, --html or --out names even if it is something else, or a plan that was edited
+    /// Let --plan, --html and --out replace files that Sciurus did not write, or that were edited since
     #[arg(long)]
     pub(crate) force: bool,
     /// Decide photo by photo in the terminal
@@ -58,10 +63,10 @@ pub(crate) struct CleanArgs {
     /// Take the last --apply or --auto back
     #[arg(long, conflicts_with_all = ["review", "plan", "html", "auto", "retrain"])]
     pub(crate) undo: bool,
-    /// Set aside what is certain: all but one of equal copies with the same label, and unreadable files
+    /// Set aside what is certain: all but one of exact copies with the same label, and files that can't be read
     #[arg(long)]
     pub(crate) auto: bool,
-    /// Train with the photos as they are and as they were decided, and compare both on the same reviewed photos
+    /// Train on the photos as they are and as you decided, and compare both on the same reviewed photos
     #[arg(long, conflicts_with = "auto")]
     pub(crate) retrain: bool,
     /// Where decisions are kept [default: .sciurus/decisions.jsonl in the folder]
@@ -70,10 +75,10 @@ pub(crate) struct CleanArgs {
     /// Act on a log of moves, decisions or a run that came with the folder from somebody else
     #[arg(long)]
     pub(crate) trust_state: bool,
-    /// Photos shown of each kind of trouble
+    /// Photos to show of each kind
     #[arg(long, default_value_t = 5, value_name = "PHOTOS")]
     pub(crate) worst: usize,
-    /// Photos that are looked at between two checks whether to stop [default: a thirtieth of all, at most 50]
+    /// Photos between two checks whether to stop [default: a thirtieth of all, at most 50]
     #[arg(long, value_name = "PHOTOS", help_heading = "Review")]
     pub(crate) page: Option<usize>,
     /// Stop when fewer than this share (0 to 1) of the last three pages were wrong

@@ -9,24 +9,28 @@ use url::Url;
 use super::Show;
 use super::numbers::seconds;
 
-const EXAMPLES: &str = "\
-Examples:
-  sciurus gather \"eastern gray squirrel\" \"red squirrel\" --per-class 150 --into squirrels
-  sciurus gather gray=\"Sciurus carolinensis\" red=\"Sciurus vulgaris\" --into squirrels \\
-      --source inaturalist,commons --license cc0,by,by-sa
-  sciurus gather acorn=acorn --source addresses.csv,saved-page.html,holiday.zip --into nuts
-  sciurus gather --from squirrels/ledger.jsonl --into elsewhere
-      Fetches the same photos again, and tells what has changed or gone.
-  sciurus gather --list-sources
+const ABOUT: &str = "\
+Search the web for photos of each class, and keep those that are readable, large enough, new and licensed.
+Photos go into a folder per class, ready for `sciurus train`.
 
-Photos go into a folder per class, with ledger.jsonl (where each came from, who made it, its licence)
-and ATTRIBUTION.md beside them. Kept is what can be decoded, is large enough, is no copy of another and
-may be used. Stopped or killed, the same command goes on where it was. Keys of services come from the
-environment (--list-sources names the variables); none is needed for the default sources. Exit code 1
-says that fewer photos were found than wanted.";
+  sciurus gather \"eastern gray squirrel\" \"red squirrel\" --into squirrels
+  sciurus gather gray=\"Sciurus carolinensis\" red=\"Sciurus vulgaris\" --into squirrels --source inaturalist
+  sciurus gather --list-sources";
+
+const EXAMPLES: &str = "\
+More examples:
+  sciurus gather acorn=acorn --source addresses.csv,saved-page.html,holiday.zip --into nuts
+      Photos from your own lists, pages and archives.
+  sciurus gather --from squirrels/ledger.jsonl --into elsewhere
+      The same photos again, and which have changed or gone.
+
+Beside the photos are ledger.jsonl (where each came from, who made it, its licence) and ATTRIBUTION.md.
+If a run is stopped or killed, the same command continues it. Keys of services come from the environment
+(--list-sources names the variables); the default sources need none. Exit code 1 means that fewer photos
+were found than you asked for.";
 
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(long_about = ABOUT, after_help = EXAMPLES)]
 pub(crate) struct GatherArgs {
     /// Classes: what to search for, or NAME=what to search for
     #[arg(value_name = "TERMS", required_unless_present_any = ["from", "list_sources"])]
@@ -34,20 +38,20 @@ pub(crate) struct GatherArgs {
     /// Folder that gets a folder per class
     #[arg(long, value_name = "DIR", required_unless_present = "list_sources")]
     pub(crate) into: Option<PathBuf>,
-    /// Photos of each class that are kept
+    /// Photos to keep of each class
     #[arg(long, default_value_t = 150, value_name = "PHOTOS")]
     pub(crate) per_class: usize,
     /// Where to search, in turn: services by name, or folders, zip and tar files, saved web pages, lists of addresses
     /// [default: openverse,commons,inaturalist,gbif]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) source: Vec<SourceSpec>,
-    /// Licences that are kept, such as cc0,by,by-sa [default: all but "all rights reserved"]
+    /// Licences to keep, such as cc0,by,by-sa [default: all but "all rights reserved"]
     #[arg(long, alias = "licence", value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) license: Vec<Licence>,
-    /// Shorter side that a photo must have
+    /// Least length of a photo's shorter side
     #[arg(long, default_value_t = 200, value_name = "PIXELS")]
     pub(crate) min_size: u32,
-    /// Stop after this time, such as 60s, 2m or 1h, with what is there; the same command goes on another time
+    /// Stop after this time, such as 60s, 2m or 1h; the same command continues later
     #[arg(long, visible_alias = "in", value_name = "TIME", value_parser = seconds, conflicts_with = "from")]
     pub(crate) time_budget: Option<f64>,
     /// Fetch the photos of a ledger again instead of searching
@@ -56,13 +60,13 @@ pub(crate) struct GatherArgs {
     /// Go on with a journal that came with the folder from somebody else
     #[arg(long)]
     pub(crate) trust_state: bool,
-    /// Tell what each source is, its limits, whether a key is set, and what its terms say about training
+    /// List the sources: their limits, whether a key is set, and what their terms say about training
     #[arg(long, conflicts_with_all = ["classes", "from", "into"])]
     pub(crate) list_sources: bool,
-    /// An address or page where operators of services reach you; Wikimedia asks for one
+    /// An e-mail address or page where services can reach you; Wikimedia asks for one
     #[arg(long, env = "SCIURUS_CONTACT", value_name = "TEXT")]
     pub(crate) contact: Option<String>,
-    /// Hosts that photos may come from although they are not in the public internet
+    /// Hosts outside the public internet that photos may come from
     #[arg(long, value_name = "HOST,...", value_delimiter = ',')]
     pub(crate) allow_private_hosts: Vec<String>,
     /// Another address for a service, such as a mirror: NAME=URL

@@ -18,29 +18,21 @@ pub(crate) use settings::{DataArgs, LoaderArgs, NetworkArgs, PictureArgs, typed}
 pub(crate) use train::TrainArgs;
 
 const ABOUT: &str = "\
-Sciurus turns a folder of photos into a trained, measured image classifier.
+Turn a folder of photos into an image classifier that is trained, measured and ready to use.
+Put the photos of each class into a folder of their own: squirrels/red/*.jpg, squirrels/grey/*.jpg.
 
-Put the photos of each class into a folder of their own:
-
-  squirrels/red/*.jpg
-  squirrels/grey/*.jpg
-
-then train, look at the mistakes, and use the model:
-
-  sciurus inspect squirrels
   sciurus train squirrels
   sciurus interpret runs/squirrels-...
   sciurus predict runs/squirrels-.../model.sciurus photo.jpg
 
 No photos yet? `sciurus gather \"red squirrel\" \"grey squirrel\" --into squirrels` finds some, with
-their licences.
-
-No network either? `sciurus demo` draws some and trains on them in under a minute, offline.";
+their licences. No network either? `sciurus demo` draws some and trains on them, offline.";
 
 const AFTER: &str = "\
-Exit codes: 0 done, 1 done and something was found (inspect and predict: unreadable files;
-gather: fewer photos than wanted), 2 failed, 130 or 143 cut short by Ctrl-C or by kill.
-Every verb but completions takes --json for programs to read.";
+Exit codes: 0 done; 1 done, and there is something to look at (inspect and predict: files that
+can't be read; clean: photos to look into; gather: fewer photos than you asked for); 2 failed;
+130 or 143 stopped by Ctrl-C or kill.
+Every verb except completions takes --json, for programs.";
 
 /// Verbs whose options are settings of the library.
 const WITH_SETTINGS: [&str; 4] = ["train", "lr-find", "inspect", "clean"];
@@ -69,27 +61,27 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Search the web for photos of each class, and keep those that are usable, new and licensed
+    /// Search the web for photos of each class, and keep those that are readable, new and licensed
     Gather(Box<GatherArgs>),
     /// Fine-tune a pretrained network on a folder of photos
     Train(Box<TrainArgs>),
-    /// Try growing learning rates on a mock training and tell which of them suit
+    /// Find a learning rate by training briefly with higher and higher ones
     LrFind(LrFindArgs),
-    /// Look at a folder of photos before training: classes, sizes, split, what is left out and why
+    /// Look at a folder before training: classes, sizes, split, what is left out and why
     Inspect(InspectArgs),
-    /// Find what is wrong with the photos and their labels, decide, and move files there and back
+    /// Find wrong labels, copies and odd photos, decide, and move files there and back
     Clean(Box<CleanArgs>),
-    /// Show where a trained model is wrong: confusion matrix, most confused classes, top losses
+    /// Show where a model is wrong: confusion matrix, most confused classes, top losses
     Interpret(InterpretArgs),
-    /// Tell whether one run, or one recipe over several seeds, is better than another beyond chance
+    /// Tell whether one run, or one recipe over several seeds, is really better than another
     Compare(CompareArgs),
     /// Classify photos with a trained model
     Predict(PredictArgs),
-    /// List the networks that can be trained: size, features, pretrained weights and their licence
+    /// List the networks: size, features, pretrained weights and their licence
     Archs(ArchsArgs),
     /// Write a completion script for a shell, or the manual pages
     Completions(CompletionsArgs),
-    /// Draw some pictures, train a small network on them and show it all, with no network and no download
+    /// Try it all in seconds on drawn pictures, with no photos and no network connection
     Demo(DemoArgs),
 }
 
@@ -124,14 +116,16 @@ pub(crate) struct LrFindArgs {
     pub(crate) show: Show,
 }
 
-const COMPLETIONS_EXAMPLES: &str = "\
-Examples:
+const COMPLETIONS: &str = "\
+Write a completion script for your shell to standard output, or manual pages into a folder.
+Your shell then completes verbs, options and their values.
+
   sciurus completions bash > ~/.local/share/bash-completion/completions/sciurus
   sciurus completions zsh > ~/.zfunc/_sciurus
   sciurus completions man --into ~/.local/share/man/man1";
 
 #[derive(Debug, Args)]
-#[command(after_help = COMPLETIONS_EXAMPLES)]
+#[command(long_about = COMPLETIONS)]
 pub(crate) struct CompletionsArgs {
     /// The shell, or man for manual pages
     #[arg(value_enum)]
@@ -163,18 +157,20 @@ pub(crate) struct Show {
     pub(crate) json: bool,
 }
 
-const INSPECT_EXAMPLES: &str = "\
-Examples:
+const INSPECT: &str = "\
+Look at a folder of photos before training: its classes and their sizes, the split, and what is left
+out and why. Every photo is decoded, so that damaged ones are found now and not during training.
+
   sciurus inspect squirrels
   sciurus inspect squirrels --augment trivial_augment --sheet sheet.png
-      A picture of what the network will see: a row for each of six photos, six times each.
-  sciurus inspect squirrels --json | jq .summary.skipped
+  sciurus inspect squirrels --json | jq .summary.skipped";
 
-Every photo is decoded, so that damaged ones are found before training. Exit code 1 says that
-some were.";
+const INSPECT_AFTER: &str = "\
+--sheet shows what the network will see: a row for each of six photos, six times each. Exit code 1
+means that some files can't be read.";
 
 #[derive(Debug, Args)]
-#[command(after_help = INSPECT_EXAMPLES)]
+#[command(long_about = INSPECT, after_help = INSPECT_AFTER)]
 pub(crate) struct InspectArgs {
     /// Photos, in a folder per class
     pub(crate) folder: PathBuf,
@@ -185,55 +181,57 @@ pub(crate) struct InspectArgs {
     /// Write a picture of what the network will see of some photos, each several times, to this file (.png or .jpg)
     #[arg(long, value_name = "FILE")]
     pub(crate) sheet: Option<PathBuf>,
-    /// Replace a file that --sheet names even if it is something else
+    /// Let --sheet replace a file that Sciurus did not write
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) show: Show,
 }
 
-const INTERPRET_EXAMPLES: &str = "\
-Examples:
-  sciurus interpret runs/squirrels-20261124-101500
-  sciurus interpret runs/squirrels-20261124-101500 --top 20
-  sciurus interpret runs/squirrels-20261124-101500 --html report.html
+const INTERPRET: &str = "\
+Show where a trained model is wrong on its validation set, and which photos it found hardest.
+A high loss is often a wrong label, or a photo of something else.
 
-A top loss is a photo that the model found hardest: often a wrong label, or a photo of something else.";
+  sciurus interpret runs/squirrels-20261124-101500
+  sciurus interpret runs/squirrels-20261124-101500 --html report.html
+  sciurus interpret runs/squirrels-20261124-101500 --top 20 --json";
 
 #[derive(Debug, Args)]
-#[command(after_help = INTERPRET_EXAMPLES)]
+#[command(long_about = INTERPRET)]
 pub(crate) struct InterpretArgs {
     /// Folder of a run
     pub(crate) run: PathBuf,
-    /// How many top losses to show [default: 9, and 12 on the page]
+    /// Photos with the highest losses to show [default: 9, and 12 on the page]
     #[arg(long, value_name = "PHOTOS")]
     pub(crate) top: Option<usize>,
     /// Also write it all as one self-contained HTML page, with curves, photos and heat maps, to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
-    /// Replace a file that --html names even if it is something else
+    /// Let --html replace a file that Sciurus did not write
     #[arg(long)]
     pub(crate) force: bool,
-    /// Least number of photos for a pair of classes to count as confused
+    /// Show pairs of classes that were confused at least this often
     #[arg(long, default_value_t = 1, value_name = "PHOTOS")]
     pub(crate) min_confused: usize,
     #[command(flatten)]
     pub(crate) show: Show,
 }
 
-const COMPARE_EXAMPLES: &str = "\
-Examples:
-  sciurus compare runs/a runs/b
-      Is model b better than model a, on the photos that measured both?
-  sciurus compare --a runs/a-1 --a runs/a-2 --a runs/a-3 --b runs/b-1 --b runs/b-2 --b runs/b-3
-      Is recipe b better than recipe a? The same seeds on both sides, in the same order.
+const COMPARE: &str = "\
+Tell whether model B is better than model A on the photos that validated both, or only luckier.
+With several seeds on each side it compares the recipes, not just two models.
 
-A difference counts when chance alone would show one as large in less than 5 % of cases, or 1 %
-where a side has only one run: two runs tell about two models, not about the recipes that made
-them, which another seed may order the other way.";
+  sciurus compare runs/a runs/b
+  sciurus compare --a runs/a-1 --a runs/a-2 --b runs/b-1 --b runs/b-2
+  sciurus compare runs/a runs/b --json | jq .verdict";
+
+const COMPARE_AFTER: &str = "\
+Give the same seeds on both sides, in the same order. A difference counts if chance alone would
+produce one as large in less than 5 % of cases, or 1 % where a side has only one run: two runs tell
+about two models, and another seed may put the recipes that made them in the other order.";
 
 #[derive(Debug, Args)]
-#[command(after_help = COMPARE_EXAMPLES)]
+#[command(long_about = COMPARE, after_help = COMPARE_AFTER)]
 pub(crate) struct CompareArgs {
     /// Two run folders: A and B
     #[arg(value_name = "RUN", num_args = 2, required_unless_present_all = ["a", "b"], conflicts_with_all = ["a", "b"])]
@@ -248,31 +246,32 @@ pub(crate) struct CompareArgs {
     pub(crate) show: Show,
 }
 
-const PREDICT_EXAMPLES: &str = "\
-Examples:
+const PREDICT: &str = "\
+Classify photos, or all photos in a folder and below it, with a trained model.
+Each photo is prepared exactly as it was when the model was measured.
+
   sciurus predict runs/squirrels-.../model.sciurus photo.jpg
   sciurus predict model.sciurus holiday/ --top 3
-  sciurus predict model.sciurus holiday/ --format csv > labels.csv
+  sciurus predict model.sciurus holiday/ --format csv > labels.csv";
 
-Folders are searched through. Files that are no readable photos are listed at the end, and the
-exit code is then 1.";
+const PREDICT_AFTER: &str = "Files that can't be read are listed at the end, and the exit code is then 1.";
 
 #[derive(Debug, Args)]
-#[command(after_help = PREDICT_EXAMPLES)]
+#[command(long_about = PREDICT, after_help = PREDICT_AFTER)]
 pub(crate) struct PredictArgs {
     /// A model.sciurus file
     pub(crate) model: PathBuf,
     /// Photos, or folders of photos
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// How many labels to show for each photo
+    /// Labels to show for each photo
     #[arg(long, default_value_t = 1, value_name = "LABELS")]
     pub(crate) top: usize,
-    /// How to write the answers: for reading, as path,label,probability, or as one JSON object a line. Of a model for any
-    /// number of labels, CSV and JSON have them all and say which are on
+    /// Output: a table for reading, CSV (path,label,probability), or one JSON object per line. For a multi-label model, CSV and
+    /// JSON hold every label and say which are on
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
-    /// Images that are computed together
+    /// Images in a batch
     #[arg(long, default_value_t = 32, value_name = "IMAGES")]
     pub(crate) batch_size: usize,
     /// Where to compute: cpu, vulkan, metal, cuda, rocm, wgpu
@@ -285,25 +284,37 @@ pub(crate) struct PredictArgs {
     pub(crate) show: Show,
 }
 
-const ARCHS_EXAMPLES: &str = "\
-Examples:
+const ARCHS: &str = "\
+List the networks that can be trained, smallest first, with their pretrained weights and licence.
+More parameters need more memory and time, and often make fewer mistakes.
+
   sciurus archs
   sciurus train squirrels --arch resnet50
-  sciurus archs --json | jq -r '.[].weights.url'
+  sciurus archs --json | jq -r '.[].weights.url'";
 
-More parameters take more memory and time. Weights are downloaded once, when a network is first
-used, and only taken if their SHA-256 is right; or put the files into a folder and set
-SCIURUS_MODELS. Networks without weights start from random ones (--no-pretrained).";
+const ARCHS_AFTER: &str = "\
+Weights are downloaded the first time a network is used, and accepted only if their SHA-256 is right.
+You can also put the files into a folder and set SCIURUS_MODELS to it. Networks without published
+weights start from random ones (--no-pretrained).";
 
 #[derive(Debug, Args)]
-#[command(after_help = ARCHS_EXAMPLES)]
+#[command(long_about = ARCHS, after_help = ARCHS_AFTER)]
 pub(crate) struct ArchsArgs {
     /// JSON for programs, on standard output
     #[arg(long)]
     pub(crate) json: bool,
 }
 
+const DEMO: &str = "\
+Draw pictures of acorns and leaves, train a small network on them, and use it: everything in seconds.
+Needs no photos, no network connection and no download.
+
+  sciurus demo
+  sciurus demo --into pictures --seed 7
+  sciurus inspect sciurus-demo";
+
 #[derive(Debug, Args)]
+#[command(long_about = DEMO)]
 pub(crate) struct DemoArgs {
     /// Where the pictures are drawn
     #[arg(long, default_value = "sciurus-demo", value_name = "DIR")]
@@ -318,7 +329,7 @@ pub(crate) struct DemoArgs {
     pub(crate) show: Show,
 }
 
-/// How answers are written.
+/// How predictions are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     Table,
