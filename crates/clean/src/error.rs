@@ -1,4 +1,4 @@
-//! What can go wrong in this crate: numbers that do not fit together, and plans, journals and moves that cannot be read or made.
+//! The errors of this crate: inputs that don't match, and plans, journals and moves that fail.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use sciurus_insight::InsightError;
 #[non_exhaustive]
 pub enum CleanError {
     /// A plan cannot be used.
-    #[error("{path}: {reason}; mend the plan, or make a new one")]
+    #[error("{path}: {reason}; fix the plan, or make a new one")]
     Plan {
         /// The plan.
         path: PathBuf,
@@ -21,7 +21,7 @@ pub enum CleanError {
     /// An option has a value that cannot be used.
     #[error(transparent)]
     Option(#[from] BadOption),
-    /// Numbers do not fit together, or a table cannot be read or written.
+    /// Inputs don't match, or a table cannot be read or written.
     #[error(transparent)]
     Insight(#[from] InsightError),
     /// A path, a seal, a lock or a write was refused.

@@ -1,13 +1,13 @@
-//! What can be wrong with an image of a data set, by name.
+//! The names of everything that can be wrong with an image of a data set.
 
 use sciurus_photos::QualityCheck;
 
-/// One kind of trouble.
+/// One kind of issue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Issue {
-    /// The file is no image that can be read.
+    /// The file cannot be read as an image.
     Unreadable,
-    /// The same picture lies there many times, as a web site's "not available" does.
+    /// The same picture occurs many times in several classes, like a web site's "not available" image.
     Placeholder,
     /// Another file has the same pixels.
     ExactDuplicate,
@@ -15,15 +15,15 @@ pub enum Issue {
     NearDuplicate,
     /// A copy of it has another label.
     AcrossClasses,
-    /// A copy of it is on the other side of the split: the model is measured on what it has learned by heart.
+    /// A copy of it is on the other side of the split, so the model is measured on a photo it was trained on.
     AcrossSplits,
     /// Its label is probably wrong.
     Label,
     /// A model that was trained on it kept finding another class more probable than its label.
     HardToLearn,
-    /// It is unlike all others: it may belong to no class.
+    /// It looks like none of the other images, and may not belong to any class.
     Outlier,
-    /// Something about its pixels or its file.
+    /// A problem with its pixels or its file.
     Pixels(QualityCheck),
 }
 
@@ -45,8 +45,8 @@ impl Issue {
         }
     }
 
-    /// How much it matters for training (0..=1), in the order of the queue: a photo that is surely dark is a smaller trouble
-    /// than a label that is probably wrong.
+    /// How much it matters for training (0..=1), which decides the order of the queue: a photo that is certainly dark does
+    /// less harm than a label that is probably wrong.
     #[must_use]
     pub fn weight(self) -> f64 {
         match self {

@@ -1,8 +1,9 @@
-//! A data set cleaned: what is wrong with its labels and photos, what was decided about each, and files moved there and back.
+//! Cleans a data set: finds what is wrong with its labels and photos, records what was decided, and moves files (and moves
+//! them back).
 //!
-//! * [`find`]: predictions, embeddings and pixel reports in, a queue of suspicions with their evidence out;
-//! * [`plan`]: what is to become of each image, the [`Journal`](plan::Journal) of what was decided, and moves that survive
-//!   a kill and can be taken back;
+//! * [`find`]: takes predictions, embeddings and pixel reports; gives a queue of suspects with evidence;
+//! * [`plan`]: what happens to each image, the [`Journal`](plan::Journal) of decisions, and moves that survive a kill and
+//!   can be undone;
 //! * [`CleanReport`]: a plan as one HTML page.
 //!
 //! No tensors, no printing. The model that looks at the photos comes from `sciurus`, which drives all of this.

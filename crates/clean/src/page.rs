@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use crate::plan::{CleanAction, CleanPlan, PlanItem};
 use sciurus_insight::page::{document, header};
 
-/// What a page tells about a plan.
+/// A page about a plan.
 ///
 /// ```
 /// use sciurus_clean::CleanReport;
@@ -27,27 +27,27 @@ pub struct CleanReport {
 }
 
 impl CleanReport {
-    /// A page about a plan.
+    /// A page about this plan, without pictures so far.
     #[must_use]
     pub fn new(plan: CleanPlan) -> Self {
         Self { plan, facts: Vec::new(), pictures: HashMap::new() }
     }
 
-    /// A name and a value below the title; may be called again.
+    /// Adds a name and a value below the title; may be called again.
     #[must_use]
     pub fn fact(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.facts.push((name.into(), value.into()));
         self
     }
 
-    /// Small pictures (bytes of JPEG files, about 200 pixels) by the path of the item they show.
+    /// Adds small pictures (bytes of JPEG files, about 200 pixels), by the path of the item they show.
     #[must_use]
     pub fn pictures(mut self, pictures: impl IntoIterator<Item = (PathBuf, Vec<u8>)>) -> Self {
         self.pictures.extend(pictures);
         self
     }
 
-    /// The document. Every text is escaped: labels and paths may hold anything.
+    /// The HTML document. Every text is escaped, because labels and paths may contain anything.
     #[must_use]
     pub fn render(&self) -> String {
         let title = format!("What to clean in {}", self.plan.folder.display());
@@ -66,7 +66,7 @@ impl CleanReport {
         document(&title, &body).into_string()
     }
 
-    /// Items worst first; those of one card in one frame. Only items with a picture, and files that cannot have one, are shown.
+    /// Items, worst first; those of one card share a frame. Only items with a picture, and unreadable files, are shown.
     fn cards(&self, found: &[&PlanItem]) -> Markup {
         let is_shown = |item: &&&PlanItem| {
             self.pictures.contains_key(&item.path)
@@ -79,7 +79,7 @@ impl CleanReport {
                 h2 { "Worst first" }
                 @if shown.len() < found.len() {
                     p class="note" {
-                        "The worst " (shown.len()) " of " (found.len()) "; the plan file has all."
+                        "The worst " (shown.len()) " of " (found.len()) "; the plan file lists them all."
                     }
                 }
                 div class="cards" {
@@ -118,7 +118,7 @@ impl CleanReport {
     }
 }
 
-/// What is proposed, after the label.
+/// The proposal, shown after the label.
 fn verdict(item: &PlanItem) -> String {
     match (item.action, &item.to) {
         (CleanAction::Relabel, Some(label)) => format!("\u{2192} {label}"),

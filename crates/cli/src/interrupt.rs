@@ -75,7 +75,7 @@ pub(crate) fn was_pressed() -> bool {
 
 /// What is said when a fit is to end.
 pub(crate) const FIT: &str =
-    "stopping after this batch; what was trained is measured and saved (Ctrl-C again: stop at once)";
+    "stopping after this batch; what was trained is validated and saved (Ctrl-C again: stop at once)";
 
 impl Observer for Interrupt {
     fn observe(&mut self, _event: &Event) -> Result<Control, Error> {

@@ -19,21 +19,21 @@ pub enum DataError {
         path: PathBuf,
     },
     /// The path names a file.
-    #[error("{} is a file, not a folder; give the folder that holds one folder of images per class", path.display())]
+    #[error("{} is a file, not a folder; pass the folder that has one subfolder of images per class", path.display())]
     NotAFolder {
         /// The path that was asked for.
         path: PathBuf,
     },
     /// The folder cannot be listed.
-    #[error("cannot list {}; allow your user to read it", path.display())]
+    #[error("cannot list {}; give your user permission to read it", path.display())]
     FolderUnreadable {
         /// The folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
-    /// There are no folders in the folder.
+    /// The folder has no subfolders.
     #[error(
         "no class folders in {}; put the images of each class into a folder named after the class, such as {}",
         path.display(), path.join("red squirrel").display()
@@ -42,16 +42,16 @@ pub enum DataError {
         /// The folder.
         path: PathBuf,
     },
-    /// The images lie in the folder itself.
+    /// The images are directly in the folder.
     #[error(
-        "{images} images lie directly in {}, so they have no labels; move the images of each class into a folder \
+        "{images} images are directly in {}, so they have no labels; move the images of each class into a folder \
          named after the class, such as {}",
         path.display(), path.join("red squirrel").display()
     )]
     ImagesWithoutClassFolders {
         /// The folder.
         path: PathBuf,
-        /// How many images lie in it.
+        /// How many images are directly in it.
         images: usize,
     },
     /// A classifier needs at least two classes.
@@ -62,10 +62,10 @@ pub enum DataError {
         /// The only label.
         label: String,
     },
-    /// A class folder holds no image that can be read.
+    /// A class folder has no readable image.
     #[error(
-        "no readable image in class folder {} ({skipped} files skipped{}); add images, or let the folder's name \
-         begin with _ to leave it out", path.display(), first_reason(reason)
+        "class folder {} has no readable image ({skipped} files skipped{}); add images, or start the folder's name \
+         with _ to leave it out", path.display(), first_reason(reason)
     )]
     EmptyClass {
         /// The class folder.
@@ -75,10 +75,10 @@ pub enum DataError {
         /// Why the first of them was skipped.
         reason: Option<String>,
     },
-    /// A class with one image cannot have it both in train and in valid.
+    /// A class with one image can't be both in train and in valid.
     #[error(
-        "class `{label}` in {} has only one readable image; it needs at least two, one to learn from and one to \
-         measure with", path.display()
+        "class `{label}` in {} has only one readable image; it needs at least two, one for training and one for \
+         validation", path.display()
     )]
     TooFewImages {
         /// The data set's folder.
@@ -86,24 +86,24 @@ pub enum DataError {
         /// The label.
         label: String,
     },
-    /// The share of validation images is not a share.
+    /// The share of validation images is out of range.
     #[error("valid_fraction is {valid_fraction}; choose a number above 0 and below 1, such as 0.2")]
     ValidFraction {
         /// What was asked for.
         valid_fraction: f64,
     },
     /// A split has no images.
-    #[error("no {split} images in {}; add images or choose another way to split", path.display())]
+    #[error("no {split} images in {}; add some, or split the data another way", path.display())]
     EmptySplit {
         /// The data set's folder.
         path: PathBuf,
         /// The empty split.
         split: Split,
     },
-    /// Train and valid folders hold different classes.
+    /// Train and valid folders have different classes.
     #[error(
-        "{} and {} hold different classes: {}; give both the same class folders", train.display(), other.display(),
-        labels.join(", ")
+        "{} and {} have different classes: only one of them has {}; give both the same class folders",
+        train.display(), other.display(), labels.join(", ")
     )]
     ClassesDiffer {
         /// The train folder.
@@ -115,40 +115,40 @@ pub enum DataError {
     },
     /// `Splitter::Folder` without split folders.
     #[error(
-        "{} has no train and valid folders to split by; make {} and {}, or split by a fraction instead",
+        "{} has no train and valid folders to split by; create {} and {}, or choose another `split`",
         path.display(), path.join("train").display(), path.join("valid").display()
     )]
     NoSplitFolders {
         /// The data set's folder.
         path: PathBuf,
     },
-    /// Another splitter than `Splitter::Folder` for a folder with split folders.
+    /// A splitter other than `Splitter::Folder` for a folder with split folders.
     #[error(
-        "{} has its own train and valid folders; leave --split and --valid-fraction out, or split by `folder`",
+        "{} has its own train and valid folders; leave out `split`, `valid_fraction` and `fold`, or set `split` to folder",
         path.display()
     )]
     OwnSplitFolders {
         /// The data set's folder.
         path: PathBuf,
     },
-    /// Two folders that both claim to be the validation set.
-    #[error("{} has both a {} and a {} folder; rename or merge one of them", path.display(), names[0], names[1])]
+    /// Two folders could both be the validation set.
+    #[error("{} has both a {} and a {} folder; rename one of them, or merge the two", path.display(), names[0], names[1])]
     TwoValidFolders {
         /// The data set's folder.
         path: PathBuf,
-        /// The names of the two.
+        /// The names of both.
         names: [&'static str; 2],
     },
-    /// A train folder with class folders in it, beside folders of unknown purpose: `train` is hardly a class then.
+    /// A `train` folder with subfolders, next to folders of unknown purpose: `train` is hardly a class then.
     #[error(
-        "{} holds folders of its own, but beside it lie {} and none of valid, val, validation and test; name the \
-         folder of validation images `valid`, or rename `train` if it is a class",
+        "{} has subfolders, so it looks like a split, but next to it are only {} and no valid, val, validation or test; \
+         rename the folder of validation images to `valid`, or rename `train` if it is a class",
         path.join("train").display(), neighbours.join(", ")
     )]
     UnknownSplitFolder {
         /// The data set's folder.
         path: PathBuf,
-        /// The names of the folders beside `train`.
+        /// The names of the folders next to `train`.
         neighbours: Vec<String>,
     },
     /// All images have one label.
@@ -159,10 +159,10 @@ pub enum DataError {
         /// The only label.
         label: String,
     },
-    /// Images may have any number of labels, but there are not two to tell apart.
+    /// A multi-label data set with fewer than two labels.
     #[error(
-        "{} in {}; a model needs at least two labels: give every image one of two (such as `x` and `no x`) and leave the \
-         label separator out, or add labels",
+        "{} in {}; a model needs at least two labels: add labels, or give every image one of two (such as `x` and `no x`) \
+         and leave out `label_separator`",
         label.as_ref().map_or("no image has a label".to_owned(), |label| format!("only one label, `{label}`,")),
         path.display()
     )]
@@ -172,9 +172,9 @@ pub enum DataError {
         /// The only label, if there is one.
         label: Option<String>,
     },
-    /// A label, none of whose images can be read.
+    /// None of a label's training images can be read.
     #[error(
-        "no readable image of `{label}` to learn from in {} ({skipped} files skipped{}); add images or remove the label",
+        "no readable training image of `{label}` in {} ({skipped} files skipped{}); add images or remove the label",
         path.display(), first_reason(reason)
     )]
     EmptyLabel {
@@ -187,9 +187,9 @@ pub enum DataError {
         /// Why the first of them was skipped.
         reason: Option<String>,
     },
-    /// Valid or test images of classes that are not learned.
+    /// Valid or test images of classes that have no training images.
     #[error(
-        "in {} there are no train images of {}, only valid or test images; add some, or take the label out",
+        "{} has valid or test images of {}, but no train images; add some, or remove the label",
         path.display(), labels.join(", ")
     )]
     LabelsNotInTrain {
@@ -198,24 +198,24 @@ pub enum DataError {
         /// The labels.
         labels: Vec<String>,
     },
-    /// A CSV file that cannot be opened.
-    #[error("cannot read {}; check the spelling, and that your user may read it", path.display())]
+    /// A CSV file that can't be opened.
+    #[error("cannot read {}; check the path, and that your user may read it", path.display())]
     CsvUnreadable {
         /// The CSV file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
-    /// What is given as a CSV file is none, or too large.
-    #[error("{} is no table that can be read: {reason}; give a CSV file of paths and labels", path.display())]
+    /// A file that isn't a CSV file, or is too large.
+    #[error("{} cannot be read as a table: {reason}; pass a CSV file of paths and labels", path.display())]
     TableRefused {
-        /// What was given.
+        /// The file.
         path: PathBuf,
         /// What it is.
         reason: SkipReason,
     },
-    /// The machine has run out of something, so that good files cannot be told from bad ones.
+    /// The machine has run out of a resource, so good files can't be told from bad ones.
     #[error(
         "cannot read {}: {reason}; allow more open files (ulimit -n 4096), close other programs, or use fewer threads",
         path.display()
@@ -223,10 +223,10 @@ pub enum DataError {
     Machine {
         /// The file that could not be read.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         reason: SkipReason,
     },
-    /// A line of a CSV file makes no sense.
+    /// A line of a CSV file can't be used.
     #[error("{}, line {line}: {problem}", path.display())]
     Csv {
         /// The CSV file.
@@ -236,25 +236,25 @@ pub enum DataError {
         /// What is wrong with it, and what to do.
         problem: CsvProblem,
     },
-    /// A regular expression that is none.
+    /// An invalid regular expression.
     #[error("`{pattern}` is not a regular expression; see the syntax at https://docs.rs/regex ({source})")]
     BadPattern {
-        /// What was given.
+        /// The pattern.
         pattern: String,
         /// What is wrong with it.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A regular expression that picks nothing out of a name.
-    #[error("`{pattern}` has no group; put the part of the name that is the {part} in parentheses")]
+    /// A regular expression without a capture group.
+    #[error("`{pattern}` has no capture group; put the part of the name that is the {part} in parentheses")]
     PatternWithoutPart {
-        /// What was given.
+        /// The pattern.
         pattern: String,
         /// `label` or `group`.
         part: &'static str,
     },
-    /// No file's name fits the pattern.
+    /// The pattern matches no file's name.
     #[error(
-        "`{pattern}` fits none of the {files} files in {}{}; change the pattern",
+        "`{pattern}` matches none of the {files} files in {}{}; change `name_pattern`",
         path.display(), example.as_ref().map(|path| format!(", such as {}", path.display())).unwrap_or_default()
     )]
     NothingFits {
@@ -268,26 +268,26 @@ pub enum DataError {
         example: Option<PathBuf>,
     },
     /// `Splitter::Column` without valid images in a split column.
-    #[error("{} has no column of splits with valid images; write one, or split by a fraction instead", path.display())]
+    #[error("{} has no split column with valid images; add one, or choose another `split`", path.display())]
     NoSplitColumn {
         /// The CSV file.
         path: PathBuf,
     },
-    /// Another splitter than `Splitter::Column` for a table with its own splits.
-    #[error("{} says which images are valid; leave --split and --valid-fraction out", path.display())]
+    /// A splitter other than `Splitter::Column` for a table with its own split.
+    #[error("{} says which images are valid; leave out `split`, `valid_fraction` and `fold`", path.display())]
     OwnSplitColumn {
         /// The CSV file.
         path: PathBuf,
     },
-    /// A test split is to be drawn from data that have splits of their own.
-    #[error("{} has its own splits; leave test_fraction out, or mark the test images there", path.display())]
+    /// A test set should be drawn, but the data have a split of their own.
+    #[error("{} has its own split; leave out `test_fraction`, or mark the test images there", path.display())]
     OwnTestSplit {
         /// The CSV file or the folder.
         path: PathBuf,
     },
-    /// The data's splits tear a group apart.
+    /// The data's own split tears a group apart.
     #[error(
-        "group `{group}` in {} has {} and {} images; put all of them into one split", path.display(), splits[0], splits[1]
+        "group `{group}` in {} has both {} and {} images; put them all in one split", path.display(), splits[0], splits[1]
     )]
     GroupOnTwoSides {
         /// The CSV file or the folder.
@@ -302,32 +302,31 @@ pub enum DataError {
     Option(#[from] BadOption),
     /// The batches in the queue would not fit into memory.
     #[error(
-        "the queue of batches needs {needed} bytes of {available} bytes of memory; choose a smaller batch_size, \
-         image_size or queue"
+        "the queue of batches needs {needed} bytes, but the machine has {available} bytes of memory; choose a smaller \
+         `batch_size`, `image_size` or `queue`"
     )]
     BatchesTooLarge {
-        /// Bytes that the queue needs at most.
+        /// Bytes the queue needs at most.
         needed: u64,
-        /// Bytes of memory that the machine has.
+        /// Bytes of memory the machine has.
         available: u64,
     },
     /// The threads could not be started.
-    #[error("cannot start {threads} threads; choose fewer threads")]
+    #[error("cannot start {threads} threads; choose fewer `threads`")]
     Threads {
         /// How many were asked for.
         threads: usize,
-        /// What the operating system said.
+        /// The operating system's error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
 impl DataError {
-    /// The error of the whole if one of these files was skipped through the machine's fault and not its own: whoever collects
-    /// skipped files ends with it.
+    /// Fails if one of these files was skipped because the machine ran out of resources, not because the file is bad.
+    /// Code that collects skipped files ends with it.
     ///
     /// # Errors
-    ///
     /// [`DataError::Machine`], for the first such file.
     pub fn check_machine<'a>(skipped: impl IntoIterator<Item = &'a Skipped>) -> Result<(), Self> {
         match skipped.into_iter().find(|file| file.reason.is_machine_fault()) {

@@ -1,13 +1,13 @@
 //! Images on disk: listed, labelled, split, decoded, transformed and batched. No tensors, no network, no printing.
 //!
-//! In: a folder of photos for each class, a table of paths and labels, or names that hold the label. Out: batches of normalised numbers, and for every file that
-//! could not be used the reason why.
+//! In: a folder of photos for each class, a table of paths and labels, or names that contain the label. Out: batches of
+//! normalised numbers, and the reason for every file that could not be used.
 //!
 //! ```no_run
 //! use sciurus_data::{Augmentation, ImageDataset, Loader, LoaderOptions, Pipeline, PhotoStore, Preprocessing, Split};
 //! use std::sync::Arc;
 //!
-//! // Every file is read once: hashed, recognised by its content, its header checked.
+//! // Every file is read once: hashed, its format recognised by its content, its header checked.
 //! let dataset = Arc::new(ImageDataset::from_folder("squirrels").seed(42).build()?);
 //!
 //! // Each photo is decoded once per run; both loaders share what is kept.
@@ -26,14 +26,14 @@
 //!     LoaderOptions::measuring().store(store),
 //! )?;
 //! for epoch in 0..4 {
-//!     for batch in train.epoch(epoch) { /* learn from batch.pixels and batch.targets */ }
-//!     for batch in valid.epoch(epoch) { /* measure */ }
+//!     for batch in train.epoch(epoch) { /* train on batch.pixels and batch.targets */ }
+//!     for batch in valid.epoch(epoch) { /* validate */ }
 //! }
 //! # Ok::<(), sciurus_data::DataError>(())
 //! ```
 //!
-//! Three promises hold everywhere: a bad file becomes a [`Skipped`] and never ends a run; the same files, seed and
-//! options give the same bytes for any number of threads; and no file of the user is ever changed.
+//! Three promises hold everywhere. A bad file becomes a [`Skipped`] and never ends a run. The same files, seed and
+//! options give the same bytes for any number of threads. No file of the user is ever changed.
 
 mod dataset;
 mod error;

@@ -1,5 +1,5 @@
 //! The one source of randomness. In: a number that a run records. Out: independent random streams, one per purpose,
-//! epoch and item, so that results never depend on the order in which threads do their work.
+//! epoch and item, so results never depend on the order in which threads work.
 
 use rand::SeedableRng;
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The random number generator used everywhere: ChaCha with 8 rounds, the same on every platform.
 pub type Rng = rand_chacha::ChaCha8Rng;
 
-/// What a stream of random numbers is for; the first word of every stream.
+/// What a stream of random numbers is for: the first word of every stream.
 pub(crate) mod purpose {
     pub(crate) const SPLIT: u64 = 1;
     pub(crate) const SHUFFLE: u64 = 2;
@@ -35,7 +35,7 @@ pub struct Seed(pub u64);
 
 impl Seed {
     /// The generator of one stream. Streams with different words are independent: the words are hashed (BLAKE3)
-    /// together with the seed, so neighbouring epochs and items share nothing.
+    /// together with the seed, so neighbouring epochs and items have nothing in common.
     #[must_use]
     pub fn rng(self, stream: &[u64]) -> Rng {
         let mut hasher = blake3::Hasher::new();

@@ -1,11 +1,11 @@
-//! How a struct of settings is written: each option once, with its meaning and its default.
+//! How a struct of settings is declared: each option once, with its meaning and its default.
 
-/// Declares a struct of settings. Each field stands in one place with its documentation and its default, which the docs show;
-/// the struct gets `Default`, and serde reads what is there and takes the default for the rest.
+/// Declares a struct of settings. Each field is written once, with its documentation and its default, which the docs
+/// show. The struct gets `Default`; serde uses the default for fields that are missing.
 ///
 /// ```
 /// sciurus_data::settings! {
-///     /// How long to fit.
+///     /// How long to train.
 ///     pub struct Fit {
 ///         /// Epochs, at least 1.
 ///         pub epochs: usize = 4,

@@ -1,5 +1,5 @@
-//! Why a file is left out of a data set or of a batch, in words that a photographer understands.
-//! In: what the scan or the decoder found. Out: [`Skipped`] with a [`SkipReason`], plain data to count and to show.
+//! Why a file is left out of a data set or a batch, in words that a photographer understands. In: what the scan or the
+//! decoder found. Out: [`Skipped`] with a [`SkipReason`], plain data to count and show.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -21,8 +21,8 @@ impl fmt::Display for Skipped {
     }
 }
 
-/// Text for a terminal: names of files and folders may hold line ends and terminal commands, which are written as they would be
-/// in a program.
+/// Text for a terminal: names of files and folders may contain line breaks and terminal commands, which are escaped
+/// here as in source code.
 ///
 /// ```
 /// use sciurus_data::one_line;
@@ -34,8 +34,8 @@ pub fn one_line(text: &str) -> String {
     text.chars().flat_map(|c| if steers(c) { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
-/// Whether a terminal would do something else with a character than show it: control characters of both sets, separators of
-/// lines, and marks that turn the direction of writing.
+/// Whether a terminal would act on a character instead of showing it: control characters of both sets, line separators,
+/// and marks that change the writing direction.
 #[must_use]
 pub fn steers(c: char) -> bool {
     let turns = matches!(
@@ -70,28 +70,28 @@ pub enum SkipReason {
     /// Readable text.
     #[error("text, not an image")]
     Text,
-    /// A picture or document in a format that is recognised but cannot be read.
+    /// An image or document in a format that is recognised but can't be decoded.
     #[error("{format} cannot be read; save the photo as JPEG or PNG")]
     UnsupportedFormat {
         /// Name of the format, such as `HEIC`.
         format: String,
     },
-    /// The content is of no known image format.
-    #[error("not an image, or of an unknown format; JPEG, PNG, WebP, GIF, BMP and TIFF can be read")]
+    /// The content isn't in any known image format.
+    #[error("not an image, or in an unknown format; JPEG, PNG, WebP, GIF, BMP and TIFF can be read")]
     UnknownFormat,
-    /// The file ends before its picture does.
+    /// The file ends before its image does.
     #[error("the file is cut short: its picture data ends early; download or copy it again")]
     Truncated,
-    /// The decoder could not make sense of the file.
+    /// The decoder rejected the file.
     #[error("the image is damaged: {detail}")]
     Corrupt {
-        /// What the decoder said.
+        /// The decoder's message.
         detail: String,
     },
     /// The decoder crashed; the run goes on.
     #[error("the image is damaged: it made the decoder fail ({detail})")]
     DecoderFailed {
-        /// What the decoder said.
+        /// The decoder's message.
         detail: String,
     },
     /// More pixels than [`DecodeLimits::max_pixels`](crate::DecodeLimits::max_pixels).
@@ -104,8 +104,10 @@ pub enum SkipReason {
         /// The limit in pixels.
         limit: u64,
     },
-    /// A side longer than [`DecodeLimits::max_side`](crate::DecodeLimits::max_side).
-    #[error("too long: {width} x {height} pixels, where a side may have {limit}; cut or shrink the image")]
+    /// A side is longer than [`DecodeLimits::max_side`](crate::DecodeLimits::max_side).
+    #[error(
+        "too long: {width} x {height} pixels, but a side may have at most {limit}; crop or shrink the image"
+    )]
     SideTooLong {
         /// Width in pixels, as the header says.
         width: u32,
@@ -114,7 +116,7 @@ pub enum SkipReason {
         /// The limit in pixels.
         limit: u32,
     },
-    /// More beside or around its pixels than any photo has, so that decoding would take very long.
+    /// More besides its pixels than any photo has, so decoding would take very long.
     #[error("decoding the image would cost too much: {detail}; save it again with another program")]
     TooCostly {
         /// What there is too much of.
@@ -134,14 +136,14 @@ pub enum SkipReason {
         /// The limit in bytes.
         limit: u64,
     },
-    /// The operating system refuses to let this user read the file.
-    #[error("permission denied; allow your user to read the file")]
+    /// The operating system doesn't let this user read the file.
+    #[error("permission denied; give your user permission to read the file")]
     PermissionDenied,
-    /// The file is gone, or a link that leads nowhere.
+    /// The file is gone, or is a link that leads nowhere.
     #[error("file not found: it was moved or deleted, or it is a link that leads nowhere")]
     NotFound,
-    /// A link, or a path through one, leads to a file that is listed under another name.
-    #[error("the same file as {}, which a link leads to; it counts once", one_line(&of.to_string_lossy()))]
+    /// A link, or a path through one, leads to a file that is also listed under another name.
+    #[error("the same file as {}, through a link; it counts only once", one_line(&of.to_string_lossy()))]
     SameFile {
         /// The name under which it counts.
         of: PathBuf,
@@ -152,39 +154,42 @@ pub enum SkipReason {
     /// Any other failure to read.
     #[error("the file could not be read: {detail}")]
     Unreadable {
-        /// What the operating system said.
+        /// The operating system's error.
         detail: String,
     },
-    /// The machine has run out of something, which says nothing about the file.
+    /// The machine has run out of a resource, which says nothing about the file.
     #[error("this machine cannot read any more files at the moment: {detail}")]
     OutOfResources {
-        /// What the operating system said.
+        /// The operating system's error.
         detail: String,
     },
-    /// A path in a table that leads out of the data set's folder.
+    /// A path in a table leads out of the data set's folder.
     #[error(
-        "the path leads out of the data set's folder; move the image into it, or name a folder above both as the data set's"
+        "the path leads out of the data set's folder; move the image into it, or choose a folder that contains both"
     )]
     OutsideFolder,
-    /// The name is not valid Unicode, so it could not be written to a report or plan.
+    /// The name isn't valid Unicode, so it can't be written to a report or plan.
     #[error("the file's name is not valid text (UTF-8); rename the file")]
     NameNotText,
-    /// An image beside the class folders, so without a label.
-    #[error("the image lies in no class folder, so it has no label; move it into one")]
+    /// An image next to the class folders, so without a label.
+    #[error("the image is not in a class folder, so it has no label; move it into one")]
     OutsideClassFolder,
-    /// The name does not fit the pattern that labels are read from.
-    #[error("the file's name does not fit the pattern of labels; rename it or change the pattern")]
+    /// The name doesn't match the pattern that finds labels.
+    #[error(
+        "the file's name does not match the pattern that finds labels; rename the file or change the pattern"
+    )]
     NameWithoutLabel,
-    /// Somebody decided so.
+    /// The user decided so.
     #[error("left out, as the plan says")]
     LeftOut,
-    /// The content is not what was listed when the data set was built.
+    /// The content isn't the one that was listed when the data set was built.
     #[error("the file was changed after the data set was listed; start again to use it")]
     Changed,
 }
 
 impl SkipReason {
-    /// Whether the machine is at fault and not the file: what is made of the other files would then be wrong as a whole.
+    /// Whether the machine is to blame and not the file. Results from the remaining files would then be wrong as a
+    /// whole.
     #[must_use]
     pub fn is_machine_fault(&self) -> bool {
         matches!(self, Self::OutOfResources { .. })
@@ -203,7 +208,7 @@ impl From<&io::Error> for SkipReason {
     }
 }
 
-/// Whether an error says that the process or the machine has no more file handles or memory.
+/// Whether an error means that the process or the machine has run out of file handles or memory.
 #[cfg(unix)]
 fn is_machine_fault(error: &io::Error) -> bool {
     use rustix::io::Errno;
@@ -212,7 +217,7 @@ fn is_machine_fault(error: &io::Error) -> bool {
         || error.kind() == io::ErrorKind::OutOfMemory
 }
 
-/// Whether an error says that the process or the machine has no more file handles or memory.
+/// Whether an error means that the process or the machine has run out of file handles or memory.
 #[cfg(not(unix))]
 fn is_machine_fault(error: &io::Error) -> bool {
     // Windows: too many open files, not enough memory, no system resources.

@@ -132,7 +132,9 @@ fn split_folders_decide_the_split() {
             let error = build(Some(splitter)).unwrap_err();
             assert!(matches!(error, DataError::OwnSplitFolders { .. }), "{error}");
             assert!(
-                error.to_string().contains("leave --split and --valid-fraction out, or split by `folder`")
+                error
+                    .to_string()
+                    .ends_with("leave out `split`, `valid_fraction` and `fold`, or set `split` to folder")
             );
         }
         std::fs::rename(folder, root.path().join("val")).unwrap();
@@ -157,8 +159,8 @@ fn train_is_a_class_only_if_it_holds_no_folders() {
     class_folders(&root.path().join("train"), &["ants", "bees"], 2);
     class_folders(&root.path().join("holdout"), &["ants", "bees"], 2);
     let said = error(root.path());
-    let expected = "ROOT/train holds folders of its own, but beside it lie `holdout`, `plane` and none of valid, \
-                    val, validation and test; name the folder";
+    let expected = "ROOT/train has subfolders, so it looks like a split, but next to it are only `holdout`, `plane` \
+                    and no valid, val, validation or test; rename the folder";
     assert!(said.starts_with(expected), "{said}");
     std::fs::remove_dir_all(root.path().join("plane")).unwrap();
     std::fs::rename(root.path().join("holdout"), root.path().join("validation")).unwrap();
@@ -172,14 +174,14 @@ fn a_folder_that_is_no_data_set_is_explained() {
     assert!(error(root.path()).starts_with("no class folders in ROOT; put the images of each class"));
     let image = encoded(&picture(20, 20, 0), ImageFormat::Jpeg);
     write(root.path().join("a.jpg"), &image);
-    assert!(error(root.path()).starts_with("1 images lie directly in ROOT"));
+    assert!(error(root.path()).starts_with("1 images are directly in ROOT"));
     assert!(error(&root.path().join("a.jpg")).contains("is a file, not a folder"));
     write(root.path().join("red/a.jpg"), &image);
     assert!(error(root.path()).starts_with("only one class, `red`, in ROOT"));
     write(root.path().join("grey/a.jpg"), b"text");
     assert!(
         error(root.path())
-            .starts_with("no readable image in class folder ROOT/grey (1 files skipped, the first")
+            .starts_with("class folder ROOT/grey has no readable image (1 files skipped, the first")
     );
     write(root.path().join("grey/b.jpg"), &image);
     write(root.path().join("red/b.jpg"), &image);
@@ -191,7 +193,7 @@ fn split_folders_that_contradict_are_explained() {
     let root = folder();
     class_folders(&root.path().join("train"), &["ants", "bees"], 2);
     class_folders(&root.path().join("valid"), &["ants", "wasps"], 2);
-    assert!(error(root.path()).contains("hold different classes: `bees`, `wasps`"));
+    assert!(error(root.path()).contains("have different classes: only one of them has `bees`, `wasps`"));
     class_folders(&root.path().join("val"), &["ants", "bees"], 2);
     assert!(error(root.path()).contains("both a valid and a val folder"));
     std::fs::rename(root.path().join("valid"), root.path().join("validation")).unwrap();

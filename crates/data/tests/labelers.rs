@@ -96,29 +96,32 @@ fn lines_that_make_no_sense_are_named() {
     let cases = [
         (
             "file,label\na,b\n",
-            "CSV, line 1: there is no column `path`; it has `file`, `label`; name the column of the paths",
+            "CSV, line 1: the table has no column `path`; it has `file`, `label`; set `path_column` to the column of paths",
         ),
-        ("path,label,path\na,b,c\n", "CSV, line 1: the column `path` is there twice; rename one of the two"),
-        ("path,label\n", "CSV, line 1: there are no images; add a line with a path and a label for each"),
-        ("", "CSV, line 1: there are no images; add a line with a path and a label for each"),
+        ("path,label,path\na,b,c\n", "CSV, line 1: two columns are called `path`; rename one of them"),
+        (
+            "path,label\n",
+            "CSV, line 1: the table lists no images; add a line with a path and a label for each image",
+        ),
+        ("", "CSV, line 1: the table lists no images; add a line with a path and a label for each image"),
         (
             "path,label\nphotos/1.png,red\n\nphotos/2.png,red\n./photos/1.png,grey\n",
-            "CSV, line 5: photos/1.png already stands in line 2; keep one of the two lines",
+            "CSV, line 5: photos/1.png is already listed in line 2; keep one of the two lines",
         ),
         ("path,label\nphotos/1.png, \n", "CSV, line 2: the label is empty; fill it in or remove the line"),
         ("path,label\n,red\n", "CSV, line 2: the path is empty; fill it in or remove the line"),
         (
             "path,label,split\nphotos/1.png,red,train\nphotos/2.png,red,holdout\n",
-            "CSV, line 3: `holdout` is no split; write train, valid or test",
+            "CSV, line 3: `holdout` is not a split; write train, valid or test",
         ),
         (
             "path,label\nphotos/1.png,red,grey\n",
-            "CSV, line 2: the line cannot be read: it has 3 fields where the lines before it have 2; see whether a quote \
-             or a delimiter is missing there",
+            "CSV, line 2: the line cannot be read: it has 3 fields, but the lines before it have 2; check for a \
+             missing quote or delimiter",
         ),
         (
             "path,label,split\nphotos/1.png,red,train\nphotos/2.png,grey,train\nphotos/3.png,blue,valid\n",
-            "in CSV there are no train images of `blue`, only valid or test images; add some, or take the label out",
+            "CSV has valid or test images of `blue`, but no train images; add some, or remove the label",
         ),
         (
             "path,label\nphotos/1.png,red\nphotos/2.png,red\n",
@@ -130,17 +133,18 @@ fn lines_that_make_no_sense_are_named() {
     }
     let lost = said("path,label\nphotos/1.png,red\nphotos/2.png,red\nlost.png,grey\n", same);
     assert!(
-        lost.starts_with("no readable image of `grey` to learn from in CSV (1 files skipped, the first"),
+        lost.starts_with("no readable training image of `grey` in CSV (1 files skipped, the first"),
         "{lost}"
     );
     let said_of = |change: fn(CsvLabels) -> CsvLabels| said(&plain(4), change);
     assert_eq!(
         said_of(|labels| labels.split_column("side")),
-        "CSV, line 1: there is no column `side`; it has `path`, `label`; name the column of the splits"
+        "CSV, line 1: the table has no column `side`; it has `path`, `label`; set `split_column` to the column of splits"
     );
     assert_eq!(
         said_of(|labels| labels.header(CsvHeader::Absent).label_column(5)),
-        "CSV, line 1: there is no column number 5 (counted from 0); it has `0`, `1`; name the column of the labels"
+        "CSV, line 1: the table has no column number 5 (counted from 0); it has `0`, `1`; set `label_column` to the column \
+         of labels"
     );
     assert_eq!(
         said_of(|labels| labels.delimiter('→')),
@@ -203,10 +207,7 @@ fn groups_of_a_table_stay_together() {
     let table = "path,label,group,split\n".to_owned() + &torn.collect::<String>();
     write(root.path().join("labels.csv"), table.as_bytes());
     let error = from(&root).build().unwrap_err().to_string();
-    assert!(
-        error.starts_with("group `s2` in ") && error.ends_with("put all of them into one split"),
-        "{error}"
-    );
+    assert!(error.starts_with("group `s2` in ") && error.ends_with("put them all in one split"), "{error}");
 }
 
 #[test]
@@ -262,8 +263,8 @@ fn names_give_labels() {
         [("notes.txt", &SkipReason::NameWithoutLabel), ("pug.png", &SkipReason::NameWithoutLabel)]
     );
     let none = ImageDataset::from_name_pattern(root.path(), r"(\d+)-").build().unwrap_err().to_string();
-    assert!(none.starts_with(r"`(\d+)-` fits none of the 6 files in "), "{none}");
-    assert!(none.ends_with("change the pattern"), "{none}");
+    assert!(none.starts_with(r"`(\d+)-` matches none of the 6 files in "), "{none}");
+    assert!(none.ends_with("change `name_pattern`"), "{none}");
     let missing = ImageDataset::from_name_pattern(root.path().join("nowhere"), "(a)").build();
     assert!(matches!(missing, Err(DataError::FolderMissing { .. })));
 }
@@ -362,7 +363,7 @@ fn an_image_may_have_any_number_of_labels() {
         Pipeline::clone(loader.pipeline()),
         options.order(Order::Balanced),
     );
-    assert!(error.unwrap_err().to_string().contains("--balance loss"));
+    assert!(error.unwrap_err().to_string().contains("set `balance` to loss"));
 }
 
 #[test]
@@ -382,12 +383,12 @@ fn labels_between_separators_are_tidied_and_tables_that_make_no_sense_refused() 
     assert!(one.starts_with("only one label, `fox`, in CSV; a model needs at least two labels"), "{one}");
     let none = error("path,label\nphotos/0.png,\nphotos/1.png,\n");
     assert!(none.starts_with("no image has a label in CSV;"), "{none}");
-    assert!(error("path,kind\nphotos/0.png,fox\n").contains("there is no column `label`"));
+    assert!(error("path,kind\nphotos/0.png,fox\n").contains("the table has no column `label`"));
     let letter = said(&plain(4), |labels| labels.label_separator('e'));
     assert!(letter.starts_with("label_separator is 'e'; choose a character"), "{letter}");
     // Without a separator an empty label is still a mistake, and `labels` no column of labels.
     assert!(said("path,label\nphotos/0.png,\n", |labels| labels).contains("the label is empty"));
-    assert!(said(&several(4), |labels| labels).contains("there is no column `label`"));
+    assert!(said(&several(4), |labels| labels).contains("the table has no column `label`"));
 }
 
 #[test]

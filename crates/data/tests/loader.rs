@@ -291,7 +291,7 @@ fn options_that_make_no_sense_are_refused() {
     assert_eq!(message(Split::Train, options(&store).batch_size(0)), "batch_size is 0; choose at least 1");
     assert_eq!(message(Split::Train, options(&store).queue(0)), "queue is 0; choose at least 1");
     assert!(
-        message(Split::Train, options(&store).batch_size(1 << 40)).contains("choose a smaller batch_size")
+        message(Split::Train, options(&store).batch_size(1 << 40)).contains("choose a smaller `batch_size`")
     );
     assert!(message(Split::Test, options(&store)).starts_with("no test images in"));
 }

@@ -1,15 +1,15 @@
-//! Which licences a photo may have to be kept. In: what was asked for, and whether a source tells licences. Out: yes or no.
+//! Which licences a photo may have. In: what was asked for, and whether a source states licences. Out: yes or no.
 
 use sciurus_photos::Licence;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Which licences are allowed.
+/// The licences that are allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Licences {
-    /// Every one but [`Licence::AllRightsReserved`] and [`Licence::Other`], and [`Licence::Unknown`] only from sources that
-    /// never tell, which are asked only if somebody names them.
+    /// All but [`Licence::AllRightsReserved`] and [`Licence::Other`]; [`Licence::Unknown`] only from sources that never
+    /// state licences, which are used only if the user names them.
     #[default]
     AnyKnown,
     /// Only these.
@@ -17,7 +17,7 @@ pub enum Licences {
 }
 
 impl Licences {
-    /// Whether a photo with this licence may be kept, from a source that tells licences or does not.
+    /// Whether a photo with this licence may be kept, depending on whether its source states licences.
     pub(crate) fn allow(&self, licence: Licence, source: Telling) -> bool {
         match self {
             Self::Only(allowed) => allowed.contains(&licence),
@@ -29,20 +29,20 @@ impl Licences {
         }
     }
 
-    /// Those of Creative Commons that are allowed.
+    /// The Creative Commons licences among those allowed.
     pub(crate) fn creative_commons(&self) -> Vec<Licence> {
         let allowed = |licence: &Licence| self.allow(*licence, Telling::Always);
         Licence::CREATIVE_COMMONS.into_iter().filter(allowed).collect()
     }
 }
 
-/// Whether a source tells the licence of its photos.
+/// Whether a source states the licence of its photos.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Telling {
-    /// Of each photo.
+    /// For every photo.
     Always,
-    /// Of none.
+    /// For none.
     Never,
 }
 

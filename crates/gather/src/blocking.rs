@@ -1,4 +1,4 @@
-//! For programs that have no runtime: the same functions on one of their own.
+//! Blocking versions, for programs without an async runtime. In: the same as for the async functions. Out: the same.
 
 use crate::error::GatherError;
 use crate::refetch::{RefetchState, Refetched, refetch};
@@ -10,8 +10,7 @@ use tokio::runtime::Runtime;
 /// [`refetch`] on a runtime of its own.
 ///
 /// # Errors
-///
-/// As [`refetch`], or threads cannot be started.
+/// As for [`refetch`], or threads can't be started.
 pub fn refetch_blocking(
     ledger: &Ledger,
     into: impl AsRef<Path>,
@@ -21,7 +20,7 @@ pub fn refetch_blocking(
     runtime()?.block_on(refetch(ledger, into, web, progress))
 }
 
-/// Threads, time and network.
+/// A runtime with threads, time and network.
 pub(crate) fn runtime() -> Result<Runtime, GatherError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|error| GatherError::Network { source: Box::new(error) })

@@ -1,4 +1,4 @@
-//! What happens while photos are gathered, as it happens. In: a [`GatherObserver`]. Out: [`GatherEvent`]s to it.
+//! Progress of a gather run, as it happens. In: a [`GatherObserver`]. Out: [`GatherEvent`]s to it.
 
 use crate::rejection::Rejection;
 use crate::source::SourceDown;
@@ -10,21 +10,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use url::Url;
 
-/// Something that happened. A progress bar per class, a log and a web page can all be drawn from these.
+/// Something that happened. Progress bars, logs and web pages can all be made from these events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum GatherEvent {
-    /// Work on a class begins, or goes on with what an earlier run has kept.
+    /// Work on a class starts, or resumes with what an earlier run has kept.
     ClassStarted {
         /// Name of the class.
         class: String,
-        /// Photos that are kept already.
+        /// Photos that have already been kept.
         kept: usize,
         /// Photos wanted.
         wanted: usize,
     },
-    /// A source gave a page.
+    /// A source returned a page.
     Searched {
         /// Name of the class.
         class: String,
@@ -33,7 +33,7 @@ pub enum GatherEvent {
         /// Photos on the page.
         found: usize,
     },
-    /// A photo is kept.
+    /// A photo was kept.
     Kept {
         /// Name of the class.
         class: String,
@@ -41,12 +41,12 @@ pub enum GatherEvent {
         file: PathBuf,
         /// The source that found it.
         source: SourceId,
-        /// Photos of the class that are kept now.
+        /// Photos of the class that have been kept so far.
         kept: usize,
         /// Photos wanted.
         wanted: usize,
     },
-    /// A photo is not kept.
+    /// A photo was rejected.
     Rejected {
         /// Name of the class.
         class: String,
@@ -54,10 +54,10 @@ pub enum GatherEvent {
         url: Url,
         /// The source that found it.
         source: SourceId,
-        /// Why not.
+        /// Why it was rejected.
         reason: Rejection,
     },
-    /// A source is asked no more for this class.
+    /// A source is not used any more for this class.
     SourceDown {
         /// Name of the class.
         class: String,
@@ -66,7 +66,7 @@ pub enum GatherEvent {
         /// Why not.
         reason: SourceDown,
     },
-    /// A source wants to be left alone for a while.
+    /// A source asked to wait for a while.
     Waiting {
         /// The source.
         source: SourceId,
@@ -89,15 +89,15 @@ pub enum GatherEvent {
 /// What an observer wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
-    /// To go on.
+    /// Continue.
     Continue,
-    /// To stop; what is kept stays, and the same run goes on another time.
+    /// Stop. Photos that were kept stay, and the same run can be resumed later.
     Stop,
 }
 
-/// Somebody who is told what happens. Closures are observers.
+/// Receives events. Closures are observers.
 pub trait GatherObserver: Send {
-    /// Sees an event, and may ask to stop.
+    /// Receives an event, and may ask to stop.
     fn observe(&mut self, event: &GatherEvent) -> Control;
 }
 
@@ -107,7 +107,7 @@ impl<F: FnMut(&GatherEvent) -> Control + Send> GatherObserver for F {
     }
 }
 
-/// The way to the observer, shared by all who have something to tell.
+/// The connection to the observer, shared by everything that reports events.
 #[derive(Clone)]
 pub(crate) struct Events(Arc<Shared>);
 

@@ -1,5 +1,5 @@
-//! A gather run as it is asked for. In: classes, a folder and options. Out: a [`GatherRun`] that is ready, or what is wrong
-//! with the options.
+//! The settings of a gather run. In: classes, a folder and options. Out: a [`GatherRun`] that is ready, or what is
+//! wrong with the options.
 
 use crate::allowed::Licences;
 use crate::secret::Keys;
@@ -28,7 +28,7 @@ use std::time::{Duration, SystemTime};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatherClass {
-    /// Its name, which becomes its folder's.
+    /// Its name, which is also the name of its folder.
     pub name: String,
     /// Words to search for.
     pub terms: String,
@@ -43,7 +43,7 @@ impl FromStr for GatherClass {
     }
 }
 
-/// Tells the time. The default asks the system; a test gives its own.
+/// Returns the time. The default asks the system; tests use their own.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// What to gather, and how.
@@ -51,17 +51,17 @@ pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
 /// | `per_class` | 150 | photos to keep of each class | 1 or more |
-/// | `sources` | Openverse, Commons, iNaturalist, GBIF | what is asked, in turn | 1 or more |
-/// | `own_source` | none | a source of your own, asked after those | any |
+/// | `sources` | Openverse, Commons, iNaturalist, GBIF | the sources to use, taking turns | 1 or more |
+/// | `own_source` | none | a source of your own, added after those | any |
 /// | `licences` | any known | licences that are allowed | any |
-/// | `min_size` | 200 | pixels that the shorter side has at least | any |
-/// | `duplicates` | as in `data` | what counts as a copy | see there |
+/// | `min_size` | 200 | smallest shorter side, in pixels | any |
+/// | `duplicates` | [`DuplicateOptions::default`] | what counts as a copy | see there |
 /// | `keys` | none | keys of services; [`Keys::from_env`] reads them | any |
-/// | `endpoints` | their usual ones | where services are | any |
+/// | `endpoints` | their usual ones | addresses of the services | any |
 /// | `web` | polite | time-outs, limits, contact | see [`WebOptions`] |
-/// | `total_time` | no limit | when to stop, with what is there by then | above 0 |
-/// | `seed` | 42 | for the pauses between attempts | any |
-/// | `clock` | the system's | what time the ledger notes | any |
+/// | `total_time` | no limit | when to stop, keeping what is there by then | above 0 |
+/// | `seed` | 42 | seed of the pauses between attempts | any |
+/// | `clock` | the system's | the clock for the ledger's times | any |
 #[derive(Clone)]
 pub struct Gather {
     pub(crate) into: PathBuf,
@@ -88,7 +88,7 @@ macro_rules! setters {
 }
 
 impl Gather {
-    /// Photos of these classes, into a folder that is made if need be.
+    /// Gathers photos of these classes into a folder, which is created if needed.
     pub fn new(into: impl Into<PathBuf>, classes: impl IntoIterator<Item = GatherClass>) -> Self {
         Self {
             into: into.into(),
@@ -112,29 +112,29 @@ impl Gather {
     setters! {
         /// Photos to keep of each class.
         per_class: usize,
-        /// What is asked, in turn.
+        /// The sources to use, taking turns.
         sources: Vec<SourceSpec>,
         /// Licences that are allowed.
         licences: Licences,
-        /// Pixels that the shorter side has at least.
+        /// Smallest shorter side, in pixels.
         min_size: u32,
         /// What counts as a copy.
         duplicates: DuplicateOptions,
         /// Keys of services.
         keys: Keys,
-        /// Where services are.
+        /// Addresses of the services.
         endpoints: Endpoints,
         /// How the network may be used.
         web: WebOptions,
-        /// When to stop, with what is there by then.
+        /// When to stop, keeping what is there by then.
         total_time: Option<Duration>,
-        /// For the pauses between attempts.
+        /// Seed of the pauses between attempts.
         seed: Seed,
-        /// What time the ledger notes.
+        /// The clock for the ledger's times.
         clock: Clock,
     }
 
-    /// A source of your own, asked after the others.
+    /// Adds a source of your own, after the others.
     #[must_use]
     pub fn own_source(mut self, source: Arc<dyn ImageSource>) -> Self {
         self.own_sources.push(source);

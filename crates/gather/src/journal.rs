@@ -1,8 +1,9 @@
-//! What a run has asked and decided so far, so that it can be broken off anywhere. In: pages of sources, rejections. Out:
-//! `.gather.jsonl` in the folder, and what it tells the next run. What is kept stands in the ledger.
+//! What a run has asked and decided so far, so that it can be interrupted at any point. In: pages of sources,
+//! rejections. Out: `.gather.jsonl` in the folder, and what it tells the next run. Photos that are kept are in the
+//! ledger.
 //!
-//! A run that was broken off goes on with the pages and rejections that it had, so it decides as if nothing had happened.
-//! A run that ended, but short of what was wanted, is another matter: the next one asks again what failed.
+//! A run that was interrupted continues with the pages and rejections it had, so it decides as if nothing had happened.
+//! If a run ended but fell short, the next one asks again wherever something failed.
 
 use crate::error::GatherError;
 use crate::rejection::Rejection;
@@ -16,24 +17,24 @@ use std::path::Path;
 const JOURNAL_FILE: &str = ".gather.jsonl";
 
 const FORMAT: LineFormat =
-    LineFormat { name: "gather", what: "journal of `sciurus gather`", doing: "gathering photos" };
+    LineFormat { name: "gather", what: "gathering journal", doing: "gathering photos" };
 
 /// One line of the journal.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 enum Record {
-    /// A run began.
+    /// A run started.
     Started {
-        /// All that was asked for.
+        /// Hash of everything that was asked for.
         run: String,
-        /// What decides whether a photo is rejected.
+        /// Hash of what decides whether a photo is rejected.
         rules: String,
-        /// Entries that the ledger had.
+        /// How many entries the ledger had.
         ledger: usize,
     },
-    /// A source gave a page.
+    /// A source returned a page.
     Page { question: String, page: Page },
-    /// A source gave none.
+    /// A source returned none.
     Down { question: String, reason: SourceDown },
     /// A photo was rejected.
     Rejected { photo: String, reason: Rejection },
@@ -41,18 +42,18 @@ enum Record {
     Ended,
 }
 
-/// What is known from earlier, and the way to add to it.
+/// What is known from earlier runs, and the file to add to.
 #[derive(Debug)]
 pub(crate) struct Journal {
     lines: Lines,
     pages: HashMap<String, Result<Page, SourceDown>>,
     rejected: HashMap<String, Rejection>,
-    /// Entries of the ledger that are from before this run.
+    /// How many entries of the ledger are older than this run.
     pub(crate) before: usize,
 }
 
 impl Journal {
-    /// Opens the journal of a folder that is locked, for a run; the folder's ledger has so many entries.
+    /// Opens the journal of a locked folder for a run. `ledger` is the number of entries in the folder's ledger.
     pub(crate) fn open(root: &Root, run: &str, rules: &str, ledger: usize) -> Result<Self, GatherError> {
         let (mut lines, records) = Lines::open(root, &InsidePath::ours(JOURNAL_FILE), FORMAT)?;
         let mut past = Past::default();
@@ -66,7 +67,7 @@ impl Journal {
         Ok(Self { lines, pages: past.pages, rejected: past.rejected, before: past.before })
     }
 
-    /// The answer that a question had.
+    /// The response to a question.
     pub(crate) fn page(&self, question: &str) -> Option<&Result<Page, SourceDown>> {
         self.pages.get(question)
     }
@@ -76,7 +77,7 @@ impl Journal {
         self.rejected.get(photo)
     }
 
-    /// Notes an answer.
+    /// Records a response.
     pub(crate) fn answered(
         &mut self,
         question: String,
@@ -91,27 +92,27 @@ impl Journal {
         Ok(self.lines.append_lightly(&record)?)
     }
 
-    /// Notes a rejection.
+    /// Records a rejection.
     pub(crate) fn rejected(&mut self, photo: String, reason: &Rejection) -> Result<(), GatherError> {
         Ok(self.lines.append_lightly(&Record::Rejected { photo, reason: reason.clone() })?)
     }
 
-    /// Notes that there is nothing left to do.
+    /// Records that there is nothing left to do.
     pub(crate) fn ended(&mut self) -> Result<(), GatherError> {
         Ok(self.lines.append_lightly(&Record::Ended)?)
     }
 }
 
-/// Believes the journal that a folder brought: what its sources said and which photos were rejected. Says how many entries it has
-/// that were not this user's.
+/// Trusts the journal that came with a folder: what its sources returned, and which photos were rejected. Returns how
+/// many entries were not this user's.
 ///
 /// # Errors
-/// It is damaged, or is something else.
+/// It's damaged, or is something else.
 pub fn trust_journal(folder: impl AsRef<Path>) -> Result<usize, GatherError> {
     Ok(Lines::adopt::<Record>(&Root::open(folder)?, &InsidePath::ours(JOURNAL_FILE), FORMAT)?)
 }
 
-/// The journal while it is read.
+/// The journal while it's being read.
 #[derive(Debug, Default)]
 struct Past {
     run: Option<String>,
@@ -142,8 +143,8 @@ impl Past {
         }
     }
 
-    /// A new run asks again what failed; under new rules it decides anew. What a source said holds, unless it lies on this
-    /// machine and may have changed.
+    /// A new run asks again wherever something failed, and under new rules decides again. What a source returned stays
+    /// valid, unless the source is on this machine and may have changed.
     fn forget(&mut self, rules: &str) {
         if self.rules.as_deref() != Some(rules) {
             self.rejected.clear();
@@ -154,5 +155,5 @@ impl Past {
     }
 }
 
-/// How questions to what lies on this machine begin.
+/// How questions to sources on this machine begin.
 pub(crate) const LOCAL: &str = "local ";

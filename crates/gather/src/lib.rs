@@ -1,8 +1,8 @@
 //! From search terms to a verified, licensed folder of photos.
 //!
-//! In: classes with words to search for. Out: a folder of photos for each class, every one decoded, large enough, no copy
-//! of another and under a licence that is allowed; `ledger.jsonl`, which says where each came from; `ATTRIBUTION.md`.
-//! Sources that fail are left out, and the others fill up. A run that was killed goes on where it was.
+//! In: classes with words to search for. Out: a folder of photos for each class, where each photo can be decoded, is
+//! large enough, is not a copy of another, and has an allowed licence; `ledger.jsonl`, which says where each came from;
+//! and `ATTRIBUTION.md`. If a source fails, the others fill in. A run that was killed can be resumed.
 //!
 //! ```no_run
 //! use sciurus_gather::{Control, Gather, GatherEvent, Keys};
@@ -20,7 +20,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Nothing here prints, and no key of a service is ever part of an error, an event or a file.
+//! Nothing here prints, and no service's key is ever part of an error, an event or a file.
 
 mod allowed;
 mod blocking;

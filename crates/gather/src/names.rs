@@ -1,23 +1,24 @@
-//! Names of folders and files that every system takes. In: a class, or a photo's source and id. Out: a name without
-//! anything that Windows, macOS or a shell could take for something else.
+//! Names of folders and files that every system accepts. In: a class, or a photo's source and id. Out: a name without
+//! anything that Windows, macOS or a shell could misinterpret.
 
 use crate::source::FoundImage;
 use sciurus_data::ContentHash;
 
 /// Longest name of a folder, in bytes: long enough for species, short enough for paths on Windows.
 const LONGEST: usize = 80;
-/// Longest id of a source that becomes part of a name.
+/// Longest id of a source that is used in a name.
 const LONGEST_ID: usize = 48;
 
-/// Names that Windows keeps for devices, whatever their ending.
+/// Names that Windows reserves for devices, with any extension.
 const RESERVED: [&str; 22] = [
     "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9",
     "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
 ];
 
-/// The folder of a class: its name, as far as every system takes it; `None` if nothing is left of it.
+/// The folder of a class: its name, as far as every system accepts it; `None` if nothing is left of it.
 ///
-/// Letters of all scripts stay. A leading dot or underscore goes, as folders with one are no classes.
+/// Letters of all scripts are kept. A leading dot or underscore is removed, since folders that begin with one aren't
+/// classes.
 pub(crate) fn folder(class: &str) -> Option<String> {
     let forbidden = |c: char| {
         let invisible = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
@@ -35,7 +36,7 @@ pub(crate) fn folder(class: &str) -> Option<String> {
     Some(if RESERVED.contains(&stem.as_str()) { format!("class {name}") } else { name.to_owned() })
 }
 
-/// The name of a photo without its ending: `source-id`, or `source-hash` where the id is no plain word.
+/// A photo's file name without extension: `source-id`, or `source-hash` if the id isn't a plain word.
 pub(crate) fn stem(image: &FoundImage) -> String {
     let id = &image.source_id;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';

@@ -1,5 +1,5 @@
-//! The photos of a ledger, fetched again. In: a ledger and a folder. Out: the same files with the same ledger, as far as they
-//! are still there, and what changed or is gone.
+//! Downloads the photos of a ledger again. In: a ledger and a folder. Out: the same files with the same ledger, as far
+//! as they still exist, and what changed or is gone.
 
 use crate::error::GatherError;
 use crate::run::{Part, finish, remove_parts};
@@ -15,36 +15,36 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// What became of one entry.
+/// What happened to one entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RefetchState {
-    /// The same bytes are there, fetched now or before.
+    /// The same bytes are there, downloaded now or before.
     Same,
-    /// Its address gives another image now; it is kept, and the new ledger has its content.
+    /// Its address now returns another image; it is kept, and the new ledger has its content.
     Changed {
         /// The content now.
         now: ContentHash,
     },
-    /// Its address gives no photo any more.
+    /// Its address doesn't return a photo any more.
     Gone {
-        /// What it gives.
+        /// What is wrong with what it returns.
         skip: SkipReason,
     },
-    /// It did not arrive.
+    /// It could not be downloaded.
     NotFetched {
         /// Why not.
         fault: FetchFault,
     },
-    /// Another file has its name, or its name leads out of the folder.
+    /// Its name is taken by another file, or leads out of the folder.
     NameTaken,
 }
 
-/// What became of all entries, in the ledger's order.
+/// What happened to all entries, in the ledger's order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refetched {
-    /// Files as the ledger names them, and what became of each.
+    /// Files as the ledger names them, and what happened to each.
     pub files: Vec<(String, RefetchState)>,
 }
 
@@ -60,12 +60,11 @@ impl Refetched {
     }
 }
 
-/// Fetches the photos of a ledger into a folder. Files that are there already are not fetched again, and none is
-/// overwritten. `progress` is told of each entry, in the ledger's order.
+/// Downloads the photos of a ledger into a folder. Files that are already there aren't downloaded again, and none is
+/// overwritten. `progress` is called for each entry, in the ledger's order.
 ///
 /// # Errors
-///
-/// The folder cannot be written, or a run is gathering into it.
+/// The folder can't be written, or a run is gathering into it.
 pub async fn refetch(
     ledger: &Ledger,
     into: impl AsRef<Path>,
@@ -102,7 +101,7 @@ pub async fn refetch(
     Ok(Refetched { files })
 }
 
-/// What all fetches share; as many decode at a time as there are cores.
+/// What all downloads share. As many photos are decoded at a time as there are cores.
 struct Means {
     fetcher: Fetcher,
     decoders: Semaphore,
@@ -115,11 +114,11 @@ enum Missing {
     NameTaken,
 }
 
-/// The bytes of an entry, with what they show; `None` if the file is there already.
+/// The bytes of an entry, with a report about their pixels; `None` if the file is already there.
 type Fetch = Result<Option<(Vec<u8>, Box<PixelReport>)>, Missing>;
 
 async fn fetched(means: Arc<Means>, root: Arc<Root>, entry: LedgerEntry) -> Fetch {
-    // A ledger from somebody else must not write elsewhere.
+    // A ledger from somebody else must not write outside the folder.
     let place = entry.place().ok_or(Missing::NameTaken)?;
     if !root.is_free(&place).map_err(|_| Missing::NameTaken)? {
         return if content_hash(&root, &place) == Some(entry.hash) {
@@ -138,7 +137,7 @@ async fn fetched(means: Arc<Means>, root: Arc<Root>, entry: LedgerEntry) -> Fetc
     look.await.unwrap_or_else(|error| Err(broken(error.to_string())))
 }
 
-/// Puts a file in its place, with its entry.
+/// Puts a file in place, and adds its entry.
 fn arrived(
     (root, number): (&Arc<Root>, u64),
     new: &mut Ledger,

@@ -1,5 +1,5 @@
-//! Why a photo that was found is not kept. In: what fetching and verifying found. Out: a [`Rejection`], plain data to count
-//! and to show.
+//! Why a photo that was found is rejected. In: what downloading and checking it found. Out: a [`Rejection`], plain data
+//! to count and show.
 
 use crate::web::FetchFault;
 use sciurus_data::SkipReason;
@@ -7,12 +7,12 @@ use sciurus_photos::Licence;
 use sciurus_photos::Sameness;
 use serde::{Deserialize, Serialize};
 
-/// Why a photo is not kept. `Display` is meant for the user.
+/// Why a photo is rejected. `Display` is meant for the user.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Rejection {
-    /// Its licence is not among those allowed.
+    /// Its licence isn't allowed.
     #[error("its licence ({licence}) is not allowed")]
     Licence {
         /// The licence.
@@ -21,29 +21,29 @@ pub enum Rejection {
     /// The same address was found before for this class.
     #[error("found before")]
     FoundBefore,
-    /// It did not arrive.
+    /// It could not be downloaded.
     #[error("{fault}")]
     NotFetched {
         /// Why not.
         fault: FetchFault,
     },
-    /// What arrived is no usable image.
+    /// What was downloaded isn't a usable image.
     #[error("{skip}")]
     Unusable {
         /// Why not.
         skip: SkipReason,
     },
     /// It is too small.
-    #[error("{width} x {height} pixels; the shorter side should have {least}")]
+    #[error("{width} x {height} pixels; the shorter side needs at least {least}")]
     TooSmall {
         /// Width in pixels.
         width: u32,
         /// Height in pixels.
         height: u32,
-        /// What the shorter side should have.
+        /// What the shorter side needs at least.
         least: u32,
     },
-    /// It is a copy of a photo that is kept.
+    /// It's a copy of a photo that is kept.
     #[error("a copy of {of}: {sameness}")]
     Duplicate {
         /// The file that is kept, relative to the folder.
@@ -54,7 +54,7 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// A few words under which rejections are counted.
+    /// A few words that rejections are counted by.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -81,7 +81,7 @@ impl Rejection {
         }
     }
 
-    /// Whether it may well be different another time.
+    /// Whether trying again later may help.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(self, Self::NotFetched { fault } if fault.is_passing())
     }

@@ -1,9 +1,9 @@
-//! Keys of services, which nobody may read in an error, a log or a debug print. In: environment variables, read once at
-//! the edge. Out: [`Keys`] full of [`Secret`]s.
+//! Keys of services, which must never appear in an error, a log or debug output. In: environment variables, read once
+//! at the edge. Out: [`Keys`] full of [`Secret`]s.
 
 use std::fmt;
 
-/// A text that is never shown: `Debug` and `Display` print three stars, and it has no serde.
+/// Text that is never shown: `Debug` and `Display` print three stars, and it doesn't implement serde.
 ///
 /// ```
 /// use sciurus_gather::Secret;
@@ -19,7 +19,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself, for a request and for nothing else.
+    /// The text itself, only for requests.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
@@ -37,7 +37,7 @@ impl fmt::Display for Secret {
     }
 }
 
-/// The keys that sources may need, each under the name of its environment variable.
+/// The keys that sources may need, each by the name of its environment variable.
 ///
 /// | Variable | Source |
 /// |---|---|
@@ -67,7 +67,7 @@ pub const KEY_VARIABLES: [&str; 10] = [
 ];
 
 impl Keys {
-    /// Those that are set in the environment of this process; empty ones count as not set.
+    /// The keys that are set in this process's environment; empty ones count as not set.
     #[must_use]
     pub fn from_env() -> Self {
         KEY_VARIABLES.iter().fold(Self::default(), |keys, &variable| {
@@ -75,7 +75,7 @@ impl Keys {
         })
     }
 
-    /// These and one more; an empty one counts as not set.
+    /// Adds a key; an empty one counts as not set.
     #[must_use]
     pub fn with(mut self, variable: impl Into<String>, key: impl Into<String>) -> Self {
         let key = key.into();
@@ -85,7 +85,7 @@ impl Keys {
         self
     }
 
-    /// The key under a name.
+    /// The key with this name.
     #[must_use]
     pub fn get(&self, variable: &str) -> Option<&Secret> {
         self.0.iter().rev().find(|(name, _)| name == variable).map(|(_, key)| key)

@@ -1,4 +1,4 @@
-//! What became of a gather run. In: what each class counted. Out: [`Gathered`], plain data, with a table for people.
+//! The result of a gather run. In: what each class counted. Out: [`Gathered`], plain data, with a table for people.
 
 use crate::source::SourceDown;
 use sciurus_photos::Licence;
@@ -8,19 +8,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-/// What became of a gather run. A run that falls short is no error: what is kept is there, and this says what is missing
-/// and why.
+/// The result of a gather run. Falling short is not an error: what was kept is there, and this says what is missing and
+/// why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Gathered {
     /// The folder.
     pub folder: PathBuf,
-    /// Its classes, in the order in which they were asked for.
+    /// Its classes, in the order they were asked for.
     pub classes: Vec<GatheredClass>,
     /// How the run ended.
     pub ending: Ending,
     /// Entries of the folder's ledger by licence.
     pub licences: BTreeMap<Licence, usize>,
-    /// The page that gives credit; `None` if a page of that name was there that somebody wrote himself.
+    /// The attribution page; `None` if there was a page of that name that somebody else wrote.
     pub attribution: Option<PathBuf>,
 }
 
@@ -31,22 +31,22 @@ pub struct Gathered {
 pub enum Ending {
     /// Every class has what was asked for.
     Complete,
-    /// The sources have no more to give.
+    /// The sources have nothing more.
     Short,
-    /// The observer asked to stop; the same run goes on another time.
+    /// The observer asked to stop; the same run can be resumed later.
     Stopped,
-    /// The time was up; the same run goes on another time.
+    /// The time was up; the same run can be resumed later.
     TimeUp,
 }
 
-/// What became of one class.
+/// The result for one class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GatheredClass {
     /// Its name.
     pub class: String,
     /// Its folder, relative to the run's.
     pub folder: String,
-    /// Photos that are kept, with those from before.
+    /// Photos that are kept, including earlier ones.
     pub kept: usize,
     /// Photos wanted.
     pub wanted: usize,

@@ -1,4 +1,4 @@
-//! Which class was taken for which: predictions in, counts, the most confused pairs and a table out.
+//! The confusion matrix. In: predictions. Out: counts, the most confused pairs and a table.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -11,20 +11,20 @@ use unicode_width::UnicodeWidthStr;
 use crate::table::{Align, Table, shorten};
 use crate::{InsightError, Interval, Predictions, wilson};
 
-/// The widest grid; wider ones become a list, because a wrapped grid cannot be read.
+/// The widest grid; a wider one becomes a list, because a wrapped grid is unreadable.
 const MAX_WIDTH: usize = 100;
-/// The longest label that a row begins with.
+/// The longest label at the beginning of a row.
 const ROW_LABEL_WIDTH: usize = 28;
-/// Headings of columns are not cut shorter than this.
+/// Column headings aren't cut shorter than this.
 const MIN_HEADING_WIDTH: usize = 4;
-/// How many wrong labels a row of the list names.
+/// How many wrong labels a row of the list shows.
 const LISTED: usize = 3;
 
 /// How often items of each class were predicted as each class: rows are actual, columns predicted, as in fastai and
 /// scikit-learn.
 ///
-/// Its `Display` is a table for a terminal: a grid if that fits into 100 columns with headings that can be told apart,
-/// else a list with one line per class that names what the class is taken for. A `·` stands for 0.
+/// Its `Display` is a table for a terminal: a grid if that fits into 100 columns with distinguishable headings, else a
+/// list with one line per class and what the class was predicted as. A `·` stands for 0.
 ///
 /// ```
 /// use sciurus_insight::{ConfusionMatrix, ItemId, Predictions, Vocab};
@@ -58,18 +58,18 @@ pub struct ConfusionMatrix {
     pub counts: Vec<usize>,
 }
 
-/// Items of one class that were taken for another.
+/// Items of one class that were predicted as another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confused {
     /// The true label.
     pub target: String,
-    /// The label they were taken for.
+    /// The label they were predicted as.
     pub prediction: String,
-    /// How many of them.
+    /// How many there are.
     pub count: usize,
 }
 
-/// How one class fared.
+/// The result for one class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassErrors {
     /// The true label.
@@ -78,7 +78,7 @@ pub struct ClassErrors {
     pub items: usize,
     /// How many of them were predicted as something else.
     pub wrong: usize,
-    /// The 95 % Wilson interval of `wrong / items`; 0..1 without items.
+    /// The 95 % Wilson interval of `wrong / items`; 0..1 if there are no items.
     pub interval: Interval,
 }
 
@@ -100,8 +100,8 @@ impl ConfusionMatrix {
         self.counts[target * self.vocab.len() + prediction]
     }
 
-    /// The pairs of different labels confused at least `min` times, the most often confused first; a pair that was
-    /// never confused is not in it, even for `min` 0.
+    /// The pairs of different labels confused at least `min` times, most often confused first. A pair that was never
+    /// confused is left out, even for `min` 0.
     ///
     /// fastai's `most_confused(min_val)`, with its order on ties: by target, then by prediction.
     #[must_use]
@@ -131,7 +131,7 @@ impl ConfusionMatrix {
         0..self.vocab.len()
     }
 
-    /// What items of `target` were taken for, in the vocabulary's order.
+    /// What items of `target` were predicted as, in the vocabulary's order.
     fn taken_for(&self, target: usize) -> impl Iterator<Item = Confused> {
         let others = self.classes().filter(move |&class| class != target && self.count(target, class) > 0);
         others.map(move |prediction| Confused {
@@ -141,13 +141,13 @@ impl ConfusionMatrix {
         })
     }
 
-    /// How wide the first column of the grid is.
+    /// The width of the grid's first column.
     fn row_label_width(&self) -> usize {
         let widest = self.vocab.labels().iter().map(|label| label.width()).max();
         widest.unwrap_or(0).clamp("actual".len(), ROW_LABEL_WIDTH)
     }
 
-    /// Headings of the predicted classes that fit beside the rest of the grid, if they can still be told apart.
+    /// Headings of the predicted classes that fit next to the rest of the grid, if they're still distinguishable.
     fn headings(&self) -> Option<Vec<String>> {
         let labels = self.vocab.labels();
         let digits = self.counts.iter().sum::<usize>().to_string().len();
@@ -176,7 +176,7 @@ impl ConfusionMatrix {
         table
     }
 
-    /// One row per class, with what it was taken for.
+    /// One row per class, with what it was predicted as.
     fn list(&self) -> Table {
         let mut table = Table::new([
             ("actual", Align::Left),
@@ -230,7 +230,7 @@ fn list_row(errors: &ClassErrors, mut taken_for: Vec<Confused>) -> [String; 5] {
     [label, errors.items.to_string(), errors.wrong.to_string(), percent(errors), named.join(", ")]
 }
 
-/// The error rate; a dash for a class that no item has.
+/// The error rate; a dash for a class without items.
 fn percent(errors: &ClassErrors) -> String {
     match errors.items {
         0 => "-".to_string(),
@@ -238,7 +238,7 @@ fn percent(errors: &ClassErrors) -> String {
     }
 }
 
-/// What a file says before it is checked.
+/// The contents of a file, before they're checked.
 #[derive(Deserialize)]
 struct Unchecked {
     vocab: Vocab,

@@ -1,5 +1,5 @@
-//! Where a model goes wrong: predictions in, the most confused labels, the items with the largest losses and a summary
-//! out.
+//! Where a model goes wrong. In: predictions. Out: the most confused labels, the items with the largest losses, and a
+//! summary.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use crate::{
 /// The longest label in a table of losses.
 const LABEL_WIDTH: usize = 28;
 
-/// Answers questions about predictions, with fastai's words: `confusion_matrix`, `most_confused`, `top_losses`.
+/// Interprets predictions, with fastai's method names: `confusion_matrix`, `most_confused`, `top_losses`.
 ///
 /// ```
 /// use sciurus_insight::{ClassificationInterpretation, ItemId, Predictions, TopLossTable, Vocab};
@@ -53,13 +53,13 @@ impl ClassificationInterpretation {
         Self { predictions }
     }
 
-    /// What is interpreted.
+    /// The predictions being interpreted.
     #[must_use]
     pub fn predictions(&self) -> &Predictions {
         &self.predictions
     }
 
-    /// Which class was taken for which.
+    /// How often each class was predicted as each other.
     #[must_use]
     pub fn confusion_matrix(&self) -> ConfusionMatrix {
         ConfusionMatrix::new(&self.predictions)
@@ -73,7 +73,7 @@ impl ClassificationInterpretation {
 
     /// The `k` items with the largest losses, largest first, in the split's order on ties; all items if `k` is larger.
     ///
-    /// Right predictions with a small probability are among them, as in fastai: they too are worth a look.
+    /// As in fastai, they include right predictions with a low probability: these are worth a look, too.
     #[must_use]
     pub fn top_losses(&self, k: usize) -> Vec<TopLoss> {
         let order = largest_first(&self.predictions.losses).into_iter();
@@ -103,7 +103,7 @@ impl ClassificationInterpretation {
 /// One item of [`ClassificationInterpretation::top_losses`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TopLoss {
-    /// Which item of the data set.
+    /// The item in the data set.
     pub item: ItemId,
     /// Its image, relative to the data root.
     pub path: PathBuf,
@@ -113,9 +113,9 @@ pub struct TopLoss {
     pub prediction: String,
     /// The loss in nats.
     pub loss: f32,
-    /// The probability of the prediction, 0..1: what fastai shows.
+    /// The probability of the prediction, 0..1: the number fastai shows.
     pub probability: f32,
-    /// The probability of the target, 0..1: what fastai's number is often taken for.
+    /// The probability of the target, 0..1: what fastai's number is often mistaken for.
     pub target_probability: f32,
 }
 
@@ -134,7 +134,7 @@ impl TopLoss {
     }
 }
 
-/// Shows top losses as a table for a terminal, one line per item, the image last.
+/// Shows top losses as a table for a terminal, one line per item, with the image last.
 #[derive(Debug, Clone, Copy)]
 pub struct TopLossTable<'a>(pub &'a [TopLoss]);
 
@@ -162,24 +162,24 @@ impl fmt::Display for TopLossTable<'_> {
     }
 }
 
-/// All of an interpretation as one value, for programs that keep or show it.
+/// A whole interpretation as one value, for programs that store or show it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct InterpretationSummary {
     /// The number of items.
     pub items: usize,
-    /// The mean loss in nats; not a number without items, which JSON writes as `null`.
+    /// The mean loss in nats; NaN if there are no items, which is `null` in JSON.
     #[serde(deserialize_with = "nan_from_null")]
     pub valid_loss: f64,
     /// Error rate and accuracy.
     pub metrics: Vec<Measured>,
-    /// What one mistake does to them.
+    /// How much one mistake changes them.
     pub mistake_weight: MistakeWeight,
     /// Items and mistakes of each class, in the vocabulary's order.
     pub classes: Vec<ClassErrors>,
-    /// Every pair of labels that was confused, the most often confused first.
+    /// Every pair of labels that was confused, most often confused first.
     pub most_confused: Vec<Confused>,
-    /// The counts behind them.
+    /// All counts.
     pub confusion_matrix: ConfusionMatrix,
     /// The items with the largest losses, largest first.
     pub top_losses: Vec<TopLoss>,

@@ -1,4 +1,4 @@
-//! Counts in, how far they can be trusted out: the Wilson interval of a proportion, and what a single mistake weighs.
+//! How far counts can be trusted. In: counts. Out: the Wilson interval of a proportion, and the weight of one mistake.
 
 use std::fmt;
 
@@ -30,9 +30,9 @@ impl fmt::Display for Interval {
 
 /// The 95 % Wilson score interval of a proportion, without continuity correction.
 ///
-/// `(k + z²/2) / (n + z²) ± z / (n + z²) · sqrt(k (n - k) / n + z² / 4)` with k successes of n and z = 1.96. It stays
-/// within 0..1 and keeps its width when nothing went wrong, where the textbook `p ± 1.96 sqrt(p (1 - p) / n)` claims
-/// certainty. Without items (`n` = 0) it is 0..1: nothing is known. `successes` above `n` counts as `n`.
+/// `(k + z²/2) / (n + z²) ± z / (n + z²) · sqrt(k (n - k) / n + z² / 4)` for k successes of n, with z = 1.96. It stays
+/// within 0..1 and keeps its width when nothing went wrong, where the textbook `p ± 1.96 sqrt(p (1 - p) / n)` would
+/// claim certainty. Without items (`n` = 0) it is 0..1, since nothing is known. `successes` above `n` counts as `n`.
 ///
 /// Source: E. B. Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", Journal of the
 /// American Statistical Association 22 (1927); the same as `scipy.stats.binomtest(k, n).proportion_ci(method="wilson")`.
@@ -53,14 +53,14 @@ pub fn wilson(successes: usize, n: usize) -> Interval {
     let (k, n_f, z2) = (successes as f64, n as f64, Z_95 * Z_95);
     let centre = (k + z2 / 2.0) / (n_f + z2);
     let reach = Z_95 / (n_f + z2) * (k * (n_f - k) / n_f + z2 / 4.0).sqrt();
-    // At the ends the formula gives 0 and 1 exactly; floating point would miss them by a rounding.
+    // At the ends the formula gives exactly 0 and 1; floating point would miss them by a rounding error.
     Interval {
         low: if successes == 0 { 0.0 } else { centre - reach },
         high: if successes == n { 1.0 } else { centre + reach },
     }
 }
 
-/// What one mistake more or less does to an error rate measured on `items` images.
+/// How much one more or one less mistake changes an error rate over `items` images.
 ///
 /// ```
 /// use sciurus_insight::mistake_weight;
@@ -73,12 +73,12 @@ pub fn mistake_weight(items: usize) -> MistakeWeight {
     MistakeWeight { items, points: if items == 0 { 0.0 } else { 100.0 / items as f64 } }
 }
 
-/// The weight of one mistake, from [`mistake_weight`]: two runs that differ by less than this do not differ.
+/// The weight of one mistake, from [`mistake_weight`]. If two runs differ by less than this, they don't differ.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MistakeWeight {
     /// The number of images in the split.
     pub items: usize,
-    /// Percentage points of error rate per mistake, 0..=100; 0 without items.
+    /// Percentage points of error rate per mistake, 0..=100; 0 if there are no items.
     pub points: f64,
 }
 
@@ -92,7 +92,7 @@ impl fmt::Display for MistakeWeight {
     }
 }
 
-/// One decimal, and two where one would say little.
+/// One decimal, or two if one would not be enough.
 fn points(points: f64) -> String {
     if points < 1.0 { format!("{points:.2}") } else { format!("{points:.1}") }
 }

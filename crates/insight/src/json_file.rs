@@ -1,4 +1,4 @@
-//! Plain data in JSON files, read whole and written whole.
+//! Plain data in JSON files, read and written whole. In: a path and a value. Out: a file, or a value.
 
 use std::io::Write;
 use std::path::Path;
@@ -8,15 +8,15 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::InsightError;
 
-/// Bytes of a file at most: the predictions of ten million photos have less.
+/// Most bytes of a file: more than the predictions of ten million photos need.
 const LARGEST: u64 = 4 << 30;
 
-/// Reads the whole of `path`.
+/// Reads and parses `path`.
 pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<T, InsightError> {
     serde_json::from_slice(&bytes(path)?).map_err(|source| InsightError::Parse { path: path.into(), source })
 }
 
-/// Reads the whole of `path` as it is.
+/// Reads the bytes of `path`.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, InsightError> {
     read_regular(path, LARGEST).map_err(|source| InsightError::Read { path: path.into(), source })
 }

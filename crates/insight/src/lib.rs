@@ -1,17 +1,16 @@
-//! What a model said about a split in; metrics with intervals, and where the model goes wrong, out.
+//! How good a model is. In: its predictions on a split. Out: metrics with intervals, and where the model goes wrong.
 //!
 //! [`Predictions`] are plain data: probabilities, targets and losses, one row per item, without a tensor. Everything
-//! else is computed from them, so a saved file tells the same as the run that wrote it:
+//! else is computed from them, so a saved file gives the same results as the run that wrote it:
 //!
 //! * a [`Metric`] gives one number, exact over the whole split; [`Measured`] adds its 95 % interval;
 //! * a [`ClassificationInterpretation`] gives the [`ConfusionMatrix`], the most confused labels and the top losses;
-//! * [`compare`] and [`compare_many`] tell whether one model is better than another beyond chance;
-//! * [`MultiPredictions`] are the same for items with any number of labels, with metrics of their own and a
-//!   [`MultiInterpretation`];
+//! * [`compare`] and [`compare_many`] test whether one model is better than another beyond chance;
+//! * [`MultiPredictions`] are the same for multi-label items, with their own metrics and a [`MultiInterpretation`];
 //! * a [`Report`] is all of it as one HTML page;
-//! * [`mistake_weight`] tells which differences are too small to mean anything.
+//! * [`mistake_weight`] shows which differences are too small to mean anything.
 //!
-//! Numbers return as types; `Display` makes text of them, and serde makes JSON. Nothing here prints.
+//! Numbers are returned as types; `Display` turns them into text, and serde into JSON. Nothing here prints.
 //!
 //! ```
 //! use sciurus_insight::{ClassificationInterpretation, ErrorRate, ItemId, Measured, Predictions, Vocab};

@@ -1,4 +1,5 @@
-//! A metric's value as a run or a bundle records it: with its name, its interval and what it was measured on.
+//! A metric's value as a run or a bundle records it. In: a metric and predictions. Out: the value with its name, its
+//! interval and the number of items.
 
 use std::fmt;
 
@@ -6,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Accuracy, ErrorRate, Interval, Metric, MultiPredictions, Predictions};
 
-/// One metric, measured on one split.
+/// The value of one metric on one split.
 ///
 /// ```
 /// use sciurus_insight::{Measured, wilson};
@@ -19,23 +20,23 @@ use crate::{Accuracy, ErrorRate, Interval, Metric, MultiPredictions, Predictions
 pub struct Measured {
     /// [`Metric::name`].
     pub name: String,
-    /// [`Metric::value`]; not a number without items, which JSON writes as `null`.
+    /// [`Metric::value`]; NaN if there are no items, which is `null` in JSON.
     #[serde(deserialize_with = "nan_from_null")]
     pub value: f64,
-    /// [`Metric::interval`], 95 %; none where there is none or it was not asked for.
+    /// [`Metric::interval`], 95 %; `None` if there is none or it wasn't asked for.
     pub interval: Option<Interval>,
-    /// The number of items it was measured on.
+    /// The number of items it was computed from.
     pub items: usize,
 }
 
 impl Measured {
-    /// Measures `metric` on `predictions`.
+    /// Computes `metric` on `predictions`.
     #[must_use]
     pub fn new(metric: &dyn Metric, predictions: &Predictions) -> Self {
         Self::on(metric, predictions, predictions.len())
     }
 
-    /// Measures `metric` on predictions of any number of labels.
+    /// Computes `metric` on multi-label predictions.
     #[must_use]
     pub fn of_multi(metric: &dyn Metric<MultiPredictions>, predictions: &MultiPredictions) -> Self {
         Self::on(metric, predictions, predictions.len())
@@ -47,7 +48,7 @@ impl Measured {
         Self::without_interval(metric, predictions, predictions.len())
     }
 
-    /// The same on predictions of any number of labels.
+    /// The same on multi-label predictions.
     #[must_use]
     pub fn value_of_multi(metric: &dyn Metric<MultiPredictions>, predictions: &MultiPredictions) -> Self {
         Self::without_interval(metric, predictions, predictions.len())
@@ -61,7 +62,7 @@ impl Measured {
         Self { name: metric.name().to_string(), value: metric.value(predictions), interval: None, items }
     }
 
-    /// `1 of 58 wrong` for the two metrics that count, the number of items for any other.
+    /// `1 of 58 wrong` for the two metrics that count mistakes, the number of items for all others.
     pub(crate) fn basis(&self) -> String {
         let count = (self.value * self.items as f64).round();
         match self.name.as_str() {

@@ -1,8 +1,9 @@
-//! The frame of every HTML page that Sciurus writes: one file that asks for nothing from anywhere.
+//! The frame of every HTML page that Sciurus writes: one self-contained file. In: a title and content. Out: the
+//! document.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-/// Nothing is loaded from anywhere, and nothing can be: the browser refuses it.
+/// Nothing is loaded from anywhere, and the browser enforces that.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 const STYLE: &str = include_str!("report/style.css");
 

@@ -1,5 +1,5 @@
-//! What a model said about a split, as plain data: everything that metrics, interpretation and cleaning look at.
-//! Logits or probabilities come in, checked [`Predictions`] go out.
+//! A model's predictions on a split, as plain data: what metrics, interpretation and cleaning work with. In: logits or
+//! probabilities. Out: checked [`Predictions`].
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{InsightError, json_file, softmax};
 
-/// How far a row of probabilities may be from sum 1; half precision on a GPU misses it by some thousandths.
+/// How far the sum of a row of probabilities may be from 1; with half precision on a GPU it's off by some thousandths.
 const SUM_TOLERANCE: f64 = 0.01;
 
-/// What a model said about every item of a split, in the split's order.
+/// A model's predictions for every item of a split, in the split's order.
 ///
-/// Every list has one entry (or one row) per item. The constructors and [`load`](Self::load) are the only ways in, and
-/// check that everything fits together; whoever changes a field afterwards keeps it so.
+/// Every list has one entry (or one row) per item. The constructors and [`load`](Self::load) are the only ways to make
+/// one, and check that everything fits together; if you change a field afterwards, keep it that way.
 ///
 /// ```
 /// use sciurus_insight::{ItemId, Predictions, Vocab};
@@ -36,7 +36,7 @@ const SUM_TOLERANCE: f64 = 0.01;
 #[serde(try_from = "Unchecked")]
 #[non_exhaustive]
 pub struct Predictions {
-    /// Which item of the data set each row is about.
+    /// The item in the data set of each row.
     pub items: Vec<ItemId>,
     /// The image of each item, relative to the data root.
     pub paths: Vec<PathBuf>,
@@ -48,20 +48,19 @@ pub struct Predictions {
     pub targets: Vec<usize>,
     /// The loss of each item, in nats.
     pub losses: Vec<f32>,
-    /// The features the model's head saw, if they were kept.
+    /// The features that the model's head gets, if they were kept.
     pub embeddings: Option<Embeddings>,
 }
 
 impl Predictions {
-    /// Predictions from probabilities, row-major `[item, class]`, each row with sum 1; the loss is the cross entropy
-    /// `-log(probability of the target)` in nats.
+    /// Predictions from probabilities, row-major `[item, class]`, where each row sums to 1. The loss is the cross
+    /// entropy `-log(probability of the target)` in nats.
     ///
     /// A probability of 0 counts as the smallest normal `f32`, a loss of 87.3 nats, so that every loss is finite.
     /// Prefer [`from_logits`](Self::from_logits), which has no such limit.
     ///
     /// # Errors
-    ///
-    /// If lengths do not fit together, a target is not in the vocabulary, or a row is not a distribution.
+    /// Lengths don't fit together, a target is not in the vocabulary, or a row is not a distribution.
     pub fn from_probabilities(
         vocab: Vocab,
         items: Vec<ItemId>,
@@ -72,7 +71,7 @@ impl Predictions {
         let mut predictions =
             Self { items, paths, vocab, probabilities, targets, losses: Vec::new(), embeddings: None };
         predictions.check_shape()?;
-        // Subtracted from 0 rather than negated: a certain and right prediction has loss 0, not -0.
+        // Subtracted from 0 rather than negated: a certain and right prediction gets loss 0, not -0.
         let loss = |(i, &target): (usize, &usize)| {
             0.0 - predictions.row(i)[target].clamp(f32::MIN_POSITIVE, 1.0).ln()
         };
@@ -85,8 +84,7 @@ impl Predictions {
     /// `log(sum(exp(logits))) - logit of the target` in nats. Computed in `f64`, stored in `f32`.
     ///
     /// # Errors
-    ///
-    /// If lengths do not fit together, a target is not in the vocabulary, or a logit is not finite.
+    /// Lengths don't fit together, a target is not in the vocabulary, or a logit is not finite.
     pub fn from_logits(
         vocab: Vocab,
         items: Vec<ItemId>,
@@ -106,11 +104,11 @@ impl Predictions {
         Ok(predictions)
     }
 
-    /// These predictions for the photos that `other` is about too, with its targets: as if they had been measured there.
+    /// These predictions restricted to the photos of `other`, with its targets: as if they had been made for the same
+    /// data.
     ///
     /// # Errors
-    ///
-    /// If the vocabularies differ, or a photo of `other` is not among these.
+    /// The vocabularies differ, or a photo of `other` is not among these.
     pub fn measured_as(&self, other: &Self) -> Result<Self, InsightError> {
         let places: HashMap<&PathBuf, usize> =
             self.paths.iter().enumerate().map(|(place, path)| (path, place)).collect();
@@ -121,10 +119,11 @@ impl Predictions {
         let mut probabilities = Vec::with_capacity(other.probabilities.len());
         for path in &other.paths {
             if self.vocab != other.vocab {
-                return Err(differ(path, "the labels of the two runs are not the same"));
+                return Err(differ(path, "the two runs have different labels"));
             }
-            let place =
-                places.get(path).ok_or_else(|| differ(path, "only one of the runs was measured on it"))?;
+            let place = places
+                .get(path)
+                .ok_or_else(|| differ(path, "only one of the runs has predictions for it"))?;
             probabilities.extend(self.row(*place));
         }
         let (items, paths) = (other.items.clone(), other.paths.clone());
@@ -134,19 +133,17 @@ impl Predictions {
     /// The same predictions with the losses of another loss function (label smoothing, focal), in nats, one per item.
     ///
     /// # Errors
-    ///
-    /// If there is not one loss per item, or one is not finite.
+    /// There isn't exactly one loss per item, or one is not finite.
     pub fn with_losses(mut self, losses: Vec<f32>) -> Result<Self, InsightError> {
         self.losses = losses;
         self.check_values()?;
         Ok(self)
     }
 
-    /// The same predictions with the features the head saw, one row per item.
+    /// The same predictions with the features that the head gets, one row per item.
     ///
     /// # Errors
-    ///
-    /// If there is not one row per item, or a value is not finite.
+    /// There isn't exactly one row per item, or a value is not finite.
     pub fn with_embeddings(mut self, embeddings: Embeddings) -> Result<Self, InsightError> {
         self.embeddings = Some(embeddings);
         self.check_values()?;
@@ -159,13 +156,13 @@ impl Predictions {
         self.items.len()
     }
 
-    /// Whether there are no items; rates and means are then not a number.
+    /// Whether there are no items; rates and means are then NaN.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// The probabilities of item `i` (its position here, below [`len`](Self::len)), one per class.
+    /// The probabilities of item `i` (its index here, below [`len`](Self::len)), one per class.
     #[must_use]
     pub fn row(&self, i: usize) -> &[f32] {
         let classes = self.vocab.len();
@@ -191,19 +188,19 @@ impl Predictions {
         self.vocab.label(self.targets[i])
     }
 
-    /// Whether the prediction of item `i` is its target.
+    /// Whether item `i` is predicted correctly.
     #[must_use]
     pub fn is_right(&self, i: usize) -> bool {
         self.prediction(i) == self.targets[i]
     }
 
-    /// The number of items whose prediction is not their target.
+    /// The number of items that are predicted wrong.
     #[must_use]
     pub fn mistakes(&self) -> usize {
         (0..self.len()).filter(|&i| !self.is_right(i)).count()
     }
 
-    /// The mean loss in nats, every item counted once; not a number without items.
+    /// The mean loss in nats, where every item counts once; NaN if there are no items.
     ///
     /// fastai's `valid_loss`: its mean over batches is weighted by their size, which is the same.
     #[must_use]
@@ -214,17 +211,15 @@ impl Predictions {
     /// Reads a file that [`save`](Self::save) wrote.
     ///
     /// # Errors
-    ///
-    /// If the file cannot be read, is not such a file, or its lists do not fit together.
+    /// The file can't be read, is not such a file, or its lists don't fit together.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, InsightError> {
         json_file::load(path.as_ref())
     }
 
-    /// Writes JSON to `path`, replacing a file there; no reader ever sees half of it.
+    /// Writes JSON to `path`, replacing any file there; no reader ever sees half of it.
     ///
     /// # Errors
-    ///
-    /// If the folder is missing or not writable, the disk is full, or a path of an item is not valid Unicode.
+    /// The folder is missing or not writable, the disk is full, or an item's path is not valid Unicode.
     ///
     /// ```
     /// # use sciurus_insight::{Predictions, Vocab};
@@ -240,7 +235,7 @@ impl Predictions {
         json_file::save(path.as_ref(), self)
     }
 
-    /// What indexing by item and class relies on.
+    /// Checks what indexing by item and class relies on.
     fn check_shape(&self) -> Result<(), InsightError> {
         let (items, classes) = (self.len(), self.vocab.len());
         check_length("paths (one per item)", items, self.paths.len())?;
@@ -256,7 +251,7 @@ impl Predictions {
         }
     }
 
-    /// Losses, embeddings and distributions; after [`check_shape`](Self::check_shape).
+    /// Checks losses, embeddings and distributions; call it after [`check_shape`](Self::check_shape).
     fn check_values(&self) -> Result<(), InsightError> {
         check_length("losses (one per item)", self.len(), self.losses.len())?;
         if let Some(Embeddings { width, values }) = &self.embeddings {
@@ -285,7 +280,7 @@ impl Predictions {
     }
 }
 
-/// The positions of all items, the largest loss first, in the split's order on ties.
+/// The indices of all items, largest loss first, in the split's order on ties.
 pub(crate) fn largest_first(losses: &[f32]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..losses.len()).collect();
     order.sort_by(|&a, &b| losses[b].total_cmp(&losses[a]));
@@ -296,12 +291,12 @@ pub(crate) fn check_length(what: &'static str, expected: usize, found: usize) ->
     if expected == found { Ok(()) } else { Err(InsightError::Length { what, expected, found }) }
 }
 
-/// Features `[item, feature]`, row-major: what the model's head saw of each item.
+/// Features `[item, feature]`, row-major: the inputs of the model's head for each item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Embeddings {
-    /// The number of features of one item.
+    /// The number of features per item.
     pub width: usize,
-    /// The features of all items, one row after the other.
+    /// The features of all items, row by row.
     pub values: Vec<f32>,
 }
 
@@ -318,7 +313,7 @@ impl Embeddings {
     }
 }
 
-/// What a file says before it is checked.
+/// The contents of a file, before they're checked.
 #[derive(Deserialize)]
 struct Unchecked {
     items: Vec<ItemId>,

@@ -1,13 +1,15 @@
-//! Logits of one item in, probabilities and cross entropy out, computed in `f64` so that nothing over- or underflows.
+//! Softmax and cross entropy. In: the logits of one item. Out: probabilities and the loss, computed in `f64` so that
+//! nothing over- or underflows.
 
-/// `log(sum(exp(logits)))`, with the largest logit taken out first; negative infinity for no logits.
+/// `log(sum(exp(logits)))`, computed relative to the largest logit so that nothing overflows; negative infinity without
+/// logits.
 fn log_sum_exp(logits: &[f32]) -> f64 {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|&logit| (f64::from(logit) - f64::from(largest)).exp()).sum();
     f64::from(largest) + sum.ln()
 }
 
-/// Softmax: `exp(logit - log_sum_exp)` for each class, in 0..1, with sum 1.
+/// Softmax: `exp(logit - log_sum_exp)` for each class, in 0..1, summing to 1.
 ///
 /// ```
 /// assert_eq!(sciurus_insight::softmax(&[0.0, 0.0]).collect::<Vec<_>>(), [0.5, 0.5]);
@@ -17,7 +19,8 @@ pub fn softmax(logits: &[f32]) -> impl Iterator<Item = f64> {
     logits.iter().map(move |&logit| (f64::from(logit) - total).exp())
 }
 
-/// Cross entropy `log_sum_exp - logit[target]`, in nats, as PyTorch's `cross_entropy`; `target` is below `logits.len()`.
+/// Cross entropy `log_sum_exp - logit[target]`, in nats, like PyTorch's `cross_entropy`; `target` is below
+/// `logits.len()`.
 pub(crate) fn cross_entropy(logits: &[f32], target: usize) -> f64 {
     log_sum_exp(logits) - f64::from(logits[target])
 }
@@ -34,7 +37,7 @@ mod tests {
         assert_eq!(cross_entropy(&logits, 1), 1000.0);
     }
 
-    /// The f32 of [`Predictions`](crate::Predictions) costs seven digits, so the full precision is checked here.
+    /// [`Predictions`](crate::Predictions) stores f32, with seven digits, so the full precision is checked here.
     #[test]
     fn golden_cross_entropy_is_scikit_learns_log_loss() {
         let golden: serde_json::Value =

@@ -1,13 +1,13 @@
-//! Aligned text tables: cells in, lines for a terminal out, in any script.
+//! Aligned text tables, in any script. In: cells. Out: lines for a terminal.
 
 use std::fmt;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Two blanks between columns.
+/// Two spaces between columns.
 const GAP: &str = "  ";
 
-/// Which side of its column a cell keeps to.
+/// How a cell is aligned in its column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,
@@ -21,7 +21,7 @@ pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
-/// Three decimals; a dash for what is not a number.
+/// Three decimals; a dash for NaN.
 pub(crate) fn share(value: f64) -> String {
     if value.is_nan() { "–".to_string() } else { format!("{value:.3}") }
 }
@@ -33,14 +33,14 @@ impl Table {
         Self { align, rows: vec![header] }
     }
 
-    /// One more row, with as many cells as there are columns.
+    /// Adds a row, with as many cells as there are columns.
     pub(crate) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
         self.rows.push(cells.into_iter().map(plain).collect());
     }
 }
 
 impl fmt::Display for Table {
-    /// Lines without blanks at their end, and no line end after the last.
+    /// Lines without trailing spaces, and no line break after the last one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
@@ -56,7 +56,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// `text` in at most `width` columns of the terminal; what is cut off becomes an ellipsis.
+/// Cuts `text` to at most `width` terminal columns, with an ellipsis for what is cut off.
 pub(crate) fn shorten(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_string();
@@ -71,7 +71,7 @@ pub(crate) fn shorten(text: &str, width: usize) -> String {
     short + "…"
 }
 
-/// Format widths count letters; a terminal needs the columns they take, two for a Chinese one.
+/// Rust's format widths count characters; a terminal needs display columns, two for a Chinese character.
 fn pad(cell: &str, width: usize, align: Align) -> String {
     let blanks = " ".repeat(width.saturating_sub(cell.width()));
     match align {
@@ -80,7 +80,7 @@ fn pad(cell: &str, width: usize, align: Align) -> String {
     }
 }
 
-/// Labels and paths come from folder names, which may hold line ends and terminal commands: those become `�`.
+/// Labels and paths come from folder names, which may contain line breaks and terminal commands: those become `�`.
 fn plain(cell: impl Into<String>) -> String {
     cell.into().replace(char::is_control, "\u{fffd}")
 }

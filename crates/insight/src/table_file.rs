@@ -1,4 +1,4 @@
-//! Plain data of many rows in Parquet files, so that DuckDB, pandas and polars read them.
+//! Tables in Parquet files, which DuckDB, pandas and polars can read. In: plain data in many rows. Out: a file.
 
 use std::path::Path;
 
@@ -13,15 +13,15 @@ use serde_arrow::schema::{SchemaLike, TracingOptions};
 
 use crate::InsightError;
 
-/// Key of the file's metadata under which what belongs to no row stands, as JSON.
+/// Metadata key of the file for everything that doesn't belong to a row, as JSON.
 const KEY: &str = "sciurus";
-/// Bytes of rows, unpacked, that are read.
+/// Most bytes of unpacked rows that are read.
 const MOST_UNPACKED: u64 = 4 << 30;
-/// Rows that are converted at a time.
+/// How many rows are converted at a time.
 const ROWS: usize = 64 * 1024;
 
-/// Writes rows, and `head` beside them; the file appears under its name only when complete. The columns are those of
-/// `samples`: among these every value must be there once, and be missing once if it may be.
+/// Writes rows, with `head` as metadata; the file appears only when it's complete. The columns are taken from
+/// `samples`: between them, every value must be present once, and missing once if it may be missing.
 pub fn save<H: Serialize, T: Serialize>(
     path: &Path,
     head: &H,
@@ -45,7 +45,7 @@ pub fn save<H: Serialize, T: Serialize>(
     Ok(())
 }
 
-/// Reads what [`save`] wrote.
+/// Reads a file that [`save`] wrote.
 pub fn load<H: DeserializeOwned, T: DeserializeOwned>(path: &Path) -> Result<(H, Vec<T>), InsightError> {
     let refuse = |reason: String| InsightError::Table { path: path.to_owned(), reason };
     let (file, _) =
@@ -55,13 +55,13 @@ pub fn load<H: DeserializeOwned, T: DeserializeOwned>(path: &Path) -> Result<(H,
     let groups = builder.metadata().row_groups().iter();
     let unpacked: u64 = groups.map(|group| group.total_byte_size().max(0).unsigned_abs()).sum();
     if unpacked > MOST_UNPACKED {
-        return Err(refuse(format!("it claims {} GB of rows, which no table of ours has", unpacked >> 30)));
+        return Err(refuse(format!("it claims {} GB of rows, more than any table of ours", unpacked >> 30)));
     }
     let metadata = builder.metadata().file_metadata().key_value_metadata();
     let head = metadata.into_iter().flatten().find(|pair| pair.key == KEY);
     let head = head
         .and_then(|pair| pair.value.as_deref())
-        .ok_or_else(|| refuse("it is a table, but none that Sciurus wrote".to_owned()))?;
+        .ok_or_else(|| refuse("it is a table, but not one that Sciurus wrote".to_owned()))?;
     let head = serde_json::from_str(head).map_err(|error| refuse(error.to_string()))?;
     let reader = builder.with_batch_size(ROWS).build().map_err(|error| refuse(error.to_string()))?;
     let mut rows = Vec::new();
@@ -77,7 +77,7 @@ pub fn load<H: DeserializeOwned, T: DeserializeOwned>(path: &Path) -> Result<(H,
 /// Whether a file's bytes are a table that [`save`] wrote.
 pub fn is_ours(bytes: &[u8]) -> bool {
     let tail = |from_end: usize| bytes.get(bytes.len().checked_sub(from_end)?..);
-    // The last eight bytes are the length of the footer, where our key stands, and Parquet's magic.
+    // The last eight bytes are the length of the footer, which contains our key, and Parquet's magic number.
     let length = tail(8).filter(|tail| tail.ends_with(b"PAR1"));
     let length = length.and_then(|tail| <[u8; 4]>::try_from(&tail[..4]).ok()).map(u32::from_le_bytes);
     let footer = length.and_then(|length| tail(length as usize + 8));

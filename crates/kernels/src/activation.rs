@@ -1,4 +1,4 @@
-//! The way back through a nonlinearity over a norm layer or a bias, with the sums that the layer's gradients need.
+//! The backward pass through a nonlinearity and the norm layer or bias before it, with the sums that the layer's gradients need.
 
 use rayon::prelude::*;
 
@@ -9,22 +9,22 @@ use crate::norm::{GradientSums, chunk_pixels, combined_sums};
 use crate::simd::{Job, Simd};
 use crate::size::{check_pixels, checked_len};
 
-/// What an activation was made of: `nonlinearity(input * scale + shift)`, each channel with its own scale and shift.
+/// The inputs of an activation `nonlinearity(input * scale + shift)`, where each channel has its own scale and shift.
 #[derive(Debug, Clone, Copy)]
 pub struct Activated<'a, E> {
     /// Pixels `[…, channel]`.
     pub input: &'a [E],
     /// Scale and shift `[channel]`.
     pub affine: [&'a [f32]; 2],
-    /// What they go through.
+    /// The function that was applied.
     pub nonlinearity: Nonlinearity,
 }
 
-/// Turns the gradient of an activation into that of `input * scale + shift`, and sums it over pixels: by itself, and
-/// times (input − `mean`).
+/// Turns the gradient of an activation into that of `input * scale + shift`, in place. Returns two sums of the latter over
+/// pixels: plain, and times (input − `mean`).
 ///
 /// # Panics
-/// When there are no channels, or lengths do not fit.
+/// When there are no channels, or lengths do not match.
 pub fn activation_gradient<E: Element>(
     isa: Isa,
     activated: &Activated<'_, E>,
@@ -56,7 +56,7 @@ struct Chunk<'a, E> {
 
 struct Through<'a, C, E>(Chunk<'a, E>, std::marker::PhantomData<C>);
 
-/// Vectors of channels whose sums are kept in registers: as many bf16 as a cache line holds.
+/// Vectors of channels whose sums are kept in registers: as many bf16 values as a cache line holds.
 const TOGETHER: usize = 2;
 
 impl<C: Curve, E: Element> Job for Through<'_, C, E> {

@@ -6,25 +6,25 @@ use crate::element::{load, store};
 use crate::isa::Isa;
 use crate::simd::{Job, Simd};
 
-/// Factors of a step; see `sciurus::Adam` for the formula they come from.
+/// Factors of a step; see `sciurus::Adam` for the formula.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamStep {
-    /// What the weights keep: 1, or `1 - learning rate * weight decay`.
+    /// Factor of the weights: 1, or `1 - learning rate * weight decay`.
     pub keep: f32,
-    /// Share (0..1) of the average that stays.
+    /// Factor (0..1) of the old average.
     pub momentum: f32,
-    /// Share (0..1) of the average square that stays.
+    /// Factor (0..1) of the old average square.
     pub squared_momentum: f32,
-    /// Learning rate over the average's debiasing.
+    /// Learning rate divided by the average's debiasing.
     pub rate: f32,
-    /// What the average square is divided by.
+    /// Divisor of the average square.
     pub debias_square: f32,
-    /// Added to its root.
+    /// Added to the root of the average square.
     pub epsilon: f32,
 }
 
-/// Steps weights: `next = weights * keep - rate * average / (sqrt(square / debias_square) + epsilon)`, after average and
-/// square have moved towards the gradient and its square.
+/// Computes the next weights: `next = weights * keep - rate * average / (sqrt(square / debias_square) + epsilon)`. Before that,
+/// moves average and square towards the gradient and its square.
 ///
 /// # Panics
 /// When lengths differ.

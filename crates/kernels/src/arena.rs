@@ -1,6 +1,6 @@
-//! Memory that is used again: a training step asks for the same sizes every time, and fresh memory costs page faults.
+//! A memory pool. Every training step needs buffers of the same sizes, and fresh memory from the system costs page faults.
 //!
-//! A [`Buffer`] goes back to the process-wide pool when it is dropped, also after it has become a tensor's [`Bytes`].
+//! A [`Buffer`] goes back to the process-wide pool when it is dropped, even after it has become a tensor's [`Bytes`].
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fmt;
@@ -15,30 +15,30 @@ use half::bf16;
 
 use crate::size::checked_len;
 
-/// Every block begins at a cache line.
+/// Alignment of every block: a cache line.
 const ALIGN: usize = 64;
 
-/// Blocks that nobody uses.
+/// Blocks that are not in use.
 static IDLE: Mutex<Vec<Block>> = Mutex::new(Vec::new());
 
-/// Memory from the pool: all of it initialised, at first with zeros, later with what its last user left.
+/// Memory from the pool. All of it is initialised: at first with zeros, later with what its last user left.
 struct Block {
     start: NonNull<u8>,
-    /// What it was allocated with: a size of at least 1, in whole cache lines.
+    /// The layout it was allocated with: a size of at least 1, in whole cache lines.
     layout: Layout,
 }
 
 // SAFETY: a block owns its memory, which is bound to no thread.
 unsafe impl Send for Block {}
-// SAFETY: a shared block gives away nothing but its address; who reads or writes there holds the `Buffer` it is part of,
-// by a shared or by an exclusive reference.
+// SAFETY: a shared block only gives access to its address. Reading or writing there needs a shared or exclusive reference to the
+// `Buffer` that owns it.
 unsafe impl Sync for Block {}
 
 impl Block {
-    /// A block of at least `bytes`: the smallest idle one that is not more than a quarter too large, else a new one.
+    /// A block of at least `bytes`: the smallest idle one that is at most a quarter too large, else a new one.
     ///
     /// # Panics
-    /// When it is more than memory can hold, or more than the system gives.
+    /// When that is more than memory can hold, or more than the system has.
     fn new(bytes: usize) -> Self {
         let layout = Self::layout(bytes);
         let capacity = layout.size();
@@ -54,18 +54,18 @@ impl Block {
         drop(idle);
         // SAFETY: the layout's size is not 0.
         let start = unsafe { alloc_zeroed(layout) };
-        // A length may come from anywhere, so that there is no such memory is a panic, not the end of the process.
+        // Lengths may come from untrusted files, so a failed allocation must panic rather than abort the process.
         assert!(!start.is_null(), "the system has no {capacity} bytes to give");
-        // SAFETY: it is not null, as was just asked.
+        // SAFETY: it is not null, as was just checked.
         Self { start: unsafe { NonNull::new_unchecked(start) }, layout }
     }
 
-    /// `bytes`, but at least 1, filled up to whole cache lines.
+    /// The layout of `bytes` bytes: at least 1, rounded up to whole cache lines.
     fn layout(bytes: usize) -> Layout {
         let most = isize::MAX as usize - (ALIGN - 1);
         assert!(bytes <= most, "{bytes} bytes are more than memory can hold");
         let capacity = bytes.max(1).next_multiple_of(ALIGN);
-        // SAFETY: the alignment is a power of two; filled up to it, the size is at most `isize::MAX`, as was just asked.
+        // SAFETY: the alignment is a power of two, and the size rounded up to it is at most `isize::MAX`, as was just checked.
         unsafe { Layout::from_size_align_unchecked(capacity, ALIGN) }
     }
 
@@ -77,8 +77,8 @@ impl Block {
 
     /// Gives the memory back to the system.
     fn free(self) {
-        // SAFETY: `new` allocated it with this layout, and nobody else has it: a block is either in use or idle, and this
-        // one was taken out of the idle ones.
+        // SAFETY: `new` allocated it with this layout, and nobody else has it: a block is either in use or idle, and this one was
+        // taken out of the idle list.
         unsafe { dealloc(self.start.as_ptr(), self.layout) }
     }
 }
@@ -87,40 +87,40 @@ fn idle() -> MutexGuard<'static, Vec<Block>> {
     IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Gives all idle memory back to the system: after training, before something else needs it.
+/// Gives all idle memory back to the system. Call it after training, when something else may need the memory.
 pub fn trim() {
     let blocks = std::mem::take(&mut *idle());
     blocks.into_iter().for_each(Block::free);
 }
 
-/// Values that any bits make valid, so that memory can be used again as it is.
+/// Types for which all bit patterns are valid, so that memory can be reused without initialising it.
 ///
 /// # Safety
 /// Every bit pattern is a valid value, and there is no padding.
 pub unsafe trait Plain: Copy + Send + Sync + 'static {}
 
-// SAFETY: all 32 bits make a number, infinity or NaN.
+// SAFETY: any 32 bits are a number, infinity or NaN.
 unsafe impl Plain for f32 {}
-// SAFETY: it is a `u16` by its representation, all of whose bits make a number, infinity or NaN.
+// SAFETY: it is represented as a `u16`, and any 16 bits are a number, infinity or NaN.
 unsafe impl Plain for bf16 {}
-// SAFETY: all 32 bits make a number.
+// SAFETY: any 32 bits are a number.
 unsafe impl Plain for u32 {}
-// SAFETY: all 8 bits make a number.
+// SAFETY: any 8 bits are a number.
 unsafe impl Plain for u8 {}
 
 /// A slice of numbers in pooled memory.
 pub struct Buffer<T> {
-    /// Of at least `len` values, each of its bytes initialised.
+    /// Room for at least `len` values, with every byte initialised.
     block: Block,
     len: usize,
     kind: PhantomData<T>,
 }
 
 impl<T: Plain> Buffer<T> {
-    /// `len` values that are whatever the memory holds: for results that are written whole.
+    /// `len` values with arbitrary content, for results that are completely overwritten.
     ///
     /// # Panics
-    /// When they are more than memory can hold, or more than the system gives.
+    /// When they are more than memory can hold, or more than the system has.
     pub fn stale(len: usize) -> Self {
         const { assert!(align_of::<T>() <= ALIGN, "a block is aligned to a cache line only") };
         Self { block: Block::new(checked_len(&[len, size_of::<T>()])), len, kind: PhantomData }
@@ -195,7 +195,8 @@ impl<T: Plain> Pooled<T> {
 
 impl<T: Plain> AllocationController for Pooled<T> {
     fn alloc_align(&self) -> usize {
-        // Less than it has: a copy is allocated with what is said here, and `Bytes` refuses more than this for its own.
+        // The real alignment is larger, but copies are allocated with the one reported here, and `Bytes` refuses a larger one for
+        // its own allocations.
         align_of::<u128>()
     }
 
@@ -204,13 +205,13 @@ impl<T: Plain> AllocationController for Pooled<T> {
     }
 
     unsafe fn memory_mut(&mut self, _policy: AccessPolicy) -> Result<&mut [MaybeUninit<u8>], AccessError> {
-        // SAFETY: the block holds so many bytes, and the buffer, which alone has it, is borrowed mutably. What is written
-        // stays initialised, as the trait makes its caller promise.
+        // SAFETY: the block has that many bytes, and the buffer, its only owner, is borrowed mutably. What is written stays
+        // initialised, as the trait demands of its caller.
         Ok(unsafe { std::slice::from_raw_parts_mut(self.0.block.start.as_ptr().cast(), self.bytes()) })
     }
 
     fn memory(&self, _policy: AccessPolicy) -> Result<&[MaybeUninit<u8>], AccessError> {
-        // SAFETY: the block holds so many bytes, and nobody writes while the buffer is borrowed.
+        // SAFETY: the block has that many bytes, and nobody writes while the buffer is borrowed.
         Ok(unsafe { std::slice::from_raw_parts(self.0.block.start.as_ptr().cast(), self.bytes()) })
     }
 

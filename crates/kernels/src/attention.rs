@@ -1,8 +1,8 @@
-//! Scaled dot-product attention of several heads (Vaswani et al. 2017, arXiv:1706.03762), and its gradients.
+//! Scaled dot-product attention with several heads (Vaswani et al. 2017, arXiv:1706.03762), and its gradients.
 //!
-//! One head of one image is a unit of work. Its queries are taken a block at a time, so that a block's scores stay in the
-//! cache; the backward pass computes probabilities again from one kept number for each query, as FlashAttention does
-//! (Dao et al. 2022, arXiv:2205.14135), instead of keeping all of them.
+//! One head of one image is a unit of work. Its queries are processed in blocks, so that a block's scores stay in the cache. The
+//! backward pass does not store probabilities: it recomputes them from one number per query, as FlashAttention does (Dao et al.
+//! 2022, arXiv:2205.14135).
 
 use rayon::prelude::*;
 
@@ -14,9 +14,10 @@ use crate::scratch;
 use crate::simd::{Job, Simd};
 use crate::size::{checked_len, checked_sum};
 
-/// Tokens of a batch, and the heads that look at them.
+/// The sizes of an attention.
 ///
-/// Queries, keys and values lie together, `[batch, token, 3, head, feature]`; results are `[batch, token, head, feature]`.
+/// Queries, keys and values are stored together, `[batch, token, 3, head, feature]`; results are
+/// `[batch, token, head, feature]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttentionShape {
     /// Images.
@@ -29,7 +30,7 @@ pub struct AttentionShape {
     pub features: usize,
 }
 
-/// Queries that are worked on together: an even number.
+/// Queries in a block. Even, because two rows of bf16 make a row of words.
 const BLOCK: usize = 48;
 
 impl AttentionShape {
@@ -41,7 +42,7 @@ impl AttentionShape {
         checked_len(&[self.batch, self.tokens, self.heads, self.features])
     }
 
-    /// Values from one token's result to the next one's.
+    /// Distance (values) from one token's result to the next.
     fn width(&self) -> usize {
         self.heads * self.features
     }
@@ -54,13 +55,13 @@ impl AttentionShape {
         assert_eq!([qkv, output], [checked_len(&[3, len]), len], "lengths of {self:?}");
     }
 
-    /// What scores are multiplied with.
+    /// The factor of scores: `1 / sqrt(features)`.
     fn scale(&self) -> f32 {
         (self.features as f32).sqrt().recip()
     }
 
-    /// Runs `work` for each head of each image, with its number and where its part of the first token begins: in
-    /// queries, keys and values, and in results.
+    /// Runs `work` for each head of each image. Passes its number, and where its part of the first token begins: in queries, keys
+    /// and values, and in results.
     fn each_head(&self, work: impl Fn(usize, [usize; 2]) + Sync) {
         (0..self.batch * self.heads).into_par_iter().for_each(|item| {
             let (image, head) = (item / self.heads, item % self.heads);
@@ -70,16 +71,16 @@ impl AttentionShape {
     }
 }
 
-/// `softmax(q k' / sqrt(features)) v` of each head. Returns, for each query, the logarithm of the sum of its
-/// exponentials, `[batch, head, token]`: what [`attention_gradient`] needs.
+/// `softmax(q k' / sqrt(features)) v` for each head. Returns the log-sum-exp of each query's scores, `[batch, head, token]`, which
+/// [`attention_gradient`] needs.
 ///
 /// # Panics
-/// When a size is 0, lengths do not fit, or bf16 has an odd number of features.
+/// When a size is 0, lengths do not match, or bf16 has an odd number of features.
 ///
 /// ```
 /// use sciurus_kernels::{AttentionShape, Isa, attention};
 ///
-/// // Two tokens whose keys are alike: each gets the mean of the values 3 and 5.
+/// // Two tokens with equal keys: each gets the mean of the values 3 and 5.
 /// let shape = AttentionShape { batch: 1, tokens: 2, heads: 1, features: 1 };
 /// let mut output = [0.0; 2];
 /// attention(Isa::current(), &shape, &[1.0, 1.0, 3.0, 2.0, 1.0, 5.0], &mut output);
@@ -105,8 +106,8 @@ pub fn attention<E: Element>(isa: Isa, shape: &AttentionShape, qkv: &[E], output
     log_sums
 }
 
-/// One head of one image: `qkv` begins at its first query, `output` at its first result. From each of them on there are
-/// `features` values, and again for every token a token's width later.
+/// The forward pass of one head of one image. `qkv` begins at its first query, `output` at its first result; each token has
+/// `features` values there, and the next token's follow one token's width later.
 struct Forward<'a, E> {
     shape: &'a AttentionShape,
     packing: &'a Packing,
@@ -177,8 +178,8 @@ unsafe fn narrowed<S: Simd, E: Element>(from: *const f32, len: usize, to: *mut E
     }
 }
 
-/// The gradient of queries, keys and values, laid out as they are, from that of the result. `output` and `log_sums` are
-/// what [`attention`] gave.
+/// The gradient of queries, keys and values, in their layout, from that of the result. `output` and `log_sums` are the results of
+/// [`attention`].
 ///
 /// # Panics
 /// As [`attention`].
@@ -225,7 +226,7 @@ struct Memory<'a> {
     values: &'a mut [u32],
     /// Keys, tokens by features.
     stacked_keys: &'a mut [u32],
-    /// A block's probabilities, and the gradients of its scores: as floats, then as elements and in pairs of rows.
+    /// A block's probabilities, and the gradients of its scores: first as floats, then as elements in pairs of rows.
     probabilities: &'a mut [u32],
     gradients: &'a mut [u32],
     narrow: &'a mut [u32],
@@ -307,7 +308,7 @@ impl<E: Element> Job for Backward<'_, E> {
 }
 
 impl<E: Element> Backward<'_, E> {
-    /// Adds what the queries of a block do to the gradients of keys and values, and writes the queries' own.
+    /// Adds a block's contribution to the gradients of keys and values, and writes the gradients of its queries.
     ///
     /// # Safety
     /// As for `run`, where keys and values have been packed; the block's tokens exist, no more than [`BLOCK`].
@@ -323,8 +324,9 @@ impl<E: Element> Backward<'_, E> {
             for row in 0..count {
                 self.score_gradients::<S>(first, row);
             }
-            // Values: probabilities, transposed, by the gradients of results. Then keys: the scores' gradients,
-            // transposed, by queries. What is left in `narrow` are the scores' gradients, row by row.
+            // Gradients of values: transposed probabilities times the gradients of results. Gradients of keys: transposed
+            // gradients of scores times queries. The order matters: afterwards `narrow` has the scores' gradients row by row,
+            // which the queries' gradients need.
             self.sum_up::<S>(1, upstream, count);
             self.sum_up::<S>(0, query, count);
             let by_key = Product {
@@ -339,7 +341,7 @@ impl<E: Element> Backward<'_, E> {
         }
     }
 
-    /// Scores, and the gradients of probabilities.
+    /// Computes scores, and the gradients of probabilities.
     ///
     /// # Safety
     /// As for `block`; `query` and `upstream` are `count` rows of features.
@@ -359,8 +361,8 @@ impl<E: Element> Backward<'_, E> {
         }
     }
 
-    /// Turns a row's scores into probabilities `p`, and their gradients `g` into those of the scores:
-    /// `p (g - Σ p g) / sqrt(features)`, where `Σ p g` is the result by its gradient.
+    /// Turns a row's scores into probabilities `p`, and the gradients `g` of those into the gradients of the scores:
+    /// `p (g - Σ p g) / sqrt(features)`. `Σ p g` is the dot product of the result and its gradient.
     ///
     /// # Safety
     /// As for `block`; the block has this row.
@@ -390,8 +392,8 @@ impl<E: Element> Backward<'_, E> {
         }
     }
 
-    /// Adds `weights' rows` of the block to sum `part`, with the gradients of scores (part 0) or the probabilities
-    /// (part 1) as weights.
+    /// Adds `weights' rows` of the block to sum `part`. The weights are the gradients of scores (part 0) or the probabilities
+    /// (part 1).
     ///
     /// # Safety
     /// As for `block`; `rows` are `count` rows of features.

@@ -1,4 +1,4 @@
-//! The parts that attention is made of: packed tokens, products of small matrices that lie in the cache, and softmax.
+//! The parts of attention: packed tokens, products of small matrices that stay in the cache, and softmax.
 
 use crate::element::{Element, load, pair, store};
 use crate::isa::Isa;
@@ -7,7 +7,7 @@ use crate::simd::{Simd, lanes, total};
 use crate::size::checked_len;
 use crate::tile::{Sums, accumulate, with_tile, zeros};
 
-/// Rows of elements, or of words, some distance apart; in a row, words some step apart.
+/// Strided rows of elements or words: rows are a distance apart, and words within a row a step.
 #[derive(Debug)]
 pub(crate) struct Rows<E> {
     start: *const E,
@@ -29,10 +29,10 @@ impl<E: Element> Rows<E> {
         Self { start, distance, step: 1 }
     }
 
-    /// The same rows, their beginning `elements` further on.
+    /// The same rows, starting `elements` later.
     ///
     /// # Safety
-    /// That is within the same memory.
+    /// The new start is within the same memory.
     #[inline(always)]
     pub(crate) unsafe fn shifted(self, elements: usize) -> Self {
         // SAFETY: the caller's promise.
@@ -49,7 +49,7 @@ impl<E: Element> Rows<E> {
         unsafe { self.shifted(row * self.distance) }
     }
 
-    /// The same rows in words. A row must be whole words.
+    /// The same rows in words. A row must consist of whole words.
     #[inline(always)]
     pub(crate) fn words(self) -> Rows<u32> {
         Rows { start: self.start.cast(), distance: self.distance / E::PER_WORD, step: self.step }
@@ -61,7 +61,7 @@ impl<E: Element> Rows<E> {
 }
 
 impl Rows<u32> {
-    /// The columns of words that lie in rows of `width`.
+    /// The columns of words that are stored in rows of `width`.
     pub(crate) fn columns(start: *const u32, width: usize) -> Self {
         Self { start, distance: 1, step: width }
     }
@@ -72,7 +72,7 @@ impl Rows<u32> {
 pub(crate) struct Packing {
     pub(crate) tokens: usize,
     features: usize,
-    /// Tokens and features, filled up to whole vectors.
+    /// Tokens and features, rounded up to whole vectors.
     pub(crate) columns: usize,
     pub(crate) feature_columns: usize,
     /// Words of a token's features, and of a feature's tokens.
@@ -153,7 +153,7 @@ impl Packing {
     }
 }
 
-/// `count` rows of words by packed panels.
+/// A product of `count` rows of words with packed panels.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Product {
     pub(crate) rows: Rows<u32>,
@@ -161,11 +161,11 @@ pub(crate) struct Product {
     pub(crate) panels: *const u32,
     /// Words that are summed over.
     pub(crate) words: usize,
-    /// Columns that are computed, filled up to whole vectors.
+    /// Columns that are computed, rounded up to whole vectors.
     pub(crate) columns: usize,
 }
 
-/// Where a product's sums go, and the distance of rows there.
+/// Where a product's sums go, and the distance between rows there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Finish<E> {
     /// Written, in whole vectors.
@@ -177,11 +177,11 @@ pub(crate) enum Finish<E> {
 }
 
 impl Product {
-    /// Computes it.
+    /// Computes the product.
     ///
     /// # Safety
-    /// Rows, panels and the target are as large as this says, floats of the target in whole vectors. The packing is of the set
-    /// that `S` is, whose features the processor has.
+    /// Rows, panels and the target have the sizes of this product, the target's floats in whole vectors. The packing is for the
+    /// instruction set of `S`, whose features the processor has.
     #[inline(always)]
     pub(crate) unsafe fn run<S: Simd, E: Element>(&self, packing: &Packing, finish: Finish<E>) {
         for (column, vectors) in packing.panels::<S>(self.columns) {
@@ -248,8 +248,8 @@ impl Product {
     }
 }
 
-/// Turns the `scores` of a row times `scale` into their softmax, zeros after them up to `columns`. Returns the logarithm
-/// of the sum of exponentials.
+/// Replaces the `scores` of a row by the softmax of scores times `scale`, followed by zeros up to `columns`. Returns the
+/// log-sum-exp.
 ///
 /// # Safety
 /// `row` is valid for `columns` floats, whole vectors, and the processor has the features of `S`.
@@ -260,7 +260,7 @@ pub(crate) unsafe fn probabilities<S: Simd>(row: *mut f32, scores: usize, column
         for rest in scores..columns {
             row.add(rest).write(f32::NEG_INFINITY);
         }
-        // Where every score is minus infinity the softmax is NaN, as it is by its formula.
+        // If every score is minus infinity, the softmax is NaN, as its formula says.
         let mut most = S::splat(f32::NEG_INFINITY);
         for at in (0..columns).step_by(S::LANES) {
             let here = S::load(row.add(at));
@@ -287,7 +287,7 @@ pub(crate) unsafe fn probabilities<S: Simd>(row: *mut f32, scores: usize, column
     }
 }
 
-/// The scalar product of two rows.
+/// The dot product of two rows.
 ///
 /// # Safety
 /// Both are valid for `len` elements, and the processor has the features of `S`.
@@ -304,8 +304,8 @@ pub(crate) unsafe fn row_product<S: Simd, E: Element>(a: *const E, b: *const E, 
     unsafe { total::<S>(sum) }
 }
 
-/// Lays rows of elements out in words over pairs of rows (bf16), or as they are (f32). After an odd number of rows zeros
-/// are written.
+/// Packs rows of elements as words: pairs of rows interleaved (bf16), or unchanged (f32). An odd number of rows is completed with
+/// a row of zeros.
 ///
 /// # Safety
 /// `rows` has room for `count` rows of `width`, and for one more where `count` is odd; `to` has `width` words for each row

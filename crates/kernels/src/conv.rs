@@ -1,11 +1,11 @@
-//! Convolutions over `[batch, height, width, channel]`: forward, and the gradient with respect to the input.
+//! Convolutions of `[batch, height, width, channel]`: forward, and the gradient with respect to the input.
 //!
-//! Each thread takes a group of images, copies them with zeros around (unless none are needed), and sweeps the
-//! windows with the packed weights: no im2col buffer, no boundary in the inner loop. What is done with a tile of sums
-//! at the end (statistics for a norm layer, bias, shortcut, ReLU) happens while they are in registers.
+//! Each thread takes a group of images, copies them with a border of zeros (unless none is needed), and sweeps the windows with
+//! the packed weights: no im2col buffer, no boundary checks in the inner loop. What happens to a tile of sums at the end
+//! (statistics for a norm layer, bias, shortcut, ReLU) happens while it is in registers.
 //!
-//! A result value is computed by one thread, in an order that depends on the shape alone; so results do not depend on
-//! the number of threads.
+//! Each result is computed by one thread, in an order that depends only on the shape, so results do not depend on the number of
+//! threads.
 
 use std::ops::Range;
 
@@ -24,22 +24,22 @@ use crate::size::checked_len;
 use crate::tile::{Sums, accumulate, with_tile, zeros};
 use crate::view::{View, ViewMut};
 
-/// What is added to a convolution's sums before they are written.
+/// What is applied to a convolution's sums before they are written.
 #[derive(Debug, Clone, Copy)]
 pub struct Activation<'a, E> {
     /// One value per output channel.
     pub bias: &'a [f32],
-    /// A shortcut of the output's shape.
+    /// A shortcut with the output's shape, which is added.
     pub residual: Option<&'a [E]>,
-    /// Whether negative results become 0.
+    /// Whether ReLU is applied.
     pub relu: bool,
 }
 
 /// Convolves: input `[batch, height, width, in]` to output `[batch, out height, out width, out]`.
 ///
 /// # Panics
-/// When a length does not fit the shape, the weights were packed for another, or one picture has more than `u32::MAX` words
-/// or pixels.
+/// When a length does not match the shape, the weights were packed for another shape, or one picture has more than `u32::MAX`
+/// words or pixels.
 pub fn conv_forward<E: Element>(
     shape: &ConvShape,
     input: View<'_, E>,
@@ -50,7 +50,7 @@ pub fn conv_forward<E: Element>(
     sweep(&plan, input, weights, output, &|_| Finish::Store);
 }
 
-/// Convolves and measures: also mean and variance of each output channel over batch and pixels, as a norm layer needs.
+/// Convolves, and returns mean and variance of each output channel over batch and pixels, for a norm layer.
 ///
 /// # Panics
 /// As [`conv_forward`].
@@ -99,7 +99,7 @@ pub fn conv_forward_activated<E: Element>(
     });
 }
 
-/// What becomes of the gradient that is already in a place.
+/// What happens to a gradient that is already in the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
     /// It is replaced.
@@ -128,7 +128,7 @@ pub fn conv_input_gradient<E: Element>(
     });
 }
 
-/// Checks lengths and weights, and only then plans: a plan takes memory for every pixel and every place of the kernel.
+/// Makes a plan. Checks lengths and weights first, because a plan needs memory for every pixel and every kernel position.
 fn forward_plan<E: Element>(
     shape: &ConvShape,
     input: &View<'_, E>,
@@ -140,8 +140,8 @@ fn forward_plan<E: Element>(
     Plan::forward::<E>(shape, input.spacing)
 }
 
-/// Sweeps a source and a target whose lengths were checked to be the plan's. `finish` is asked for each group; its pointers
-/// are those of slices that outlive the sweep.
+/// Sweeps a source and a target whose lengths match the plan's. `finish` is called for each group; its pointers belong to slices
+/// that outlive the sweep.
 fn sweep<'a, E: Element>(
     plan: &Plan,
     source: View<'_, E>,
@@ -189,11 +189,11 @@ struct Slice {
     panels: Range<usize>,
 }
 
-/// Pixels of a slice should fill a few tiles.
+/// Fewest pixels in a slice, so that it fills several tiles.
 const FULL_SLICE: usize = 48;
 
-/// Cuts groups into slices where there are fewer groups than threads, as with one image. Values do not depend on it, but
-/// sums over pixels would: those are left whole, and so are passes of several phases.
+/// Cuts groups into slices if there are fewer groups than threads, as with a single image. Result values do not depend on this, but
+/// sums over pixels would, so passes that measure stay whole, as do passes with several phases.
 fn slices<E: Element>(plan: &Plan, weights: &PackedWeights<E>, finish: Finish<E>) -> Vec<Slice> {
     let whole = Slice { pixels: 0..usize::MAX, panels: 0..usize::MAX };
     let wanted = rayon::current_num_threads().div_ceil(plan.groups());
@@ -210,16 +210,16 @@ fn slices<E: Element>(plan: &Plan, weights: &PackedWeights<E>, finish: Finish<E>
     (0..parts).map(|i| Slice { panels: cut(panels, i, parts), ..whole.clone() }).collect()
 }
 
-/// What is done with a tile of sums.
+/// What happens to a tile of sums.
 #[derive(Debug, Clone, Copy)]
 enum Finish<E> {
     /// Written.
     Store,
     /// Added to what is there.
     Add,
-    /// Written, and counted: pivot, sum and sum of squares per channel.
+    /// Written and measured: pivot, sum and sum of squares per channel.
     Measure { parts: *mut f32 },
-    /// Bias, shortcut and ReLU, then written. The shortcut lies as the output does, without spacing.
+    /// Bias, shortcut and ReLU are applied, then written. The shortcut has the output's layout, without spacing.
     Activate { bias: *const f32, residual: Option<*const E>, relu: bool },
 }
 
@@ -258,10 +258,10 @@ impl<E: Element> Job for Group<'_, E> {
 }
 
 impl<E: Element> Group<'_, E> {
-    /// What windows point into: the source itself, or its copy with zeros around.
+    /// The memory that windows point into: the source itself, or its copy with a border of zeros.
     ///
     /// # Safety
-    /// The source has the plan's size, and so many images from the group's first on.
+    /// The source has the plan's size, and at least `images` images from the group's first on.
     #[inline(always)]
     unsafe fn windows(&mut self, images: usize) -> *const u32 {
         let source = &self.plan.source;
@@ -286,7 +286,7 @@ impl<E: Element> Group<'_, E> {
         copy
     }
 
-    /// Rows of an image's copy that the slice's windows lie in: all of them, unless pixels are sliced.
+    /// The rows of an image's copy that the slice's windows need: all of them, unless pixels are sliced.
     fn copied_rows(&self, image: usize) -> Range<usize> {
         let rows = self.plan.source.padded[0];
         let [phase] = &self.plan.phases[..] else { return 0..rows };
@@ -327,7 +327,7 @@ impl<E: Element> Group<'_, E> {
         }
     }
 
-    /// All pixels with one panel of weights, a tile of `ROWS` pixels at a time.
+    /// Multiplies all pixels by one panel of weights, a tile of `ROWS` pixels at a time.
     ///
     /// # Safety
     /// As for `phase`; `weights` has `VECTORS` vectors for each word of the phase's taps.
@@ -414,8 +414,8 @@ impl<E: Element> Group<'_, E> {
     }
 }
 
-/// Adds one vector of a tile to the group's pivot, sum and sum of squares `[3, channel]`. The pivot is the group's first
-/// value: sums of differences from a value of the same size lose no digits to a large mean.
+/// Adds one vector of a tile to the group's pivot, sum and sum of squares `[3, channel]`. The pivot is the group's first value.
+/// Differences from a value of similar size are summed, because plain sums of squares lose digits when the mean is large.
 ///
 /// # Safety
 /// `parts` is valid for three rows of `channels` values, `channel + lanes <= channels`, `lanes <= LANES`, and the processor
@@ -445,7 +445,7 @@ pub(crate) unsafe fn measure<S: Simd>(
     }
 }
 
-/// Copies some rows of one image with zeros around it.
+/// Copies some rows of one image, with a border of zeros.
 ///
 /// # Safety
 /// `from` is valid for an image of the source, its pixels `spacing` values apart, `to` for one with its zeros; `rows` are

@@ -1,9 +1,9 @@
-//! Depthwise convolutions, where each channel meets a kernel of its own: forward, and the gradient of the input.
+//! Depthwise convolutions, where each channel has its own kernel: forward, and the gradient of the input.
 //!
-//! Pixels lie side by side with all their channels, so a vector holds channels of one pixel. A few neighbouring results
-//! are summed together: their windows overlap, and each pixel is read once for all of them. Pixels outside of the
-//! picture are read from a row of zeros. An input gradient with stride `s` is `s` such sweeps for each row, one for
-//! each residue of the pixel's place, because each meets other places of the kernel.
+//! Pixels are stored with all their channels together, so a vector holds channels of one pixel. A few neighbouring results are
+//! computed together: their windows overlap, and each pixel is read once for all of them. Pixels outside the picture are read
+//! from a row of zeros. An input gradient with stride `s` takes `s` sweeps per row, one for each residue of the pixel position
+//! modulo `s`, because each residue meets different kernel positions.
 
 use rayon::prelude::*;
 
@@ -17,19 +17,19 @@ use crate::simd::{Job, Simd};
 use crate::size::checked_len;
 use crate::view::Extent;
 
-/// Neighbouring results that are summed together.
+/// Neighbouring results that are computed together.
 const TOGETHER: usize = 4;
-/// Pixels of a source row that their windows cover, at most.
+/// Most pixels of a source row that their windows cover.
 pub(crate) const COLUMNS: usize = 16;
-/// Values of a band: the rows that one thread takes.
+/// Values in a band, which is the rows that one thread takes.
 const BAND: usize = 64 * 1024;
 
 /// Convolves each channel by itself: input `[batch, height, width, channel]` to output `[batch, out height, out width,
 /// channel]` with `weights` `[channel, 1, kernel height, kernel width]`, and adds `bias` `[channel]`. Returns mean and
-/// variance of each output channel, as a norm layer needs.
+/// variance of each output channel, for a norm layer.
 ///
 /// # Panics
-/// When a length does not fit the shape, its channels in and out differ, or the kernel is wider than 16 pixels.
+/// When a length does not match the shape, its channels in and out differ, or the kernel is wider than 16 pixels.
 pub fn depthwise_forward<E: Element>(
     isa: Isa,
     shape: &ConvShape,
@@ -96,7 +96,7 @@ pub fn depthwise_input_gradient<E: Element>(
     let [height, width] = shape.size;
     let [out_height, out_width] = shape.out_size();
     let weights = by_place(shape, weights);
-    // A stride beyond the row has no pixels of the phases beyond it.
+    // If the stride is larger than the row, the phases beyond the row have no pixels.
     let step = shape.stride.min(width);
     let phases: Vec<Phase> = (0..step).map(|phase| Phase::new(shape, phase, &weights)).collect();
     let zeros = vec![E::default(); channels];
@@ -140,13 +140,13 @@ pub fn depthwise_input_gradient<E: Element>(
     });
 }
 
-/// Pixels of an input row that meet the same places of the kernel.
+/// Pixels of an input row that meet the same kernel positions.
 struct Phase {
-    /// The first of them.
+    /// The first of these pixels.
     x: usize,
-    /// Places along the kernel's width that they meet.
+    /// How many positions along the kernel's width they meet.
     kernel: usize,
-    /// The output pixel that the first of them meets first; may lie outside.
+    /// The first output pixel that the first of them contributes to; may be outside.
     first: isize,
     /// `[kernel height, kernel, channel]`.
     weights: Vec<f32>,
@@ -156,7 +156,7 @@ impl Phase {
     /// `by_place` are the weights `[height, width, channel]`.
     fn new(shape: &ConvShape, x: usize, by_place: &[f32]) -> Self {
         let [height, width] = shape.kernel;
-        // Output pixel `o` reads input pixel `x` through place `k` where `o * stride = x + padding - k`.
+        // Output pixel `o` reads input pixel `x` at kernel position `k` if `o * stride = x + padding - k`.
         let residue = (x + shape.padding) % shape.stride;
         let places: Vec<usize> = (0..width).rev().filter(|k| k % shape.stride == residue).collect();
         let channels = shape.channels[0];
@@ -169,7 +169,7 @@ impl Phase {
     }
 }
 
-/// The source pixel `at - padding`, if it is inside of `size`.
+/// The source pixel `at - padding`, if it is inside `size`.
 fn inside(at: usize, padding: usize, size: usize) -> Option<usize> {
     at.checked_sub(padding).filter(|&at| at < size)
 }
@@ -197,14 +197,14 @@ fn by_place(shape: &ConvShape, weights: &[f32]) -> Vec<f32> {
     turned
 }
 
-/// A source row of whole pixels, and the weights `[kernel, channel]` it meets.
+/// A source row of whole pixels, and the weights `[kernel, channel]` it is multiplied by.
 struct Row<'a, E> {
     source: &'a [E],
     weights: &'a [f32],
 }
 
-/// Results along a row: result `i` begins at source pixel `first + i * stride` and goes to pixel `i * step`. No more of the
-/// kernel than [`COLUMNS`] is met.
+/// Results along a row: the window of result `i` begins at source pixel `first + i * stride`, and the result is written to pixel
+/// `i * step`. Windows are at most [`COLUMNS`] wide.
 struct Line<'a, E> {
     rows: &'a [Row<'a, E>],
     channels: usize,
@@ -213,13 +213,14 @@ struct Line<'a, E> {
     first: isize,
     count: usize,
     step: usize,
-    /// What sums start with `[channel]`.
+    /// Initial value of the sums `[channel]`.
     start: &'a [f32],
-    /// A pixel outside of the source `[channel]`.
+    /// A pixel of zeros, for pixels outside the source `[channel]`.
     zeros: &'a [E],
 }
 
-/// One line, `count` pixels `step` apart to write it to, and the part's pivot, sum and sum of squares `[3, channel]` with how many results went into it before.
+/// One line; the `count` pixels, `step` apart, that it is written to; and the part's pivot, sum and sum of squares `[3, channel]`,
+/// with the number of results already in it.
 struct Sweep<'a, E> {
     line: Line<'a, E>,
     to: &'a mut [E],
@@ -249,7 +250,7 @@ impl<E: Element> Job for Sweep<'_, E> {
 }
 
 impl<E: Element> Sweep<'_, E> {
-    /// All results, `RESULTS` at a time. A kernel width of 0 stands for one that is not known to the compiler.
+    /// Computes all results, `RESULTS` at a time. A `KERNEL` of 0 stands for a width that is not known at compile time.
     ///
     /// # Safety
     /// The slices are as long as [`Line`] and [`Row`] say, `KERNEL` and `STRIDE` those of the line or 0 with one result at a
@@ -326,7 +327,7 @@ impl<E: Element> Sweep<'_, E> {
 }
 
 impl<E: Element> Line<'_, E> {
-    /// Where the pixels lie that some results are made of; those outside of the source are zeros.
+    /// Pointers to the pixels that some results need; pixels outside the source point to zeros.
     #[inline(always)]
     fn point(&self, source: &[E], results: std::ops::Range<usize>, columns: &mut [*const E; COLUMNS]) {
         let width = (source.len() / self.channels) as isize;

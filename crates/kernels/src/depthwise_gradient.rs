@@ -1,8 +1,8 @@
-//! The gradient of a depthwise convolution with respect to its weights: for each place of the kernel, the sum over all
-//! pixels of gradient × input.
+//! The gradient of a depthwise convolution with respect to its weights: for each kernel position, the sum of gradient × input
+//! over all pixels.
 //!
-//! Rows of the output are dealt out in shares that depend on the shape alone. Each share has sums of its own, which are
-//! added up in order.
+//! The output's rows are divided into shares that depend only on the shape, not on the number of threads. Each share has its own
+//! sums, which are added in order, so that the result is always the same.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use crate::shape::ConvShape;
 use crate::simd::{Job, Simd};
 use crate::size::checked_len;
 
-/// Shares there should be at least, where there are as many rows.
+/// Fewest shares, if there are that many rows: enough to keep many cores busy.
 const SHARES: usize = 16;
 
 /// The gradient with respect to the weights `[channel, 1, kernel height, kernel width]` of a depthwise convolution, from
@@ -81,8 +81,8 @@ impl<E: Element> Job for Share<'_, E> {
 }
 
 impl<E: Element> Share<'_, E> {
-    /// All products, of `PIXELS` neighbouring output pixels at a time. A kernel width of 0 stands for one that is not
-    /// known to the compiler.
+    /// Adds all products, `PIXELS` neighbouring output pixels at a time. A `KERNEL` of 0 stands for a width that is not known at
+    /// compile time.
     ///
     /// # Safety
     /// The slices have the shape's lengths; `KERNEL` and `STRIDE` are the shape's or 0 with one pixel at a time;

@@ -1,10 +1,10 @@
-//! The two kinds of numbers that activations and weights are kept in.
+//! The number types of activations and weights: f32 and bf16.
 
 use half::bf16;
 
 use crate::simd::Simd;
 
-/// A number that kernels compute with: f32 or bf16. Sums are always f32.
+/// A number type that kernels compute with: f32 or bf16. Sums are always f32.
 ///
 /// Matrix products see both as 32-bit words: one f32, or two consecutive bf16.
 pub trait Element: sealed::Sealed + Copy + Default + Send + Sync + 'static {
@@ -14,17 +14,17 @@ pub trait Element: sealed::Sealed + Copy + Default + Send + Sync + 'static {
     /// The value as f32.
     fn widen(self) -> f32;
 
-    /// The nearest value of this kind, ties to even.
+    /// The nearest value of this type, ties to even.
     fn narrow(value: f32) -> Self;
 }
 
 mod sealed {
     use crate::simd::Simd;
 
-    /// What kernels need of an element; it keeps the trait to the two kinds.
+    /// What kernels need from an element. Being private, it also limits the trait to the two types.
     ///
     /// # Safety of its functions
-    /// As of those of [`Simd`]; those of the first lanes ask for `lanes <= LANES` valid elements only.
+    /// As for those of [`Simd`]; functions on the first lanes only need `lanes <= LANES` valid elements.
     #[allow(private_bounds, private_interfaces, reason = "no other crate can name or call it")]
     #[doc(hidden)]
     pub trait Sealed: Sized {
@@ -147,7 +147,7 @@ pub(crate) unsafe fn store<S: Simd, E: Element>(to: *mut E, value: S::V, lanes: 
     }
 }
 
-/// Words of `len` pairs (bf16), or of `len` values of the first (f32).
+/// Writes words of `len` pairs (bf16), or of `len` values of `first` (f32).
 ///
 /// # Safety
 /// `to` is valid for `len` words, `first` and (bf16) `second` for `len` values; the processor has the features of `S`.

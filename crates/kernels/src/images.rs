@@ -1,15 +1,15 @@
-//! Images as they come, `[batch, channel, height, width]` in f32, brought into the kernels' order.
+//! Converts images `[batch, channel, height, width]` in f32 to the kernels' layout.
 
 use rayon::prelude::*;
 
 use crate::element::Element;
 use crate::size::{checked_len, checked_sum};
 
-/// Writes images `[batch, channels, height, width]` as `[batch, padded height, padded width, channels]` with `padding`
-/// zeros around, and further zeros right and below up to the padded size: what a first convolution reads directly.
+/// Writes images `[batch, channels, height, width]` as `[batch, padded height, padded width, channels]`, with a border of `padding`
+/// zeros, and more zeros at the right and the bottom up to the padded size. A first convolution reads this without a copy.
 ///
 /// # Panics
-/// When a size is 0, lengths do not fit, or the padded size is too small.
+/// When a size is 0, lengths do not match, or the padded size is too small.
 pub fn prepare_images<E: Element>(
     images: &[f32],
     [channels, height, width]: [usize; 3],

@@ -1,4 +1,4 @@
-//! Which instructions the kernels use: found at run time, or forced for tests.
+//! The instruction sets of the kernels: chosen at run time, or forced for tests.
 //!
 //! In: the processor, and `SCIURUS_CPU`. Out: an [`Isa`], which every kernel takes.
 
@@ -12,7 +12,7 @@ use crate::simd::Neon;
 use crate::simd::{Avx2, Avx512, Avx512Bf16};
 use crate::simd::{Job, Portable};
 
-/// A set of instructions that kernels are compiled for.
+/// An instruction set that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Isa {
@@ -40,8 +40,8 @@ impl Isa {
         *CURRENT.get_or_init(|| Self::chosen(std::env::var("SCIURUS_CPU").ok().as_deref()))
     }
 
-    /// What `SCIURUS_CPU` asks for that this processor cannot do, if anything: [`current`](Self::current) then takes the
-    /// most capable set instead.
+    /// The value of `SCIURUS_CPU`, if this processor does not support it; [`current`](Self::current) then takes the most capable
+    /// set instead.
     pub fn refused() -> Option<String> {
         let name = std::env::var("SCIURUS_CPU").ok()?;
         (Self::chosen(Some(&name)).name() != name).then_some(name)
@@ -58,7 +58,7 @@ impl Isa {
         Self::ALL.into_iter().find(|isa| isa.is_available()).unwrap_or(Isa::Portable)
     }
 
-    /// The name that `SCIURUS_CPU` takes.
+    /// The name to use in `SCIURUS_CPU`.
     pub fn name(self) -> &'static str {
         match self {
             Isa::Avx512Bf16 => "avx512bf16",
@@ -99,7 +99,7 @@ impl Isa {
         self == Isa::Avx512Bf16
     }
 
-    /// Floats in a vector.
+    /// Floats per vector.
     pub(crate) fn lanes(self) -> usize {
         match self {
             Isa::Avx512Bf16 | Isa::Avx512 => 16,
@@ -108,7 +108,7 @@ impl Isa {
         }
     }
 
-    /// Vectors in a full panel of weights. Where bf16 is widened, both halves of each take a register.
+    /// Vectors in a full panel of weights. If bf16 is widened, both halves of each vector need a register, so there are fewer.
     pub(crate) fn panel_vectors<E: Element>(self) -> usize {
         match self {
             Isa::Avx512Bf16 | Isa::Avx512 => 4,

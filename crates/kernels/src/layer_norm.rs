@@ -1,7 +1,7 @@
 //! Layer normalisation of each pixel over its channels (arXiv:1607.06450), and its gradients.
 //!
-//! Pixels are dealt out in chunks whose size depends on the shape alone; sums over pixels are added up in the order of
-//! the chunks.
+//! Pixels are divided into chunks whose size depends only on the shape, and sums over pixels are added in the order of the chunks.
+//! The result therefore does not depend on the number of threads.
 
 use rayon::prelude::*;
 
@@ -11,7 +11,7 @@ use crate::norm::{GradientSums, chunk_pixels, combined_sums};
 use crate::simd::{Job, Simd, total};
 use crate::size::{check_pixels, checked_len};
 
-/// Mean and `1 / sqrt(variance + epsilon)` of each pixel, one after the other.
+/// Mean and `1 / sqrt(variance + epsilon)` of each pixel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PixelMoments(Vec<[f32; 2]>);
 
@@ -19,7 +19,7 @@ pub struct PixelMoments(Vec<[f32; 2]>);
 /// pixel.
 ///
 /// # Panics
-/// When there are no channels, or lengths do not fit.
+/// When there are no channels, or lengths do not match.
 pub fn layer_norm<E: Element>(
     isa: Isa,
     input: &[E],
@@ -68,7 +68,7 @@ impl<E: Element> Job for Forward<'_, E> {
                 each::<S>(channels, |at, lanes| {
                     let mut difference = S::sub(load::<S, E>(from.add(at), lanes), S::splat(mean));
                     if lanes < S::LANES {
-                        // Lanes beyond the last channel count nothing.
+                        // Beyond the last channel, lanes are 0 - mean. Clear them, so that they do not count.
                         let mut kept = [0.0_f32; 16];
                         store::<S, f32>(kept.as_mut_ptr(), difference, lanes);
                         difference = S::load(kept.as_ptr());
@@ -89,11 +89,11 @@ impl<E: Element> Job for Forward<'_, E> {
     }
 }
 
-/// Turns the gradient of a layer norm's output into that of its input. Returns sums over pixels: of the gradient, which
-/// is the bias's, and of gradient × normalised input (`centred`), which is the weight's.
+/// Turns the gradient of a layer norm's output into that of its input, in place. Returns sums over pixels: of the gradient, which
+/// is the bias's gradient, and of gradient × normalised input (`centred`), which is the weight's.
 ///
 /// # Panics
-/// When there are no channels, or lengths do not fit.
+/// When there are no channels, or lengths do not match.
 pub fn layer_norm_gradient<E: Element>(
     isa: Isa,
     input: &[E],

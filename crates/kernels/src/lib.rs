@@ -1,13 +1,13 @@
 //! CPU kernels for training and running convolutional networks.
 //!
-//! Plain slices in, plain slices out: no tensor framework, no images, no labels. Activations are pixels side by side,
-//! `[batch, height, width, channel]`, in f32 or bf16; weights come as PyTorch keeps them, `[out, in, height, width]` in
-//! f32, and are packed for each pass; sums, gradients of weights and the optimizer are f32.
+//! Plain slices in, plain slices out: no tensor framework, no images, no labels. Activations are stored pixel by pixel,
+//! `[batch, height, width, channel]`, in f32 or bf16. Weights are in PyTorch's order, `[out, in, height, width]` in f32, and are
+//! packed for each pass. Sums, gradients of weights and the optimizer are f32.
 //!
 //! ```
 //! use sciurus_kernels::{ConvShape, Isa, PackedWeights, View, ViewMut, conv_forward};
 //!
-//! // A 1x1 convolution that adds two channels up, over one image of 2 x 1 pixels.
+//! // A 1x1 convolution that adds two channels, on one image of 2 x 1 pixels.
 //! let shape = ConvShape { batch: 1, size: [2, 1], channels: [2, 1], kernel: [1, 1], stride: 1, padding: 0 };
 //! let packed = PackedWeights::<f32>::forward(Isa::current(), &shape, &[1.0, 1.0], None);
 //! let mut output = [0.0; 2];
@@ -15,23 +15,23 @@
 //! assert_eq!(output, [3.0, 7.0]);
 //! ```
 //!
-//! # How it is fast
+//! # Why it is fast
 //!
-//! - One inner loop ([`tile`](self)) serves every product: a tile of sums stays in registers, one operand is broadcast
-//!   word by word from where it lies, the other comes from packed panels. A word is one f32 or two bf16.
-//! - Convolutions are swept directly: no im2col buffer, no boundary in the loop; norm statistics, bias, shortcut and
-//!   ReLU happen while sums are in registers.
-//! - Memory comes from a pool ([`Buffer`]), because a training step asks for the same sizes every time.
+//! - One inner loop ([`tile`](self)) serves every product: a tile of sums stays in registers, one operand is broadcast word by
+//!   word from where it is stored, the other comes from packed panels. A word is one f32 or two bf16.
+//! - Convolutions are computed directly: no im2col buffer, no boundary checks in the loop. Norm statistics, bias, shortcut and
+//!   ReLU are applied while sums are in registers.
+//! - Memory comes from a pool ([`Buffer`]), because every training step needs the same sizes.
 //! - Instructions are chosen at run time ([`Isa`]): one binary for every processor. `SCIURUS_CPU` forces a set.
 //!
-//! # What always holds
+//! # Guarantees
 //!
-//! - A result is computed by one thread in an order that depends on shapes alone: the same bits for any number of threads.
-//! - NaN and infinity pass through. One exception: where a bf16 picture with an odd number of channels is read without a
-//!   copy (images from [`prepare_images`]), a pixel's right neighbour beyond the window is multiplied by a weight of zero.
-//! - Functions check lengths and panic on wrong ones, before any pointer is used and before memory is asked for. Sizes
-//!   whose product is more than memory can hold are refused, never wrapped round. This is the only crate with `unsafe`;
-//!   every block states why it is sound.
+//! - Each result is computed by one thread, in an order that depends only on shapes: the same bits for any number of threads.
+//! - NaN and infinity pass through. There is one exception: when a bf16 picture with an odd number of channels is read without a
+//!   copy (images from [`prepare_images`]), the pixel right of the window is multiplied by a weight of zero.
+//! - Functions check lengths and panic on wrong ones before they use a pointer or allocate memory. Sizes whose product is more
+//!   than memory can hold are refused; they never wrap around. This is the only crate with `unsafe`; every block states why it
+//!   is sound.
 
 mod activation;
 mod adam;

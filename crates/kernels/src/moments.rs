@@ -1,4 +1,4 @@
-//! Mean and variance of channels, put together from parts.
+//! Mean and variance of channels, combined from parts.
 
 /// Mean and biased variance of each channel.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +21,7 @@ impl Moments {
                 let count = *count as f64;
                 let part_mean = pivot + sum / count;
                 let part_squares = square - sum * sum / count;
-                // Rounding can fall below 0; NaN stays.
+                // Rounding can make it slightly negative. A comparison, unlike `max`, keeps NaN.
                 let part_squares = if part_squares < 0.0 { 0.0 } else { part_squares };
                 let distance = part_mean - mean;
                 squares += part_squares + distance * distance * total * count / (total + count);

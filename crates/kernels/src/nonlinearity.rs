@@ -1,10 +1,10 @@
-//! What comes after a layer's sums: ReLU, ReLU6, SiLU, GELU or nothing, and how gradients pass it.
+//! Nonlinearities and their gradients: ReLU, ReLU6, SiLU, GELU, or none.
 //!
-//! Each is written once over vectors; a kernel is compiled for each of them.
+//! Each is written once, for vectors; a kernel is compiled for each of them.
 
 use crate::simd::Simd;
 
-/// A function of each value by itself.
+/// An elementwise function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Nonlinearity {
     /// The value as it is.
@@ -15,7 +15,7 @@ pub enum Nonlinearity {
     Relu6,
     /// `x / (1 + exp(-x))` (Elfwing et al. 2018), also called swish.
     Silu,
-    /// `x Φ(x)` with the normal distribution function `Φ` (Hendrycks & Gimpel 2016), to 2e-7 of the value's size.
+    /// `x Φ(x)` with the normal distribution function `Φ` (Hendrycks & Gimpel 2016), with a relative error of up to 2e-7.
     Gelu,
 }
 
@@ -104,7 +104,7 @@ impl Curve for Relu6 {
         // SAFETY: the caller's promise.
         unsafe {
             let (six, positive) = (S::splat(6.0), S::relu(x));
-            // Where one is NaN, the last operand is taken.
+            // If one is NaN, the last operand is taken.
             S::where_not_greater(six, positive, six, positive)
         }
     }
@@ -149,23 +149,25 @@ impl Curve for Gelu {
     }
 }
 
-/// `exp(x)` to two units in the last place, for `x` limited to -87.3 ..= 88; NaN stays NaN.
+/// `exp(x)` with an error of up to two units in the last place. `x` is clamped to -87.3 ..= 88; NaN stays NaN.
 ///
-/// `2^n exp(r)` with a whole `n` and `|r| <= ln(2) / 2`, and Cephes' polynomial for `exp(r)`.
+/// Computed as `2^n exp(r)` with an integer `n` and `|r| <= ln(2) / 2`, and Cephes' polynomial for `exp(r)`.
 ///
 /// # Safety
 /// The processor has the features of `S`.
 #[inline(always)]
 pub(crate) unsafe fn exp<S: Simd>(x: S::V) -> S::V {
-    /// Adding it leaves whole numbers, and the exponent of 2^0 in the lowest bits.
+    /// 1.5 * 2^23 + 127. Adding it rounds a number to an integer in the lowest bits. The 127 is the exponent's bias, so shifting
+    /// those bits into the exponent gives a power of two.
     const ROUND: f32 = 12_582_912.0 + 127.0;
+    /// ln(2) in two parts: `n` times the first is exact, so `x - n ln(2)` loses no digits.
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
     const POLYNOMIAL: [f32; 6] =
         [1.987_569_2e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
     // SAFETY: the caller's promise.
     unsafe {
         let (least, most) = (S::splat(-87.3), S::splat(88.0));
-        // Where one is NaN, the last operand is taken.
+        // If one is NaN, the last operand is taken.
         let x = S::where_not_greater(x, least, least, x);
         let x = S::where_not_greater(most, x, most, x);
         let rounded = S::fma(x, S::splat(std::f32::consts::LOG2_E), S::splat(ROUND));
@@ -181,9 +183,9 @@ pub(crate) unsafe fn exp<S: Simd>(x: S::V) -> S::V {
     }
 }
 
-/// Distribution function and density of the normal distribution, to 1e-7.
+/// Distribution function and density of the normal distribution, with an error of up to 1e-7.
 ///
-/// Abramowitz & Stegun 1964, 7.1.26; without subtraction where `x` is negative.
+/// Abramowitz & Stegun 1964, 7.1.26. For negative `x` there is no subtraction, which would lose digits.
 ///
 /// # Safety
 /// The processor has the features of `S`.

@@ -1,7 +1,7 @@
-//! What lies between convolutions: batch norm, shortcut and nonlinearity in one pass, and their gradients in two.
+//! The layers between convolutions: batch norm, shortcut and nonlinearity in one pass, and their gradients in two.
 //!
-//! All work on pixels with `channels` values each, side by side. Pixels are dealt out in chunks whose size depends on
-//! the shape alone, and sums are added up in the order of the chunks, in f64.
+//! All functions work on contiguous pixels with `channels` values each. Pixels are divided into chunks whose size depends only on
+//! the shape, and sums are added in the order of the chunks, in f64. Results therefore do not depend on the number of threads.
 
 use std::marker::PhantomData;
 
@@ -14,12 +14,12 @@ use crate::pointer::SharedMut;
 use crate::simd::{Job, Simd};
 use crate::size::{check_pixels, checked_len};
 
-/// Values of a chunk.
+/// Values in a chunk.
 const CHUNK: usize = 64 * 1024;
 /// Vectors of channels whose sums are kept in registers.
 const TOGETHER: usize = 4;
 
-/// Pixels of a chunk. Their values fit a `usize`: they are no more than [`CHUNK`], or than the channels of one pixel.
+/// Pixels in a chunk. The number of their values fits a `usize`: it is at most [`CHUNK`], or the channels of one pixel.
 pub(crate) fn chunk_pixels(channels: usize) -> usize {
     (CHUNK / channels).max(1)
 }
@@ -27,7 +27,7 @@ pub(crate) fn chunk_pixels(channels: usize) -> usize {
 /// `output = input * scale + shift`, plus a shortcut, then a nonlinearity, each channel with its own scale and shift.
 ///
 /// # Panics
-/// When there are no channels, or lengths do not fit.
+/// When there are no channels, or lengths do not match.
 pub fn normalize<E: Element>(
     isa: Isa,
     input: &[E],
@@ -102,7 +102,7 @@ impl<C: Curve, E: Element> Normalize<'_, C, E> {
     }
 }
 
-/// Sums over all pixels that the gradients of a norm layer, or of a bias, are made of.
+/// Sums over all pixels, from which the gradients of a norm layer or a bias are computed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GradientSums {
     /// Sum of the gradient `[channel]`.
@@ -111,11 +111,11 @@ pub struct GradientSums {
     pub centred: Vec<f64>,
 }
 
-/// Sums the gradient of an output over its pixels. Where `output` is given, ReLU made it, and the gradient counts only
-/// where the output is above 0.
+/// Sums the gradient of an output over its pixels. If `output` is given, it comes from ReLU, and the gradient counts only where
+/// the output is above 0.
 ///
 /// # Panics
-/// When there are no channels or no pixels, or lengths do not fit.
+/// When there are no channels or no pixels, or lengths do not match.
 pub fn gradient_sums<E: Element>(
     isa: Isa,
     channels: usize,
@@ -124,7 +124,7 @@ pub fn gradient_sums<E: Element>(
     input: Option<(&[E], &[f32])>,
 ) -> GradientSums {
     check_pixels(gradient.len(), channels);
-    // Channels without a pixel would be a number that no slice stands for.
+    // Without pixels, nothing would limit the number of channels, for which memory is allocated.
     assert!(!gradient.is_empty(), "at least one pixel of {channels} channels");
     assert!(output.is_none_or(|output| output.len() == gradient.len()), "an output of the gradient's shape");
     assert!(
@@ -142,7 +142,7 @@ pub fn gradient_sums<E: Element>(
     combined_sums(&parts, channels)
 }
 
-/// Adds parts `[part, 2, channel]` up in order.
+/// Adds parts `[part, 2, channel]` in order.
 pub(crate) fn combined_sums(parts: &[f32], channels: usize) -> GradientSums {
     let total = |row: usize| {
         (0..channels)
@@ -228,17 +228,17 @@ pub struct NormGradient {
     pub by_gradient: Vec<f32>,
     /// Factor of the layer's input.
     pub by_input: Vec<f32>,
-    /// What is added.
+    /// The constant term.
     pub constant: Vec<f32>,
 }
 
 /// Turns the gradient of `relu(norm(input) + shortcut)` into that of `input`.
 ///
-/// Where `output` is given, ReLU made it. With `into` the result goes there, and `gradient` keeps what passed the ReLU,
-/// which is the shortcut's gradient; without it, the result replaces `gradient`.
+/// If `output` is given, it comes from ReLU. With `into`, the result goes there, and `gradient` keeps what passed the ReLU,
+/// which is the shortcut's gradient. Without it, the result replaces `gradient`.
 ///
 /// # Panics
-/// When there are no channels, or lengths do not fit.
+/// When there are no channels, or lengths do not match.
 pub fn norm_gradient<E: Element>(
     isa: Isa,
     factors: &NormGradient,
@@ -259,7 +259,7 @@ pub fn norm_gradient<E: Element>(
     let into = into.map(SharedMut::new);
     gradient.par_chunks_mut(len).enumerate().for_each(|(chunk, gradient)| {
         let at = chunk * len..chunk * len + gradient.len();
-        // SAFETY: every chunk has its own part, and one thread works on it.
+        // SAFETY: every chunk has its own part, and a single thread works on it.
         let into = into.as_ref().map(|into| unsafe { into.part(at.start, at.len()) });
         let output = output.map(|output| &output[at.clone()]);
         isa.run(Apply { factors, input: &input[at], output, gradient, into });
@@ -318,10 +318,10 @@ impl<E: Element> Apply<'_, E> {
     }
 }
 
-/// Sets a gradient to 0 where ReLU's `output` is not above 0.
+/// Sets the gradient to 0 where ReLU's `output` is not above 0.
 ///
 /// # Panics
-/// When lengths do not fit.
+/// When lengths do not match.
 pub fn relu_gradient<E: Element>(isa: Isa, output: &[E], gradient: &mut [E]) {
     assert_eq!(output.len(), gradient.len(), "an output of the gradient's shape");
     gradient.par_chunks_mut(CHUNK).zip(output.par_chunks(CHUNK)).for_each(|(gradient, output)| {

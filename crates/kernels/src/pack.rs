@@ -1,6 +1,6 @@
-//! Weights laid out for the tiles: panels of a few vectors of output channels, word after word.
+//! Packs weights for the tiles: panels of a few vectors of output channels, word by word.
 //!
-//! In: weights `[out, in, height, width]` in f32, as PyTorch keeps them. Out: [`PackedWeights`].
+//! In: weights `[out, in, height, width]` in f32, PyTorch's order. Out: [`PackedWeights`].
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -27,7 +27,7 @@ pub struct PackedWeights<E> {
     element: PhantomData<E>,
 }
 
-/// The panels of one phase, one after the other.
+/// The panels of one phase, one after another.
 #[derive(Debug)]
 pub(crate) struct PackedPhase {
     words: Buffer<u32>,
@@ -40,20 +40,20 @@ pub(crate) struct Panel {
     offset: usize,
     /// First channel.
     pub(crate) channel: usize,
-    /// Channels that exist; the rest of the last vector is zero.
+    /// Number of channels; the rest of the last vector is zero.
     pub(crate) channels: usize,
     pub(crate) vectors: usize,
 }
 
 impl PackedPhase {
-    /// Whether it holds `words` steps for `channels` output channels.
+    /// Whether it has `words` steps for `channels` output channels.
     pub(crate) fn fits(&self, words: usize, channels: usize, lanes: usize) -> bool {
         let vectors: usize = self.panels.iter().map(|panel| panel.vectors).sum();
         let present: usize = self.panels.iter().map(|panel| panel.channels).sum();
         present == channels && self.words.len() == words * vectors * lanes
     }
 
-    /// The panel's words, tap after tap, and those of the panels after it.
+    /// The panel's words, tap by tap, followed by those of the next panels.
     pub(crate) fn panel(&self, panel: &Panel) -> &[u32] {
         &self.words[panel.offset..]
     }
@@ -69,10 +69,10 @@ pub(crate) enum Pass {
 impl<E: Element> PackedWeights<E> {
     /// Packs weights `[out, in, height, width]` for [`conv_forward`](crate::conv_forward).
     ///
-    /// `scale` multiplies each output channel, which folds a norm layer in.
+    /// Each output channel is multiplied by its `scale`, which folds a norm layer in.
     ///
     /// # Panics
-    /// When the slices do not have the shape's lengths, or the shape is none that can be convolved.
+    /// When the slices do not have the shape's lengths, or the shape is not a valid convolution.
     pub fn forward(isa: Isa, shape: &ConvShape, weights: &[f32], scale: Option<&[f32]>) -> Self {
         assert!(scale.is_none_or(|scale| scale.len() == shape.channels[1]), "one scale per output channel");
         let reader = Reader::new(shape, weights, Pass::Forward, scale);
@@ -82,14 +82,14 @@ impl<E: Element> PackedWeights<E> {
     /// Packs weights `[out, in, height, width]` for [`conv_input_gradient`](crate::conv_input_gradient).
     ///
     /// # Panics
-    /// When `weights` does not have the shape's length, or the shape is none that can be convolved.
+    /// When `weights` does not have the shape's length, or the shape is not a valid convolution.
     pub fn input_gradient(isa: Isa, shape: &ConvShape, weights: &[f32]) -> Self {
         let reader = Reader::new(shape, weights, Pass::InputGradient, None);
         reader.pack(isa, &Pattern::input_gradient::<E>(shape, shape.channels[1]))
     }
 
-    /// Whether they are of this pass and of a convolution of these channels and this kernel: then the kernel is no larger
-    /// than weights that exist, and a plan may be made for it.
+    /// Checks that they are for this pass, and for a convolution with these channels and this kernel. The kernel is then no larger
+    /// than the weights, so it is safe to make a plan for it.
     ///
     /// # Panics
     /// When they are not.
@@ -104,7 +104,7 @@ impl<E: Element> PackedWeights<E> {
     }
 }
 
-/// Weights as they come, and what they are packed for.
+/// Unpacked weights, and what they are packed for.
 #[derive(Clone, Copy)]
 struct Reader<'a> {
     shape: &'a ConvShape,
@@ -115,8 +115,8 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// # Panics
-    /// When the shape cannot be convolved, or has another number of weights. Both are asked before the pattern is worked
-    /// out, which takes as long as there are places in the kernel.
+    /// When the shape is not a valid convolution, or has a different number of weights. Both are checked before the pattern is
+    /// computed, because that takes time for every kernel position.
     fn new(shape: &'a ConvShape, weights: &'a [f32], pass: Pass, scale: Option<&'a [f32]>) -> Self {
         shape.check_sizes();
         assert_eq!(weights.len(), shape.weights_len(), "weights of {shape:?}");
@@ -148,7 +148,7 @@ impl<'a> Reader<'a> {
         PackedPhase { words: packed, panels }
     }
 
-    /// For each pixel of each tap: where its first channel's value goes, counted in values, and its place in the kernel.
+    /// For each pixel of each tap: where its first channel's value goes, in values, and its kernel position.
     fn places<E: Element>(&self, taps: &[Tap], spacing: usize) -> Vec<(usize, usize)> {
         let mut places = Vec::new();
         let mut begin = 0;
@@ -162,7 +162,7 @@ impl<'a> Reader<'a> {
         places
     }
 
-    /// The source's channels, of which each result channel is a sum.
+    /// The source's channels, over which each result channel sums.
     fn depth(&self) -> usize {
         match self.pass {
             Pass::Forward => self.shape.channels[0],
@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Weights of one result channel that are read together: they and the words that those of a panel become stay in the
+/// Weights of one result channel that are read together. They, and the words that a panel's weights become, stay in the
 /// first-level cache.
 const TOGETHER: usize = 128;
 
@@ -208,8 +208,8 @@ impl<E: Element> Job for Fill<'_, E> {
 }
 
 impl<E: Element> Fill<'_, E> {
-    /// Writes what some source channels bring. Their weights lie in runs: all of one result channel, or those of one of
-    /// them for all result channels.
+    /// Writes the words of some source channels. Their weights are stored in runs: all source channels of one result channel, or
+    /// one source channel for all result channels.
     ///
     /// # Safety
     /// The processor has the features of `S`; `run` has `area` words for each of the channels, and for each of the panel's.
@@ -258,7 +258,7 @@ impl<E: Element> Fill<'_, E> {
     }
 }
 
-/// Weights times a factor as [`Element`]s.
+/// Writes weights times a factor as [`Element`]s.
 ///
 /// # Safety
 /// `to` is valid for as many values, and the processor has the features of `S`.
@@ -276,7 +276,7 @@ unsafe fn narrow<S: Simd, E: Element>(from: &[f32], factor: S::V, to: *mut E) {
 /// Words of a panel that should stay in a core's second-level cache beside the picture.
 const PANEL_WORDS: usize = 160 * 1024;
 
-/// Splits channels into panels. Long ones are narrower, so that they stay in the cache.
+/// Splits channels into panels. Long panels are narrower, so that they stay in the cache.
 fn panels<E: Element>(isa: Isa, words: usize, channels: usize) -> Vec<Panel> {
     let lanes = isa.lanes();
     let full = isa.panel_vectors::<E>();

@@ -1,12 +1,12 @@
-//! What the results of a convolution pass are sums of: the taps of each phase, and the picture that they lie in.
+//! What a convolution pass sums over: the taps of each phase, and the layout of the source picture.
 //!
-//! A forward pass and an input gradient are the same sweep: every output pixel is a sum over *taps*, runs of values
-//! that lie side by side in the source picture. An input gradient with stride `s` is up to `s × s` such sweeps, one for
-//! each residue of the pixel's place (its *phase*), because each phase meets other weights; pixels that meet none make one
-//! more phase without taps.
+//! A forward pass and an input gradient are the same kind of sweep: every output pixel is a sum over *taps*, which are runs of
+//! contiguous values in the source picture. An input gradient with stride `s` takes up to `s × s` sweeps, one for each residue of
+//! the pixel position (its *phase*), because each phase meets different weights. Pixels that meet no weights form one more phase,
+//! without taps.
 //!
-//! This is all that packing weights needs to know. It takes no more time and memory than the weights do, however large the
-//! pictures are said to be.
+//! Packing weights needs only this. It costs no more time and memory than the weights themselves, however large the pictures claim
+//! to be.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::element::Element;
 use crate::shape::ConvShape;
 use crate::size::checked_len;
 
-/// The taps of each phase, and the source that they lie in.
+/// The taps of each phase, and the source that they read.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pattern {
     pub(crate) source: Source,
@@ -24,14 +24,14 @@ pub(crate) struct Pattern {
     pub(crate) layout: Layout,
 }
 
-/// A run of the source that one output pixel is multiplied with.
+/// A run of source values that contribute to one output pixel.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tap {
     /// Where it begins, in words from the window's first word.
     pub(crate) offset: usize,
     /// Its length in words.
     pub(crate) words: usize,
-    /// Kernel row and columns that its pixels meet, in order.
+    /// The kernel row and columns of its pixels, in order.
     pub(crate) row: usize,
     pub(crate) columns: Vec<usize>,
 }
@@ -43,25 +43,25 @@ pub(crate) struct Source {
     pub(crate) size: [usize; 2],
     /// Channels that are read.
     pub(crate) channels: usize,
-    /// Zeros (pixels) above and left of it, in the copy.
+    /// Zeros (pixels) above and to the left, in the copy.
     pub(crate) before: [usize; 2],
-    /// Height and width (pixels) of the copy with its zeros.
+    /// Height and width (pixels) of the copy, including zeros.
     pub(crate) padded: [usize; 2],
-    /// Channels of a pixel in the copy: even where a word holds two.
+    /// Channels of a pixel in the copy; even if a word holds two.
     pub(crate) padded_channels: usize,
     /// Whether a copy is made; otherwise windows point into the source itself.
     pub(crate) copied: bool,
 }
 
-/// Words that one output pixel is multiplied with.
+/// Words that contribute to one output pixel.
 pub(crate) fn words(taps: &[Tap]) -> usize {
     taps.iter().map(|tap| tap.words).sum()
 }
 
 impl Pattern {
-    /// The forward pass of a convolution whose source pixels lie `spacing` values apart.
+    /// The forward pass of a convolution whose source pixels are `spacing` values apart.
     ///
-    /// The shape's sizes were checked.
+    /// The shape's sizes must have been checked.
     pub(crate) fn forward<E: Element>(shape: &ConvShape, spacing: usize) -> Self {
         let [kernel_height, kernel_width] = shape.kernel;
         let out = shape.out_size();
@@ -83,16 +83,16 @@ impl Pattern {
         Self { source, phases: vec![taps], channels: shape.channels[1], layout }
     }
 
-    /// The gradient with respect to the input, from the gradient of the output, whose pixels lie `spacing` apart.
+    /// The gradient with respect to the input, from the gradient of the output, whose pixels are `spacing` values apart.
     ///
-    /// The shape's sizes were checked.
+    /// The shape's sizes must have been checked.
     pub(crate) fn input_gradient<E: Element>(shape: &ConvShape, spacing: usize) -> Self {
         let out = shape.out_size();
         let axes = [0, 1].map(|axis| Axis::all(shape, axis));
         let least = [0, 1].map(|axis| axes[axis].iter().map(Axis::least).min().unwrap_or(0).min(0));
         let most = [0, 1].map(|axis| axes[axis].iter().map(Axis::greatest).max().unwrap_or(0).max(0));
         let before = least.map(isize::unsigned_abs);
-        // The last pixel of a phase may look beyond the output's end.
+        // The last pixel of a phase may reach beyond the output's end.
         let last = [0, 1].map(|axis| (shape.size[axis] - 1) / shape.stride + most[axis].unsigned_abs() + 1);
         let source = Source {
             size: out,
@@ -113,10 +113,10 @@ impl Pattern {
         Self { source, phases, channels: shape.channels[0], layout }
     }
 
-    /// The layout, if places in it and in a result of this size can be counted in 32 bits.
+    /// The layout. Checks that positions in it and in a result of this size fit 32 bits.
     ///
     /// # Panics
-    /// When they cannot.
+    /// When they do not.
     pub(crate) fn checked_layout<E: Element>(&self, result: [usize; 2]) -> Layout {
         let (words, pixels) = (self.layout.image::<E>(), result[0] * result[1]);
         assert!(
@@ -128,29 +128,29 @@ impl Pattern {
 }
 
 impl Source {
-    /// Decides whether windows can point into the source itself, whose pixels lie `spacing` values apart.
+    /// Decides whether windows can point into the source itself, whose pixels are `spacing` values apart.
     ///
     /// # Panics
     /// When the copy with its zeros is more than memory can hold.
     fn fitted<E: Element>(mut self, spacing: usize, taken: [usize; 2], stride: usize, run: usize) -> Self {
-        // The most that is addressed: channels may be filled up by one. All products below are smaller.
+        // The largest size that is addressed; channels may be rounded up by one. All products below are smaller.
         checked_len(&[self.padded[0], self.padded[1], spacing.max(self.channels + 1)]);
         self.copied = !self.is_direct::<E>(spacing, taken, stride, run);
-        // Weights are packed for pixels that lie side by side. Where those would be read in place, a copy has no zeros
-        // between pixels either, so that packed weights fit views of any spacing.
+        // Weights are packed for contiguous pixels. If such pixels would be read in place, a copy has no zeros between pixels
+        // either, so that packed weights work for views of any spacing.
         if !self.is_direct::<E>(self.channels, taken, stride, run) {
             self.padded_channels = self.channels.next_multiple_of(E::PER_WORD);
         }
         self
     }
 
-    /// Whether no zeros are needed, and every run begins at a word.
+    /// Whether the source can be read in place: no zeros are needed, and every run begins at a whole word.
     fn is_direct<E: Element>(&self, spacing: usize, taken: [usize; 2], stride: usize, run: usize) -> bool {
         let even = |values: usize| values.is_multiple_of(E::PER_WORD);
         let aligned = (even(spacing) || even(stride))
             && even(spacing * self.size[1])
             && even(self.size[0] * self.size[1] * spacing);
-        // Only a run that lies side by side is one tap, and an odd one reads a value beyond its end.
+        // Only a contiguous run is one tap, and an odd run reads one value beyond its end.
         let together = run == 1 || spacing == self.channels;
         let inside = even(run * self.channels) || taken[1] < self.size[1];
         self.padded == self.size && aligned && together && inside && self.before == [0, 0]
@@ -164,7 +164,7 @@ impl Source {
     }
 }
 
-/// Where pixels lie in what windows point into.
+/// The layout of the memory that windows point into.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Layout {
     size: [usize; 2],
@@ -198,24 +198,23 @@ impl Layout {
     }
 }
 
-/// Along one axis: which kernel places a phase meets, at least one, and how far from the pixel (in output pixels) each
-/// reads.
+/// One axis of a phase: which kernel positions it meets (at least one), and the distance (in output pixels) at which each reads.
 #[derive(Debug, Clone)]
 pub(crate) struct Axis {
     pub(crate) phase: usize,
-    /// Distance and kernel place, by rising distance. Distances are consecutive.
+    /// Distance and kernel position, by rising distance. Distances are consecutive.
     taps: Vec<(isize, usize)>,
 }
 
 impl Axis {
-    /// The phases that meet a place of the kernel and that pixels have, in order. There may be far fewer than strides.
+    /// The phases that have pixels and meet the kernel, in order. There may be far fewer than the stride.
     ///
-    /// Input pixel `stride * a + phase` was read by output pixel `a + distance` through kernel place `k` where
+    /// Input pixel `stride * a + phase` was read by output pixel `a + distance` at kernel position `k` if
     /// `stride * distance = phase + padding - k`.
     pub(crate) fn all(shape: &ConvShape, axis: usize) -> Vec<Self> {
         let ConvShape { stride, padding, .. } = *shape;
         let mut phases: BTreeMap<usize, Vec<(isize, usize)>> = BTreeMap::new();
-        // Distances rise as places fall.
+        // Distances rise as kernel positions fall.
         for kernel in (0..shape.kernel[axis]).rev() {
             let phase = (kernel % stride + stride - padding % stride) % stride;
             if phase < shape.size[axis] {

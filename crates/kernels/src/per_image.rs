@@ -1,4 +1,4 @@
-//! What differs from image to image: factors of its channels, and sums over its pixels.
+//! Operations per image: scaling its channels, and summing over its pixels.
 
 use rayon::prelude::*;
 
@@ -12,7 +12,7 @@ use crate::size::{check_pixels, checked_len};
 /// `[image, channel]`.
 ///
 /// # Panics
-/// When there are no images, channels or pixels, or lengths do not fit.
+/// When there are no images, channels or pixels, or lengths do not match.
 pub fn scale_images<E: Element>(
     isa: Isa,
     input: &[E],
@@ -35,10 +35,10 @@ pub fn scale_images<E: Element>(
     });
 }
 
-/// Sums over the pixels of each image, one after the other: of `values`, and of `values` times `others`.
+/// Sums over the pixels of each image: of `values` and, if `others` are given, of `values` times `others`.
 ///
 /// # Panics
-/// When there are no images, channels or pixels, or lengths do not fit.
+/// When there are no images, channels or pixels, or lengths do not match.
 pub fn image_sums<E: Element>(
     isa: Isa,
     [images, channels]: [usize; 2],
@@ -57,7 +57,7 @@ pub fn image_sums<E: Element>(
     (0..images).into_par_iter().map(of_image).collect()
 }
 
-/// Channels without a pixel would be a number that no slice stands for.
+/// Checks that there are whole images. Without pixels, nothing would limit the number of channels, for which memory is allocated.
 fn check_images(values: usize, channels: usize) {
     assert!(
         channels > 0 && values > 0 && values.is_multiple_of(channels),

@@ -1,6 +1,6 @@
-//! What a convolution pass reads and writes, worked out once per shape: windows and places of the results.
+//! The plan of a convolution pass: where its windows begin, and where its results go.
 //!
-//! It costs as much as the pictures of a batch, and is made only where slices of their size are there.
+//! A plan takes memory in proportion to the pictures of a batch, so it is only made after the slices' lengths were checked.
 
 use crate::element::Element;
 use crate::pattern::{Axis, Pattern, Source, Tap};
@@ -16,7 +16,7 @@ pub(crate) struct Plan {
     /// Pixels of one result image.
     pub(crate) out_pixels: usize,
     pub(crate) batch: usize,
-    /// Images that are swept together, so that small pictures fill tiles.
+    /// Images in a group. They are swept together, so that small pictures fill the tiles.
     pub(crate) group: usize,
     /// Words from one image to the next in the copy, or in the source.
     pub(crate) image_words: usize,
@@ -26,19 +26,19 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Phase {
     pub(crate) taps: Vec<Tap>,
-    /// First word of each pixel's window, for the pixels of a group of images.
+    /// First word of each pixel's window, for all pixels of a group of images.
     pub(crate) windows: Vec<u32>,
     /// Where each pixel's result goes, in pixels from the group's first.
     pub(crate) places: Vec<u32>,
-    /// Pixels of one image.
+    /// The phase's pixels in one image.
     pub(crate) pixels: usize,
 }
 
-/// Output pixels that a sweep should have at least, for its tiles to be full.
+/// Fewest output pixels in a sweep, so that its tiles are full.
 const FULL_SWEEP: usize = 192;
 
 impl Plan {
-    /// Groups of images: the units of work.
+    /// The number of groups of images, which are the units of work.
     pub(crate) fn groups(&self) -> usize {
         self.batch.div_ceil(self.group)
     }
@@ -48,7 +48,7 @@ impl Plan {
         if self.source.copied { self.group * self.image_words + 1 } else { 0 }
     }
 
-    /// The forward pass of a convolution whose source pixels lie `spacing` values apart.
+    /// The forward pass of a convolution whose source pixels are `spacing` values apart.
     ///
     /// # Panics
     /// As [`input_gradient`](Self::input_gradient).
@@ -64,9 +64,9 @@ impl Plan {
         Self::new::<E>(pattern, pixels, [shape.batch, out[0] * out[1]])
     }
 
-    /// The gradient with respect to the input, from the gradient of the output, whose pixels lie `spacing` apart.
+    /// The gradient with respect to the input, from the gradient of the output, whose pixels are `spacing` values apart.
     ///
-    /// The shape and the lengths of its pictures were checked, and a kernel of its size exists.
+    /// The shape, the lengths of its pictures and its weights must have been checked.
     ///
     /// # Panics
     /// When a picture has more than `u32::MAX` words, or a result more pixels.
@@ -91,7 +91,7 @@ impl Plan {
         Self::new::<E>(pattern, pixels, [shape.batch, height * width])
     }
 
-    /// Sweeps images of one pixel count together until tiles are full.
+    /// Makes a plan, with groups of as many images as fill the tiles.
     fn new<E: Element>(
         pattern: Pattern,
         pixels: Vec<(Vec<u32>, Vec<u32>)>,
@@ -101,7 +101,7 @@ impl Plan {
         let image_words = layout.image::<E>();
         let tapped = taps.iter().zip(&pixels).filter(|(taps, _)| !taps.is_empty());
         let fewest = tapped.map(|(_, (windows, _))| windows.len()).min().unwrap_or(1);
-        // Windows and places are counted from the group's first image, in 32 bits.
+        // Windows and places are 32-bit offsets from the group's first image, which limits the group.
         let most = u32::MAX as usize / image_words.max(out_pixels).max(1);
         let group = FULL_SWEEP.div_ceil(fewest).min(most).clamp(1, batch);
         let repeated = |one: &[u32], distance: usize| -> Vec<u32> {
@@ -117,10 +117,10 @@ impl Plan {
     }
 }
 
-/// The pixels that no place of the kernel meets, their windows anywhere.
+/// The pixels that no kernel position meets. Their windows are never read, and may be anywhere.
 fn bare_pixels(shape: &ConvShape, axes: &[Vec<Axis>; 2]) -> (Vec<u32>, Vec<u32>) {
     let [height, width] = shape.size;
-    // Axes are in the order of their phases.
+    // Axes are sorted by phase.
     let met = |axis: usize, at: usize| {
         axes[axis].binary_search_by_key(&(at % shape.stride), |axis| axis.phase).is_ok()
     };

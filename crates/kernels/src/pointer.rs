@@ -1,4 +1,4 @@
-//! Slices that several threads use at once, each its own part.
+//! Slices that several threads use at the same time, each its own part.
 
 use std::marker::PhantomData;
 
@@ -6,12 +6,12 @@ use std::marker::PhantomData;
 #[derive(Debug)]
 pub(crate) struct Shared<'a, E> {
     start: *const E,
-    /// Values from one pixel to the next.
+    /// Distance (values) from one pixel to the next.
     pub(crate) spacing: usize,
     slice: PhantomData<&'a [E]>,
 }
 
-// SAFETY: it stands for the shared slice that it borrows, which threads may share where `E` is `Sync`.
+// SAFETY: it represents the shared slice that it borrows, which threads may share if `E` is `Sync`.
 unsafe impl<E: Sync> Sync for Shared<'_, E> {}
 
 impl<'a, E> Shared<'a, E> {
@@ -32,8 +32,8 @@ pub(crate) struct SharedMut<'a, E> {
     slice: PhantomData<&'a mut [E]>,
 }
 
-// SAFETY: `at` and `part` make their callers promise that no value is used by two threads at a time; each value is then
-// lent to one thread, as `E: Send` allows.
+// SAFETY: callers of `at` and `part` promise that no value is used by two threads at a time. Each value is then lent to one
+// thread, which `E: Send` allows.
 unsafe impl<E: Send> Sync for SharedMut<'_, E> {}
 
 impl<'a, E> SharedMut<'a, E> {
@@ -44,7 +44,7 @@ impl<'a, E> SharedMut<'a, E> {
     /// The part that begins at `index`.
     ///
     /// # Safety
-    /// No two threads use the same values at a time, and none goes beyond the slice.
+    /// No two threads use the same values at the same time, and none goes beyond the slice.
     pub(crate) unsafe fn at(&self, index: usize) -> *mut E {
         debug_assert!(index <= self.len, "{index} of {}", self.len);
         // SAFETY: it is within the slice, or at its end, by the caller's promise.
@@ -54,7 +54,7 @@ impl<'a, E> SharedMut<'a, E> {
     /// The part of `len` values that begins at `index`.
     ///
     /// # Safety
-    /// Nobody else uses the same values for as long as the part is.
+    /// Nobody else uses the same values while the part exists.
     pub(crate) unsafe fn part(&self, index: usize, len: usize) -> &'a mut [E] {
         assert!(index <= self.len && len <= self.len - index, "{len} values from {index} on of {}", self.len);
         // SAFETY: it is within the slice, which is borrowed for `'a`, and nobody else uses it, by the caller's promise.

@@ -1,4 +1,4 @@
-//! Pooling over `[batch, height, width, channel]`: the maximum of windows, and maximum and mean of whole pictures.
+//! Pooling of `[batch, height, width, channel]`: the maximum of windows, and maximum and mean of whole pictures.
 
 use rayon::prelude::*;
 
@@ -20,20 +20,20 @@ pub struct PoolShape {
     pub kernel: usize,
     /// Step (pixels) from window to window.
     pub stride: usize,
-    /// Pixels around the input that never are the maximum, less than the kernel.
+    /// Border (pixels) around the input, which is never the maximum; smaller than the kernel.
     pub padding: usize,
     /// Whether a last window may reach beyond the input.
     pub ceil: bool,
 }
 
 impl PoolShape {
-    /// Height and width (pixels) of the output, as PyTorch counts it: a last window begins inside input or padding.
+    /// Height and width (pixels) of the output, as in PyTorch: the last window begins inside the input or its padding.
     ///
     /// # Panics
-    /// When the stride is 0, or it or the input with its padding is larger than memory can be.
+    /// When the stride is 0, or the stride or the padded input is larger than memory can be.
     pub fn out_size(&self) -> [usize; 2] {
         let Self { kernel, stride, padding, .. } = *self;
-        // Half of a `usize` each: a last window that begins a stride beyond the input is counted without wrapping round.
+        // Each is at most half of the `usize` range, so counting a last window one stride beyond the input cannot wrap around.
         assert!(stride > 0 && isize::try_from(stride).is_ok(), "no stride to pool with: {self:?}");
         self.size.map(|size| {
             let span = checked_sum(&[size, padding, padding]).saturating_sub(kernel);
@@ -59,7 +59,7 @@ impl PoolShape {
         checked_len(&[self.batch, height, width, self.channels])
     }
 
-    /// What must hold of the sizes, and that input and output have so many values.
+    /// Checks the sizes, and that input and output have the right lengths.
     fn check(&self, input: usize, output: usize) {
         let Self { batch, size, channels, kernel, stride, padding, .. } = *self;
         assert!((1..=15).contains(&kernel) && stride > 0 && padding < kernel, "windows of {self:?}");
@@ -73,28 +73,28 @@ impl PoolShape {
         assert_eq!(output, self.output_len(), "output of {self:?}");
     }
 
-    /// Places along one axis that a window covers: those that are inside the input.
+    /// The positions along one axis that a window covers, inside the input.
     fn covered(&self, out: usize, axis: usize) -> std::ops::Range<usize> {
         let start = out * self.stride;
         start.saturating_sub(self.padding)
             ..(start + self.kernel).saturating_sub(self.padding).min(self.size[axis])
     }
 
-    /// The place of a pixel in the window of an output pixel: row × kernel + column.
+    /// The position of a pixel in the window of an output pixel: row × kernel + column.
     #[inline(always)]
     fn window(&self, [y, x]: [usize; 2], [out_y, out_x]: [usize; 2]) -> usize {
         (y + self.padding - out_y * self.stride) * self.kernel + (x + self.padding - out_x * self.stride)
     }
 }
 
-/// A norm layer with ReLU that is applied to values as they are read: scale and shift `[channel]`.
+/// A norm layer with ReLU, applied to values when they are read: scale and shift `[channel]`.
 pub type NormRelu<'a> = [&'a [f32]; 2];
 
-/// The maximum of each window, and in `places` where in the window it was found (row × kernel + column), the first of
-/// equal ones. With `norm`, the input goes through a norm layer and ReLU on its way.
+/// The maximum of each window. `places` receives its position in the window (row × kernel + column); of equal values, the first.
+/// With `norm`, the input first goes through a norm layer and ReLU.
 ///
 /// # Panics
-/// When a size is 0, the window is larger than the input with its padding or than 15 pixels, or lengths do not fit.
+/// When a size is 0, the window is larger than the input with its padding or than 15 pixels, or lengths do not match.
 pub fn max_pool<E: Element>(
     isa: Isa,
     shape: &PoolShape,
@@ -149,7 +149,7 @@ impl<E: Element> Job for MaxRow<'_, E> {
                         .norm
                         .map(|norm| norm.map(|values| load::<S, f32>(values.as_ptr().add(channel), lanes)));
                     let mut best = S::splat(f32::NEG_INFINITY);
-                    // Where nothing is greater than that, the window's first pixel inside the input is the maximum.
+                    // If no value is greater than the start value, the window's first pixel inside the input is the maximum.
                     let mut place =
                         S::splat(shape.window([rows.start, columns.start], [out_y, out_x]) as f32);
                     for y in rows.clone() {
@@ -162,7 +162,7 @@ impl<E: Element> Job for MaxRow<'_, E> {
                             let window = S::splat(shape.window([y, x], [out_y, out_x]) as f32);
                             let next_place = S::where_not_greater(value, best, place, window);
                             let next_best = S::where_not_greater(value, best, best, value);
-                            // A NaN, which is not even equal to itself, stays the maximum, as in PyTorch.
+                            // NaN does not even equal itself, so these comparisons keep it as the maximum, as in PyTorch.
                             place = S::where_not_greater(best, best, next_place, place);
                             best = S::where_not_greater(best, best, next_best, best);
                         }
@@ -181,8 +181,8 @@ impl<E: Element> Job for MaxRow<'_, E> {
     }
 }
 
-/// The gradient of a max pooling's input: each window's gradient goes where its maximum was found. With `output`, the
-/// input came through ReLU, and windows whose maximum is not above 0 pass nothing on. `input_gradient` is replaced.
+/// The gradient of a max pooling's input: each window's gradient goes to its maximum. With `output`, the input came from ReLU, and
+/// windows whose maximum is not above 0 have no gradient. `input_gradient` is replaced.
 ///
 /// # Panics
 /// As [`max_pool`].
@@ -266,11 +266,11 @@ impl<E: Element> Job for ScatterRow<'_, E> {
     }
 }
 
-/// Maximum and mean of each channel over the picture: `[batch, pixels, channels]` to `[batch, 2 * channels]`, the maxima
-/// first (fastai's `AdaptiveConcatPool2d`). Returns the pixel of each maximum `[batch, channels]`.
+/// Maximum and mean of each channel over the picture: `[batch, pixels, channels]` to `[batch, 2 * channels]`, the maxima first
+/// (fastai's `AdaptiveConcatPool2d`). Returns the pixel of each maximum `[batch, channels]`.
 ///
 /// # Panics
-/// When a size is 0, there are more pixels than 32 bits count, or lengths do not fit.
+/// When a size is 0, the number of pixels does not fit 32 bits, or lengths do not match.
 pub fn concat_pool<E: Element>(
     input: &[E],
     [batch, pixels, channels]: [usize; 3],

@@ -1,4 +1,4 @@
-//! Working memory of a thread, kept between calls so that no kernel asks the system for memory in its loop.
+//! Working memory of a thread. It is kept between calls, so that kernels do not allocate in their loops.
 
 use std::cell::Cell;
 
@@ -6,10 +6,10 @@ thread_local! {
     static KEPT: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
 }
 
-/// Lends this thread's buffer of `words` 32-bit words. What they hold is left from before.
+/// Lends this thread's buffer of `words` 32-bit words. Their content is arbitrary.
 pub(crate) fn with<R>(words: usize, work: impl FnOnce(&mut [u32]) -> R) -> R {
     KEPT.with(|kept| {
-        // Taken out while in use: a nested call would find an empty buffer, and make its own.
+        // The buffer is taken out while it is in use, so a nested call makes its own.
         let mut buffer = kept.take();
         if buffer.len() < words {
             buffer.resize(words, 0);

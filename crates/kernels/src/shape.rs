@@ -1,9 +1,9 @@
-//! The sizes of a convolution, and of what goes in and comes out.
+//! The sizes of a convolution, and of its input and output.
 
 use crate::size::{checked_len, checked_sum};
 use crate::view::Extent;
 
-/// A two-dimensional convolution over `[batch, height, width, channel]`.
+/// A two-dimensional convolution of `[batch, height, width, channel]`.
 ///
 /// ```
 /// use sciurus_kernels::ConvShape;
@@ -20,9 +20,9 @@ pub struct ConvShape {
     pub channels: [usize; 2],
     /// Height and width (pixels) of the kernel.
     pub kernel: [usize; 2],
-    /// Step (pixels), the same in both directions, 1 or more.
+    /// Step (pixels), the same in both directions, at least 1.
     pub stride: usize,
-    /// Zeros (pixels) around the input, less than the kernel.
+    /// Zeros (pixels) around the input; smaller than the kernel.
     pub padding: usize,
 }
 
@@ -30,7 +30,7 @@ impl ConvShape {
     /// Height and width (pixels) of the output.
     ///
     /// # Panics
-    /// When the stride is 0, or the input with its zeros is larger than memory can be.
+    /// When the stride is 0, or the padded input is larger than memory can be.
     pub fn out_size(&self) -> [usize; 2] {
         assert!(self.stride > 0, "a stride of 0: {self:?}");
         let padded = self.padded_size();
@@ -62,7 +62,7 @@ impl ConvShape {
         checked_len(&[self.channels[0], self.channels[1], self.kernel[0], self.kernel[1]])
     }
 
-    /// Floating-point operations of a forward pass, a multiplication and an addition counted as two.
+    /// Floating-point operations of a forward pass; a multiplication and an addition count as two.
     ///
     /// # Panics
     /// When output pixels or weights are more than memory can hold, or there is no [`out_size`](Self::out_size).
@@ -71,17 +71,16 @@ impl ConvShape {
         2.0 * checked_len(&[self.batch, height, width]) as f64 * self.weights_len() as f64
     }
 
-    /// Height and width (pixels) of the input with its zeros.
+    /// Height and width (pixels) of the padded input.
     pub(crate) fn padded_size(&self) -> [usize; 2] {
         self.size.map(|size| checked_sum(&[size, self.padding, self.padding]))
     }
 
-    /// What must hold of the sizes by themselves. After it no size is 0 or above `isize::MAX`, padding is smaller than the
-    /// kernel and the kernel no larger than the input with its zeros; the products of the sizes of input, output and
-    /// weights, and of any of them, fit a `usize`.
+    /// Checks the sizes by themselves. Afterwards no size is 0 or above `isize::MAX`, padding is smaller than the kernel, the
+    /// kernel is no larger than the padded input, and products of any sizes of input, output or weights fit a `usize`.
     ///
     /// # Panics
-    /// When it does not.
+    /// When a check fails.
     pub(crate) fn check_sizes(&self) {
         let Self { batch, size, channels, kernel, stride, padding } = *self;
         let sizes = [batch, size[0], size[1], channels[0], channels[1], stride];
@@ -95,10 +94,10 @@ impl ConvShape {
         let _fit = [self.input_len(), self.output_len(), self.weights_len()];
     }
 
-    /// What must hold of the sizes by themselves, and that views have so many pixels of so many channels.
+    /// Checks the sizes by themselves, and that the views have the right numbers of pixels and channels.
     ///
     /// # Panics
-    /// When a size is 0, the kernel does not fit, or a view of input or output pixels has another size.
+    /// When a size is 0, the kernel does not fit, or a view of input or output pixels has a different size.
     pub(crate) fn check(&self, input: Extent, output: Extent) {
         self.check_sizes();
         let [height, width] = self.out_size();

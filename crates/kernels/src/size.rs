@@ -1,16 +1,15 @@
-//! Sizes that callers give, multiplied without wrapping round: every length that bounds an access or an allocation is
-//! worked out here.
+//! Multiplies sizes without wrapping around. Every length that bounds a memory access or an allocation is computed here.
 //!
-//! In release, `a * b` wraps. A wrapped product is small, so a check of lengths would pass, and the kernel would then walk
-//! the true sizes.
+//! In release builds, `a * b` wraps around. A wrapped product can be small, so a length check would pass, and the kernel would
+//! then run over the true sizes, beyond the slices.
 
-/// How many values sizes span: their product.
+/// The product of sizes: the number of values that they span.
 ///
-/// A size of 0 makes the product 0, and counts as 1 where the product is judged: so the product of *any* of these sizes
-/// fits as well, and kernels may multiply them as they like afterwards.
+/// A size of 0 makes the product 0, but counts as 1 in the check. The product of *any* of these sizes then fits as well, and
+/// kernels may multiply them freely afterwards.
 ///
 /// # Panics
-/// When it is more than memory can hold, `isize::MAX`.
+/// When the product is more than memory can hold, `isize::MAX`.
 #[track_caller]
 pub(crate) fn checked_len(sizes: &[usize]) -> usize {
     let most = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size.max(1)));
@@ -18,7 +17,7 @@ pub(crate) fn checked_len(sizes: &[usize]) -> usize {
     sizes.iter().product()
 }
 
-/// How many values several parts are together.
+/// The total number of values of several parts.
 ///
 /// # Panics
 /// When they are more than memory can hold, `isize::MAX`.
@@ -29,6 +28,8 @@ pub(crate) fn checked_sum(parts: &[usize]) -> usize {
     parts.iter().sum()
 }
 
+/// Checks that values are whole pixels.
+///
 /// # Panics
 /// When values are not whole pixels of `channels` values each, or pixels have no channels.
 #[track_caller]

@@ -1,10 +1,10 @@
 //! Softmax cross entropy: the loss of logits against a distribution over classes, and its gradient.
 
-/// The cross entropy (nats) of logits `[row, class]` against `targets` `[row, class]`, summed: `-Σ target * log softmax`.
-/// Writes the gradient of the logits: `softmax * (the row's sum of targets) - target`.
+/// The summed cross entropy (nats) of logits `[row, class]` against `targets` `[row, class]`: `-Σ target * log softmax`. Writes
+/// the gradient of the logits: `softmax * (the row's sum of targets) - target`.
 ///
-/// Targets are weights as they are: for a mean over rows their rows add up to `1 / rows`. A target of zero adds nothing,
-/// even where its class has no probability. Sums are f64.
+/// Targets are used as plain weights: for a mean over rows, each row must add up to `1 / rows`. A target of zero adds nothing, even
+/// if its class has probability 0. Sums are f64.
 ///
 /// # Panics
 /// When lengths differ, or are not a whole number of rows.

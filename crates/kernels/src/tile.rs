@@ -1,7 +1,7 @@
 //! The inner loop of every matrix product: a tile of sums that stays in registers.
 //!
-//! `sums[row][vector] += Σ_k a[row][k] * b[k][vector]`, where `a` is read word by word from where it lies and `b` from
-//! a panel that was packed for it. A word is one f32 or two bf16, so the loop is the same for both.
+//! `sums[row][vector] += Σ_k a[row][k] * b[k][vector]`, where `a` is read word by word in place, and `b` from a packed panel. A
+//! word is one f32 or two bf16, so the loop is the same for both.
 
 use crate::element::Element;
 use crate::simd::Simd;
@@ -19,8 +19,8 @@ pub(crate) unsafe fn zeros<S: Simd, const ROWS: usize, const VECTORS: usize>() -
     [[unsafe { S::splat(0.0) }; VECTORS]; ROWS]
 }
 
-/// Adds `words` steps to a tile. `rows[r]` points at the first word of row `r`, the next one is `step` words on. `b`
-/// holds `words * VECTORS` vectors.
+/// Adds `words` steps to a tile. `rows[r]` points to the first word of row `r`; the next word is `step` words later. `b` has
+/// `words * VECTORS` vectors.
 ///
 /// # Safety
 /// All those words can be read, and the processor has the features of `S`.
@@ -53,14 +53,14 @@ pub(crate) unsafe fn accumulate<S: Simd, E: Element, const ROWS: usize, const VE
     }
 }
 
-/// Runs an expression with `$rows` and `$vectors` as the shape of a tile for panels of so many vectors: as many rows as
-/// registers hold sums for, beside one row of the panel.
+/// Runs an expression with `$rows` and `$vectors` as the shape of a tile, for panels of this many vectors. The number of rows is
+/// chosen so that all sums and one row of the panel fit into registers.
 macro_rules! with_tile {
     ($simd:ident, $element:ident, $panel:expr, ($rows:ident, $vectors:ident) => $run:expr) => {
         match ($simd::REGISTERS, $simd::LANES, $panel) {
             (32, _, 4) => $crate::tile::with_tile!(@6, 4, $rows, $vectors, $run),
             (32, _, 3) => $crate::tile::with_tile!(@8, 3, $rows, $vectors, $run),
-            // NEON widens bf16: both halves of rows and columns need registers beside the sums.
+            // NEON widens bf16, so both halves of rows and columns need registers in addition to the sums.
             (32, 4, 2) if $element::PER_WORD == 2 => $crate::tile::with_tile!(@8, 2, $rows, $vectors, $run),
             (32, _, 2) => $crate::tile::with_tile!(@12, 2, $rows, $vectors, $run),
             (32, _, _) => $crate::tile::with_tile!(@14, 1, $rows, $vectors, $run),

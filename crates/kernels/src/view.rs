@@ -1,8 +1,9 @@
-//! Pixels in memory, of which a kernel may use some channels: how two convolutions read and write halves of one tensor.
+//! Views of pixels in memory. A view may have only some of the channels, so that two convolutions can read or write halves of one
+//! tensor.
 
 use crate::size::checked_len;
 
-/// Pixels that are read: pixel `i` has its channels at `offset + i * spacing`.
+/// Pixels to read: the channels of pixel `i` begin at `offset + i * spacing`.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a, E> {
     pub(crate) values: &'a [E],
@@ -10,7 +11,7 @@ pub struct View<'a, E> {
     pub(crate) spacing: usize,
 }
 
-/// Pixels that are written: pixel `i` has its channels at `offset + i * spacing`.
+/// Pixels to write: the channels of pixel `i` begin at `offset + i * spacing`.
 #[derive(Debug)]
 pub struct ViewMut<'a, E> {
     pub(crate) values: &'a mut [E],
@@ -24,7 +25,7 @@ impl<'a, E> View<'a, E> {
         Self { values, offset: 0, spacing: channels }
     }
 
-    /// Channels from `offset` on, of pixels that have `spacing`.
+    /// The channels from `offset` on, of pixels with `spacing` channels.
     pub fn part(values: &'a [E], offset: usize, spacing: usize) -> Self {
         Self { values, offset, spacing }
     }
@@ -40,7 +41,7 @@ impl<'a, E> ViewMut<'a, E> {
         Self { values, offset: 0, spacing: channels }
     }
 
-    /// Channels from `offset` on, of pixels that have `spacing`.
+    /// The channels from `offset` on, of pixels with `spacing` channels.
     pub fn part(values: &'a mut [E], offset: usize, spacing: usize) -> Self {
         Self { values, offset, spacing }
     }
@@ -50,7 +51,7 @@ impl<'a, E> ViewMut<'a, E> {
     }
 }
 
-/// How many values a view has, and which of them.
+/// The length and layout of a view.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Extent {
     len: usize,
@@ -59,13 +60,13 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    /// Values that are all channels of their pixels.
+    /// A view of whole pixels.
     pub(crate) fn whole(len: usize, channels: usize) -> Self {
         Self { len, offset: 0, spacing: channels }
     }
 
-    /// Whether the view holds `pixels` with `channels` each: then pixel `i`, channel `c` is value
-    /// `offset + i * spacing + c`, and lies within the slice.
+    /// Checks that the view has `pixels` pixels with `channels` channels each. Channel `c` of pixel `i` is then value
+    /// `offset + i * spacing + c`, and within the slice.
     ///
     /// # Panics
     /// When it does not.

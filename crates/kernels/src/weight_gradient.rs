@@ -1,10 +1,10 @@
 //! The gradient of a convolution with respect to its weights: a matrix product that sums over all pixels of the batch.
 //!
-//! Rows are the places of the kernel, each with its channels in; columns are the channels out. The sums are cut into
-//! blocks that stay in a core's second-level cache. A task owns a block and a share of the pixels. It takes some pixels at
-//! a time, of one image or of several, lays both operands out for the tiles and multiplies. For bf16 "laying out" pairs
-//! each pixel with the next one, because the dot product sums over two. Every result is summed in an order that depends on
-//! the shape alone, so it does not depend on the number of threads.
+//! Rows are kernel positions, each with its input channels; columns are output channels. The sums are cut into blocks that stay in
+//! a core's second-level cache. A task owns a block and a share of the pixels. It takes a few pixels at a time, of one or several
+//! images, packs both operands for the tiles, and multiplies. For bf16, packing pairs each pixel with the next one, because the
+//! dot product sums over two. Every result is summed in an order that depends only on the shape, so it does not depend on the
+//! number of threads.
 
 use std::ops::Range;
 
@@ -22,23 +22,23 @@ use crate::size::checked_len;
 use crate::tile::{accumulate, with_tile, zeros};
 use crate::view::View;
 
-/// Rows and columns of a block, at most. The larger both are, the less laying out weighs; the sums of a block should stay in a
-/// second-level cache of a megabyte beside a few steps of its operands. Of 192 to 2304 rows and 64 to 256 columns these were
-/// the fastest, with 3x3 convolutions of up to 64 channels in one block (`cargo bench --bench layers`).
+/// Most rows and columns of a block. The larger they are, the less packing costs. But a block's sums, with a few steps of its
+/// operands, should stay in a second-level cache of 1 MB. Of 192 to 2304 rows and 64 to 256 columns these were the fastest; 3x3
+/// convolutions of up to 64 channels are one block (`cargo bench --bench layers`).
 const BLOCK: [usize; 2] = [576, 192];
-/// Steps (words) that are laid out and multiplied before sums go back to memory: a panel of so many, and one tile's rows,
+/// Steps (words) that are packed and multiplied before sums go back to memory. A panel of this many steps, and one tile's rows,
 /// stay in the first-level cache.
 const STEPS: usize = 64;
-/// Pixels of so many steps.
+/// Most pixels in this many steps (bf16 has two per word).
 const PIXELS: usize = 2 * STEPS;
-/// Tasks there should be at least; where blocks are few, pixels are dealt out too.
+/// Fewest tasks. If there are fewer blocks, the pixels are divided too.
 const TASKS: usize = 16;
 
 /// The gradient with respect to the weights `[out, in, kernel height, kernel width]`, from input
 /// `[batch, height, width, in]` and output gradient `[batch, out height, out width, out]`. `weight_gradient` is replaced.
 ///
 /// # Panics
-/// When a length does not fit the shape.
+/// When a length does not match the shape.
 pub fn conv_weight_gradient<E: Element>(
     isa: Isa,
     shape: &ConvShape,
@@ -66,26 +66,26 @@ pub fn conv_weight_gradient<E: Element>(
     layout.hand_out(&sums, weight_gradient);
 }
 
-/// How the product is cut up.
+/// How the product is divided.
 #[derive(Debug)]
 struct Layout {
     shape: ConvShape,
     /// Rows of all blocks: kernel height × kernel width × channels in.
     values: usize,
-    /// Rows of a block, blocks one below the other, and words from one laid out step to the next.
+    /// Rows in a block, number of blocks below each other, and words from one packed step to the next.
     rows: usize,
     row_blocks: usize,
     row_step: usize,
-    /// Columns of a block, filled up to whole panels, and blocks side by side.
+    /// Columns in a block, rounded up to whole panels, and number of blocks next to each other.
     columns: usize,
     column_blocks: usize,
-    /// Vectors of a tile, and so of a panel; words of one panel's step.
+    /// Vectors in a tile and in a panel; words in one step of a panel.
     vectors: usize,
     width: usize,
-    /// Output pixels of the batch, and chunks of [`STEPS`] that they make.
+    /// Output pixels of the batch, and the number of chunks of [`STEPS`] steps.
     pixels: usize,
     chunks: usize,
-    /// Shares that the chunks are dealt into.
+    /// Number of shares that the chunks are divided into.
     parts: usize,
 }
 
@@ -96,7 +96,7 @@ impl Layout {
         let vectors = panel_vectors::<E>(isa, channels_out);
         let width = isa.lanes() * vectors;
         let [rows, columns] = [even(values, BLOCK[0], 24), even(channels_out, BLOCK[1], width)];
-        // A step of an odd number of cache lines, so that the steps of a row lie in all sets of the cache.
+        // An odd number of cache lines per step, so that the steps of a row are spread over all sets of the cache.
         let row_step = (rows.div_ceil(16) | 1) * 16;
         let (row_blocks, column_blocks) = (values.div_ceil(rows), channels_out.div_ceil(columns));
         let [height, width_out] = shape.out_size();
@@ -128,7 +128,7 @@ impl Layout {
         self.rows * self.columns
     }
 
-    /// Adds the parts up and brings the sums into the order of the weights.
+    /// Adds the shares, and writes the sums in the order of the weights.
     fn hand_out(&self, sums: &[f32], weight_gradient: &mut [f32]) {
         const TOGETHER: usize = 16;
         let channels_in = self.shape.channels[0];
@@ -155,13 +155,13 @@ impl Layout {
     }
 }
 
-/// The size of the fewest blocks of at most `most` that `total` can be cut into, all of about one size, filled up to a
-/// multiple.
+/// The size of blocks when `total` is cut into the fewest blocks of at most `most`, all of about the same size; rounded up to a
+/// multiple of `multiple`.
 fn even(total: usize, most: usize, multiple: usize) -> usize {
     total.div_ceil(total.div_ceil(most)).next_multiple_of(multiple)
 }
 
-/// Vectors of a panel: as many as fill columns up least, and of those the most.
+/// Vectors in a panel: the number that leaves the fewest columns unused; of several, the largest.
 fn panel_vectors<E: Element>(isa: Isa, channels: usize) -> usize {
     let filled = |vectors: usize| channels.next_multiple_of(vectors * isa.lanes());
     (1..=isa.panel_vectors::<E>()).rev().min_by_key(|&vectors| filled(vectors)).unwrap_or(1)
@@ -181,10 +181,10 @@ struct Multiply<'a, E> {
     task: usize,
 }
 
-/// Rows that lie side by side in the input.
+/// Rows that are contiguous in the input.
 #[derive(Debug, Clone)]
 struct Piece {
-    /// Its place in the kernel.
+    /// Its kernel position.
     y: usize,
     x: usize,
     channel: usize,
@@ -194,10 +194,10 @@ struct Piece {
 /// Where an output pixel's window begins in the input.
 #[derive(Debug, Clone, Copy)]
 struct Corner {
-    /// In pixels; beyond any picture for a pixel after the last, and wrapped round in the zeros above and left of it.
+    /// In pixels. Beyond any picture for a pixel after the last; wrapped around in the zeros above and to the left.
     y: usize,
     x: usize,
-    /// Its place in values from the first image, wrapped round as well.
+    /// Its position in values from the first image, wrapped around as well.
     place: usize,
 }
 
@@ -233,11 +233,11 @@ impl<E: Element> Job for Multiply<'_, E> {
 }
 
 impl<E: Element> Multiply<'_, E> {
-    /// What rows are made of.
+    /// The pieces that make up some rows.
     fn pieces(&self, rows: Range<usize>) -> Vec<Piece> {
         let shape = &self.layout.shape;
         let channels = shape.channels[0];
-        // Without zeros around the picture, a kernel row lies side by side and is one piece.
+        // Without a border of zeros, a whole kernel row is contiguous, and is one piece.
         let together = shape.padding == 0 && self.input.spacing == channels;
         let side_by_side = if together { shape.kernel[1] * channels } else { channels };
         let Range { start: mut row, end } = rows;
@@ -276,7 +276,7 @@ impl<E: Element> Multiply<'_, E> {
         corners
     }
 
-    /// Lays out some pixels of a block's rows.
+    /// Packs some pixels of a block's rows.
     ///
     /// # Safety
     /// The input has the shape's size; the pieces are rows of one block, the pixels no more than `STEPS` words of them; the
@@ -290,7 +290,7 @@ impl<E: Element> Multiply<'_, E> {
         let input = self.input;
         let mut to = self.rows.as_mut_ptr();
         for piece in pieces {
-            // Places wrap round as corners do: where the pixel is inside, what comes out is its true place.
+            // Positions wrap around, as corners do. For a pixel inside the picture, the sum is its true position.
             let row = piece.y.wrapping_mul(width).wrapping_add(piece.x);
             let within = row.wrapping_mul(input.spacing).wrapping_add(piece.channel);
             let at = |corner: &Corner| {
@@ -312,7 +312,7 @@ impl<E: Element> Multiply<'_, E> {
         }
     }
 
-    /// Lays out some pixels of a block's columns.
+    /// Packs some pixels of a block's columns.
     ///
     /// # Safety
     /// The gradient has these pixels and channels; the channels are columns of one block, the pixels no more than `STEPS`
@@ -341,7 +341,7 @@ impl<E: Element> Multiply<'_, E> {
         }
     }
 
-    /// The product of what is laid out: it replaces the sums, or is added to them.
+    /// Multiplies the packed operands. The product replaces the sums, or is added to them.
     ///
     /// # Safety
     /// The block has so many rows and columns, and `VECTORS` is the layout's; no more than `STEPS` steps are laid out. The

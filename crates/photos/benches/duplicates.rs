@@ -1,6 +1,6 @@
 //! How well copies are found, how well blur is told from sharpness, and how fast.
 //!
-//! `cargo bench -p sciurus-data --bench duplicates [-- SET ...]` reads three sets in `data` of `SCIURUS_SHARED` (or `../shared`
+//! `cargo bench -p sciurus-photos --bench duplicates [-- SET ...]` reads three sets in `data` of `SCIURUS_SHARED` (or `../shared`
 //! beside the workspace), or those that are named. Copies are planted from 5 seeds: of 40 photos for each kind of
 //! change, into all photos of the set. A pair counts as false if it is neither planted nor found without the copies; those
 //! that are found without them are listed, to be judged by eye.

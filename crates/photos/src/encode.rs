@@ -1,4 +1,4 @@
-//! Pictures as files again: small copies for pages and reports.
+//! Encodes images as small JPEG files, for pages and reports. In: an image. Out: the bytes of a JPEG file.
 
 use image::codecs::jpeg::JpegEncoder;
 
@@ -23,7 +23,7 @@ pub fn jpeg(image: &RgbImage, quality: u8) -> Option<Vec<u8>> {
     (has_pixels && image.write_with_encoder(encoder).is_ok()).then_some(file)
 }
 
-/// A JPEG file of an image whose longer side is made at most `side` pixels; nothing if it has no pixels.
+/// An image as a JPEG file, shrunk so that its longer side has at most `side` pixels; `None` if it has no pixels.
 pub fn small_jpeg(image: RgbImage, side: u32, quality: u8) -> Option<Vec<u8>> {
     let (width, height) = image.dimensions();
     let shrink = f64::from(side) / f64::from(width.max(height).max(1));

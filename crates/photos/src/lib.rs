@@ -1,8 +1,8 @@
-//! What is known about photos before any model looks at them: what their pixels tell, which are copies, where they came
-//! from and under what licence.
+//! What can be known about photos without a model: what their pixels show, which are copies, where they came from and
+//! under what licence.
 //!
-//! In: files of a folder. Out: a [`PixelReport`] of each, the [`QualityIssue`]s and [`Duplicates`] among them, and the
-//! [`Ledger`] that gathering keeps beside them. No tensors, no network, no printing.
+//! In: the files of a folder. Out: a [`PixelReport`] of each, the [`QualityIssue`]s and [`Duplicates`] among them, and
+//! the [`Ledger`] that gathering keeps next to them. No tensors, no network, no printing.
 
 mod duplicates;
 mod encode;

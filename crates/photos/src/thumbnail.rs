@@ -1,5 +1,5 @@
-//! A photo's grey values at 32 × 32 pixels: enough to tell whether two photos are the same picture. In: a photo. Out: plain data, a
-//! kilobyte for each photo.
+//! A photo's grey values at 32 × 32 pixels: enough to tell whether two photos are the same picture. In: a photo. Out:
+//! plain data, one kilobyte per photo.
 
 use crate::duplicates::phash::SIDE;
 use base64::Engine;
@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 
-/// 32 × 32 grey values, row by row: the whole photo, its sides squeezed to a square. In JSON it is text in base 64.
+/// 32 × 32 grey values, row by row: the whole photo, squeezed to a square. In JSON it's base64 text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Thumbnail(pub [u8; SIDE * SIDE]);
 
@@ -25,7 +25,7 @@ impl Serialize for Thumbnail {
 
 impl<'de> Deserialize<'de> for Thumbnail {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wrong = || de::Error::custom("a thumbnail is 1024 bytes in base 64");
+        let wrong = || de::Error::custom("a thumbnail is 1024 bytes in base64");
         let bytes = BASE64_STANDARD_NO_PAD.decode(String::deserialize(deserializer)?).map_err(|_| wrong())?;
         bytes.try_into().map(Self).map_err(|_| wrong())
     }

@@ -180,7 +180,7 @@ fn a_table_may_be_any_file() {
     let refused = |path: &Path| ImageDataset::from_csv(path).build().unwrap_err().to_string();
     let table = folder.path().join("labels.csv");
     pipe(&table);
-    assert!(refused(&table).contains("labels.csv is no table that can be read: not a regular file"));
+    assert!(refused(&table).contains("labels.csv cannot be read as a table: not a regular file"));
     assert!(refused(Path::new("/dev/zero")).contains("not a regular file"));
     assert!(refused(folder.path()).contains("not a regular file"));
     let huge = folder.path().join("huge.csv");
@@ -213,7 +213,7 @@ fn a_table_can_name_anything() {
     );
     write(root.join("labels.csv"), format!("path,label\n{photos}{others}").as_bytes());
     let doubled = ImageDataset::from_csv(root.join("labels.csv")).build().unwrap_err().to_string();
-    assert!(doubled.contains("../outside.jpg already stands in line"), "{doubled}");
+    assert!(doubled.contains("../outside.jpg is already listed in line"), "{doubled}");
 
     let others = others.replace("red/../../outside.jpg,red\n", "");
     write(root.join("labels.csv"), format!("path,label\n{photos}{others}").as_bytes());
@@ -243,7 +243,7 @@ fn a_photo_has_one_path_however_it_is_written() {
     for again in ["./red/00.jpg", "grey/../red/00.jpg", "gone/.././red//00.jpg", &absolute] {
         write(folder.path().join("labels.csv"), format!("path,label\n{rows}{again},grey\n").as_bytes());
         let error = ImageDataset::from_csv(folder.path().join("labels.csv")).build().unwrap_err().to_string();
-        assert!(error.contains("line 8: red/00.jpg already stands in line 3"), "{again}: {error}");
+        assert!(error.contains("line 8: red/00.jpg is already listed in line 3"), "{again}: {error}");
     }
 }
 
@@ -262,7 +262,9 @@ fn tables_of_absurd_shape_are_refused() {
     assert!(refused(long.as_bytes()).contains("line 2: the line has 209715"), "a long field");
     let quoted = [head, "a.jpg,\"", &"x,y\n".repeat(1 << 20)].concat();
     assert!(refused(quoted.as_bytes()).contains("line 2: the line has"), "a quote without its end");
-    assert!(refused(",".repeat(1 << 20).as_bytes()).contains("1048577 columns where 1000 are allowed"));
+    assert!(
+        refused(",".repeat(1 << 20).as_bytes()).contains("1048577 columns, but at most 1000 are allowed")
+    );
     let names: String = (0..900).map(|i| format!("column{i},")).collect();
     assert!(refused(names.as_bytes()).contains("and 881 more"), "{}", refused(names.as_bytes()));
     assert!(refused(b"path,label\na\0.jpg,red\n").contains("line 2: the line is not text"));
@@ -272,7 +274,7 @@ fn tables_of_absurd_shape_are_refused() {
     assert!(refused(many.as_bytes()).contains("more than 1500000 lines"));
     let split = format!("path,label,split\na.jpg,red,{}\n", "\u{1b}[2J".repeat(5000));
     let error = refused(split.as_bytes());
-    assert!(error.contains("is no split") && !error.contains('\u{1b}'), "{error}");
+    assert!(error.contains("is not a split") && !error.contains('\u{1b}'), "{error}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Nothing has changed yet: a plan is a proposal for each photo, worst first.
     let plan = cleaner.plan()?;
     let summary = CleanSummary::of(&plan, 3);
-    println!("{} photos, {} with something to look into", summary.images, summary.with_issues);
+    println!("{} photos, {} worth a look", summary.images, summary.with_issues);
     for item in plan.items.iter().filter(|item| item.action != CleanAction::Keep).take(5) {
         println!("{:.2}  {}: {}", item.score, item.path.display(), item.reason);
     }

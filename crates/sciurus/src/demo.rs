@@ -1,6 +1,6 @@
 //! Pictures for the demo: acorns and leaves, drawn from a seed.
 //!
-//! Colours, positions, sizes and angles vary alike in both kinds, so that only the shape tells them apart.
+//! Colours, positions, sizes and angles vary in the same way for both, so that only the shape tells them apart.
 
 use std::io::Write;
 use std::ops::Range;
@@ -14,16 +14,16 @@ use crate::{Arch, Error, TrainSettings, WeightSource};
 
 /// Side of a drawn picture in pixels.
 const SIZE: u32 = 64;
-/// A file that says that a folder is ours to draw into.
+/// A file that marks a folder as ours to draw into.
 const MARKER: &str = ".sciurus-demo";
-/// Stream of the seed that pictures are drawn from.
+/// Random stream for drawing: "DRAW" in ASCII.
 const DRAWING_STREAM: u64 = 0x4452_4157;
 
 type Colour = [f32; 3];
-/// Whether a point of the shape's own frame (about -1..=1 both ways) is inside, and with which shade (0..1).
+/// The shade (0..1) of a point in the shape's own coordinates (about -1..=1 in both directions); `None` if it is outside.
 type Shape = fn(f32, f32) -> Option<f32>;
 
-/// Draws `per_class` pictures each of acorns and leaves into `folder`, one folder per class. Returns how many there are.
+/// Draws `per_class` pictures each of acorns and leaves into `folder`, one folder per class. Returns the number of pictures.
 ///
 /// # Errors
 /// The folder exists and was not made by this function, or cannot be written.
@@ -33,7 +33,7 @@ pub fn draw_demo(folder: &Path, per_class: usize, seed: u64) -> Result<usize, Er
     let is_new = !folder.exists();
     let root = Root::create(folder)?;
     if !is_new && root.is_free(&marker).map_err(wrong)? {
-        let reason = "exists and is not a folder of demo pictures; choose another with --into".to_owned();
+        let reason = "already exists and was not made by the demo; choose another folder".to_owned();
         return Err(Error::Run { path: folder.to_owned(), reason });
     }
     root.write(&marker, |file| file.write_all(b"drawn by `sciurus demo`\n"))?;
@@ -44,7 +44,7 @@ pub fn draw_demo(folder: &Path, per_class: usize, seed: u64) -> Result<usize, Er
             let mut png = std::io::Cursor::new(Vec::new());
             let drawn = draw(shape, &mut rng).write_to(&mut png, image::ImageFormat::Png);
             drawn.map_err(|error| wrong(std::io::Error::other(error)))?;
-            // Whoever made the folder: nothing is drawn over a file outside it.
+            // Even in a folder that somebody else made, nothing outside it is overwritten.
             root.write(&inside(&format!("{name}/{name}-{index:03}.png"))?, |file| {
                 file.write_all(png.get_ref())
             })?;
@@ -57,7 +57,7 @@ fn inside(path: &str) -> Result<InsidePath, Error> {
     InsidePath::new(path).map_err(|error| Error::io(Path::new(path), std::io::Error::other(error)))
 }
 
-/// One picture: a dark shape of any hue, at any place, size and angle, on a light background with grain.
+/// One picture: a dark shape of random hue, position, size and angle, on a light background with noise.
 fn draw(shape: Shape, rng: &mut Rng) -> RgbImage {
     let background = colour(rng, 165.0..240.0);
     let ink = colour(rng, 20.0..130.0);

@@ -1,4 +1,4 @@
-//! What can go wrong in this crate; each text names the file and says what to do.
+//! The errors of this crate. Each message names the file and says what to do.
 
 use std::path::{Path, PathBuf};
 
@@ -14,32 +14,32 @@ pub enum Error {
     /// Reading or splitting the photos failed.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// Predictions could not be made, read or written.
+    /// Predictions could not be computed, read or written.
     #[error(transparent)]
     Insight(#[from] InsightError),
-    /// Plans, journals, moves.
+    /// A cleaning plan, a journal or a move of files failed.
     #[error(transparent)]
     Clean(#[from] CleanError),
-    /// A file of state cannot be used, or another process holds it.
+    /// A state file cannot be used, or another process holds it.
     #[error(transparent)]
     File(#[from] FileError),
     /// A file or folder could not be read or written.
-    #[error("cannot read or write {}: check the path, its permissions and the free space", path.display())]
+    #[error("cannot read or write {}: check the path, its permissions and the free disk space", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's own error.
         source: std::io::Error,
     },
-    /// A folder, pipe or device stands where a file should.
-    #[error("{}: not a regular file: give a file, not a folder, a pipe or a device", path.display())]
+    /// The path is a folder, pipe or device, not a file.
+    #[error("{}: not a regular file; give a file, not a folder, pipe or device", path.display())]
     NotAFile {
         /// What was given.
         path: PathBuf,
     },
-    /// A file is larger than any of its kind.
+    /// A file is larger than any file of its kind can be.
     #[error(
-        "{}: it has {} MB, and at most {} MB are read: it may be hostile, or is of another kind",
+        "{}: it has {} MB, and at most {} MB are read; it may be hostile, or not the kind of file you meant",
         path.display(), bytes >> 20, limit >> 20
     )]
     TooLarge {
@@ -50,9 +50,10 @@ pub enum Error {
         /// The largest size that is read (bytes).
         limit: u64,
     },
-    /// A model answers with numbers that are not finite: NaN or infinite.
+    /// A model's outputs are not finite: NaN or infinite.
     #[error(
-        "{}: the model answers with numbers that are not finite: get the file again, or train it again with a lower learning rate (--lr)",
+        "{}: the model's outputs are not finite (NaN or infinity); get the file again, or retrain with a \
+         lower `learning_rate`",
         path.display()
     )]
     NotFinite {
@@ -72,7 +73,7 @@ pub enum Error {
     UnknownArch {
         /// What was asked for.
         name: String,
-        /// Those that there are.
+        /// The names that exist.
         known: String,
     },
     /// No device has this name.
@@ -83,18 +84,20 @@ pub enum Error {
     },
     /// The device is not part of this build.
     #[error(
-        "device `{name}` is not in this build: build it in with `cargo install --path crates/cli --features {name}`"
+        "this build does not include the device `{name}`; rebuild with \
+         `cargo install --path crates/cli --features {name}`"
     )]
     DeviceNotBuilt {
-        /// The device, which is also the name of the cargo feature that builds it in.
+        /// The device. The cargo feature that adds it has the same name.
         name: &'static str,
     },
     /// `SCIURUS_CPU` names instructions that the processor does not have.
     #[error(
-        "SCIURUS_CPU is `{name}`, which this processor does not have: choose portable, avx2, avx512, avx512bf16 or neon, or unset it"
+        "SCIURUS_CPU is `{name}`, which this processor does not support; set it to portable, avx2, avx512, \
+         avx512bf16 or neon, or unset it"
     )]
     UnknownInstructions {
-        /// What it names.
+        /// The value of `SCIURUS_CPU`.
         name: String,
     },
     /// A classifier needs at least two classes.
@@ -103,18 +106,16 @@ pub enum Error {
         /// How many there were.
         classes: usize,
     },
-    /// A classifier of more classes than there is memory for.
-    #[error("{classes} classes: at most {limit} are possible")]
+    /// A classifier has more classes than there is memory for.
+    #[error("{classes} classes are too many; a classifier has at most {limit}")]
     TooManyClasses {
         /// How many there were.
         classes: usize,
-        /// The most that are possible.
+        /// The largest number possible.
         limit: usize,
     },
-    /// Images are larger than an architecture takes.
-    #[error(
-        "image size {size} is above the limit of {arch}, {limit} pixels: choose a smaller one with --image-size"
-    )]
+    /// Images are larger than an architecture accepts.
+    #[error("image size {size} is above the limit of {arch}, {limit} pixels; choose a smaller `image_size`")]
     ImageTooLarge {
         /// The architecture.
         arch: &'static str,
@@ -123,9 +124,10 @@ pub enum Error {
         /// The largest possible side (pixels).
         limit: usize,
     },
-    /// The photos have any number of labels each.
+    /// The photos are multi-label.
     #[error(
-        "the photos have any number of labels each, and this needs exactly one: use `any_predictions`, or a table without a label separator"
+        "the photos are multi-label, and this needs exactly one label each; use `any_predictions`, or a \
+         table without `label_separator`"
     )]
     MultiLabel,
     /// An option has a value that cannot be used.
@@ -133,15 +135,16 @@ pub enum Error {
     BadOption(#[from] BadOption),
     /// No weights are published for this architecture.
     #[error(
-        "no pretrained weights are published for {arch}: train it from scratch with --no-pretrained, or give a file with --weights FILE"
+        "no pretrained weights are published for {arch}; start from random weights (`no_pretrained`), or \
+         give a weight file (`weights`)"
     )]
     NoPublishedWeights {
         /// The architecture.
         arch: &'static str,
     },
-    /// Two files in `SCIURUS_MODELS` could be meant.
+    /// Two files in `SCIURUS_MODELS` match the architecture.
     #[error(
-        "both {} and {} could hold the weights of {arch}: name one with --weights FILE",
+        "both {} and {} could hold the weights of {arch}; choose one with `weights`",
         first.display(), second.display()
     )]
     AmbiguousWeights {
@@ -154,7 +157,10 @@ pub enum Error {
     },
     /// Weights are not on this machine, and the network may not be used.
     #[error(
-        "the weights of {arch} are not on this machine and the network is forbidden (--offline or SCIURUS_OFFLINE); fetch {url} elsewhere and put {file} into {}, or into a folder that SCIURUS_MODELS names", cache.display()
+        "the weights of {arch} are not on this machine, and downloads are turned off (`offline` or \
+         SCIURUS_OFFLINE); download {url} on another machine and put {file} into {}, or into the folder \
+         that SCIURUS_MODELS names",
+        cache.display()
     )]
     Offline {
         /// The architecture.
@@ -168,7 +174,9 @@ pub enum Error {
     },
     /// A download failed.
     #[error(
-        "cannot download {url}: {reason}; what arrived is kept, and the same command goes on from there; without a network, put the file into a folder and set SCIURUS_MODELS to it, or use --weights FILE or --no-pretrained"
+        "cannot download {url}: {reason}; the part that arrived is kept, so try again to continue; without \
+         a network, put the file into a folder and set SCIURUS_MODELS to it, give the file as `weights`, or \
+         start from random weights (`no_pretrained`)"
     )]
     Download {
         /// The address.
@@ -176,20 +184,21 @@ pub enum Error {
         /// What went wrong.
         reason: String,
     },
-    /// A download is not the file it should be.
+    /// A downloaded file does not have the expected hash.
     #[error(
-        "{url} has SHA-256 {found}, expected {expected}: the file was removed; try again, or get it from a source you trust and use --weights FILE"
+        "{url} has SHA-256 {found}, expected {expected}, so the download was removed; try again, or get the \
+         file from a source you trust and give it as `weights`"
     )]
     WrongHash {
         /// The address.
         url: String,
         /// The pinned hash.
         expected: String,
-        /// The hash of what came.
+        /// The hash of the download.
         found: String,
     },
     /// A weight does not fit into half precision.
-    #[error("`{name}` has values that half precision (fp16) cannot hold; save the model without --half")]
+    #[error("`{name}` has values too large for half precision (fp16); save the model without `half`")]
     TooLargeForHalf {
         /// The parameter.
         name: String,
@@ -202,9 +211,10 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// A weight file lacks tensors of the architecture.
+    /// A weight file does not have all tensors of the architecture.
     #[error(
-        "{}: {missing} of {expected} tensors are missing, first `{first}`: these are weights of another architecture; choose it with --arch",
+        "{}: {missing} of {expected} tensors are missing, first `{first}`; these weights belong to another \
+         architecture: choose it with `arch`",
         path.display()
     )]
     MissingTensors {
@@ -217,7 +227,7 @@ pub enum Error {
         /// How many the architecture has.
         expected: usize,
     },
-    /// A tensor does not fit the model.
+    /// A tensor does not have the model's shape.
     #[error("tensor `{name}` has shape {found:?}, expected {expected:?}")]
     TensorShape {
         /// The tensor.
@@ -227,7 +237,7 @@ pub enum Error {
         /// The model's shape.
         expected: Vec<usize>,
     },
-    /// Something in this file is wrong.
+    /// Something is wrong with this file; the source says what.
     #[error("{}", path.display())]
     InFile {
         /// The file.
@@ -235,9 +245,10 @@ pub enum Error {
         /// What is wrong.
         source: Box<Error>,
     },
-    /// The loss is no longer a number.
+    /// The loss became NaN or infinite.
     #[error(
-        "the loss became {loss} in epoch {epoch}, step {step}: the learning rate is too high; try a tenth of it with --lr"
+        "the loss became {loss} in epoch {epoch}, step {step}: the learning rate is too high; set \
+         `learning_rate` to a tenth of it"
     )]
     Diverged {
         /// The loss.
@@ -252,22 +263,22 @@ pub enum Error {
     ModelsFolder {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's own error.
         source: std::io::Error,
     },
     /// No photo of a split could be read.
-    #[error("none of the {split} photos could be read: run `sciurus inspect` on the folder to see why")]
+    #[error("none of the {split} photos could be read; run `sciurus inspect` on the folder to see why")]
     NothingReadable {
         /// The split.
         split: sciurus_data::Split,
     },
-    /// A photo could be read for one view of it and not for the next.
-    #[error("some {split} photos changed or went away while they were predicted: run it again")]
+    /// A photo could be read for one of its views, but not for the next.
+    #[error("some {split} photos changed or disappeared during prediction; run it again")]
     PhotosChanged {
         /// The split.
         split: sciurus_data::Split,
     },
-    /// A model file is damaged or of another kind.
+    /// A model file is damaged, or is not a model.
     #[error("{}: not a usable model: {reason}", path.display())]
     Bundle {
         /// The file.
@@ -275,7 +286,7 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// A run folder lacks something.
+    /// A run folder is incomplete, or its files cannot be used.
     #[error("{}: {reason}", path.display())]
     Run {
         /// The folder or file.
@@ -289,7 +300,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// An input or output error on `path`.
+    /// An I/O error on `path`.
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
         Error::Io { path: path.to_owned(), source }
     }
@@ -299,7 +310,7 @@ impl Error {
         Error::WeightFile { path: path.to_owned(), reason: reason.to_string() }
     }
 
-    /// The same error, told with the file it came from.
+    /// The same error, with the file it came from.
     pub(crate) fn in_file(self, path: &Path) -> Self {
         Error::InFile { path: path.to_owned(), source: Box::new(self) }
     }

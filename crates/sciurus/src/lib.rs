@@ -64,7 +64,7 @@ pub use sciurus_insight::{
 };
 pub use sciurus_photos as photos;
 
-/// What a training program usually needs.
+/// Everything that a training program usually needs.
 pub mod prelude {
     pub use crate::data::{Augmentation, ImageDataset, Split, Splitter};
     pub use crate::insight::{Accuracy, ClassificationInterpretation, ErrorRate, Metric, Predictions};

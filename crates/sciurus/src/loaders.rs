@@ -18,7 +18,7 @@ use crate::Error;
 pub struct ImageDataLoaders;
 
 impl ImageDataLoaders {
-    /// Photos in a folder per class, or in `train` and `valid` folders with a folder per class each.
+    /// Photos in one folder per class, or in `train` and `valid` folders that each have one folder per class.
     pub fn from_folder(folder: impl AsRef<Path>) -> DataLoadersBuilder {
         DataLoadersBuilder::new(ImageDataset::from_folder(folder.as_ref()))
     }
@@ -33,49 +33,47 @@ impl ImageDataLoaders {
         DataLoadersBuilder::new(ImageDataset::from_name_pattern(folder.as_ref(), pattern))
     }
 
-    /// Photos of any data set that is still to be built.
+    /// Photos of a data set that is not built yet.
     pub fn from_dataset(dataset: ImageDatasetBuilder) -> DataLoadersBuilder {
         DataLoadersBuilder::new(dataset)
     }
 }
 
 settings! {
-    /// How photos become batches.
+    /// How batches are made from photos.
     pub struct LoaderSettings {
         /// Images in a batch, at least 2.
         pub batch_size: usize = 64,
-        /// Side of the square that the network sees, in pixels: 32 to 4096, and no more than the network takes.
+        /// Side of the square that the network sees, in pixels: from 32 to 4096, and no more than the network accepts.
         pub image_size: usize = 224,
-        /// Progressive resizing: side of the square in the first half of each fit's epochs, in pixels, below `image_size`.
-        /// Smaller pictures train faster; the validation set is always seen at full size. Source: Howard 2018, fast.ai's
-        /// DAWNBench entry.
+        /// Progressive resizing: the image size in the first half of each fit's epochs, in pixels, below `image_size`. Smaller
+        /// images train faster; the validation set always has the full size. Source: Howard 2018, fast.ai's DAWNBench entry.
         pub first_image_size: Option<usize> = None,
-        /// How a photo becomes a square.
+        /// How a photo is made square.
         pub resize: ResizeMethod = ResizeMethod::Crop,
         /// How training photos vary from epoch to epoch.
         pub augment: Augmentation = Augmentation::Flip,
-        /// Test-time augmentation: the views of a photo whose predictions are averaged; without it `mirrored` where `augment`
-        /// mirrors, else `plain`.
+        /// Test-time augmentation: the views of a photo whose predictions are averaged. Default: `mirrored` if `augment` mirrors,
+        /// else `plain`.
         pub views: Option<Views> = None,
-        /// How the training photos of a batch are mixed with one another.
+        /// How the training photos of a batch are mixed with each other.
         pub mix: Option<Mix> = None,
-        /// Threads that decode, at least 1; without it one for each core. Computing uses the pool that it is called from.
+        /// Threads that decode photos, at least 1. Default: one per core. Training itself uses the caller's thread pool.
         pub threads: Option<usize> = None,
-        /// Bytes of decoded photos that are kept in memory; without it a quarter of the machine's. Beyond it they go to a cache
-        /// folder.
+        /// Bytes of decoded photos kept in memory. Default: a quarter of the machine's memory. The rest goes to a cache folder.
         pub memory_budget: Option<u64> = None,
     }
 }
 
-/// Options of [`DataLoaders`]: [`LoaderSettings`] set one by one, or all at once with [`settings`](Self::settings), those of the
+/// Options of [`DataLoaders`]: [`LoaderSettings`] set one by one, or all at once with [`settings`](Self::settings), options of the
 /// data set, and
 ///
 /// | Name | Default | Meaning |
 /// |---|---|---|
-/// | `normalize` | ImageNet's | statistics that pixels are normalised by; `vit_small_patch16_224` needs its own |
+/// | `normalize` | ImageNet's | mean and deviation to normalise pixels with; `vit_small_patch16_224` needs its own |
 /// | `order` | `Shuffled` | order of training photos; `Balanced` makes all classes equally likely |
-/// | `seed` | 42 | split, order and augmentation |
-/// | `cache_folder` | the user's cache folder | where pixels beyond the budget go |
+/// | `seed` | 42 | seed of split, order and augmentation |
+/// | `cache_folder` | the user's cache folder | where decoded photos beyond the memory budget go |
 pub struct DataLoadersBuilder {
     dataset: ImageDatasetBuilder,
     settings: LoaderSettings,
@@ -96,7 +94,7 @@ impl DataLoadersBuilder {
     fn new(dataset: ImageDatasetBuilder) -> Self {
         Self {
             dataset,
-            // fastai's loaders leave photos as they are; its recipes say how they vary.
+            // As in fastai, whose loaders don't augment unless they are told to.
             settings: LoaderSettings { augment: Augmentation::None, ..LoaderSettings::default() },
             normalize: Preprocessing::default().normalize,
             order: Order::Shuffled,
@@ -106,7 +104,7 @@ impl DataLoadersBuilder {
         }
     }
 
-    /// All settings at once.
+    /// Sets all loader settings at once.
     #[must_use]
     pub fn settings(mut self, settings: LoaderSettings) -> Self {
         self.settings = settings;
@@ -120,14 +118,14 @@ impl DataLoadersBuilder {
         self
     }
 
-    /// How a photo becomes a square.
+    /// How a photo is made square.
     #[must_use]
     pub fn resize(mut self, method: ResizeMethod) -> Self {
         self.settings.resize = method;
         self
     }
 
-    /// How pixels become numbers: the statistics of the photos that the weights were trained on, `Arch::normalize`.
+    /// How pixels are normalised: with the statistics of the photos that the weights were trained on, see `Arch::normalize`.
     #[must_use]
     pub fn normalize(mut self, normalize: Normalize) -> Self {
         self.normalize = normalize;
@@ -162,7 +160,7 @@ impl DataLoadersBuilder {
         self
     }
 
-    /// Share of all photos (0..1) that is kept for a measurement at the very end.
+    /// Share of all photos (0..1) in the test set, which is measured once, at the very end.
     #[must_use]
     pub fn test_fraction(mut self, share: f64) -> Self {
         self.dataset = self.dataset.test_fraction(share);
@@ -190,14 +188,14 @@ impl DataLoadersBuilder {
         self
     }
 
-    /// Where decoded pixels beyond the memory budget go. The folder may be deleted at any time.
+    /// Where decoded photos beyond the memory budget go. The folder may be deleted at any time.
     #[must_use]
     pub fn cache_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.cache_folder = Some(folder.into());
         self
     }
 
-    /// Called as the folder is read.
+    /// Sets a callback for progress while the folder is read.
     #[must_use]
     pub fn on_progress(mut self, callback: impl Fn(Progress) + Send + Sync + 'static) -> Self {
         self.dataset = self.dataset.on_progress(callback);
@@ -207,7 +205,7 @@ impl DataLoadersBuilder {
     /// Reads the folder, splits it and prepares the loaders.
     ///
     /// # Errors
-    /// The folder holds no usable photos of at least two classes, or an option is out of range.
+    /// The folder does not have usable photos of at least two classes, or an option is out of range.
     pub fn build(self) -> Result<DataLoaders, Error> {
         let settings = self.settings;
         let preprocessing = Preprocessing {
@@ -271,12 +269,12 @@ fn first_preprocessing(
     let Some(image_size) = settings.first_image_size else { return Ok(None) };
     let first = Preprocessing { image_size, ..*preprocessing };
     first.check()?;
-    let advice = "choose a side below the image size";
+    let advice = "choose a size below `image_size`";
     BadOption::check("first_image_size", image_size, image_size < preprocessing.image_size, advice)?;
     Ok(Some(first))
 }
 
-/// Up to this progress (0..1) of a fit its epochs see the first image size.
+/// Epochs that begin before this progress (0..1) of a fit use the first image size.
 const FIRST_SHARE: f64 = 0.5;
 
 /// A data set and the batches made of it.
@@ -299,18 +297,18 @@ impl DataLoaders {
         &self.dataset
     }
 
-    /// Shuffled, augmented training batches; the last, smaller one is left out.
+    /// Shuffled, augmented training batches. A smaller last batch is left out.
     pub fn train(&self) -> &Loader {
         &self.train
     }
 
-    /// The training batches of an epoch that begins at this progress (0..1) of a fit: smaller pictures in its first half, if
-    /// that was asked for. There are as many as of [`train`](Self::train).
+    /// The training batches of an epoch that begins at this progress (0..1) of a fit. With progressive resizing, the first half
+    /// has smaller images. There are as many batches as in [`train`](Self::train).
     pub fn train_at(&self, progress: f64) -> &Loader {
         self.first.as_ref().filter(|_| progress < FIRST_SHARE).unwrap_or(&self.train)
     }
 
-    /// All photos of a split in order, as the exported model will see them.
+    /// All photos of a split in order, preprocessed as the exported model will see them.
     ///
     /// # Errors
     /// The split is empty.
@@ -326,7 +324,7 @@ impl DataLoaders {
         }
     }
 
-    /// All photos of a split in order, each epoch with another augmentation: for test-time augmentation.
+    /// All photos of a split in order, augmented differently in each epoch, for test-time augmentation.
     ///
     /// # Errors
     /// The split is empty.
@@ -335,12 +333,12 @@ impl DataLoaders {
         Ok(Loader::new(self.dataset.clone(), split, pipeline, self.measuring.clone())?)
     }
 
-    /// What is done to every photo before the model sees it.
+    /// The preprocessing of every photo.
     pub fn preprocessing(&self) -> &Preprocessing {
         &self.preprocessing
     }
 
-    /// What is done to training photos besides.
+    /// The augmentation of training photos.
     pub fn augmentation(&self) -> &Augmentation {
         &self.augmentation
     }

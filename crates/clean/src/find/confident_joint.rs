@@ -1,20 +1,21 @@
-//! Probabilities and given labels in, the table of given against likely classes out: how many labels of each kind are
-//! wrong. cleanlab's `count` module.
+//! Estimates how many labels of each class are wrong; cleanlab's `count` module. In: probabilities and given labels. Out: a
+//! table of given against likely classes.
 
 use serde::{Deserialize, Serialize};
 
 use super::out_of_sample::{OutOfSample, label_counts};
 
-/// How close to its threshold a probability counts as reaching it.
+/// A probability this close below its threshold counts as reaching it; cleanlab's value.
 pub(super) const MARGIN: f64 = 1e-6;
-/// No threshold is below this.
+/// The lowest threshold of a class; cleanlab's value.
 pub(super) const LOWEST_THRESHOLD: f64 = 2.0 * MARGIN;
 /// The threshold of a class that no item was given: no probability reaches it.
 const NO_ITEMS: f64 = 2.0;
 
-/// The mean probability of each class over the items that were given it, at least 2e-6; 2 for a class without items.
+/// The confident threshold of each class: its mean probability over the items given that class, at least 2e-6; 2 for a class
+/// without items.
 ///
-/// cleanlab's `get_confident_thresholds`: an item is taken to be of a class if its probability reaches this.
+/// cleanlab's `get_confident_thresholds`. An item counts as belonging to a class if its probability reaches this.
 #[must_use]
 pub fn class_thresholds(rows: &OutOfSample) -> Vec<f64> {
     let mut sums = vec![0.0; rows.classes()];
@@ -25,10 +26,10 @@ pub fn class_thresholds(rows: &OutOfSample) -> Vec<f64> {
     sums.into_iter().zip(rows.label_counts()).map(|pair| mean(pair).max(LOWEST_THRESHOLD)).collect()
 }
 
-/// Items counted by given class and confidently likely class: the confident joint.
+/// The confident joint: items counted by given class and by likely class.
 ///
-/// An item that reaches the threshold of one class counts for it; of several, for its most probable class; of none, not
-/// at all. Source: Northcutt et al. 2021.
+/// An item that reaches the threshold of one class counts for that class; of several, for its most probable class; of none,
+/// not at all. Source: Northcutt et al. 2021.
 ///
 /// ```
 /// use sciurus_clean::find::{ConfidentJoint, OutOfSample};
@@ -69,8 +70,8 @@ impl ConfidentJoint {
         Self { counts, off_diagonal }
     }
 
-    /// The counts scaled to all items, `[given][likely]`: each row sums to the number of items given its class (but for
-    /// rounding), the whole to the number of items. `labels` are the given classes. cleanlab's `calibrate_confident_joint`.
+    /// The counts scaled to all items, `[given][likely]`. Each row sums to the number of items given its class (except for
+    /// rounding), the table to the number of items. `labels` are the given classes. cleanlab's `calibrate_confident_joint`.
     #[must_use]
     pub fn calibrated(&self, labels: &[usize]) -> Vec<Vec<usize>> {
         let given = label_counts(self.counts.len(), labels);
@@ -85,7 +86,7 @@ impl ConfidentJoint {
         scaled.iter().map(|row| rounded(&row.iter().map(fit).collect::<Vec<f64>>())).collect()
     }
 
-    /// The estimated number of wrong labels among all items: what is off the diagonal of [`calibrated`](Self::calibrated).
+    /// The estimated number of wrong labels: the sum off the diagonal of [`calibrated`](Self::calibrated).
     /// cleanlab's `num_label_issues(estimation_method="off_diagonal_calibrated")`.
     #[must_use]
     pub fn wrong_labels(&self, labels: &[usize]) -> usize {
@@ -95,7 +96,7 @@ impl ConfidentJoint {
     }
 }
 
-/// The class that an item confidently is of, if any.
+/// The class an item confidently belongs to, if any.
 fn likely_class(rows: &OutOfSample, item: usize, thresholds: &[f64]) -> Option<usize> {
     let reached = |(_, (p, threshold)): &(usize, (&f64, &f64))| **p >= **threshold - MARGIN;
     let mut classes =
@@ -104,8 +105,8 @@ fn likely_class(rows: &OutOfSample, item: usize, thresholds: &[f64]) -> Option<u
     Some(if classes.next().is_some() { rows.prediction(item) } else { first })
 }
 
-/// Values rounded to whole numbers, half to even, keeping their sum: what lost most by rounding is raised first.
-/// cleanlab's `round_preserving_sum`, ties included. Values are not negative.
+/// Rounds non-negative values to whole numbers, half to even, and keeps their sum: values that lost most by rounding are
+/// raised first. cleanlab's `round_preserving_sum`, ties included.
 pub(super) fn rounded(values: &[f64]) -> Vec<usize> {
     let mut whole: Vec<f64> = values.iter().map(|value| value.round_ties_even()).collect();
     let wanted = pairwise_sum(values).round_ties_even();
@@ -125,7 +126,8 @@ pub(super) fn rounded(values: &[f64]) -> Vec<usize> {
     }
 }
 
-/// The sum in NumPy's order, to the last bit: a value of exactly one half is rounded one way or the other by that bit.
+/// The sum in NumPy's order. The order matters: the last bit of the sum decides which way a value of exactly one half is
+/// rounded.
 fn pairwise_sum(values: &[f64]) -> f64 {
     if values.len() > 128 {
         let half = values.len() / 2;

@@ -1,13 +1,15 @@
-//! Labels and groups in, the fold of each item out: every class spread over the folds, every group in one of them.
+//! Stratified folds. In: labels and groups. Out: the fold of each item, with every class spread over all folds and every group
+//! in a single one.
 
 use rand::seq::SliceRandom;
 use sciurus_data::Seed;
 
 /// The fold of each item, below `folds`.
 ///
-/// Each class is spread as evenly as its groups allow. Items with the same entry in `groups` (near duplicates) come into the
-/// same fold, so that no model is asked about a copy of what it was trained on; `None` for groups of one. Groups are placed
-/// in random order, the largest first, each where its classes are rarest so far, then where there are fewest items.
+/// Each class is spread as evenly as its groups allow. Items with the same entry in `groups` (near duplicates) go into the
+/// same fold, so that no model is tested on a copy of a photo it was trained on; `None` means that every item is its own
+/// group. Groups are placed largest first, in random order among equals: each goes to the fold that has the fewest items of
+/// its classes so far, then to the one with the fewest items.
 pub(super) fn stratified_folds(
     labels: &[usize],
     groups: Option<&[usize]>,

@@ -1,5 +1,5 @@
-//! Probabilities and given labels in, the items whose label is probably wrong out: every filter of cleanlab's
-//! `filter.find_label_issues`, index for index.
+//! Picks the items whose label is probably wrong: every filter of cleanlab's `filter.find_label_issues`, index for index. In:
+//! probabilities and given labels. Out: item indices.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,23 +14,23 @@ use sciurus_insight::InsightError;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LabelFilter {
-    /// In each class, as many items of the lowest self confidence as the confident joint says are wrong.
+    /// In each class, the items of lowest self-confidence: as many as the confident joint estimates to be wrong.
     PruneByClass,
-    /// For each pair of given and likely class, as many items of the largest margin as the joint says. cleanlab's default.
+    /// For each pair of given and likely class, the items of largest margin: as many as the joint estimates. cleanlab's default.
     PruneByNoiseRate,
-    /// What both of the above find.
+    /// The items that both of the above find.
     Both,
     /// The items off the diagonal of the confident joint.
     ConfidentLearning,
-    /// The items whose prediction is not their label.
+    /// The items whose prediction differs from their label.
     PredictedNeqGiven,
-    /// As many items as `ConfidentLearning` finds, those of the lowest self confidence.
+    /// The items of lowest self-confidence: as many as `ConfidentLearning` finds.
     LowSelfConfidence,
-    /// As many items as `ConfidentLearning` finds, those of the lowest normalised margin.
+    /// The items of lowest normalised margin: as many as `ConfidentLearning` finds.
     LowNormalizedMargin,
 }
 
-/// Settings of [`find_label_issues`]; they matter to the filters that prune.
+/// Options of [`find_label_issues`]; only the pruning filters use them.
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
@@ -66,7 +66,6 @@ impl FilterOptions {
     /// The options, checked.
     ///
     /// # Errors
-    ///
     /// If `noise_fraction` is not in 0..=1.
     pub fn build(self) -> Result<Self, InsightError> {
         let found = self.noise_fraction;
@@ -76,7 +75,7 @@ impl FilterOptions {
     }
 }
 
-/// The items whose label the filter takes for wrong, ascending.
+/// The items whose label is wrong according to the filter, ascending.
 ///
 /// ```
 /// use sciurus_clean::find::{FilterOptions, LabelFilter, OutOfSample, find_label_issues};
@@ -106,7 +105,7 @@ pub fn find_label_issues(rows: &OutOfSample, filter: LabelFilter, options: Filte
     found.into_iter().filter(disagrees).collect()
 }
 
-/// The items of `issues` by rising score, the most suspicious first; `scores` has one entry per item of the whole set.
+/// Sorts `issues` by rising score, the most suspicious first. `scores` has one entry per item of the whole data set.
 #[must_use]
 pub fn ranked_issues(issues: &[usize], scores: &[f64]) -> Vec<usize> {
     let mut issues = issues.to_vec();
@@ -120,13 +119,13 @@ pub(super) fn prediction_agrees(row: &[f64], label: usize) -> bool {
     largest(&raised.collect::<Vec<f64>>()) == label
 }
 
-/// As many items of the lowest score as confident learning finds, ascending by index.
+/// The items of lowest score, as many as confident learning finds, ascending by index.
 fn lowest(rows: &OutOfSample, score: LabelScore) -> Vec<usize> {
     let number = find_label_issues(rows, LabelFilter::ConfidentLearning, FilterOptions::default()).len();
     lowest_of(&label_scores(rows, score), number)
 }
 
-/// The `number` items of the lowest score, ascending by index; earlier items first on a tie.
+/// The `number` items of lowest score, ascending by index; on a tie, the earlier item.
 pub(super) fn lowest_of(scores: &[f64], number: usize) -> Vec<usize> {
     let mut items = ranked_issues(&(0..scores.len()).collect::<Vec<usize>>(), scores);
     items.truncate(number);
@@ -134,7 +133,7 @@ pub(super) fn lowest_of(scores: &[f64], number: usize) -> Vec<usize> {
     items
 }
 
-/// Picks from the items given class `class`; `counts[likely]` is how many of them the joint expects of each class.
+/// Picks from the items given class `class`; `counts[likely]` is how many of them the joint expects in each class.
 type Prune = fn(rows: &OutOfSample, class: usize, items: &[usize], counts: &[usize]) -> Vec<usize>;
 
 fn pruned(rows: &OutOfSample, options: FilterOptions, prune: Prune) -> Vec<usize> {
@@ -173,8 +172,8 @@ fn prune_by_noise_rate(rows: &OutOfSample, class: usize, items: &[usize], counts
     found
 }
 
-/// The calibrated confident joint as `[likely][given]`, with at least `least_per_class` on the diagonal and its other
-/// entries lowered to the wanted share of noise: cleanlab's `_keep_at_least_n_per_class`.
+/// The calibrated confident joint as `[likely][given]`, with at least `least_per_class` on the diagonal and the other
+/// entries scaled to `noise_fraction`: cleanlab's `_keep_at_least_n_per_class`.
 fn prune_counts(rows: &OutOfSample, options: FilterOptions) -> Vec<Vec<usize>> {
     let joint = ConfidentJoint::new(rows).calibrated(rows.labels());
     let classes = rows.classes();

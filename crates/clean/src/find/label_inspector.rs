@@ -1,14 +1,15 @@
-//! Label issues of a set too large for memory: batches of probabilities in twice, issues out. cleanlab's `LabelInspector`.
+//! Finds label issues in a data set that is too large for memory; cleanlab's `LabelInspector`. In: batches of probabilities,
+//! twice. Out: item indices.
 
 use super::confident_joint::{LOWEST_THRESHOLD, MARGIN, class_thresholds};
 use super::label_filter::{lowest_of, prediction_agrees};
 use super::label_scores::{LabelScore, label_scores};
 use super::out_of_sample::OutOfSample;
 
-/// Finds label issues in two passes over batches; keeps nine bytes per item.
+/// Finds label issues in two passes over batches, with nine bytes of memory per item.
 ///
 /// [`observe`](Self::observe) every batch, then [`score`](Self::score) every batch in the same order, then ask for
-/// [`label_issues`](Self::label_issues). As in cleanlab, a class without labels has the threshold 2e-6 here (2 in
+/// [`label_issues`](Self::label_issues). As in cleanlab, the threshold of a class without labels is 2e-6 here (but 2 in
 /// [`class_thresholds`]), so that every item predicted as that class counts.
 ///
 /// ```
@@ -37,14 +38,14 @@ pub struct LabelInspector {
 }
 
 impl LabelInspector {
-    /// An inspector of sets with `classes` classes, which ranks by `score`.
+    /// An inspector for data sets with `classes` classes, which ranks by `score`.
     #[must_use]
     pub fn new(classes: usize, score: LabelScore) -> Self {
         let thresholds = vec![LOWEST_THRESHOLD; classes];
         Self { score, thresholds, counts: vec![0; classes], scores: vec![], agrees: vec![], issues: 0 }
     }
 
-    /// First pass: takes a batch into the class thresholds. The batch has the classes of the inspector.
+    /// First pass: adds a batch to the class thresholds. The batch must have the inspector's classes.
     pub fn observe(&mut self, batch: &OutOfSample) {
         let means = class_thresholds(batch);
         for (class, added) in batch.label_counts().into_iter().enumerate() {
@@ -55,7 +56,7 @@ impl LabelInspector {
         }
     }
 
-    /// Second pass: the score of each label of the batch; remembers them, and counts its issues.
+    /// Second pass: returns the score of each label of the batch, stores the scores, and counts the issues.
     pub fn score(&mut self, batch: &OutOfSample) -> Vec<f64> {
         for (item, &label) in batch.labels().iter().enumerate() {
             let (row, prediction) = (batch.row(item), batch.prediction(item));
@@ -68,8 +69,8 @@ impl LabelInspector {
         scores
     }
 
-    /// The items with the lowest scores, as many as have a sure prediction that is not their label, less those among them
-    /// whose prediction is their label; ascending by position over all batches.
+    /// The items with the lowest scores: as many as have a confident prediction that differs from their label. Those whose
+    /// prediction equals their label are then dropped. Ascending by position over all batches.
     #[must_use]
     pub fn label_issues(&self) -> Vec<usize> {
         lowest_of(&self.scores, self.issues).into_iter().filter(|&item| !self.agrees[item]).collect()

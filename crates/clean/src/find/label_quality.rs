@@ -1,10 +1,10 @@
-//! Embeddings and given labels in, one score per label out: 1 surely wrong, with the class it should have. What
-//! `sciurus clean` ranks by.
+//! Scores every label from 0 (certainly right) to 1 (certainly wrong), and suggests the class it should have: the ranking of
+//! `sciurus clean`. In: embeddings and given labels. Out: [`LabelQuality`].
 //!
-//! For each backbone: probabilities out of fold from the penalty that predicts the labels best; then every item is
-//! weighted by the probability of its label, and heads with a third of the penalty are fitted on the weighted items, twice. A
-//! wrong label so loses its say in judging the others, and the heads can follow the rest more closely. Backbones are
-//! averaged, weighted by how well they predict the labels. Measured against the plain head in docs/cleaning.md.
+//! For each backbone, out-of-fold probabilities come from heads with the penalty that predicts the labels best. Then, twice,
+//! every item is weighted by the probability of its own label, and heads with a third of the penalty are fitted on the
+//! weighted items. Wrong labels thus count less when the others are judged, and the heads can fit the rest more closely.
+//! Backbones are averaged, weighted by how well they predict the labels. docs/cleaning.md compares this with the plain head.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,22 +17,22 @@ use sciurus_insight::{Embeddings, InsightError};
 
 /// Penalties to choose from; scikit-learn's C is their inverse (twice that with two classes).
 const PENALTIES: [f64; 5] = [6.0, 2.0, 0.6, 0.2, 0.06];
-/// A refit has this share of the penalty: its items are cleaner.
+/// Share of the penalty in a refit. Its items are cleaner, so its heads may fit them more closely.
 const REFIT_PENALTY: f64 = 1.0 / 3.0;
-/// No item counts less than this in a refit.
+/// The lowest weight of an item in a refit.
 const LEAST_WEIGHT: f64 = 0.02;
-/// The penalty is chosen on at most this many items, spread over the set.
+/// The penalty is chosen on at most this many items, spread over the data set.
 const CHOICE_ITEMS: usize = 4000;
-/// Above this, splits differ too little to be worth repeating.
+/// With more items than this, repeated splits differ too little to be worth their time.
 const REPEAT_ITEMS: usize = 20_000;
 
-/// How [`label_quality`] works.
+/// Options of [`label_quality`].
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
-/// | `rounds` | 2 | times that items are weighted and judged again | 0 (the plain head) to 10 |
-/// | `penalty` | what predicts the labels best | cost of large weights in the first round | above 0 |
-/// | `folds` | [`FoldOptions`] | how items are split; above 20,000 items there is one repeat. Its penalty is not used | |
+/// | `rounds` | 2 | how often items are reweighted and judged again | 0 (the plain head) to 10 |
+/// | `penalty` | the one that predicts the labels best | weight penalty in the first round | above 0 |
+/// | `folds` | [`FoldOptions`] | how items are split; with more than 20,000 items there is one repeat. Its penalty is not used | |
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct QualityOptions {
     rounds: usize,
@@ -47,14 +47,14 @@ impl Default for QualityOptions {
 }
 
 impl QualityOptions {
-    /// Times that items are weighted and judged again, 0 to 10.
+    /// How often items are reweighted and judged again, 0 to 10.
     #[must_use]
     pub fn rounds(mut self, rounds: usize) -> Self {
         self.rounds = rounds;
         self
     }
 
-    /// How much large weights of the heads cost before items are weighted, above 0; none: what predicts the labels best.
+    /// The heads' weight penalty before items are reweighted, above 0; `None` chooses the one that predicts the labels best.
     #[must_use]
     pub fn penalty(mut self, penalty: impl Into<Option<f64>>) -> Self {
         self.penalty = penalty.into();
@@ -68,11 +68,10 @@ impl QualityOptions {
         self
     }
 
-    /// The options, checked.
+    /// The checked options.
     ///
     /// # Errors
-    ///
-    /// If one is out of its range.
+    /// If an option is out of its range.
     pub fn build(mut self) -> Result<Self, InsightError> {
         BadOption::check("rounds", self.rounds as f64, self.rounds <= 10, "choose a number from 0 to 10")?;
         let penalty = self.penalty.unwrap_or(1.0);
@@ -87,42 +86,41 @@ impl QualityOptions {
     }
 }
 
-/// The labels of a set, and what is known of its items: one entry per item in every list.
+/// The labels of a data set, and what is known about its items: one entry per item in every list.
 #[derive(Debug, Clone, Copy)]
 pub struct GivenLabels<'a> {
     /// The number of classes.
     pub classes: usize,
     /// The given class of each item.
     pub labels: &'a [usize],
-    /// Items with the same number are near copies, and judged together; `None` if there are none.
+    /// Items with the same number are near copies, and stay in one fold; `None` if there are no copies.
     pub groups: Option<&'a [usize]>,
-    /// How much each label counts in judging the others, 0 or more; `None` for 1 each.
+    /// How much each label counts when the others are judged, 0 or more; `None` for 1 each.
     pub weights: Option<&'a [f64]>,
 }
 
 /// How good the labels are, one entry per item.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabelQuality {
-    /// 0 (surely right) to 1 (surely wrong): `p(other) / (p(other) + p(given))` with the most probable other class; 0.5
+    /// 0 (certainly right) to 1 (certainly wrong): `p(other) / (p(other) + p(given))` with the most probable other class; 0.5
     /// for an item that cannot be judged.
     pub scores: Vec<f64>,
     /// The most probable class other than the given one; the given one if there is only one.
     pub suggested: Vec<usize>,
     /// The probability of the suggested class, 0..1.
     pub suggested_probability: Vec<f64>,
-    /// The probabilities behind it.
+    /// The probabilities that the scores come from.
     pub rows: OutOfSample,
-    /// The out-of-fold accuracy of each member on the given labels, 0..1, before items were weighted.
+    /// The out-of-fold accuracy of each member on the given labels, 0..1, before items were reweighted.
     pub accuracy: Vec<f64>,
-    /// Items that cannot be judged, ascending: the only ones of their class, or with all of it in one group of copies.
+    /// Items that cannot be judged, ascending: each is the only item of its class, or all of its class are copies of each other.
     pub unjudged: Vec<usize>,
 }
 
 /// Judges every label by the embeddings of one or more backbones.
 ///
 /// # Errors
-///
-/// If there are no members, lists differ in length, a label is no class, or a feature is not finite.
+/// If there are no members, lists differ in length, a label is not a class, or a feature is not finite.
 ///
 /// ```
 /// use sciurus_insight::Embeddings;
@@ -143,7 +141,7 @@ pub fn label_quality(
     given: GivenLabels,
     options: QualityOptions,
 ) -> Result<LabelQuality, InsightError> {
-    BadOption::check("members", members.len() as f64, !members.is_empty(), "choose a number from 1 up")?;
+    BadOption::check("members", members.len() as f64, !members.is_empty(), "choose 1 or more")?;
     let judge = |member: &&Embeddings| Judged::new(member, given, options);
     let judged = members.iter().map(judge).collect::<Result<Vec<Judged>, InsightError>>()?;
     let accuracy: Vec<f64> = judged.iter().map(|member| member.accuracy).collect();
@@ -155,7 +153,7 @@ pub fn label_quality(
     }
     mean.iter_mut().for_each(|p| *p = p.min(1.0));
     let rows = OutOfSample::new(given.classes, mean, given.labels.to_vec())?;
-    // Which items are alone does not depend on the member, as all are split alike.
+    // All members use the same splits, so the first one's unjudged items are everybody's.
     let unjudged = judged.into_iter().next().map(|member| member.found.unjudged).unwrap_or_default();
     Ok(scored(rows, accuracy, unjudged))
 }
@@ -182,7 +180,7 @@ fn scored(rows: OutOfSample, accuracy: Vec<f64>, unjudged: Vec<usize>) -> LabelQ
     LabelQuality { scores, suggested, suggested_probability, rows, accuracy, unjudged }
 }
 
-/// One member's answer.
+/// One member's probabilities and accuracy.
 struct Judged {
     found: OutOfFold,
     accuracy: f64,
@@ -216,7 +214,8 @@ impl Judged {
     }
 }
 
-/// The probability of each item's own label, not below a floor, times its given weight, scaled to mean 1.
+/// The weight of each item in a refit: the probability of its own label (at least the floor) times its given weight, scaled
+/// to mean 1.
 fn self_confidence_weights(found: &OutOfFold, given: Option<&[f64]>) -> Vec<f64> {
     let rows = &found.rows;
     let own = |item: usize| {

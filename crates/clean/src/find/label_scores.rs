@@ -1,6 +1,6 @@
-//! Probabilities and given labels in, one score per item out: how well the label fits, 1 well, 0 surely wrong.
+//! Scores how well each label fits, from 0 (certainly wrong) to 1. In: probabilities and given labels. Out: one score per item.
 //!
-//! cleanlab's `rank.get_label_quality_scores`, to the last digits. Source: Northcutt, Jiang, Chuang 2021, "Confident
+//! cleanlab's `rank.get_label_quality_scores`, to the last digits. Sources: Northcutt, Jiang, Chuang 2021, "Confident
 //! Learning: Estimating Uncertainty in Dataset Labels"; Kuan, Mueller 2022, "Model-agnostic label quality scoring".
 
 use serde::{Deserialize, Serialize};
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::confident_joint::class_thresholds;
 use super::out_of_sample::OutOfSample;
 
-/// Below this, a self confidence or an entropy counts as this.
+/// The smallest self-confidence and entropy used in divisions; cleanlab's value.
 const CLIP: f64 = 1e-6;
 
-/// A way to score a label; low is suspicious.
+/// A way to score a label; low scores are suspicious.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -20,11 +20,11 @@ pub enum LabelScore {
     SelfConfidence,
     /// `(p(given) - max p(other) + 1) / 2`, 0..1. Best when many labels are wrong.
     NormalizedMargin,
-    /// `ln(1 + e) / e` with `e` the normalised entropy over the self confidence, 0..1.
+    /// `ln(1 + e) / e` with `e` the normalised entropy divided by the self-confidence, 0..1.
     ConfidenceWeightedEntropy,
 }
 
-/// The score of every item's label, 0 (surely wrong) to 1.
+/// The score of every item's label, 0 (certainly wrong) to 1.
 ///
 /// ```
 /// use sciurus_clean::find::{LabelScore, OutOfSample, label_scores};
@@ -44,10 +44,10 @@ pub fn label_scores(rows: &OutOfSample, score: LabelScore) -> Vec<f64> {
     (0..rows.len()).map(|item| of_row(rows.row(item), rows.labels()[item])).collect()
 }
 
-/// The rows with the class thresholds taken out and brought back to sum 1: cleanlab's `adjust_pred_probs`.
+/// The rows with the class thresholds subtracted, then normalised to sum 1 again: cleanlab's `adjust_pred_probs`.
 ///
-/// Meant for classes of very different size. Not used by default: it lowered the average precision in 11 of 12 measured
-/// cases. Not for [`LabelScore::ConfidenceWeightedEntropy`], whose entropy asks for probabilities.
+/// Meant for classes of very different sizes. Not used by default: it lowered the average precision in 11 of 12 measured
+/// cases. Cannot be used with [`LabelScore::ConfidenceWeightedEntropy`], whose entropy needs probabilities.
 #[must_use]
 pub fn threshold_adjusted(rows: &OutOfSample) -> OutOfSample {
     let thresholds = class_thresholds(rows);
@@ -68,7 +68,7 @@ fn normalized_margin(row: &[f64], label: usize) -> f64 {
 
 fn confidence_weighted_entropy(row: &[f64], label: usize) -> f64 {
     let entropy: f64 = row.iter().filter(|&&p| p > 0.0).map(|p| -p * p.ln()).sum();
-    // A single class has entropy 0 of at most 0: no doubt is possible.
+    // With a single class there is no doubt, and `ln(1)` would divide by zero.
     let normalized = if row.len() > 1 { entropy / (row.len() as f64).ln() } else { 0.0 };
     let weighted = normalized / row[label].max(CLIP);
     (weighted + 1.0).ln() / weighted.max(CLIP)

@@ -1,23 +1,23 @@
-//! A smooth convex function in, its minimum out: L-BFGS with a backtracking line search.
+//! Minimises a smooth convex function: L-BFGS with a backtracking line search.
 //!
-//! Source: Nocedal, Wright, "Numerical Optimization", algorithms 7.4 and 3.1. Own code because it is short, and because
-//! the well-kept crate for it (argmin) would bring its own matrices and traits for what is one loop here.
+//! Source: Nocedal, Wright, "Numerical Optimization", algorithms 7.4 and 3.1. Our own code, because it is short: the
+//! well-maintained crate (argmin) would bring its own matrices and traits for what is one loop here.
 
 use std::collections::VecDeque;
 
-/// Steps that the estimate of the curvature remembers.
+/// Past steps that the estimate of the curvature is based on.
 const MEMORY: usize = 10;
-/// A step must bring this share of the fall that the slope promises.
+/// A step must lower the function by at least this share of what the slope predicts (Armijo's condition).
 const SUFFICIENT: f64 = 1e-4;
-/// Halvings of a step before giving up: the function is then as low as rounding lets it be.
+/// Halvings of a step before giving up: the function is then as low as rounding allows.
 const HALVINGS: i32 = 40;
 
 /// When to stop.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// No entry of the gradient is larger than this.
+    /// Stop when no entry of the gradient is larger than this.
     pub tolerance: f64,
-    /// Or this many steps were made.
+    /// Stop after this many steps.
     pub iterations: usize,
 }
 
@@ -28,13 +28,13 @@ struct Point {
     gradient: Vec<f64>,
 }
 
-/// A step that was made and the change of the gradient along it.
+/// A past step and the change of the gradient along it.
 struct Curvature {
     step: Vec<f64>,
     change: Vec<f64>,
 }
 
-/// The point at which `function` (value and gradient at a point) is lowest, looked for from `point` on.
+/// The point at which `function` (value and gradient at a point) is lowest, searched from `point` on.
 pub(super) fn minimize(
     point: Vec<f64>,
     limits: Limits,
@@ -54,7 +54,7 @@ pub(super) fn minimize(
             step: difference(&next.point, &here.point),
             change: difference(&next.gradient, &here.gradient),
         };
-        // A convex function bends upwards along every step; where rounding hides that, nothing is learnt.
+        // A convex function curves upwards along every step. Where rounding hides that, the step would spoil the estimate.
         if dot(&curvature.step, &curvature.change) > 0.0 {
             memory.truncate(MEMORY - 1);
             memory.push_front(curvature);
@@ -64,7 +64,7 @@ pub(super) fn minimize(
     here.point
 }
 
-/// Downhill, with the curvature of the last steps taken into account; the latest is the first in `memory`.
+/// The descent direction, scaled by the curvature of the last steps; the latest is the first in `memory`.
 fn direction(gradient: &[f64], memory: &VecDeque<Curvature>) -> Vec<f64> {
     let mut direction: Vec<f64> = gradient.iter().map(|slope| -slope).collect();
     let mut shares = Vec::with_capacity(memory.len());
@@ -85,7 +85,7 @@ fn direction(gradient: &[f64], memory: &VecDeque<Curvature>) -> Vec<f64> {
     direction
 }
 
-/// The first of the full step, its half, its quarter, ... that brings the function down enough; nothing if none does.
+/// The first of the full step, its half, its quarter, ... that lowers the function enough; `None` if none does.
 fn step(here: &Point, direction: &[f64], function: impl Fn(&[f64]) -> (f64, Vec<f64>)) -> Option<Point> {
     let slope = dot(direction, &here.gradient);
     (0..HALVINGS).map(|halvings| 0.5_f64.powi(halvings)).find_map(|length| {

@@ -1,4 +1,4 @@
-//! Embeddings and given labels in, a multinomial logistic head out: probabilities of any embedding.
+//! Multinomial logistic regression. In: embeddings and given labels. Out: a head that gives logits for any embedding.
 
 use std::ops::Range;
 
@@ -10,19 +10,19 @@ use super::lbfgs::{Limits, minimize};
 use sciurus_data::BadOption;
 use sciurus_insight::{Embeddings, InsightError};
 
-/// Items whose features are widened to f64 at a time: a block of 512 features stays in a core's cache.
+/// Items whose features are widened to f64 at a time: with 512 features, such a block stays in a core's cache.
 const BLOCK: usize = 256;
 
-/// How a [`LogisticHead`] is fitted.
+/// Options of a [`LogisticHead`].
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
 /// | `penalty` | 1 | half of it times the sum of squared weights is added to the summed loss | above 0 |
-/// | `tolerance` | 1e-4 | fitting ends when no slope of the mean loss is larger | above 0 |
-/// | `iterations` | 200 | or after as many steps | at least 1 |
+/// | `tolerance` | 1e-4 | fitting ends when no entry of the mean loss's gradient is larger | above 0 |
+/// | `iterations` | 200 | fitting ends after this many steps | at least 1 |
 ///
-/// scikit-learn's `LogisticRegression(C=1/penalty)`; with two classes its `C` is `2/penalty`, as it has one row of weights there
-/// where this has two.
+/// scikit-learn's `LogisticRegression(C=1/penalty)`. With two classes its `C` is `2/penalty`, because it then has one row of
+/// weights where this has two.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LogisticOptions {
     penalty: f64,
@@ -37,32 +37,31 @@ impl Default for LogisticOptions {
 }
 
 impl LogisticOptions {
-    /// How much large weights cost, above 0; high values make the head more careful.
+    /// Penalty on large weights, above 0; high values make the head less confident.
     #[must_use]
     pub fn penalty(mut self, penalty: f64) -> Self {
         self.penalty = penalty;
         self
     }
 
-    /// The slope of the mean loss at which fitting ends, above 0.
+    /// The largest entry of the mean loss's gradient at which fitting ends, above 0.
     #[must_use]
     pub fn tolerance(mut self, tolerance: f64) -> Self {
         self.tolerance = tolerance;
         self
     }
 
-    /// The most steps, at least 1.
+    /// The largest number of steps, at least 1.
     #[must_use]
     pub fn iterations(mut self, iterations: usize) -> Self {
         self.iterations = iterations;
         self
     }
 
-    /// The options, checked.
+    /// The checked options.
     ///
     /// # Errors
-    ///
-    /// If one is out of its range.
+    /// If an option is out of its range.
     pub fn build(self) -> Result<Self, InsightError> {
         let is_positive = |value: f64| value > 0.0 && value.is_finite();
         BadOption::check("penalty", self.penalty, is_positive(self.penalty), "choose a number above 0")?;
@@ -72,12 +71,7 @@ impl LogisticOptions {
             is_positive(self.tolerance),
             "choose a number above 0",
         )?;
-        BadOption::check(
-            "iterations",
-            self.iterations as f64,
-            self.iterations > 0,
-            "choose a number from 1 up",
-        )?;
+        BadOption::check("iterations", self.iterations as f64, self.iterations > 0, "choose 1 or more")?;
         Ok(self)
     }
 }
@@ -95,9 +89,9 @@ pub struct LabelledItems<'a> {
     pub items: &'a [usize],
 }
 
-/// Multinomial logistic regression with a squared penalty on its weights (not on its biases).
+/// Multinomial logistic regression with an L2 penalty on its weights (not on its biases).
 ///
-/// A class that none of the items has gets the probability 0.
+/// A class that does not occur among the items gets the probability 0.
 ///
 /// ```
 /// use sciurus_insight::Embeddings;
@@ -113,7 +107,7 @@ pub struct LabelledItems<'a> {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogisticHead {
-    /// The classes it knows, ascending.
+    /// The classes it was fitted on, ascending.
     known: Vec<usize>,
     /// The number of classes, known or not.
     classes: usize,
@@ -183,8 +177,8 @@ impl LogisticHead {
     }
 }
 
-/// Penalised mean loss and its gradient at `parameters`: divided by the items' weight, so that slopes mean the same for every
-/// size of set.
+/// The penalised mean loss and its gradient at `parameters`. Both are divided by the items' total weight, so that the
+/// tolerance means the same for every number of items.
 fn objective(head: &LogisticHead, data: LabelledItems, penalty: f64, parameters: &[f64]) -> (f64, Vec<f64>) {
     let known = head.known.len();
     let weight = |item: usize| data.weights.map_or(1.0, |weights| weights[item]);
@@ -198,7 +192,7 @@ fn objective(head: &LogisticHead, data: LabelledItems, penalty: f64, parameters:
         let features = gathered(data.embeddings, block);
         let mut rows = head.block_logits(&features, block.len(), parameters);
         for (row, &item) in rows.chunks_mut(known).zip(block) {
-            // Every label of the items is known, so it is found.
+            // `known` holds every label of these items, so the search always succeeds.
             let target = head.known.binary_search(&data.labels[item]).unwrap_or(0);
             loss += weight(item) * to_residual(row, target, weight(item));
             gradient[weights.end..].iter_mut().zip(&*row).for_each(|(slope, residual)| *slope += residual);
@@ -217,7 +211,7 @@ fn objective(head: &LogisticHead, data: LabelledItems, penalty: f64, parameters:
     (loss / total, gradient)
 }
 
-/// Logits become `weight * (probability - truth)`; returns the cross entropy in nats.
+/// Turns logits into `weight * (probability - truth)` in place; returns the cross entropy in nats.
 fn to_residual(row: &mut [f64], target: usize, weight: f64) -> f64 {
     let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = row.iter().map(|logit| (logit - largest).exp()).sum();

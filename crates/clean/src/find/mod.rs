@@ -1,12 +1,12 @@
-//! What is wrong with the data: probabilities of models that did not see an item, embeddings and given labels in; scores,
-//! suspicions and their evidence out. Pure functions on plain data, in double precision.
+//! Finds what is wrong with the data. In: out-of-sample probabilities, embeddings and given labels. Out: scores, suspects and
+//! their evidence. Pure functions on plain data, in double precision.
 //!
-//! * [`label_quality`] judges every label by frozen embeddings; it stands on [`out_of_fold`] and [`LogisticHead`];
+//! * [`label_quality`] scores every label from frozen embeddings; it builds on [`out_of_fold`] and [`LogisticHead`];
 //! * [`label_scores`], [`ConfidentJoint`], [`find_label_issues`], [`LabelInspector`]: cleanlab's numbers, to the last digits;
-//! * [`NeighbourGraph`] serves [`neighbour_vote`], [`same_label_nearness`], [`outliers`] and [`near_copies`];
-//! * [`TrainingDynamics`] looks at the logits of each epoch of a training run, [`OnlineDynamics`] while it trains;
-//! * [`queue`] makes one plan of all [`Finding`]s;
-//! * [`rank_average`] makes one order of several, [`StopRule`] and [`ErrorsLeft`] say when a review is done.
+//! * [`NeighbourGraph`] is the input of [`neighbour_vote`], [`same_label_nearness`], [`outliers`] and [`near_copies`];
+//! * [`TrainingDynamics`] uses the logits of every epoch of a training run, [`OnlineDynamics`] does so during training;
+//! * [`queue`] turns all [`Finding`]s into one plan;
+//! * [`rank_average`] combines several rankings; [`StopRule`] and [`ErrorsLeft`] say when a review is done.
 
 mod confident_joint;
 mod folds;

@@ -1,4 +1,4 @@
-//! A neighbour graph in, groups of items that show the same thing out.
+//! Groups near copies by their embeddings. In: a neighbour graph. Out: groups of items that show the same thing.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,18 +7,18 @@ use super::neighbours::NeighbourGraph;
 use sciurus_data::BadOption;
 use sciurus_insight::InsightError;
 
-/// Distances below this are rounding: the items are equal.
+/// Distances below this are rounding errors: the embeddings are equal.
 const EQUAL: f64 = 1e-14;
 
-/// When two items are near copies: when their distance is below both limits.
+/// Options of [`near_copies`]: two items are near copies if their distance is below both limits.
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
 /// | `relative` | 0.13 | limit, as a share of the median distance to the nearest neighbour | above 0 |
 /// | `absolute` | 0.05 | limit of the cosine distance | above 0, at most 2 |
 ///
-/// `relative` alone is Datalab's rule, and adapts to the embedding. Where most items have a copy, the median is itself the
-/// distance of copies; where all photos are unlike, it lets pairs through that are no copies, and there `absolute` holds.
+/// `relative` alone is Datalab's rule, and adapts to the embedding. Where most items have a copy, the median itself is a
+/// distance between copies. Where all photos differ a lot, it accepts pairs that are not copies; `absolute` rejects those.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct NearCopyOptions {
     relative: f64,
@@ -46,11 +46,10 @@ impl NearCopyOptions {
         self
     }
 
-    /// The options, checked.
+    /// The checked options.
     ///
     /// # Errors
-    ///
-    /// If one is out of its range.
+    /// If an option is out of its range.
     pub fn build(self) -> Result<Self, InsightError> {
         BadOption::check("relative", self.relative, self.relative > 0.0, "choose a number above 0")?;
         let is_valid = self.absolute > 0.0 && self.absolute <= 2.0;
@@ -66,14 +65,14 @@ pub struct NearCopies {
     pub scores: Vec<f64>,
     /// Pairs of near copies `(smaller item, larger item, distance)`, ascending.
     pub pairs: Vec<(usize, usize, f64)>,
-    /// The group of each item: the smallest item that is linked to it by pairs, itself if it has no copy. This is what
-    /// [`FoldItems`](super::FoldItems) takes.
+    /// The group of each item: the smallest item that is linked to it by pairs, or itself if it has no copy. Use it as the
+    /// `groups` of [`FoldItems`](super::FoldItems).
     pub groups: Vec<usize>,
     /// The distance below which two items are near copies.
     pub limit: f64,
 }
 
-/// Items whose embeddings are nearly equal.
+/// Finds items whose embeddings are nearly equal.
 #[must_use]
 pub fn near_copies(graph: &NeighbourGraph, options: NearCopyOptions) -> NearCopies {
     let nearest: Vec<f64> =
@@ -103,7 +102,7 @@ pub fn near_copies(graph: &NeighbourGraph, options: NearCopyOptions) -> NearCopi
     NearCopies { scores: nearest.iter().map(score).collect(), pairs, groups, limit }
 }
 
-/// The first item of a group, shortening the way to it for the next time.
+/// The first item of a group. Shortens the path to it for the next lookup (union-find).
 fn first_of(groups: &mut [usize], mut item: usize) -> usize {
     while groups[item] != item {
         groups[item] = groups[groups[item]];

@@ -1,4 +1,5 @@
-//! A neighbour graph and given labels in; what the neighbours say of each label, and who has none near, out.
+//! Scores from nearest neighbours. In: a neighbour graph and given labels. Out: whether the neighbours agree with each label,
+//! and which items are outliers.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,17 +7,17 @@ use super::neighbours::NeighbourGraph;
 use super::out_of_sample::{check_labels, largest};
 use sciurus_insight::InsightError;
 
-/// A neighbour that is farther than the nearest by this counts `1/e`.
+/// A neighbour that is farther away than the nearest one by this cosine distance has the weight `1/e`.
 const REACH: f64 = 0.1;
-/// Scales below this count as this.
+/// The smallest scale that distances are divided by.
 const LEAST: f64 = 1e-6;
 
 /// What the neighbours of each item voted, one entry per item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NeighbourVote {
-    /// The weight of the neighbours that have the item's label among all, 0 (none) to 1 (all); 0.5 without neighbours.
+    /// The weighted share of neighbours that have the item's label, 0 to 1; 0.5 without neighbours.
     pub share: Vec<f64>,
-    /// The class with most weight; the given one without neighbours. The label is suspicious if it is another.
+    /// The class with the most weight; without neighbours, the given one. The label is suspicious if it differs.
     pub majority: Vec<usize>,
 }
 
@@ -25,8 +26,7 @@ pub struct NeighbourVote {
 /// The idea is SimiFeat's (Zhu, Dong, Liu 2022, "Detecting Corrupted Labels Without Training a Model to Predict").
 ///
 /// # Errors
-///
-/// If there is not one label per item, or one is no class.
+/// If there is not one label per item, or a label is not a class.
 pub fn neighbour_vote(
     graph: &NeighbourGraph,
     labels: &[usize],
@@ -48,14 +48,14 @@ pub fn neighbour_vote(
     Ok(vote)
 }
 
-/// How much nearer items of its own label are than others, 0 (suspicious) to 1: `other² / (same² + other²)` with the mean
-/// distances of the neighbours that have the item's label and of those that do not. Where one kind is not among the neighbours,
-/// the farthest neighbour stands for it.
+/// How much closer an item is to items of its own label than to others, 0 (suspicious) to 1: `other² / (same² + other²)`, from
+/// the mean distances to neighbours with the item's label (`same`) and with another label (`other`). If there are no
+/// neighbours of one kind, the farthest neighbour's distance is used instead.
 ///
-/// SelfClean's score (Gröger et al. 2023) with means for its single nearest items, which one wrong label can mislead.
+/// SelfClean's score (Gröger et al. 2023), but with means in place of the single nearest items, which one wrong label can
+/// mislead.
 ///
 /// # Errors
-///
 /// If there is not one label per item.
 pub fn same_label_nearness(graph: &NeighbourGraph, labels: &[usize]) -> Result<Vec<f64>, InsightError> {
     check(graph, labels)?;
@@ -80,15 +80,14 @@ pub struct Outliers {
     pub scores: Vec<f64>,
     /// The mean cosine distance (0..=2) of each item to its neighbours.
     pub means: Vec<f64>,
-    /// The mean distance to the neighbours above which an item is an outlier: the third quartile and 1.70 times the spread
-    /// of the middle half.
+    /// The mean distance above which an item is an outlier: the third quartile plus 1.70 times the interquartile range.
     pub cut: f64,
     /// The items above it, ascending.
     pub items: Vec<usize>,
 }
 
 impl Outliers {
-    /// How far out an item lies (0..=1): 0.5 at the cut, 1 infinitely far.
+    /// How far out an item lies (0..=1): 0.5 at the cut, 1 infinitely far away.
     #[must_use]
     pub fn badness(&self, item: usize) -> f64 {
         let ratio = self.means[item] / self.cut.max(LEAST);
@@ -97,10 +96,10 @@ impl Outliers {
     }
 }
 
-/// Datalab's default share: `1 / 0.37037 - 1` is 1.70.
+/// Datalab's default threshold; `1 / 0.37037 - 1` is 1.70.
 const OUTLIER_THRESHOLD: f64 = 0.37037;
 
-/// Scores how far each item is from its neighbours, and says who is an outlier.
+/// Scores how far each item is from its neighbours, and finds the outliers.
 #[must_use]
 pub fn outliers(graph: &NeighbourGraph) -> Outliers {
     let means: Vec<f64> = (0..graph.len()).map(|item| mean(graph.distances(item))).collect();
@@ -116,7 +115,7 @@ pub fn outliers(graph: &NeighbourGraph) -> Outliers {
     }
 }
 
-/// NumPy's default quantile of rising values: between two, in proportion; 0 without values.
+/// NumPy's default quantile of ascending values, with linear interpolation; 0 without values.
 pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * sorted.len().saturating_sub(1) as f64;
     let below = place.floor() as usize;

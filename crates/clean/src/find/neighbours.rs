@@ -1,4 +1,5 @@
-//! Embeddings in, the nearest neighbours of every item out: exact, by comparing all pairs, in bounded memory.
+//! Nearest neighbours. In: embeddings. Out: the nearest neighbours of every item, exact (all pairs are compared, in bounded
+//! memory) or approximate.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -9,17 +10,17 @@ use super::small_world::small_world;
 use sciurus_data::BadOption;
 use sciurus_insight::{Embeddings, InsightError};
 
-/// Rows of a tile of similarities; with `COLUMNS`, 4 MB per thread: columns that are packed once
-/// serve more rows that way (15 % faster than half as many).
+/// Rows of a tile of similarities. With `COLUMNS`, a tile takes 4 MB per thread; packed columns then serve more rows, which is
+/// 15 % faster than half as many rows.
 const ROWS: usize = 1024;
 /// Columns of a tile.
 const COLUMNS: usize = 1024;
-/// Similarities that are looked at together.
+/// Similarities that are compared with their limits together.
 const GLANCE: usize = 64;
-/// Candidates kept beyond k: products in f32 are off by some 1e-7, which may swap neighbours that are that close.
+/// Candidates kept beyond k. Products in f32 are off by about 1e-7, which may swap neighbours that are equally close.
 const SPARE: usize = 6;
 
-/// For each item its nearest others, nearest first, by cosine distance.
+/// For each item, its nearest neighbours by cosine distance, nearest first.
 ///
 /// ```
 /// use sciurus_insight::{Embeddings, clean::NeighbourGraph};
@@ -40,15 +41,14 @@ pub struct NeighbourGraph {
 }
 
 impl NeighbourGraph {
-    /// The `neighbours` nearest items of each (all others, if there are fewer), by `1 - cosine`, 0..=2.
+    /// The exact graph: the `neighbours` nearest items of each item (all others, if there are fewer), by `1 - cosine`, 0..=2.
     ///
-    /// Every pair is compared once, on all cores, in f32; the distances of those that are kept are computed again in f64. Equal
-    /// distances are in the order of the items. The result does not depend on the number of cores. Takes
-    /// memory for one copy of the embeddings. An embedding of zeros has the distance 1 to all.
+    /// Every pair is compared once, on all cores, in f32; the distances of the kept ones are computed again in f64. Equal
+    /// distances are in the order of the items. The result does not depend on the number of cores. Needs memory for one
+    /// copy of the embeddings. An embedding of zeros has the distance 1 to all others.
     ///
     /// # Errors
-    ///
-    /// If the values are not whole rows, one is not finite, or there are more than 2³² items.
+    /// If the values are not whole rows, a value is not finite, or there are 2³² items or more.
     pub fn new(embeddings: &Embeddings, neighbours: usize) -> Result<Self, InsightError> {
         let unit = checked(embeddings)?;
         let width = embeddings.width;
@@ -63,13 +63,12 @@ impl NeighbourGraph {
         Ok(Self::among(embeddings, neighbours, ids))
     }
 
-    /// The same for sets so large that not every pair can be compared: most of the nearest, found in a graph of small worlds
-    /// (HNSW, Malkov & Yashunin 2018, arXiv:1603.09320). Distances are exact; docs/cleaning.md has the share of true
-    /// neighbours that is found. The graph is built by all cores at once, so that two calls may differ in a few neighbours.
-    /// Takes memory for two copies of the embeddings.
+    /// An approximate graph, for data sets so large that not every pair can be compared: it finds most of the nearest items,
+    /// by HNSW (Malkov & Yashunin 2018, arXiv:1603.09320). Distances are exact; docs/cleaning.md has the share of true
+    /// neighbours that it finds. All cores build the graph together, so two calls may differ in a few neighbours. Needs
+    /// memory for two copies of the embeddings.
     ///
     /// # Errors
-    ///
     /// As [`new`](Self::new).
     pub fn approximate(embeddings: &Embeddings, neighbours: usize) -> Result<Self, InsightError> {
         let unit = checked(embeddings)?;
@@ -80,7 +79,7 @@ impl NeighbourGraph {
         }
         let found = small_world(&unit, width, neighbours + SPARE);
         let ids = |item: usize| match found[item].len() < neighbours {
-            // An item that the graph hardly reaches is compared with all.
+            // The search found too few neighbours of this item, so it is compared with all others.
             true => (0..items as u32).filter(|&other| other as usize != item).collect(),
             false => found[item].clone(),
         };
@@ -139,7 +138,7 @@ impl NeighbourGraph {
     }
 }
 
-/// Rows of length 1, if they are whole, finite and not too many.
+/// The rows scaled to length 1, if they are whole, finite and not too many.
 fn checked(embeddings: &Embeddings) -> Result<Vec<f32>, InsightError> {
     let width = embeddings.width;
     let items = embeddings.values.len().checked_div(width).unwrap_or(0);
@@ -170,7 +169,7 @@ fn norm(row: &[f32]) -> f64 {
     dot(row, row).sqrt()
 }
 
-/// The scalar product in double precision, in as many sums as fill a vector.
+/// The dot product in double precision, with as many partial sums as fill a vector register.
 fn dot(a: &[f32], b: &[f32]) -> f64 {
     const LANES: usize = 8;
     let (a, b) = (a.chunks(LANES), b.chunks(LANES));
@@ -183,7 +182,7 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     sums.iter().sum()
 }
 
-/// Rows of length 1; a row of zeros stays one.
+/// The rows scaled to length 1; a row of zeros stays zero.
 pub(super) fn normalized(embeddings: &Embeddings) -> Vec<f32> {
     let mut values = embeddings.values.clone();
     for row in values.chunks_mut(embeddings.width.max(1)) {
@@ -195,7 +194,7 @@ pub(super) fn normalized(embeddings: &Embeddings) -> Vec<f32> {
     values
 }
 
-/// The most similar items seen so far of one item: the best first, by falling similarity, then by rising id.
+/// The most similar items of one item so far, by falling similarity, then by rising id.
 #[derive(Clone)]
 struct Candidates {
     kept: Vec<(f32, u32)>,
@@ -203,7 +202,7 @@ struct Candidates {
 }
 
 impl Candidates {
-    /// Below this similarity nothing is kept any more.
+    /// The similarity that a new candidate must exceed.
     fn least(&self) -> f32 {
         if self.kept.len() < self.room { f32::NEG_INFINITY } else { self.kept[self.room - 1].0 }
     }
@@ -222,7 +221,7 @@ fn nearest(unit: &[f32], items: usize, width: usize, room: usize) -> Vec<Candida
     let mut all = vec![Candidates { kept: Vec::with_capacity(room), room }; items];
     for start in (0..items).step_by(ROWS) {
         let end = (start + ROWS).min(items);
-        // Of every pair the tile with the smaller row is computed, and offered to both sides.
+        // Each pair is computed once, in the tile where its smaller item is the row, and offered to both items.
         let (before, behind) = all.split_at_mut(end);
         let rows = &mut before[start..];
         let own = tile(unit, width, start..end, start..end);
@@ -252,7 +251,7 @@ fn nearest(unit: &[f32], items: usize, width: usize, room: usize) -> Vec<Candida
     all
 }
 
-/// Offers a tile to its columns, and returns what is new for its rows; `(first row, first column)` are item numbers.
+/// Offers a tile to its columns, and returns the new candidates of its rows; `(first row, first column)` are item numbers.
 fn offer_tile(
     similarities: &[f32],
     rows: &[Candidates],
@@ -266,7 +265,7 @@ fn offer_tile(
         let mut threshold = already;
         for (part, similarities) in line.chunks(GLANCE).enumerate() {
             let begin = part * GLANCE;
-            // Almost nothing is near: a glance at many at a time, without a branch for each, passes most by.
+            // Almost no pair is near: comparing many at a time without a branch for each skips most of them quickly.
             let limits = &least[begin..begin + similarities.len()];
             let glance = |any: bool, (&similarity, &limit): (&f32, &f32)| {
                 any | (similarity >= threshold) | (similarity >= limit)
@@ -369,7 +368,7 @@ mod tests {
                 plain.truncate(neighbours);
                 prop_assert_eq!(graph.distances(item).len(), plain.len());
                 for (found, plain) in graph.distances(item).iter().zip(plain) {
-                    // Where more items than the spare ones are equal in f32, any of them may be taken.
+                    // If more items than the spare ones are equal in f32, any of them may be kept.
                     prop_assert!((found - plain).abs() < 1e-6, "{} {}", found, plain);
                 }
             }

@@ -1,4 +1,5 @@
-//! Embeddings and given labels in, a probability for every item from heads that were not trained on it out.
+//! Out-of-fold probabilities. In: embeddings and given labels. Out: for every item, the probabilities of heads that were not
+//! trained on it.
 
 use rayon::prelude::*;
 use sciurus_data::{BadOption, Seed};
@@ -9,16 +10,16 @@ use super::logistic::{LabelledItems, LogisticHead, LogisticOptions};
 use super::out_of_sample::{OutOfSample, check_labels};
 use sciurus_insight::{Embeddings, InsightError, Temperature};
 
-/// The logit of a class that a head does not know, below its largest; its probability is then set to 0.
+/// The logit of a class that a head does not know, relative to its largest logit. Its probability is then set to 0.
 const UNKNOWN: f64 = -700.0;
 
-/// How [`out_of_fold`] splits and fits.
+/// Options of [`out_of_fold`].
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
-/// | `folds` | 5 | parts, each of which is predicted by a head fitted on the others | at least 2 |
-/// | `repeats` | 3 | random splits into folds whose probabilities are averaged | at least 1 |
-/// | `seed` | 0 | where the splits come from | any |
+/// | `folds` | 5 | parts, each predicted by a head fitted on the others | at least 2 |
+/// | `repeats` | 3 | random splits into folds, whose probabilities are averaged | at least 1 |
+/// | `seed` | 0 | seed of the random splits | any |
 /// | `head` | [`LogisticOptions`] | how each head is fitted | |
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct FoldOptions {
@@ -49,7 +50,7 @@ impl FoldOptions {
         self
     }
 
-    /// Where the random splits come from.
+    /// Seed of the random splits.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -63,14 +64,13 @@ impl FoldOptions {
         self
     }
 
-    /// The options, checked.
+    /// The checked options.
     ///
     /// # Errors
-    ///
-    /// If one is out of its range.
+    /// If an option is out of its range.
     pub fn build(mut self) -> Result<Self, InsightError> {
-        BadOption::check("folds", self.folds as f64, self.folds >= 2, "choose a number from 2 up")?;
-        BadOption::check("repeats", self.repeats as f64, self.repeats >= 1, "choose a number from 1 up")?;
+        BadOption::check("folds", self.folds as f64, self.folds >= 2, "choose 2 or more")?;
+        BadOption::check("repeats", self.repeats as f64, self.repeats >= 1, "choose 1 or more")?;
         self.head = self.head.build()?;
         Ok(self)
     }
@@ -81,7 +81,7 @@ impl FoldOptions {
 pub struct OutOfFold {
     /// The probabilities, averaged over the repeats, with the given labels.
     pub rows: OutOfSample,
-    /// The share of items whose prediction is their given label, 0..1; not a number without items.
+    /// The share of items whose prediction equals their given label, 0..1; NaN without items.
     pub accuracy: f64,
     /// The mean cross entropy of the given labels before calibration, in nats, over the items that can be judged.
     pub loss: f64,
@@ -89,20 +89,19 @@ pub struct OutOfFold {
     pub repeat_accuracy: Vec<f64>,
     /// The temperature of each repeat.
     pub temperatures: Vec<Temperature>,
-    /// Items that cannot be judged, ascending: some head that predicted them had seen no other item of their class. The only
-    /// item of a class is one; so is a class whose items are all near duplicates.
+    /// Items that cannot be judged, ascending: a head that predicted them had seen no other item of their class. That happens to
+    /// the only item of a class, and to a class whose items are all near duplicates.
     pub unjudged: Vec<usize>,
 }
 
 /// Out-of-fold probabilities of every item, calibrated and averaged over repeats.
 ///
-/// Classes are spread over the folds; items with the same entry of `groups` (near duplicates) stay in one. The temperature of a
-/// repeat is fitted on its out-of-fold logits. `weights` say how much each item counts in fitting, 0 or more. Heads are
-/// fitted on all cores; the result does not depend on their number.
+/// Classes are spread over the folds; items with the same entry in `groups` (near duplicates) stay in one fold. Each repeat
+/// is calibrated by a temperature fitted on its out-of-fold logits. `weights` say how much each item counts in fitting, 0 or
+/// more. Heads are fitted on all cores; the result does not depend on their number.
 ///
 /// # Errors
-///
-/// If lists differ in length, or a label is no class, or a feature is not finite.
+/// If lists differ in length, a label is not a class, or a feature is not finite.
 ///
 /// ```
 /// use sciurus_insight::Embeddings;
@@ -133,7 +132,7 @@ pub fn out_of_fold(
     for repeat in &repeats {
         mean.iter_mut().zip(&repeat.probabilities).for_each(|(mean, p)| *mean += p / options.repeats as f64);
     }
-    // Rounding may lift a mean of ones above one.
+    // Rounding may lift a mean of ones slightly above one.
     mean.iter_mut().for_each(|p| *p = p.min(1.0));
     let rows = OutOfSample::new(classes, mean, items.labels.to_vec())?;
     let accuracy_of = |rows: &OutOfSample| {
@@ -147,7 +146,7 @@ pub fn out_of_fold(
     Ok(OutOfFold { accuracy: accuracy_of(&rows), rows, loss, repeat_accuracy, temperatures, unjudged })
 }
 
-/// What [`out_of_fold`] looks at: one entry (or row) per item in every list.
+/// The input of [`out_of_fold`]: one entry (or row) per item in every list.
 #[derive(Debug, Clone, Copy)]
 pub struct FoldItems<'a> {
     /// The features, `[item, feature]`.
@@ -161,7 +160,7 @@ pub struct FoldItems<'a> {
 }
 
 impl FoldItems<'_> {
-    /// That everything fits together.
+    /// Checks that all lists have matching lengths and valid values.
     pub(super) fn check(&self, classes: usize) -> Result<(), InsightError> {
         let items = self.labels.len();
         let width = self.embeddings.width;
@@ -218,7 +217,7 @@ impl Repeat {
         Self::calibrated(rows, items.labels)
     }
 
-    /// From logits `[item][class]`, negative infinity where a head did not know the class.
+    /// Calibrates logits `[item][class]`, which are negative infinity where a head did not know the class.
     fn calibrated(mut rows: Vec<Vec<f64>>, labels: &[usize]) -> Self {
         let (mut judged, mut unjudged) = (Vec::new(), Vec::new());
         for (item, row) in rows.iter_mut().enumerate() {
@@ -237,7 +236,7 @@ impl Repeat {
     }
 }
 
-/// Probabilities of a row; exactly 0 for a class its head did not know. A head that knew none says the same of all.
+/// Probabilities of a row; exactly 0 for a class its head did not know. If it knew no class, all are equally probable.
 fn softened(row: &[f64], temperature: Temperature) -> Vec<f64> {
     let mut probabilities = temperature.softened(row);
     if row.iter().any(|&logit| logit > UNKNOWN) {

@@ -1,13 +1,13 @@
-//! Probabilities and given labels in, checked to fit together: what every detector of label issues looks at.
+//! Checked probabilities and given labels: the input of every detector of label issues.
 
 use sciurus_insight::{InsightError, Predictions};
 
-/// How far a row of probabilities may be from sum 1, as in [`Predictions`].
+/// How far the sum of a row of probabilities may be from 1, as in [`Predictions`].
 const SUM_TOLERANCE: f64 = 0.01;
 
 /// Probabilities of items from models that were *not* trained on them, with the label each item was given.
 ///
-/// In double precision, as cleanlab computes; [`Predictions`] convert without loss.
+/// In double precision, like cleanlab; [`Predictions`] convert without loss.
 ///
 /// ```
 /// use sciurus_clean::find::OutOfSample;
@@ -28,8 +28,7 @@ impl OutOfSample {
     /// Probabilities row-major `[item, class]`, each row with sum 1, and the given class of each item.
     ///
     /// # Errors
-    ///
-    /// If lengths do not fit together, a label is no class, or a row is not a distribution.
+    /// If lengths do not match, a label is not a class, or a row is not a distribution.
     pub fn new(classes: usize, probabilities: Vec<f64>, labels: Vec<usize>) -> Result<Self, InsightError> {
         let (found, expected) = (probabilities.len(), classes * labels.len());
         if found != expected {
@@ -83,7 +82,7 @@ impl OutOfSample {
         &self.probabilities[item * self.classes..(item + 1) * self.classes]
     }
 
-    /// The class with the largest probability; the first of them on a tie, as in NumPy.
+    /// The class with the largest probability; on a tie the first one, as in NumPy.
     #[must_use]
     pub fn prediction(&self, item: usize) -> usize {
         largest(self.row(item))
@@ -112,7 +111,7 @@ impl From<&Predictions> for OutOfSample {
     }
 }
 
-/// The position of the largest value; the first of them on a tie, 0 without values.
+/// The position of the largest value; on a tie the first one, 0 without values.
 pub(super) fn largest(row: &[f64]) -> usize {
     (0..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best })
 }
@@ -126,7 +125,7 @@ pub(super) fn label_counts(classes: usize, labels: &[usize]) -> Vec<usize> {
     counts
 }
 
-/// That every label is a class.
+/// Checks that every label is a class.
 pub(super) fn check_labels(classes: usize, labels: &[usize]) -> Result<(), InsightError> {
     match labels.iter().position(|&label| label >= classes) {
         Some(row) => {

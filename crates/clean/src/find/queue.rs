@@ -1,7 +1,7 @@
-//! Everything that detectors found in, one queue of cards out, worst first.
+//! Turns what the detectors found into one queue of cards, worst first.
 //!
-//! A [`Finding`] is one trouble of one image with its score, what to do about it, and evidence in words. Detectors turn their
-//! numbers into findings; [`queue`] makes a plan of them.
+//! A [`Finding`] is one issue of one image, with its score, a proposal, and evidence in words. Each detector's numbers become
+//! findings; [`queue`] turns all findings into a plan.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use super::{LabelQuality, LearntLabel, NeighbourGraph, Outliers};
 use crate::issue::Issue;
 use crate::plan::{CleanAction, IssueScore, PlanItem, Suggestion};
 
-/// An image, as a queue knows it.
+/// An image in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueItem {
     /// The file, relative to the data set's folder.
@@ -25,22 +25,22 @@ pub struct QueueItem {
     pub label: String,
 }
 
-/// One trouble of one image.
+/// One issue of one image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
-    /// Position of the image.
+    /// Index of the image.
     pub item: usize,
-    /// What it is.
+    /// The issue.
     pub issue: Issue,
-    /// How surely (0..=1, 1 = surely).
+    /// How certain it is (0..=1, 1 = certain).
     pub score: f64,
-    /// What to do about it; to keep the image where the trouble is only told.
+    /// What to do about it; [`CleanAction::Keep`] for an issue that is only reported.
     pub action: CleanAction,
-    /// What was seen, for people.
+    /// What was seen, in words for people.
     pub evidence: String,
-    /// The label it should have, where it is about the label.
+    /// For label issues, the label it should have.
     pub suggested: Option<Suggestion>,
-    /// Images with the same number here are looked at together.
+    /// Images with the same number are reviewed together.
     pub card: Option<usize>,
 }
 
@@ -49,13 +49,13 @@ impl Finding {
         Self { item, issue, score, action: CleanAction::Keep, evidence, suggested: None, card: None }
     }
 
-    /// Its place in the queue (0..=1).
+    /// Its rank in the queue (0..=1, 1 = first).
     fn rank(&self) -> f64 {
         self.score * self.issue.weight()
     }
 }
 
-/// Files that are no images, as findings; `first` is the position of the first of them.
+/// Findings for files that cannot be read as images; `first` is the index of the first of them.
 pub fn unreadable(skipped: &[Skipped], first: usize) -> Vec<Finding> {
     let finding = |(place, file): (usize, &Skipped)| Finding {
         action: CleanAction::SetAside,
@@ -64,15 +64,22 @@ pub fn unreadable(skipped: &[Skipped], first: usize) -> Vec<Finding> {
     skipped.iter().enumerate().map(finding).collect()
 }
 
-/// Labels that may be wrong: one finding for each item. Above 0.5 another class is more probable than the given one.
+/// Findings about labels, one per item. Above a score of 0.5, another class is more probable than the given one.
 pub fn label_findings(quality: &LabelQuality, vocab: &Vocab) -> Vec<Finding> {
     let finding = |item: usize| {
         let probability = quality.suggested_probability[item];
         let label = vocab.label(quality.suggested[item]).to_owned();
-        let given = quality.rows.row(item)[quality.rows.labels()[item]];
-        let evidence = format!("{label} {:.0} %, its own label {:.0} %", 100.0 * probability, 100.0 * given);
+        let given = vocab.label(quality.rows.labels()[item]);
         let score = quality.scores[item];
         let wrong = score > 0.5;
+        let evidence = if wrong {
+            format!("looks like `{label}`, labelled `{given}` ({:.0} % sure)", 100.0 * probability)
+        } else if score < 0.5 {
+            format!("looks like `{given}`, as it is labelled")
+        } else {
+            // An item that cannot be judged has a score of exactly 0.5.
+            format!("too few other photos of `{given}` to judge its label")
+        };
         Finding {
             action: if wrong { CleanAction::Relabel } else { CleanAction::Keep },
             suggested: wrong.then_some(Suggestion { label, probability }),
@@ -82,28 +89,30 @@ pub fn label_findings(quality: &LabelQuality, vocab: &Vocab) -> Vec<Finding> {
     (0..quality.scores.len()).map(finding).collect()
 }
 
-/// Labels that a model did not learn while it was trained on them: those whose area under the margin is below 0, so that
-/// another class was more probable on average. The score is the logistic function of that area, turned round. One entry for each
-/// item, none for those that were not trained on.
+/// Findings about labels that a model did not learn although it was trained on them: their area under the margin is below 0,
+/// so another class was more probable on average. The score is the logistic function of minus that area. `learnt` has one
+/// entry per item, `None` for items that were not trained on.
 pub fn learnt_findings(learnt: &[Option<&LearntLabel>]) -> Vec<Finding> {
     let finding = |(item, learnt): (usize, &Option<&LearntLabel>)| {
         let learnt = learnt.filter(|learnt| learnt.aum < 0.0)?;
         let found = (f64::from(learnt.looks) * learnt.correctness).round();
-        let evidence =
-            format!("found by a model in {found} of the {} times it was trained on it", learnt.looks);
+        let evidence = format!(
+            "a model predicted this label in only {found} of the {} times it saw the photo",
+            learnt.looks
+        );
         Some(Finding::new(item, Issue::HardToLearn, 1.0 / (1.0 + learnt.aum.exp()), evidence))
     };
     learnt.iter().enumerate().filter_map(finding).collect()
 }
 
-/// Images unlike all others: one finding for each item; above 0.5 it lies beyond the detector's cut. Those beyond it that are
-/// neighbours of each other share a card, numbered from `first_card` on.
+/// Findings about outliers, one per item; above a score of 0.5 it lies beyond the detector's cut. Outliers that are neighbours
+/// of each other share a card, numbered from `first_card` on.
 pub fn outlier_findings(outliers: &Outliers, graph: &NeighbourGraph, first_card: usize) -> Vec<Finding> {
     let mut is_out = vec![false; outliers.scores.len()];
     outliers.items.iter().for_each(|&item| is_out[item] = true);
     let mut card: Vec<usize> = (0..is_out.len()).collect();
     for &item in &outliers.items {
-        // Only those that are as near to each other as other images are.
+        // Only outliers that are as near to each other as ordinary images are.
         let near = graph
             .ids(item)
             .iter()
@@ -121,15 +130,16 @@ pub fn outlier_findings(outliers: &Outliers, graph: &NeighbourGraph, first_card:
         Finding {
             action: if is_out[item] { CleanAction::SetAside } else { CleanAction::Keep },
             card: shared.then_some(first_card + card[item]),
-            ..Finding::new(item, Issue::Outlier, outliers.badness(item), "unlike all others".to_owned())
+            ..Finding::new(item, Issue::Outlier, outliers.badness(item), "unlike any other photo".to_owned())
         }
     };
     (0..is_out.len()).map(finding).collect()
 }
 
-/// What is wrong with the pixels of single images, `[item][issue]`.
+/// Findings about the pixels of single images, from their `[item][issue]`.
 pub fn pixel_findings(issues: &[Vec<QualityIssue>]) -> Vec<Finding> {
     let finding = |item: usize, issue: &QualityIssue| {
+        // 1 for the worst pixels, 0.5 at the cut: the same scale as the other detectors.
         let score = 1.0 - 0.5 * issue.score / issue.cut.max(f64::MIN_POSITIVE);
         Finding::new(item, Issue::Pixels(issue.check), score.clamp(0.5, 1.0), issue.evidence.clone())
     };
@@ -140,16 +150,19 @@ pub fn pixel_findings(issues: &[Vec<QualityIssue>]) -> Vec<Finding> {
         .collect()
 }
 
-/// The least number of equal files in several classes that make a placeholder.
+/// This many identical files in several classes, or more, are a placeholder.
 const PLACEHOLDERS: usize = 3;
 
-/// Copies of each other: a card for each group, numbered by the group. Of copies with one label all that were seen to be copies of
-/// the best one leave the data set; those that are only linked to it by others are told, and stay. Where labels differ, `belief` (row-major
-/// `[item, class]`, probabilities of models that have not seen any member) says which one is right, and copies with another
-/// label leave.
+/// Findings about copies. Each group is a card, numbered by the group.
+///
+/// Copies of the best member leave the data set. A member that is linked to the best one only through other copies is
+/// reported, and stays. Where labels differ, `belief` (row-major `[item, class]`, probabilities of models that have not seen
+/// any member) says which label is right, and copies with another label leave. `items` are those of the photos, in the same
+/// order; there may be more.
 pub fn duplicate_findings(
     duplicates: &Duplicates,
     photos: &[Photo<'_>],
+    items: &[QueueItem],
     belief: Option<&[f64]>,
 ) -> Vec<Finding> {
     let mut alike: HashMap<(usize, usize), f64> = HashMap::new();
@@ -165,7 +178,7 @@ pub fn duplicate_findings(
         let is_right = |member: usize| right.is_none_or(|class| photos[member].class == Some(class));
         let kept =
             std::iter::once(group.keep).chain(group.members.iter().copied()).find(|&one| is_right(one));
-        let copies = Copies { group, photos, alike: &alike, kept: kept.unwrap_or(group.keep), card };
+        let copies = Copies { group, photos, items, alike: &alike, kept: kept.unwrap_or(group.keep), card };
         group.members.iter().flat_map(|&member| copies.findings(member)).collect::<Vec<Finding>>()
     };
     duplicates.groups.iter().enumerate().flat_map(of_group).collect()
@@ -175,6 +188,7 @@ pub fn duplicate_findings(
 struct Copies<'a> {
     group: &'a DuplicateGroup,
     photos: &'a [Photo<'a>],
+    items: &'a [QueueItem],
     /// How alike pairs are (0..=1).
     alike: &'a HashMap<(usize, usize), f64>,
     kept: usize,
@@ -187,16 +201,23 @@ impl Copies<'_> {
         let count = group.members.len();
         let is_placeholder = group.exact && group.across_classes && count >= PLACEHOLDERS;
         let likeness = self.likeness(member);
+        let kept = self.items[self.kept].path.display();
         let (issue, evidence, leaves) = match likeness {
             _ if is_placeholder => {
-                (Issue::Placeholder, format!("{count} equal pictures in several classes"), true)
+                (Issue::Placeholder, format!("the same picture {count} times, in several classes"), true)
             }
             _ if member == self.kept => {
-                (self.kind(), format!("the one of {count} copies to keep: {}", group.reason), false)
+                (self.kind(), format!("the best of {count} copies ({})", group.reason), false)
             }
-            Some(1.0) => (Issue::ExactDuplicate, format!("one of {count} copies"), true),
-            Some(_) => (Issue::NearDuplicate, format!("one of {count} copies"), true),
-            None => (Issue::NearDuplicate, format!("alike to some of {count} that are alike"), false),
+            Some(1.0) => (Issue::ExactDuplicate, format!("the same picture as {kept}"), true),
+            Some(alike) => {
+                let evidence = format!("almost the same picture as {kept} ({:.0} % alike)", 100.0 * alike);
+                (Issue::NearDuplicate, evidence, true)
+            }
+            None => {
+                let evidence = format!("may be the same picture as {kept}: similar to its copies");
+                (Issue::NearDuplicate, evidence, false)
+            }
         };
         let finding = |issue, score, evidence| Finding {
             action: if leaves { CleanAction::SetAside } else { CleanAction::Keep },
@@ -206,16 +227,16 @@ impl Copies<'_> {
         let score = if issue == Issue::NearDuplicate { likeness.unwrap_or(0.5) } else { 1.0 };
         let mut findings = vec![finding(issue, score, evidence)];
         if group.across_classes && !is_placeholder {
-            findings.push(finding(Issue::AcrossClasses, score, "a copy has another label".to_owned()));
+            findings.push(finding(Issue::AcrossClasses, score, "a copy has a different label".to_owned()));
         }
         if group.across_splits {
-            let evidence = "a copy is on the other side of the split".to_owned();
+            let evidence = "a copy is on the other side of the train/validation split".to_owned();
             findings.push(finding(Issue::AcrossSplits, score, evidence));
         }
         findings
     }
 
-    /// How alike a member and the one that is kept are, where that was seen; of the kept one, how alike the nearest is.
+    /// How alike a member and the kept one are (0..=1), if they were compared; for the kept one, how alike its nearest copy is.
     fn likeness(&self, member: usize) -> Option<f64> {
         if member == self.kept {
             let others = self.group.members.iter().filter(|&&other| other != member);
@@ -232,7 +253,7 @@ impl Copies<'_> {
     }
 }
 
-/// The class of a group whose labels differ: the most probable one, of those that its members have.
+/// The right class of a group whose labels differ: the most probable one among those of its members.
 fn right_class(group: &DuplicateGroup, photos: &[Photo<'_>], belief: &[f64]) -> Option<usize> {
     if !group.across_classes {
         return None;
@@ -244,8 +265,8 @@ fn right_class(group: &DuplicateGroup, photos: &[Photo<'_>], belief: &[f64]) -> 
     candidates.max_by(|&a, &b| sum(a).total_cmp(&sum(b)))
 }
 
-/// The images as plan items, worst first, those of a card together. What is proposed is the most certain finding that asks for a
-/// change; an image without one is kept. Findings below 0.5 place an image, but are not told.
+/// The images as plan items, worst first, those of one card together. The proposal comes from the most certain finding that
+/// asks for a change; an image without one is kept. Findings below 0.5 affect an image's rank, but are not reported.
 #[must_use]
 pub fn queue(items: &[QueueItem], findings: &[Finding]) -> Vec<PlanItem> {
     let mut of_item: Vec<Vec<&Finding>> = vec![Vec::new(); items.len()];
@@ -277,7 +298,7 @@ pub fn queue(items: &[QueueItem], findings: &[Finding]) -> Vec<PlanItem> {
 
 fn planned(item: &QueueItem, found: &[&Finding]) -> PlanItem {
     let told: Vec<&&Finding> = found.iter().filter(|finding| finding.score >= 0.5).collect();
-    // What seems to belong nowhere is not given another class.
+    // Setting aside comes first: an image that seems to belong to no class should not be relabelled.
     let asks = |action| told.iter().find(move |finding| finding.action == action);
     let change = asks(CleanAction::SetAside).or_else(|| asks(CleanAction::Relabel));
     let card = told.iter().find_map(|finding| finding.card);

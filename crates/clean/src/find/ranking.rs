@@ -1,15 +1,15 @@
-//! Scores of several detectors or models in, one order out.
+//! Combines the scores of several detectors or models into one ranking.
 
 use sciurus_data::BadOption;
 use sciurus_insight::InsightError;
 
-/// Members whose accuracy is this much below the best count `1/e`.
+/// A member whose accuracy is this much below the best one's has the weight `1/e`.
 const ACCURACY_SCALE: f64 = 0.02;
 
 /// Weights of members with sum 1, from their out-of-fold accuracies (0..1): `exp((accuracy - best) / 0.02)`, scaled.
 ///
-/// A mean of equals is better than each; a mean with a member that is clearly worse is not. An accuracy that is not a
-/// number counts as the worst.
+/// Averaging equally good members beats each of them; averaging with a clearly worse one does not. An accuracy of NaN counts
+/// as the worst.
 ///
 /// ```
 /// use sciurus_clean::find::member_weights;
@@ -29,12 +29,11 @@ pub fn member_weights(accuracies: &[f64]) -> Vec<f64> {
 
 /// The weighted mean of the items' ranks in several lists of scores, each scaled to 0 (lowest score) to 1 (highest).
 ///
-/// Equal scores share the mean of their ranks. Unlike a mean of scores, this does not ask that they mean the same. Each member
-/// is its scores, one per item, and its weight, above 0.
+/// Equal scores share the mean of their ranks. Unlike a mean of scores, this works for scores on different scales. Each member
+/// consists of its scores, one per item, and its weight, above 0.
 ///
 /// # Errors
-///
-/// If the members' lengths differ, a score is not a number, or a weight is not above 0.
+/// If the members' lengths differ, a score is NaN, or a weight is not above 0.
 ///
 /// ```
 /// use sciurus_clean::find::rank_average;
@@ -61,7 +60,7 @@ pub fn rank_average(members: &[(&[f64], f64)]) -> Result<Vec<f64>, InsightError>
     Ok(average)
 }
 
-/// Ranks in 0..=1, the mean of them where scores are equal.
+/// Ranks in 0..=1; equal scores share the mean of their ranks.
 fn ranks(scores: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));

@@ -1,18 +1,18 @@
-//! Unit rows in, about the nearest others of each out: a search in a graph of small worlds (HNSW, Malkov & Yashunin 2018,
-//! arXiv:1603.09320), for sets so large that not every pair can be compared.
+//! Approximate nearest neighbours by HNSW (hierarchical navigable small worlds, Malkov & Yashunin 2018, arXiv:1603.09320),
+//! for data sets so large that not every pair can be compared. In: unit rows. Out: most of each row's nearest others.
 
 use hnsw_rs::prelude::{DistL2, Hnsw};
 use rayon::prelude::*;
 
-/// Links of an item on a layer, and layers.
+/// Links of an item on each layer, and layers.
 const LINKS: usize = 16;
 const LAYERS: usize = 16;
-/// Candidates that are kept while the graph is built, and while it is searched. Measured: docs/cleaning.md.
+/// Candidates kept while the graph is built, and while it is searched. docs/cleaning.md has the measurements.
 const BUILDING: usize = 100;
 const SEARCHING: usize = 64;
 
-/// The ids of about the `room` nearest others of each unit row `[item, width]`. Distances between rows of length 1 rank as
-/// cosines do.
+/// The ids of approximately the `room` nearest others of each unit row `[item, width]`. Euclidean distances between rows of
+/// length 1 rank like cosine distances.
 pub(super) fn small_world(unit: &[f32], width: usize, room: usize) -> Vec<Vec<u32>> {
     let rows: Vec<(&[f32], usize)> = unit.chunks(width).enumerate().map(|(item, row)| (row, item)).collect();
     let world = Hnsw::<f32, DistL2>::new(LINKS, rows.len(), LAYERS, BUILDING, DistL2 {});

@@ -1,4 +1,5 @@
-//! What a reviewer found so far in, whether to go on out; and how many errors are probably left.
+//! Decides when a review may stop, and estimates how many errors are left. In: which of the reviewed items were wrong. Out:
+//! [`StopRule::is_done`] and [`ErrorsLeft`].
 
 use rand::seq::index;
 use sciurus_data::{BadOption, Seed};
@@ -6,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use sciurus_insight::{InsightError, Interval, wilson};
 
-/// When to stop a review of a ranked queue: after a page at whose end few of the last items were wrong.
+/// When to stop reviewing a ranked queue: at the end of a page, when few of the last items were wrong.
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
-/// | `page` | 50 | items between two looks at the rule | at least 1 |
-/// | `window` | 150 | items that are looked back on | at least 1 |
+/// | `page` | 50 | items between two checks of the rule | at least 1 |
+/// | `window` | 150 | last items that the rule looks at | at least 1 |
 /// | `share` | 0.1 | stop when a smaller share of them was wrong | above 0, at most 1 |
 ///
 /// ```
@@ -37,8 +38,8 @@ impl Default for StopRule {
 }
 
 impl StopRule {
-    /// The rule for a set of so many items: pages of a thirtieth, from 5 to 50 items, and a window of three pages. What is
-    /// shown beyond the errors is about the window, so it is a tenth of a small set at most.
+    /// The rule for a data set of `items` items: pages of a thirtieth of it (5 to 50 items), and a window of three pages. A
+    /// reviewer sees about one window of right items after the last error, so with a small data set at most a tenth of it.
     ///
     /// ```
     /// use sciurus_clean::find::StopRule;
@@ -52,14 +53,14 @@ impl StopRule {
         Self::default().page(page).window(3 * page)
     }
 
-    /// Items between two looks at the rule, at least 1.
+    /// Items between two checks of the rule, at least 1.
     #[must_use]
     pub fn page(mut self, items: usize) -> Self {
         self.page = items;
         self
     }
 
-    /// Items that are looked back on, at least 1.
+    /// The last items that the rule looks at, at least 1.
     #[must_use]
     pub fn window(mut self, items: usize) -> Self {
         self.window = items;
@@ -73,22 +74,21 @@ impl StopRule {
         self
     }
 
-    /// The rule, checked.
+    /// The checked rule.
     ///
     /// # Errors
-    ///
     /// If an option is out of its range.
     pub fn build(self) -> Result<Self, InsightError> {
-        BadOption::check("page", self.page as f64, self.page > 0, "choose a number from 1 up")?;
-        BadOption::check("window", self.window as f64, self.window > 0, "choose a number from 1 up")?;
+        BadOption::check("page", self.page as f64, self.page > 0, "choose 1 or more")?;
+        BadOption::check("window", self.window as f64, self.window > 0, "choose 1 or more")?;
         let is_valid = self.share > 0.0 && self.share <= 1.0;
         BadOption::check("share", self.share, is_valid, "choose a number above 0, at most 1")?;
         Ok(self)
     }
 
-    /// Whether to stop after the items reviewed so far, in the order they were shown: `true` where one was wrong.
+    /// Whether to stop after the items reviewed so far: `wrong`, in the order they were shown, is true for each wrong one.
     ///
-    /// Only at the end of a page, and not before a whole window was shown.
+    /// Only true at the end of a page, and not before a whole window was shown.
     #[must_use]
     pub fn is_done(self, wrong: &[bool]) -> bool {
         if wrong.len() < self.window || !wrong.len().is_multiple_of(self.page) {
@@ -99,7 +99,7 @@ impl StopRule {
         (found as f64) < self.share * self.window as f64
     }
 
-    /// How many items of a queue a reviewer sees who follows the rule, where `wrong` is the truth in the queue's order.
+    /// How many items a reviewer who follows the rule sees, where `wrong` is the truth in the queue's order.
     #[must_use]
     pub fn shown(self, wrong: &[bool]) -> usize {
         let ends = (1..).map(|pages| pages * self.page).take_while(|&end| end <= wrong.len());
@@ -107,8 +107,8 @@ impl StopRule {
     }
 }
 
-/// A random choice of items that were not reviewed, for a look at what was left: positions below `items`, ascending; all of
-/// them if there are no more than `size`.
+/// A random sample of the items that were not reviewed, to audit: positions below `items`, ascending; all of them if there are
+/// no more than `size`.
 #[must_use]
 pub fn audit_sample(items: usize, size: usize, seed: Seed) -> Vec<usize> {
     let mut chosen = index::sample(&mut seed.rng(&[]), items, size.min(items)).into_vec();
@@ -116,18 +116,18 @@ pub fn audit_sample(items: usize, size: usize, seed: Seed) -> Vec<usize> {
     chosen
 }
 
-/// How many errors are left in what was not reviewed, from an audit of a random part of it.
+/// How many errors are left among the items that were not reviewed, estimated from an audit of a random sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ErrorsLeft {
-    /// The expected number of errors left, those that the audit found not counted (they are corrected by now).
+    /// The expected number of errors left, without those that the audit found (they have been corrected).
     pub estimate: f64,
     /// Its 95 % interval: Wilson's, for the items that nobody has looked at.
     pub interval: Interval,
 }
 
 impl ErrorsLeft {
-    /// From the number of items that were not reviewed before the audit, those audited among them, and the wrong among those.
-    /// Without an audit, nothing is known: the interval is from none to all.
+    /// Estimates from the number of items not reviewed before the audit, the number audited, and the number of those that were
+    /// wrong. Without an audit nothing is known, and the interval reaches from none to all.
     ///
     /// ```
     /// use sciurus_clean::find::ErrorsLeft;

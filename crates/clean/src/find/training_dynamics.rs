@@ -1,4 +1,5 @@
-//! What a model said of each item whenever it was trained on it in, how it came to its opinion out.
+//! How each label was learnt during training. In: a model's logits for each item whenever it was trained on it. Out: margins,
+//! confidence and variability per item.
 
 use std::path::{Path, PathBuf};
 
@@ -11,23 +12,23 @@ use sciurus_insight::{InsightError, softmax, table_file};
 /// How an item's label was learnt, one entry per item in every list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingDynamics {
-    /// Area under the margin: the mean over epochs of `logit(given) - largest other logit`. Low, above all below 0, is
-    /// suspicious: the other items of its class pull against it. Source: Pleiss et al. 2020. 0 with one class.
+    /// Area under the margin: the mean over epochs of `logit(given) - largest other logit`. Low values, above all below 0, are
+    /// suspicious: the model learnt another class in spite of the label. Source: Pleiss et al. 2020. 0 with one class.
     pub aum: Vec<f64>,
     /// The mean over epochs of the given class's probability, 0..1. With the next two, a data map: Swayamdipta et al. 2020.
     pub confidence: Vec<f64>,
-    /// The standard deviation of it over epochs, 0..=0.5; high is ambiguous.
+    /// The standard deviation of that probability over epochs, 0..=0.5; high values mean an ambiguous item.
     pub variability: Vec<f64>,
     /// The share of epochs that predicted the given class, 0..=1.
     pub correctness: Vec<f64>,
 }
 
 impl TrainingDynamics {
-    /// From the logits of each epoch, row-major `[item, class]`, in the same order of items every time.
+    /// Computes the dynamics from the logits of each epoch, row-major `[item, class]`, with the items in the same order every
+    /// time.
     ///
     /// # Errors
-    ///
-    /// If there is no epoch, an epoch has not one row per label, a label is no class, or a logit is not finite.
+    /// If there is no epoch, an epoch does not have one row per label, a label is not a class, or a logit is not finite.
     ///
     /// ```
     /// use sciurus_clean::find::TrainingDynamics;
@@ -40,7 +41,7 @@ impl TrainingDynamics {
     /// ```
     pub fn new(epochs: &[Vec<f32>], labels: &[usize], classes: usize) -> Result<Self, InsightError> {
         let count = epochs.len();
-        BadOption::check("epochs", count as f64, count > 0, "choose a number from 1 up")?;
+        BadOption::check("epochs", count as f64, count > 0, "choose 1 or more")?;
         check_labels(classes, labels)?;
         for epoch in epochs {
             let (expected, found) = (labels.len() * classes, epoch.len());
@@ -91,29 +92,27 @@ impl Look {
     }
 }
 
-/// Numbers that are kept of each item.
+/// Numbers stored for each item.
 const KEPT: usize = 5;
 
-/// [`TrainingDynamics`] while they come about: what a model said of items so far, in memory that does not grow with epochs, in
-/// single precision.
+/// [`TrainingDynamics`] computed during training, in single precision. The memory does not grow with the number of epochs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OnlineDynamics {
-    /// Of each item: looks, mean margin, mean probability of its class, sum of squared differences from that (Welford
-    /// 1962), looks that were right.
+    /// For each item: looks, mean margin, mean probability of its class, sum of squared differences from that mean (Welford
+    /// 1962), and looks that predicted its class.
     rows: Vec<[f32; KEPT]>,
 }
 
 impl OnlineDynamics {
-    /// Nothing was said yet of this many items.
+    /// Starts for `items` items, none of which has been seen.
     #[must_use]
     pub fn new(items: usize) -> Self {
         Self { rows: vec![[0.0; KEPT]; items] }
     }
 
-    /// One look: the logits `[class]` of an item that has the class `label`.
+    /// Adds one look: the logits `[class]` of an item that has the class `label`.
     ///
     /// # Panics
-    ///
     /// If there is no such item or class.
     pub fn see(&mut self, item: usize, logits: &[f32], label: usize) {
         let look = Look::new(logits, label);
@@ -133,7 +132,7 @@ impl OnlineDynamics {
         self.rows[item][0] as usize
     }
 
-    /// The dynamics so far; of an item that was never looked at all are 0.
+    /// The dynamics so far; all 0 for an item that was never looked at.
     #[must_use]
     pub fn dynamics(&self) -> TrainingDynamics {
         let of = |value: &dyn Fn(&[f32; KEPT]) -> f64| self.rows.iter().map(value).collect();
@@ -146,13 +145,13 @@ impl OnlineDynamics {
         }
     }
 
-    /// All that is kept, `[item, 5]`: for a checkpoint.
+    /// The whole state, `[item, 5]`, for a checkpoint.
     #[must_use]
     pub fn values(&self) -> Vec<f32> {
         self.rows.as_flattened().to_vec()
     }
 
-    /// From what [`values`](Self::values) gave; none if they are not of this many items.
+    /// Restores the state that [`values`](Self::values) returned; `None` if it is not for this many items.
     #[must_use]
     pub fn from_values(items: usize, values: &[f32]) -> Option<Self> {
         let (rows, rest) = values.as_chunks();
@@ -167,23 +166,22 @@ pub struct LearntLabel {
     pub path: PathBuf,
     /// Its label while the model trained.
     pub label: String,
-    /// How often the model was trained on it as it is, not mixed with another one.
+    /// How often the model was trained on it, not counting batches in which it was mixed with another photo.
     pub looks: u32,
-    /// Area under the margin; see [`TrainingDynamics`], as the others.
+    /// Area under the margin; see [`TrainingDynamics`] for this and the next three.
     pub aum: f64,
     /// Mean probability of the label, 0..1.
     pub confidence: f64,
     /// Its standard deviation, 0..=0.5.
     pub variability: f64,
-    /// The share of looks that found the label, 0..=1.
+    /// The share of looks that predicted the label, 0..=1.
     pub correctness: f64,
 }
 
 impl LearntLabel {
-    /// Writes rows as a Parquet file, which DuckDB, pandas and polars read.
+    /// Writes rows as a Parquet file, which DuckDB, pandas and polars can read.
     ///
     /// # Errors
-    ///
     /// If it cannot be written.
     pub fn save(rows: &[Self], path: &Path) -> Result<(), InsightError> {
         let sample = Self {
@@ -198,11 +196,10 @@ impl LearntLabel {
         table_file::save(path, &String::new(), rows, &[sample])
     }
 
-    /// Reads them.
+    /// Reads rows that [`save`](Self::save) wrote.
     ///
     /// # Errors
-    ///
-    /// If the file cannot be read or holds something else.
+    /// If the file cannot be read or does not contain such rows.
     pub fn load(path: &Path) -> Result<Vec<Self>, InsightError> {
         let (_, rows): (String, Vec<Self>) = table_file::load(path)?;
         Ok(rows)

@@ -1,4 +1,4 @@
-//! What was decided, one line of JSON each, only ever appended to. A decision that was acknowledged survives a kill at any byte.
+//! The journal of decisions: one line of JSON each, append-only. A decision that was acknowledged survives a kill at any byte.
 
 use std::io::ErrorKind;
 use std::ops::Deref;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{CleanAction, is_copy};
 use crate::error::CleanError;
 
-/// The journal of a data set, in its folder.
+/// The journal's path inside a data set's folder.
 const IN_FOLDER: &str = ".sciurus/decisions.jsonl";
 
 const FORMAT: LineFormat =
@@ -22,23 +22,23 @@ const FORMAT: LineFormat =
 pub struct Decision {
     /// The file, relative to the data set's folder.
     pub path: PathBuf,
-    /// Fingerprint of the image's bytes: the decision holds wherever and under whatever name the same bytes lie, unless it was
-    /// about which of several copies to keep.
+    /// Fingerprint of the image's bytes. The decision applies to the same bytes under any path, unless it was about which of
+    /// several copies to keep.
     pub content: ContentHash,
-    /// What is to become of it.
+    /// What happens to it.
     pub action: CleanAction,
     /// The label it had.
     pub old: String,
     /// The label it gets, if it is relabelled.
     pub new: Option<String>,
-    /// What seemed to be wrong with it most.
+    /// The worst issue that was found with it.
     #[serde(default)]
     pub issue: Option<String>,
-    /// How surely something was wrong with it, by the model (0..=1).
+    /// The model's score for that issue (0..=1, 1 = certain).
     pub score: f64,
-    /// The model that said so.
+    /// The model that gave the score.
     pub model: String,
-    /// When, as RFC 3339.
+    /// When it was decided, as RFC 3339.
     pub time: String,
 }
 
@@ -46,7 +46,7 @@ pub struct Decision {
 #[serde(tag = "entry", rename_all = "snake_case")]
 enum Entry {
     Decided(Decision),
-    /// The last decision that was not undone is undone.
+    /// Undoes the last decision that still stands.
     Undone {
         path: PathBuf,
         content: ContentHash,
@@ -54,12 +54,12 @@ enum Entry {
     },
 }
 
-/// The decisions that were not undone, in order. The last one about an image counts.
+/// The decisions that still stand, in order. The last one about an image counts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Decisions(Vec<Decision>);
 
 impl Decisions {
-    /// Reads the journal of a data set's folder, beside a process that writes it too; none without one.
+    /// Reads the journal of a data set's folder, even while another process writes it. Empty if there is no journal.
     ///
     /// # Errors
     /// The journal cannot be read, or was not written by this user's Sciurus on this machine.
@@ -68,11 +68,11 @@ impl Decisions {
         place.map_or_else(|| Ok(Self::default()), |place| place.read())
     }
 
-    /// What was decided about a folder's photos, in its journal or the one that is named. Decisions that somebody else left in the
-    /// folder count for nothing; why is the second value.
+    /// The decisions about a folder's photos, from its own journal or from `journal`. Decisions that somebody else left in the
+    /// folder are ignored; the second value then says why.
     ///
     /// # Errors
-    /// The journal that is named cannot be read, or is not ours.
+    /// `journal` cannot be read, or was not written by this user's Sciurus on this machine.
     pub fn at(folder: &Path, journal: Option<&Path>) -> Result<(Self, Option<CleanError>), CleanError> {
         match journal {
             Some(file) => Ok((Self::read(file)?, None)),
@@ -81,19 +81,19 @@ impl Decisions {
         }
     }
 
-    /// The same of a journal elsewhere.
+    /// Reads a journal elsewhere. Empty if there is no such file.
     ///
     /// # Errors
     /// As [`Decisions::of_folder`].
     pub fn read(path: &Path) -> Result<Self, CleanError> {
-        // Its folder may not be there either.
+        // Asked first, because the folder may be missing too, and opening it would be an error.
         if path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
             return Ok(Self::default());
         }
         JournalPlace::of_file(path)?.read()
     }
 
-    /// What was decided, as corrections of the data set.
+    /// The decisions as corrections of the data set.
     #[must_use]
     pub fn corrections(&self) -> Corrections {
         Corrections::new(self.iter().map(|decision| CorrectedFile {
@@ -128,7 +128,7 @@ impl Deref for Decisions {
     }
 }
 
-/// The decisions about a data set, and the file they are added to: `decisions.jsonl`. It has one writer at a time.
+/// The decisions about a data set, and the file they are appended to: `decisions.jsonl`. It has one writer at a time.
 #[derive(Debug)]
 pub struct Journal {
     lines: Lines,
@@ -136,18 +136,18 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of a data set's folder, `.sciurus/decisions.jsonl`, or begins it. The half of a line that a kill left
-    /// at its end was never acknowledged, and is removed.
+    /// Opens the journal of a data set's folder, `.sciurus/decisions.jsonl`, or creates it. If a kill left half a line at its
+    /// end, that line was never acknowledged, and is removed.
     ///
     /// # Errors
-    /// The file cannot be read or written, another process writes to it, or it is not this user's.
+    /// The file cannot be read or written, another process is writing to it, or it does not belong to this user.
     pub fn of_folder(folder: &Path) -> Result<Self, CleanError> {
         let root = Root::open(folder)?;
         let path = InsidePath::ours(IN_FOLDER);
         JournalPlace { root, path }.open()
     }
 
-    /// The journal of a folder, or the one that is named, begun if there is none.
+    /// Opens `journal`, or the folder's own; creates it if there is none.
     ///
     /// # Errors
     /// As [`Journal::of_folder`].
@@ -155,7 +155,7 @@ impl Journal {
         journal.map_or_else(|| Self::of_folder(folder), Self::open)
     }
 
-    /// The same of a journal elsewhere, in a folder that is made if need be.
+    /// Opens a journal elsewhere; creates it, and its folder, if necessary.
     ///
     /// # Errors
     /// As [`Journal::of_folder`].
@@ -165,10 +165,10 @@ impl Journal {
         JournalPlace::of_file(path)?.open()
     }
 
-    /// Writes a decision down. When this returns, it is on the disk.
+    /// Records a decision. When this returns, it is on the disk.
     ///
     /// # Errors
-    /// The file cannot be written; the decision does not count then.
+    /// The file cannot be written; the decision then does not count.
     pub fn decide(&mut self, decision: Decision) -> Result<(), CleanError> {
         let entry = Entry::Decided(decision);
         self.lines.append(&entry)?;
@@ -176,10 +176,10 @@ impl Journal {
         Ok(())
     }
 
-    /// Takes the last decision back and returns it; the one before it about the same image counts again.
+    /// Undoes the last decision and returns it; an earlier one about the same image counts again.
     ///
     /// # Errors
-    /// The file cannot be written; the decision stands then.
+    /// The file cannot be written; the decision then stands.
     pub fn undo(&mut self, time: &str) -> Result<Option<Decision>, CleanError> {
         let Some(last) = self.decisions.last().cloned() else { return Ok(None) };
         let entry = Entry::Undone { path: last.path.clone(), content: last.content, time: time.to_owned() };
@@ -188,19 +188,19 @@ impl Journal {
         Ok(Some(last))
     }
 
-    /// What was decided, as corrections of the data set.
+    /// The decisions as corrections of the data set.
     #[must_use]
     pub fn corrections(&self) -> Corrections {
         self.decisions.corrections()
     }
 
-    /// All decisions that were not undone, in order.
+    /// All decisions that still stand, in order.
     #[must_use]
     pub fn decisions(&self) -> &Decisions {
         &self.decisions
     }
 
-    /// Where it is.
+    /// The journal's file.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.lines.place()
@@ -214,20 +214,20 @@ pub(super) struct JournalPlace {
 }
 
 impl JournalPlace {
-    /// In a data set's folder; none if the folder has no state at all.
+    /// The journal in a data set's folder; `None` if the folder has none.
     pub(super) fn of_folder(folder: &Path) -> Result<Option<Self>, CleanError> {
         let root = Root::open(folder)?;
         let path = InsidePath::ours(IN_FOLDER);
         Ok(root.is_free(&path).map_or(true, |free| !free).then_some(Self { root, path }))
     }
 
-    /// A file that somebody named.
+    /// A journal that the user named.
     pub(super) fn of_file(path: &Path) -> Result<Self, CleanError> {
         let (root, path) = Root::of_file(path)?;
         Ok(Self { root, path })
     }
 
-    /// Believes a journal that somebody else wrote; says how many entries there are.
+    /// Trusts a journal that somebody else wrote; returns how many entries it has.
     pub(super) fn adopt(&self) -> Result<usize, CleanError> {
         Ok(Lines::adopt::<Entry>(&self.root, &self.path, FORMAT)?)
     }

@@ -1,4 +1,4 @@
-//! The log of a folder's moves: what a batch is about to do is on the disk before it does it.
+//! The log of a folder's moves. What a batch is about to do is on the disk before it happens.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -16,7 +16,7 @@ const FORMAT: LineFormat = LineFormat { name: "moves", what: "log of moves", doi
 pub(super) struct Move {
     pub(super) from: InsidePath,
     pub(super) to: InsidePath,
-    /// What it holds: tells the file that was moved from another that has one of its names since.
+    /// Its content, which tells it from another file that has taken one of its names since.
     pub(super) content: ContentHash,
 }
 
@@ -24,28 +24,28 @@ pub(super) struct Move {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Batch {
     pub(super) number: u64,
-    /// The batch that this one takes back.
+    /// The batch that this one undoes.
     pub(super) undoes: Option<u64>,
     pub(super) moves: Vec<Move>,
-    /// Of the batch that is taken back: files that are gone, where they lay. They are not asked for again.
+    /// Old paths of files of the undone batch that no longer exist. Later undos don't look for them again.
     #[serde(default)]
     pub(super) given_up: Vec<InsidePath>,
-    /// Folders that did not exist before: made by a batch, and removed by the one that takes it back.
+    /// Folders that a batch creates, and that the batch undoing it removes.
     pub(super) folders: Vec<InsidePath>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "snake_case")]
 enum Entry {
-    /// About to be done.
+    /// A batch is about to be carried out.
     Begun(Batch),
-    /// Done, but for the moves at these places.
+    /// A batch was carried out, except for the moves at these places.
     Done {
         number: u64,
         #[serde(default)]
         left: Vec<usize>,
     },
-    /// Every move of it was taken back.
+    /// Every move of a batch was reversed.
     RolledBack { number: u64 },
 }
 
@@ -57,12 +57,13 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Opens the log of a data set's folder, and begins it if need be.
+    /// Opens the log of a data set's folder; creates it if necessary.
     pub(super) fn open(root: &Root) -> Result<Self, CleanError> {
         let path = path();
-        // Half a line at its end: its batch had moved nothing yet, or its end is found out again.
+        // Half a line at the end may be cut off: either its batch had moved nothing yet, or the recovery will find out again
+        // that the batch is complete.
         let (lines, entries) = Lines::open(root, &path, FORMAT).map_err(|error| match error {
-            // The folder of the data is what somebody must make writable, whichever file in it was tried.
+            // Name the data folder, because that is what the user must make writable.
             FileError::ReadOnly { source, .. } => {
                 FileError::ReadOnly { path: root.path().to_owned(), source }
             }
@@ -71,13 +72,13 @@ impl Log {
         Ok(Self { lines, entries })
     }
 
-    /// Whether a batch was begun and not finished. Nothing is written.
+    /// Whether a batch was begun and not finished. Writes nothing.
     pub(super) fn is_unfinished(root: &Root) -> Result<bool, CleanError> {
         let entries = Lines::read(root, &path(), FORMAT)?;
         Ok(matches!(entries.as_deref(), Some([.., Entry::Begun(_)])))
     }
 
-    /// Believes the log of a folder that somebody else wrote; says how many entries there are.
+    /// Trusts a log that somebody else wrote; returns how many entries it has.
     pub(super) fn adopt(root: &Root) -> Result<usize, CleanError> {
         Ok(Lines::adopt::<Entry>(root, &path(), FORMAT)?)
     }
@@ -90,8 +91,7 @@ impl Log {
         }
     }
 
-    /// The last batch that was done and is no undoing, with those of its moves that were made and not taken back; a batch
-    /// without such moves does not count.
+    /// The last finished batch that is not itself an undo and still has moves to undo; with only those moves.
     pub(super) fn last_applied(&self) -> Option<Batch> {
         let done: Vec<_> = self.done().filter(|(batch, _)| batch.undoes.is_none()).collect();
         done.into_iter().rev().find_map(|(batch, left)| {
@@ -100,7 +100,7 @@ impl Log {
         })
     }
 
-    /// The batches that were done, each with the places of the moves that were not made.
+    /// The finished batches, each with the places of the moves that were not made.
     fn done(&self) -> impl Iterator<Item = (&Batch, &[usize])> {
         self.entries.iter().filter_map(|entry| {
             let Entry::Done { number, left } = entry else { return None };
@@ -112,11 +112,11 @@ impl Log {
         })
     }
 
-    /// The moves of a batch that were made, and neither taken back since nor given up.
+    /// The moves of a batch that were made, and neither undone since nor given up.
     fn standing(&self, batch: &Batch, left: &[usize]) -> Vec<Move> {
         let undone: Vec<_> =
             self.done().filter(|(undoing, _)| undoing.undoes == Some(batch.number)).collect();
-        // Where files lay that went back, or that nobody waits for.
+        // Old paths of files that went back, or were given up.
         let settled: HashSet<&InsidePath> = undone
             .iter()
             .flat_map(|(undoing, left)| made(undoing, left).map(|back| &back.from).chain(&undoing.given_up))
@@ -124,7 +124,7 @@ impl Log {
         made(batch, left).filter(|moved| !settled.contains(&moved.to)).cloned().collect()
     }
 
-    /// Writes down what is about to happen, and returns it with its number.
+    /// Records what is about to happen, and returns the batch with its number.
     pub(super) fn begin(&mut self, mut batch: Batch) -> Result<Batch, CleanError> {
         batch.number =
             self.entries.iter().filter(|entry| matches!(entry, Entry::Begun(_))).count() as u64 + 1;
@@ -147,7 +147,7 @@ impl Log {
     }
 }
 
-/// The moves of a batch but for some.
+/// The moves of a batch except those at the places in `left`.
 fn made<'b>(batch: &'b Batch, left: &[usize]) -> impl Iterator<Item = &'b Move> {
     let left: HashSet<usize> = left.iter().copied().collect();
     batch.moves.iter().enumerate().filter(move |(place, _)| !left.contains(place)).map(|(_, moved)| moved)
@@ -157,7 +157,7 @@ fn path() -> InsidePath {
     InsidePath::ours(".sciurus/moves.jsonl")
 }
 
-/// Whether a folder has no log, so that there is nothing to finish.
+/// Whether a folder has no log, and so nothing to finish.
 pub(super) fn is_missing(root: &Path) -> bool {
     root.join(super::STATE_FOLDER).symlink_metadata().is_err()
 }

@@ -1,5 +1,5 @@
-//! What is to become of the images of a data set. In: suggestions and decisions. Out: a [`CleanPlan`] that people and programs
-//! read, a [`Journal`] of what was decided, and files that are moved and can be moved back ([`apply`], [`undo`]).
+//! What happens to each image of a data set. In: suggestions and decisions. Out: a [`CleanPlan`] for people and programs to
+//! read, a [`Journal`] of decisions, and files that are moved and can be moved back ([`apply`], [`undo`]).
 
 mod journal;
 mod log;
@@ -20,15 +20,15 @@ use crate::error::CleanError;
 use crate::issue::Issue;
 use sciurus_insight::InsightError;
 
-/// Folder of state inside a data set; names with a dot are no classes.
+/// Folder for state inside a data set. Folders whose name begins with a dot are never classes.
 const STATE_FOLDER: &str = ".sciurus";
-/// Bytes of a plan at most: one of a million images has a third of that.
+/// Most bytes of a plan; a plan for a million images has a third of that.
 const LARGEST: u64 = 1 << 30;
 
 /// Version of the plan that this build writes, and the newest it reads.
 const FORMAT: u32 = 1;
 
-/// What is to become of an image.
+/// What happens to an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CleanAction {
@@ -36,7 +36,7 @@ pub enum CleanAction {
     Keep,
     /// It gets another label.
     Relabel,
-    /// It leaves the data set. Its file is moved, never deleted.
+    /// It leaves the data set. Its file is moved, not deleted.
     SetAside,
 }
 
@@ -45,64 +45,63 @@ pub enum CleanAction {
 pub struct PlanItem {
     /// The file, relative to the data set's folder.
     pub path: PathBuf,
-    /// Fingerprint of its bytes: what was looked at. A file that has changed since is left alone.
+    /// Fingerprint of its bytes when they were looked at. A file that has changed since is left alone.
     pub content: ContentHash,
-    /// The label it has.
+    /// Its present label.
     pub label: String,
-    /// What is to become of it.
+    /// What happens to it.
     pub action: CleanAction,
-    /// The new label, to relabel it.
+    /// The new label, if it is relabelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// How surely something is wrong with it (0..=1, 1 = surely wrong).
+    /// How certain it is that something is wrong with it (0..=1, 1 = certain).
     pub score: f64,
-    /// What was found, the worst first.
+    /// The issues that were found, the worst first.
     pub issues: Vec<IssueScore>,
-    /// The same in words.
+    /// The evidence for them in words.
     pub reason: String,
-    /// Items with the same number are one card, to be looked at and decided together: copies of each other, or images
-    /// that are alike and belong nowhere.
+    /// Items with the same number form one card and are decided together: copies of each other, or similar outliers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<usize>,
-    /// The label it probably should have, where it may have a wrong one.
+    /// The label it probably should have, if its own may be wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suggested: Option<Suggestion>,
 }
 
-/// A label that an image may have.
+/// A suggested label.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Suggestion {
     /// The label.
     pub label: String,
-    /// Its probability (0..=1), by a model that did not see the image.
+    /// Its probability (0..=1), from a model that was not trained on the image.
     pub probability: f64,
 }
 
-/// One thing that is wrong with an image.
+/// One issue of an image, with its score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IssueScore {
     /// Its name, such as `label` or `near_duplicate`.
     pub name: String,
-    /// How surely (0..=1, 1 = surely).
+    /// How certain it is (0..=1, 1 = certain).
     pub score: f64,
 }
 
-/// What is to become of the images of a folder, worst first. A JSON file with an item on a few lines, to be read, edited and
-/// compared.
+/// What happens to each image of a folder, worst first. It is saved as a JSON file with a few lines per item, made to be read,
+/// edited and diffed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CleanPlan {
-    /// Version of this file.
+    /// Version of the file format.
     format: u32,
-    /// The data set's folder, as it was named.
+    /// The data set's folder, as the user gave it.
     pub folder: PathBuf,
-    /// What made the suggestions.
+    /// The model that made the suggestions.
     pub model: String,
     /// The images, worst first.
     pub items: Vec<PlanItem>,
 }
 
-/// A plan's file: the plan, and the hash that tells one that somebody edited, which is not replaced unasked, from one that
-/// nobody did.
+/// The plan as it is saved, with a hash that shows whether somebody has edited it. An edited plan is not overwritten unless the
+/// user asks for it.
 #[derive(Serialize, Deserialize)]
 struct PlanFile<P> {
     #[serde(flatten)]
@@ -111,16 +110,16 @@ struct PlanFile<P> {
 }
 
 impl CleanPlan {
-    /// A plan for a folder.
+    /// A plan for a folder, from items that are sorted worst first.
     pub fn new(folder: impl Into<PathBuf>, model: impl Into<String>, items: Vec<PlanItem>) -> Self {
         Self { format: FORMAT, folder: folder.into(), model: model.into(), items }
     }
 
-    /// Writes the file, as Parquet (a row for each image) if its name ends so, else as JSON; it appears under its name only when
-    /// complete.
+    /// Writes the plan: as Parquet (one row per image) if the file's name ends in `.parquet`, else as JSON. The file appears
+    /// under its name only when complete.
     ///
     /// # Errors
-    /// It cannot be written, or a path is no Unicode.
+    /// It cannot be written, or a path is not Unicode.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), CleanError> {
         let path = path.as_ref();
         if table::is_table(path) {
@@ -134,13 +133,13 @@ impl CleanPlan {
         Ok(write_whole(path, |file| file.write_all(json.as_bytes()))?)
     }
 
-    /// A plan as this program wrote it, to be told from one that was edited and from any other file.
+    /// Recognises a plan that nobody has edited since this program wrote it, so that only such a file is overwritten.
     pub const OUTPUT: OutputKind = OutputKind { what: "a plan", is_ours: is_untouched };
 
-    /// Reads a plan and checks that it can do no harm: paths stay inside the folder, new labels are names of folders.
+    /// Reads a plan and checks that it is harmless: paths stay inside the folder, and new labels are folder names.
     ///
     /// # Errors
-    /// The file cannot be read, is no plan or a newer one's, or an item makes no sense.
+    /// The file cannot be read, is not a plan, was written by a newer version, or contains an item that cannot be used.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, CleanError> {
         let path = path.as_ref();
         let refuse = |reason: String| CleanError::Plan { path: path.to_owned(), reason };
@@ -152,7 +151,10 @@ impl CleanPlan {
             serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?
         };
         if plan.format > FORMAT {
-            return Err(refuse(format!("it has format {}, this version reads up to {FORMAT}", plan.format)));
+            return Err(refuse(format!(
+                "it has format {}, and this version reads up to {FORMAT}",
+                plan.format
+            )));
         }
         plan.items.iter().try_for_each(PlanItem::check).map_err(refuse)?;
         Ok(plan)
@@ -162,8 +164,8 @@ impl CleanPlan {
         Ok(ContentHash::of(&serde_json::to_vec(self)?))
     }
 
-    /// Puts what was decided in the place of what was suggested; images that moved are known by their content. Returns how
-    /// many items were decided.
+    /// Replaces suggestions by decisions. Images that were moved are recognised by their content. Returns how many items were
+    /// decided.
     pub fn decide(&mut self, decisions: &Decisions) -> usize {
         let corrections = decisions.corrections();
         let mut decided = 0;
@@ -179,7 +181,7 @@ impl CleanPlan {
         decided
     }
 
-    /// The plan as corrections of a data set that is only read.
+    /// The plan as corrections of a data set, for training without moving files.
     #[must_use]
     pub fn corrections(&self) -> Corrections {
         Corrections::new(self.items.iter().map(|item| CorrectedFile {
@@ -192,7 +194,7 @@ impl CleanPlan {
 }
 
 impl CleanAction {
-    /// What it does to an image; `to` is the new label.
+    /// The action as a correction; `to` is the new label.
     fn correction(self, to: Option<&String>) -> Correction {
         match (self, to) {
             (Self::Relabel, Some(label)) => Correction::Relabel(label.clone()),
@@ -202,38 +204,39 @@ impl CleanAction {
     }
 }
 
-/// Whether an issue is that there is another copy, so that what becomes of one file says nothing of the other.
+/// Whether an issue is about copies. A decision about one copy then does not apply to the others, although their content is
+/// the same.
 fn is_copy(issue: &str) -> bool {
     [Issue::ExactDuplicate, Issue::NearDuplicate].iter().any(|copy| copy.name() == issue)
 }
 
 impl PlanItem {
-    /// What is wrong with it, if anything is.
+    /// Checks that its path stays inside the folder and its new label is usable.
     fn check(&self) -> Result<(), String> {
         let shown = self.path.display();
         InsidePath::new(&self.path).map_err(|error| error.to_string())?;
         match (self.action, &self.to) {
             (CleanAction::Relabel, None) => {
-                Err(format!("`{shown}` is to be relabelled; say `to` which label"))
+                Err(format!("`{shown}` has the action `relabel` but no new label; give one in `to`"))
             }
             (CleanAction::Relabel, Some(label)) if !is_label(label) => Err(format!(
-                "`{shown}`: `{label}` is no label; it must be the name of a folder, not beginning with _ or ."
+                "`{shown}`: `{label}` cannot be a label; use a folder name that does not begin with _ or ."
             )),
             _ => Ok(()),
         }
     }
 }
 
-/// Whether a plan is as it was written.
+/// Whether a plan is unchanged since it was written.
 fn is_untouched(bytes: &[u8]) -> bool {
-    // Nobody edits Parquet by hand; that a file is of ours must do.
+    // Nobody edits Parquet by hand, so it is enough that the table is one of ours.
     let is_table = bytes.starts_with(b"PAR1") && table::is_ours(bytes);
     let is_unchanged = |file: PlanFile<CleanPlan>| file.plan.hash().is_ok_and(|hash| hash == file.checksum);
     is_table || serde_json::from_slice(bytes).is_ok_and(is_unchanged)
 }
 
 impl PlanItem {
-    /// Whether nobody needs to look: a copy with equal pixels and the same label, or a file that cannot be read.
+    /// Whether it can be set aside without review: a copy with equal pixels and the same label, or an unreadable file.
     #[must_use]
     pub fn is_certain(&self) -> bool {
         let has = |issue: Issue| self.issues.iter().any(|found| found.name == issue.name());
@@ -242,11 +245,11 @@ impl PlanItem {
     }
 }
 
-/// Believes the state that a folder brought: its log of moves, and its journal or the one that is named. Says how many entries
-/// they have that were not this user's.
+/// Trusts the state that came with a folder: its log of moves, and `journal` or its own journal. Returns how many entries were
+/// not this user's.
 ///
 /// # Errors
-/// A file of state is damaged, or is something else.
+/// A state file is damaged, or is something else.
 pub fn trust_state(folder: &Path, journal: Option<&Path>) -> Result<usize, CleanError> {
     let moves = if log::is_missing(folder) { 0 } else { log::Log::adopt(&Root::open(folder)?)? };
     let place = match journal {
@@ -256,7 +259,7 @@ pub fn trust_state(folder: &Path, journal: Option<&Path>) -> Result<usize, Clean
     Ok(moves + place.map_or(Ok(0), |place| place.adopt())?)
 }
 
-/// Whether a label can be the name of a class folder.
+/// Whether a label can be a class folder's name.
 fn is_label(label: &str) -> bool {
     let mut parts = Path::new(label).components();
     let is_one_name =

@@ -1,5 +1,5 @@
-//! A plan carried out on files, and taken back. Nothing is deleted, nothing is overwritten, nothing outside the folder is
-//! touched; a crash in the middle is finished by the next call.
+//! Carries a plan out on files, and undoes it. Nothing is deleted, nothing is overwritten, nothing outside the folder is
+//! touched. After a crash, the next call finishes what was begun.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -14,19 +14,21 @@ use super::log::{Batch, Log, Move, is_missing};
 use super::{CleanAction, CleanPlan, PlanItem};
 use crate::error::CleanError;
 
-/// Where images that leave the data set go; names with an underscore are no classes.
+/// Where images that leave the data set go. Folders whose name begins with an underscore are never classes.
 const SET_ASIDE: &str = "_set_aside";
-/// Bytes of a file that is moved: it is read first, to see that it is the one that was looked at.
+/// Most bytes of a file that can be moved. It is read first, to check that it is the one that was looked at.
 const LARGEST: u64 = 4 << 30;
+/// Why a file stays: every name that it could have in the new folder is taken.
+const NAME_TAKEN: &str = "all names it could have there are taken";
 
-/// What became of a plan.
+/// The result of carrying a plan out, or undoing it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Applied {
     /// Files that were moved: from, to, relative to the folder.
     pub moved: Vec<(PathBuf, PathBuf)>,
     /// Files that were left where they are, and why.
     pub left: Vec<Left>,
-    /// Why the ledger of gathered photos still names their old places; `None` where it names the new ones, or there is none.
+    /// Why the ledger of gathered photos still has their old paths; `None` if it was updated, or there is no ledger.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<String>,
 }
@@ -37,8 +39,8 @@ impl Applied {
         Self { left, ..Self::default() }
     }
 
-    /// The same, with the folder's ledger following the moves. The files lie where they should by then, so a ledger that cannot
-    /// be written, as somebody gathers into the folder, ends nothing: the next run of `gather` finds the files by their content.
+    /// Updates the folder's ledger after the moves. The files are already in place by then, so it is not an error if the ledger
+    /// cannot be written (because a `gather` is running in the folder): the next `gather` finds the files by their content.
     fn followed(mut self, root: &Root) -> Self {
         if !self.moved.is_empty() {
             self.ledger = follow_moves(root.path()).err().map(|error| error.to_string());
@@ -56,13 +58,13 @@ pub struct Left {
     pub reason: String,
 }
 
-/// Moves the files of a plan: to relabel into the folder of the new label, to set aside into `_set_aside/`. What was interrupted
-/// before is finished first. Files that have changed since the plan was made, links, what lies behind a link, and files that are
-/// gone are left, and named.
+/// Moves the files of a plan: relabelled ones into the folder of the new label, set-aside ones into `_set_aside/`. An
+/// interrupted call is finished first. Files that have changed since the plan was made, links, files behind a link, and
+/// missing files are left alone and listed.
 ///
 /// # Errors
-/// The folder cannot be written, its log of moves is not ours, another process is moving files in it, or a move fails; then all
-/// moves of this call are taken back.
+/// The folder cannot be written, its log of moves is not ours, another process is moving files in it, or a move fails. In that
+/// last case all moves of this call are reversed.
 pub fn apply(plan: &CleanPlan, root: &Path) -> Result<Applied, CleanError> {
     let root = Root::open(root)?;
     let mut log = Log::open(&root)?;
@@ -80,8 +82,8 @@ pub fn apply(plan: &CleanPlan, root: &Path) -> Result<Applied, CleanError> {
     carry_out(&mut log, &root, batch, left)
 }
 
-/// Takes the last [`apply`] back that is not wholly taken back: every file lies where it lay. A file whose old place is taken is
-/// left, and named, and waits for the next call; one that is gone is named once. Without an apply to take back nothing happens.
+/// Undoes the last [`apply`] that is not yet wholly undone: every file goes back to where it was. A file whose old path is taken
+/// is left and listed, and waits for the next call; a missing one is listed once. Does nothing if there is nothing to undo.
 ///
 /// # Errors
 /// As [`apply`].
@@ -107,12 +109,12 @@ pub fn undo(root: &Path) -> Result<Applied, CleanError> {
     carry_out(&mut log, &root, back, left)
 }
 
-/// Finishes what a crash interrupted, if anything was; the ledger follows. [`apply`] and [`undo`] do so first.
+/// Finishes what a crash interrupted, if anything, and updates the ledger. [`apply`] and [`undo`] do this first.
 ///
 /// # Errors
-/// As [`apply`]; a folder whose log is not ours stays as it is.
+/// As [`apply`]. A folder whose log is not ours stays as it is.
 pub fn recover(root: &Path) -> Result<Option<Applied>, CleanError> {
-    // Without a log there is nothing to finish, and a folder that is only read must not be written to.
+    // Without a log there is nothing to finish, and opening one would write to a folder that may be read-only.
     if is_missing(root) {
         return Ok(None);
     }
@@ -138,7 +140,7 @@ fn carry_out(log: &mut Log, root: &Root, batch: Batch, left: Vec<Left>) -> Resul
     finished(log, root, batch, left)
 }
 
-/// A batch of the log carried out as far as it can be, with what was left besides.
+/// Carries out a batch of the log as far as possible. `left` are files that were left before.
 fn finished(log: &mut Log, root: &Root, batch: Batch, mut left: Vec<Left>) -> Result<Applied, CleanError> {
     let stayed: HashMap<usize, &str> = perform(log, root, &batch)?.into_iter().collect();
     let mut moved = Vec::new();
@@ -151,10 +153,10 @@ fn finished(log: &mut Log, root: &Root, batch: Batch, mut left: Vec<Left>) -> Re
     Ok(Applied { moved, left, ledger: None }.followed(root))
 }
 
-/// The place of a move in its batch, and why it was not made.
+/// The index of a move in its batch, and why it was not made.
 type Stayed = (usize, &'static str);
 
-/// Does what is left to do of a batch, or takes all of it back. Returns the moves that cannot be made any more.
+/// Makes the remaining moves of a batch, or reverses all of them if one fails. Returns the moves that are no longer possible.
 fn perform(log: &mut Log, root: &Root, batch: &Batch) -> Result<Vec<Stayed>, CleanError> {
     match forward(root, batch) {
         Ok(stayed) => {
@@ -165,8 +167,8 @@ fn perform(log: &mut Log, root: &Root, batch: &Batch) -> Result<Vec<Stayed>, Cle
             Ok(stayed)
         }
         Err((failed, error)) => {
-            // If this fails too, the next call tries again: the batch is still unfinished in the log. What stopped a move may
-            // stop its way back as well, which does not matter where it was not made.
+            // If this fails too, the next call tries again, because the batch is still unfinished in the log. An error in
+            // reversing a move that was never made does not matter: what stopped the move may stop its way back as well.
             for (place, moved) in batch.moves.iter().enumerate().rev() {
                 let back = Move { from: moved.to.clone(), to: moved.from.clone(), content: moved.content };
                 match step(root, &back) {
@@ -183,7 +185,7 @@ fn perform(log: &mut Log, root: &Root, batch: &Batch) -> Result<Vec<Stayed>, Cle
     }
 }
 
-/// Makes the moves in order; where one fails, its place and why.
+/// Makes the moves in order. The error holds the index of the move that failed.
 fn forward(root: &Root, batch: &Batch) -> Result<Vec<Stayed>, (usize, CleanError)> {
     let mut stayed = Vec::new();
     for (place, moved) in batch.moves.iter().enumerate() {
@@ -194,11 +196,11 @@ fn forward(root: &Root, batch: &Batch) -> Result<Vec<Stayed>, (usize, CleanError
     Ok(stayed)
 }
 
-/// One move, unless it is done already; or why it cannot be made any more. Files come and go between a crash and the call that
-/// finishes its moves, and what somebody did meanwhile stands.
+/// Makes one move, unless it is already done; returns why it is no longer possible, if so. Between a crash and the call that
+/// finishes its moves, people may have changed files, and what they did stands.
 fn step(root: &Root, Move { from, to, content }: &Move) -> Result<Option<&'static str>, CleanError> {
     if from.is_hidden() || to.is_hidden() {
-        return Ok(Some("begins with a dot, and is no photo"));
+        return Ok(Some("its name begins with a dot, so it is not a photo"));
     }
     let failed = |path: &InsidePath, source| FileError::write(&root.place(path), source);
     let is_it =
@@ -209,21 +211,21 @@ fn step(root: &Root, Move { from, to, content }: &Move) -> Result<Option<&'stati
     );
     match kinds {
         (Some(Kind::File), None) => match root.move_new(from, to) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Some("has no free name there")),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Some(NAME_TAKEN)),
             moved => Ok(moved.map(|()| None).map_err(|source| failed(to, source))?),
         },
-        // A kill between the two halves of a move left both names.
+        // A kill between the two halves of a move (link, then unlink) left both names.
         (Some(Kind::File), Some(_))
             if root.is_same_file(from, to).map_err(|source| failed(to, source))? =>
         {
             root.remove_file(from).map_err(|source| failed(from, source))?;
             Ok(None)
         }
-        // It was moved before; if something has its old name, that came later.
+        // It was already moved. A file with its old name came later.
         (_, Some(Kind::File)) if is_it(to) => Ok(None),
-        (Some(_), Some(_)) => Ok(Some("has no free name there")),
-        (Some(_), None) => Ok(Some("is no file any more")),
-        (None, _) => Ok(Some("is gone")),
+        (Some(_), Some(_)) => Ok(Some(NAME_TAKEN)),
+        (Some(_), None) => Ok(Some("it is no longer a file")),
+        (None, _) => Ok(Some("it no longer exists")),
     }
 }
 
@@ -238,25 +240,22 @@ struct Names {
 fn planned(item: &PlanItem, root: &Root, names: &mut Names) -> Result<Move, String> {
     let from = InsidePath::new(&item.path).map_err(|error| error.to_string())?;
     if is_ours(&from) {
-        return Err("is a file of Sciurus or begins with a dot, and is no photo".to_owned());
+        return Err("it is one of Sciurus's own files, or its name begins with a dot".to_owned());
     }
     if !names.from.insert(from.clone()) {
-        return Err("stands in the plan twice; its first line counts".to_owned());
+        return Err("it is in the plan twice; only the first entry counts".to_owned());
     }
-    match root.kind(&from).map_err(|error| format!("is not moved: {error}"))? {
+    match root.kind(&from).map_err(|error| format!("it cannot be moved: {error}"))? {
         Some(Kind::File) => {}
         Some(Kind::Link) => {
-            return Err(
-                "is a symbolic link, which may not lead to its file from elsewhere; move it yourself"
-                    .to_owned(),
-            );
+            return Err("it is a symbolic link, which may break when moved; move it yourself".to_owned());
         }
-        Some(_) => return Err("is no file".to_owned()),
-        None => return Err("is gone".to_owned()),
+        Some(_) => return Err("it is not a file".to_owned()),
+        None => return Err("it no longer exists".to_owned()),
     }
-    let bytes = root.read(&from, LARGEST).map_err(|error| format!("cannot be read: {error}"))?;
+    let bytes = root.read(&from, LARGEST).map_err(|error| format!("it cannot be read: {error}"))?;
     if ContentHash::of(&bytes) != item.content {
-        return Err("has changed since the plan was made; make a new plan".to_owned());
+        return Err("it has changed since the plan was made; make a new plan".to_owned());
     }
     let wanted = match (item.action, &item.to) {
         (CleanAction::Relabel, Some(label)) => relabelled(&item.path, &item.label, label)?,
@@ -267,47 +266,47 @@ fn planned(item: &PlanItem, root: &Root, names: &mut Names) -> Result<Move, Stri
     Ok(Move { from, to, content: item.content })
 }
 
-/// The first of the names that a file may have, and nothing has.
+/// The first free name for a file: `wanted`, or that name with a number.
 fn free_name(wanted: &Path, root: &Root, taken: &HashSet<InsidePath>) -> Result<InsidePath, String> {
     for path in numbered(wanted) {
         let to = InsidePath::new(path).map_err(|error| error.to_string())?;
-        let cannot = |error: io::Error| format!("cannot go to {}: {error}", to.as_path().display());
+        let cannot = |error: io::Error| format!("it cannot be moved to {}: {error}", to.as_path().display());
         if !taken.contains(&to) && root.is_free(&to).map_err(cannot)? {
             return Ok(to);
         }
     }
-    Err("has no free name there".to_owned())
+    Err(NAME_TAKEN.to_owned())
 }
 
-/// Whether a path is of state, which is never moved.
+/// Whether a path is one of our own files, which are never moved.
 fn is_ours(path: &InsidePath) -> bool {
     path.is_hidden() || [LEDGER_FILE, "ATTRIBUTION.md"].iter().any(|name| path.as_path() == Path::new(name))
 }
 
-/// Why a file does not go back.
+/// Why a file cannot go back.
 struct NoWay {
     text: String,
-    /// Whether asking again is of no use.
+    /// Whether trying again is pointless.
     is_final: bool,
 }
 
-/// The content of a file that can go back to where it lay.
+/// The content of a file that can go back to where it was.
 fn way_back(root: &Root, from: &InsidePath, to: &InsidePath) -> Result<ContentHash, NoWay> {
     let waits = |text: String| NoWay { text, is_final: false };
-    let unclear = |error: io::Error| waits(format!("cannot go back: {error}"));
+    let unclear = |error: io::Error| waits(format!("it cannot be moved back: {error}"));
     match root.kind(to).map_err(unclear)? {
         Some(Kind::File) => {}
-        Some(_) => return Err(waits("cannot go back: it is no file any more".to_owned())),
-        None => return Err(NoWay { text: "is gone".to_owned(), is_final: true }),
+        Some(_) => return Err(waits("it cannot be moved back: it is no longer a file".to_owned())),
+        None => return Err(NoWay { text: "it no longer exists".to_owned(), is_final: true }),
     }
     if !root.is_free(from).map_err(unclear)? {
-        let text = "cannot go back: another file lies there now; move that one, and undo again";
+        let text = "it cannot be moved back: another file is there now; move that one, then undo again";
         return Err(waits(text.to_owned()));
     }
     root.read(to, LARGEST).map(|bytes| ContentHash::of(&bytes)).map_err(unclear)
 }
 
-/// `train/red/a.jpg` with `grey` for `red`: the folder nearest to the root that is named like the label.
+/// The path with the new label: `train/red/a.jpg` becomes `train/grey/a.jpg`. Replaces the topmost folder named like the label.
 fn relabelled(path: &Path, old: &str, new: &str) -> Result<PathBuf, String> {
     let mut parts: Vec<&std::ffi::OsStr> = path.iter().collect();
     let folders = parts.len() - 1;
@@ -316,7 +315,7 @@ fn relabelled(path: &Path, old: &str, new: &str) -> Result<PathBuf, String> {
             parts[place] = new.as_ref();
             Ok(parts.iter().collect())
         }
-        None => Err(format!("does not lie in a folder named `{old}`; write a new CSV file instead")),
+        None => Err(format!("it is not in a folder named `{old}`; write a corrected CSV file instead")),
     }
 }
 
@@ -334,7 +333,7 @@ fn numbered(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
     std::iter::once(path.to_owned()).chain((2..100_000).map(name))
 }
 
-/// Folders that the moves need and that are not there, parents first.
+/// Folders that the moves need and that don't exist yet, parents first.
 fn missing_folders(moves: &[Move], root: &Root) -> Vec<InsidePath> {
     let above = |moved: &Move| {
         std::iter::successors(moved.to.folder(), InsidePath::folder).collect::<Vec<InsidePath>>()
@@ -346,7 +345,7 @@ fn missing_folders(moves: &[Move], root: &Root) -> Vec<InsidePath> {
     folders
 }
 
-/// Removes folders that were made for a batch. One in which somebody has put something since is not empty, and stays.
+/// Removes folders that were created for a batch. A folder that somebody has put something into is not empty, and stays.
 fn remove_folders(root: &Root, folders: &[InsidePath]) {
     for folder in folders.iter().rev() {
         let _ = root.remove_folder(folder);
@@ -357,7 +356,7 @@ fn remove_folders(root: &Root, folders: &[InsidePath]) {
 mod tests {
     use super::*;
 
-    /// What stops a move after it was planned, such as a folder that somebody else removed from under it.
+    /// Something stops a move after it was planned, such as a folder that somebody else removed.
     #[test]
     fn a_move_that_fails_takes_the_others_back() {
         let folder = tempfile::tempdir().unwrap();

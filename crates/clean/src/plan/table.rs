@@ -1,5 +1,5 @@
-//! A plan as a Parquet file: a row for each image, in the order of the queue, so that DuckDB, pandas and polars read plans of
-//! millions of images.
+//! A plan as a Parquet file: one row per image, in the order of the queue, so that DuckDB, pandas and polars can read plans
+//! for millions of images.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::{CleanAction, CleanPlan, IssueScore, PlanItem, Suggestion};
 use crate::error::CleanError;
 use sciurus_insight::{InsightError, table_file};
 
-/// Whether a path names such a file.
+/// Whether a path has the extension of such a file.
 pub(super) fn is_table(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet"))
 }
@@ -35,7 +35,7 @@ pub(super) fn is_ours(bytes: &[u8]) -> bool {
     table_file::is_ours(bytes)
 }
 
-/// Items of which one has everything, and the other only what none may lack.
+/// Two sample items, one with every field and one with only the required ones, from which the table's schema is derived.
 fn samples() -> [PlanItem; 2] {
     let bare = PlanItem {
         path: "a.jpg".into(),

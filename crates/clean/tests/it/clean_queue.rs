@@ -177,7 +177,7 @@ fn learnt_labels_are_kept_in_a_table_and_told_where_they_were_not_learnt() {
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].item, found[0].issue, found[0].action), (0, Issue::HardToLearn, CleanAction::Keep));
     assert!((found[0].score - 1.0 / (1.0 + (-2.0_f64).exp())).abs() < 1e-12);
-    assert_eq!(found[0].evidence, "found by a model in 1 of the 5 times it was trained on it");
+    assert_eq!(found[0].evidence, "a model predicted this label in only 1 of the 5 times it saw the photo");
 }
 
 proptest! {

@@ -268,7 +268,7 @@ fn a_log_that_came_with_the_folder_moves_nothing_until_it_is_trusted() {
     write(&world.root.join(".sciurus/moves.jsonl"), text.as_bytes());
     for error in [recover(&world.root).map(drop), undo(&world.root).map(drop)] {
         let error = error.unwrap_err().to_string();
-        assert!(error.contains("moves.jsonl is no log of moves that Sciurus wrote"), "{error}");
+        assert!(error.contains("moves.jsonl is not a log of moves that Sciurus wrote"), "{error}");
     }
     assert!(world.root.join("red/1.jpg").exists());
     assert_eq!(trust_state(&world.root, None).unwrap(), 1);

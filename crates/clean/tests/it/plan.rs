@@ -127,7 +127,7 @@ fn what_changed_or_is_a_link_stays_and_is_named() {
     let before = tree(root);
     let applied = apply(&plan(root), root).unwrap();
     let reasons: Vec<&str> = applied.left.iter().map(|left| left.reason.as_str()).collect();
-    assert!(reasons[0].contains("changed") && reasons[1].contains("gone"), "{reasons:?}");
+    assert!(reasons[0].contains("changed") && reasons[1].contains("no longer exists"), "{reasons:?}");
     #[cfg(unix)]
     {
         assert!(reasons[2].contains("symbolic link"), "{reasons:?}");

@@ -35,7 +35,7 @@ pub(crate) struct CleanArgs {
     /// Photos, in a folder per class; or the folder of a run, to clean the photos it was trained on
     pub(crate) folder: PathBuf,
     /// Pretrained networks that look at the photos, separated by commas; several are slower and see more
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', default_value = "resnet18")]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) arch: Vec<Arch>,
     /// Pretrained weights of the network from this file (.safetensors, .pth) [default: SCIURUS_MODELS, else its publisher's]
     #[arg(long, value_name = "FILE")]

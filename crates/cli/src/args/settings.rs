@@ -91,7 +91,7 @@ pub(crate) struct LoaderArgs {
     #[arg(long, value_name = "IMAGES")]
     batch_size: Option<usize>,
     /// Progressive resizing: side of the square in the first half of the epochs, which then take less time [default: off]
-    #[arg(long, visible_alias = "first-size", value_name = "PIXELS", conflicts_with = "time_budget")]
+    #[arg(long, visible_alias = "first-size", value_name = "PIXELS")]
     first_image_size: Option<usize>,
     /// Test-time augmentation: average the predictions of a photo and its mirror image (mirrored), or take the photo alone
     /// (plain) [default: mirrored where --augment mirrors, else plain]
@@ -184,7 +184,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     metrics: Vec<String>,
     /// Time that the run may take, such as 60s, 2m or 1h: it times this machine, then chooses epochs and image size
-    #[arg(long, visible_alias = "in", value_name = "TIME", value_parser = seconds, conflicts_with_all = ["epochs", "image_size"])]
+    #[arg(long, visible_alias = "in", value_name = "TIME", value_parser = seconds, conflicts_with_all = ["epochs", "image_size", "first_image_size"])]
     time_budget: Option<f64>,
     /// Save the weights in half precision (fp16): half the file; the model is measured as it is saved
     #[arg(long)]
@@ -231,7 +231,8 @@ pub(crate) fn with_defaults(command: clap::Command) -> clap::Command {
     command.mut_args(|arg| {
         let default = defaults.get(arg.get_id().as_str()).and_then(shown);
         match (default, arg.get_help()) {
-            (Some(default), Some(help)) => {
+            // Some say more than a value, such as where it comes from.
+            (Some(default), Some(help)) if !help.to_string().contains("[default: ") => {
                 let help = format!("{help} [default: {default}]");
                 arg.help(help)
             }
@@ -274,4 +275,68 @@ fn weights(file: &str) -> Result<WeightSource, Error> {
 /// A column by its number, or else by its name.
 fn column(text: &str) -> Result<Column, String> {
     Ok(text.parse::<usize>().map_or_else(|_| Column::from(text), Column::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::args::{Cli, command};
+
+    /// A flag that is no setting would fail only when somebody types it.
+    #[test]
+    fn every_flag_of_these_structs_names_a_setting() {
+        #[derive(Debug, clap::Parser)]
+        struct All {
+            #[command(flatten)]
+            _data: DataArgs,
+            #[command(flatten)]
+            _loader: LoaderArgs,
+            #[command(flatten)]
+            _network: NetworkArgs,
+            #[command(flatten)]
+            _fit: FitArgs,
+            #[command(flatten)]
+            _run: RunArgs,
+        }
+        let settings = TrainSettings::default().options().unwrap();
+        let flags: Vec<String> = All::command()
+            .get_arguments()
+            .map(|flag| flag.get_id().to_string())
+            .filter(|name| !["help", "no_pretrained"].contains(&name.as_str()))
+            .collect();
+        let unknown: Vec<&String> = flags.iter().filter(|flag| !settings.contains_key(*flag)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+        // What has no flag is said elsewhere, or only in files.
+        let beside = ["folder", "threads", "header"];
+        let without: Vec<&String> = settings.keys().filter(|name| !flags.contains(name)).collect();
+        assert_eq!(without, beside.iter().collect::<Vec<_>>().as_slice(), "a setting without a flag");
+    }
+
+    #[test]
+    fn help_shows_the_defaults_of_the_library_once() {
+        command().debug_assert();
+        for verb in Cli::command().get_subcommands() {
+            let mut command = command();
+            let shown = command.find_subcommand_mut(verb.get_name()).unwrap();
+            for argument in shown.get_arguments() {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                let defaults = help.matches("[default: ").count() + argument.get_default_values().len();
+                let of_two_kinds = argument.get_id() == "metrics"
+                    || argument.get_id() == "quiet"
+                    || argument.get_id() == "json";
+                assert!(defaults <= 1 || of_two_kinds, "{} {}: {help}", verb.get_name(), argument.get_id());
+            }
+        }
+        let train = command();
+        let train = train.find_subcommand("train").unwrap();
+        let help = |name: &str| {
+            train.get_arguments().find(|flag| flag.get_id() == name).unwrap().get_help().unwrap().to_string()
+        };
+        assert!(
+            help("batch_size").ends_with("[default: 64]")
+                && help("loss").ends_with("[default: cross_entropy]")
+        );
+    }
 }

@@ -24,7 +24,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<Outcome> {
     let finished = super::train::train(super::train::default_folder(&args.into), settings, args.show)?;
     three_predictions(&finished, args)?;
     if !args.show.json {
-        text("\nthe same with your own photos, in a folder per class:  sciurus train YOUR_FOLDER")?;
+        text("\nwith your own photos, in a folder per class:  sciurus train YOUR_FOLDER")?;
     }
     Ok(Outcome::Done)
 }
@@ -35,7 +35,7 @@ fn three_predictions(finished: &FinishedRun, args: &DemoArgs) -> anyhow::Result<
     let paths = super::train::valid_paths(finished);
     let chosen: Vec<_> = [0, paths.len() / 2, paths.len() - 1].map(|index| paths[index].clone()).to_vec();
     if !args.show.json {
-        text("three predictions on pictures it was not trained on:")?;
+        text("three predictions for pictures that it was not trained on:")?;
     }
     for answer in predictor.predict_files(&chosen, chosen.len()) {
         let FilePrediction::Predicted { path, prediction } = answer? else { continue };

@@ -75,7 +75,7 @@ impl Watching {
     fn new(show: Show) -> anyhow::Result<Self> {
         let interrupt = Interrupt::listen(
             show,
-            "stopping; the same command goes on where it was (Ctrl-C again: stop at once)",
+            "stopping; the same command continues where it stopped (Ctrl-C again: stop at once)",
         )?;
         Ok(Self { show, bars: MultiProgress::new(), classes: BTreeMap::new(), interrupt })
     }
@@ -119,7 +119,7 @@ impl Watching {
                 self.say(&format!("{} {source} for {class}: {reason}", Paint::Warning.on("given up")));
             }
             GatherEvent::Waiting { source, seconds, reason } => {
-                self.say(&format!("{source} wants {seconds:.0} s of rest: {reason}"));
+                self.say(&format!("{source} asks for a pause of {seconds:.0} s: {reason}"));
             }
             GatherEvent::ClassEnded { class, .. } => {
                 if let Some((bar, _)) = self.classes.get(class) {
@@ -147,13 +147,13 @@ fn tell(gathered: &Gathered) -> anyhow::Result<()> {
         let licences = gathered.licences.iter().map(|(licence, photos)| format!("{photos} {licence}"));
         text(format!("licences: {}", licences.collect::<Vec<_>>().join(", ")))?;
         if let Some(attribution) = &gathered.attribution {
-            text(format!("credit is given in {}", attribution.display()))?;
+            text(format!("credits are in {}", attribution.display()))?;
         }
     }
     match gathered.ending {
         Ending::Complete => {}
-        Ending::Short => text("the sources have no more to give: try other words, --source or --license")?,
-        _ => text("not finished: the same command goes on where it was")?,
+        Ending::Short => text("the sources have no more photos: try other words, --source or --license")?,
+        _ => text("not finished: the same command continues where it stopped")?,
     }
     if gathered.classes.iter().all(|class| class.kept > 0) {
         let next = format!("sciurus train {}", gathered.folder.display());
@@ -184,10 +184,12 @@ fn name_others(refetched: &Refetched) -> anyhow::Result<()> {
     for (file, state) in &refetched.files {
         match state {
             RefetchState::Same => {}
-            RefetchState::Changed { .. } => text(format!("  {file}: its address gives another image now"))?,
+            RefetchState::Changed { .. } => {
+                text(format!("  {file}: its address returns a different image now"))?
+            }
             RefetchState::Gone { skip } => text(format!("  {file}: {skip}"))?,
             RefetchState::NotFetched { fault } => text(format!("  {file}: {fault}"))?,
-            _ => text(format!("  {file}: another file has its name"))?,
+            _ => text(format!("  {file}: a different file has its name"))?,
         }
     }
     Ok(())
@@ -200,14 +202,14 @@ fn list(show: Show) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Done);
     }
     for CatalogueEntry { info, key_set, default } in &all {
-        let asked = if *default { " (asked by default)" } else { "" };
+        let asked = if *default { " (used by default)" } else { "" };
         text(format!("{}{asked}: {}", Paint::Strong.on(info.id), info.what))?;
         text(format!("  limits: {}", info.limits))?;
         let set = if *key_set == Some(true) { "set" } else { "not set" };
         let key = match info.key {
             KeyNeed::None => "none needed".to_owned(),
-            KeyNeed::Optional { variables } => format!("may be in {}, {set}", variables.join(" and ")),
-            KeyNeed::Required { variables } => format!("must be in {}, {set}", variables.join(" and ")),
+            KeyNeed::Optional { variables } => format!("optional, in {}: {set}", variables.join(" and ")),
+            KeyNeed::Required { variables } => format!("required, in {}: {set}", variables.join(" and ")),
         };
         text(format!("  key: {key}"))?;
         text(format!("  training: {}", info.training))?;

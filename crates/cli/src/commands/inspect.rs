@@ -103,12 +103,12 @@ fn render(summary: &DatasetSummary, dataset: &ImageDataset) -> anyhow::Result<()
     let source = match dataset.labeler {
         Labeler::Folder => "named by their folders",
         Labeler::Csv(_) => "from the table",
-        Labeler::NamePattern { .. } => "from the names of the files",
+        Labeler::NamePattern { .. } => "from file names",
     };
     text(format!(
         "what are the labels?  {} {}, {source}; the largest has {:.2} times the photos of the smallest",
         summary.classes.len(),
-        if dataset.is_multi_label() { "labels, any number for each photo" } else { "classes" },
+        if dataset.is_multi_label() { "labels (multi-label)" } else { "classes" },
         summary.imbalance
     ))?;
     if dataset.is_multi_label() {
@@ -129,7 +129,7 @@ fn render(summary: &DatasetSummary, dataset: &ImageDataset) -> anyhow::Result<()
         text(format!("left out by name:     {} (begin with _ or .)", names.join(", ")))?;
     }
     match summary.skipped.len() {
-        0 => text("what was left out?    nothing: every photo can be read"),
+        0 => text("what was left out?    nothing: every photo was read"),
         number => {
             text(format!("what was left out?    {}:", count(number, "file")))?;
             summary.skipped.iter().try_for_each(|skipped| text(format!("  {skipped}")))

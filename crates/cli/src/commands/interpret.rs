@@ -89,7 +89,7 @@ fn measured(record: &RunRecord) -> anyhow::Result<()> {
     match &record.test_metrics[..] {
         [] => Ok(()),
         metrics => {
-            text("on the test photos:")?;
+            text("test set:")?;
             metrics.iter().try_for_each(text)
         }
     }
@@ -106,7 +106,7 @@ fn write_page(path: &Path, run: &Run, args: &InterpretArgs) -> anyhow::Result<()
     if !unreadable.is_empty() {
         let (photos, folder) = (count(unreadable.len(), "photo"), run.record()?.settings.data.folder);
         warn(format_args!(
-            "{} {photos} cannot be read any more and have no picture on the page (looked for in {}); the first: {}",
+            "{} {photos} can no longer be read and have no picture on the page (looked for in {}); the first: {}",
             Paint::Warning.on("warning:"),
             shown(&folder),
             unreadable[0]

@@ -34,10 +34,10 @@ pub(super) fn run(args: &LrFindArgs) -> anyhow::Result<Outcome> {
 fn show(curve: &LrCurve) -> anyhow::Result<()> {
     text(plot(curve))?;
     let Some(suggested) = curve.suggestions else {
-        return text("the curve is too short to suggest a rate: give it more --steps");
+        return text("the curve is too short to suggest a rate; give it more --steps");
     };
     for (name, rate, what) in [
-        ("valley", suggested.valley, "in the longest stretch over which the loss falls: take this one"),
+        ("valley", suggested.valley, "in the longest stretch over which the loss falls: use this one"),
         ("slide", suggested.slide, "the last before the slope stops changing, seen from the right"),
         ("minimum", suggested.minimum, "a tenth of the rate with the lowest loss"),
         ("steep", suggested.steep, "where the loss falls fastest"),

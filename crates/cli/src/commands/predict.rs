@@ -17,7 +17,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     DataError::check_machine(&unreadable)?;
     anyhow::ensure!(
         !files.is_empty() || !unreadable.is_empty(),
-        "no files to classify: name photos, or folders that hold some"
+        "there is nothing to classify; give photos, or folders with photos"
     );
     let writer = Writer::new(args, &files, predictor.manifest());
     writer.header()?;

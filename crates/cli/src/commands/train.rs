@@ -47,9 +47,7 @@ fn measure_views(finished: &mut FinishedRun, views: usize, show: Show) -> anyhow
     if show.json {
         return json_line(&json!({ "event": "views_measured", "views": views, "metrics": metrics }));
     }
-    metrics
-        .iter()
-        .try_for_each(|metric| text(format!("with {views} augmented views of each photo: {metric}")))
+    metrics.iter().try_for_each(|metric| text(format!("averaged over {views} augmented views: {metric}")))
 }
 
 /// Trains, showing what happens, and tells how good the model is.
@@ -65,7 +63,7 @@ fn train_prepared(
     let mut prepared = prepare(progress::listeners(show, &bar))?;
     bar.finish_and_clear();
     for damage in prepared.learner().damaged_checkpoints() {
-        note(format_args!("{damage}; going on from the one before it"));
+        note(format_args!("{damage}; continuing from the one before it"));
     }
     match (show.json, show.quiet) {
         (true, _) => {}
@@ -84,11 +82,11 @@ fn introduce(prepared: &PreparedRun) -> anyhow::Result<()> {
     let record = prepared.record();
     let dataset = prepared.learner().loaders().dataset();
     announce(format!(
-        "{}: {} of {} {} ({}); {} to train, {} to measure",
+        "{}: {} of {} {} ({}); {} for training, {} for validation",
         shown(&record.settings.data.folder),
         count(dataset.items.len(), "photo"),
         dataset.vocab.len(),
-        if dataset.is_multi_label() { "labels, any number each" } else { "classes" },
+        if dataset.is_multi_label() { "labels (multi-label)" } else { "classes" },
         shortened(dataset.vocab.labels()),
         record.data.train,
         record.data.valid,
@@ -115,8 +113,8 @@ fn tell_skipped(skipped: &[Skipped]) -> anyhow::Result<()> {
 }
 
 /// What chosen thresholds do to what is measured with them.
-const THRESHOLDS: &str = "each label's threshold was chosen for the best F1 on the photos that measure it, which flatters \
-                          the numbers a little; those of a test split (--test-fraction) are not flattered";
+const THRESHOLDS: &str = "each label's threshold was chosen for the best F1 on the validation set, which flatters these numbers a \
+                          little; those of a test set (--test-fraction) are not flattered";
 
 /// How good the model is, and how sure that is.
 fn conclude(finished: &FinishedRun, show: Show) -> anyhow::Result<()> {
@@ -136,7 +134,7 @@ fn conclude(finished: &FinishedRun, show: Show) -> anyhow::Result<()> {
         text(mistake_weight(finished.predictions.len()))?;
     }
     if let [first, rest @ ..] = &finished.record.test_metrics[..] {
-        text(format!("on the test photos: {first}"))?;
+        text(format!("test set: {first}"))?;
         rest.iter().try_for_each(|metric| text(format!("                    {metric}")))?;
     }
     offer_best(finished)?;
@@ -158,7 +156,7 @@ fn offer_best(finished: &FinishedRun) -> anyhow::Result<()> {
     let best = rows.iter().min_by(|a, b| a.valid_loss.total_cmp(&b.valid_loss));
     match (best, rows.last(), finished.record.settings.fit.keep) {
         (Some(best), Some(last), Keep::Last) if best.valid_loss < last.valid_loss => text(format!(
-            "epoch {} had a lower validation loss ({:.4} against {:.4}): --keep best would save that one",
+            "epoch {} had a lower validation loss ({:.4} against {:.4}): --keep best would save that model",
             best.epoch, best.valid_loss, last.valid_loss
         )),
         (Some(best), _, Keep::Best) => text(format!("saved: the model of epoch {}", best.epoch)),

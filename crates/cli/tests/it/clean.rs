@@ -111,7 +111,7 @@ fn what_is_wrong_is_found_planned_moved_and_moved_back() {
     sciurus(folder.path(), &["clean", "photos", "--undo"]).expect(0);
     assert_eq!(tree(&photos), before);
     let again = sciurus(folder.path(), &["clean", "photos", "--undo"]).expect(0);
-    assert!(again.out.contains("nothing to take back"), "{}", again.out);
+    assert!(again.out.contains("nothing to undo"), "{}", again.out);
 }
 
 #[test]

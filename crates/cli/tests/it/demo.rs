@@ -28,6 +28,6 @@ fn the_demo_does_not_draw_into_a_folder_that_is_not_its_own() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("mine")).unwrap();
     let ran = sciurus(folder.path(), &["demo", "--into", "mine"]).expect(2);
-    assert!(ran.err.contains("choose another with --into"), "{}", ran.err);
+    assert!(ran.err.contains("was not made by the demo; choose another folder"), "{}", ran.err);
     assert_eq!(std::fs::read_dir(folder.path().join("mine")).unwrap().count(), 0);
 }

@@ -22,14 +22,14 @@ fn the_whole_road_with_any_number_of_labels() {
     let path = folder.path();
     let table = ["--csv", "labels.csv", "--label-separator", ";"];
     let inspected = sciurus(path, &[&["inspect", "photos"], &table[..]].concat()).expect(0);
-    assert!(inspected.out.contains("3 labels, any number for each photo"), "{}", inspected.out);
+    assert!(inspected.out.contains("3 labels (multi-label)"), "{}", inspected.out);
     assert!(inspected.out.contains("5 photos have no label"), "{}", inspected.out);
 
     let more = "--epochs 2 --csv labels.csv --label-separator ; --test-fraction 0.2";
     let trained = train(path, "run", more).expect(0);
-    assert!(trained.out.contains("3 labels, any number each (acorn, brown, leaf)"), "{}", trained.out);
+    assert!(trained.out.contains("3 labels (multi-label) (acorn, brown, leaf)"), "{}", trained.out);
     for part in
-        ["accuracy_multi", "average_precision", "on the test photos: accuracy_multi", "threshold", "flatters"]
+        ["accuracy_multi", "average_precision", "test set: accuracy_multi", "threshold", "flatters"]
     {
         assert!(trained.out.contains(part), "{part}:\n{}", trained.out);
     }
@@ -51,7 +51,7 @@ fn the_whole_road_with_any_number_of_labels() {
     assert!(page.contains("Labels") && page.contains("data:image/jpeg") && !page.contains("Confusion"));
 
     let ran = sciurus(path, &["compare", "run", "run"]).expect(2);
-    assert!(ran.err.contains("any number of labels") && ran.err.contains("interpret"), "{}", ran.err);
+    assert!(ran.err.contains("are multi-label") && ran.err.contains("interpret"), "{}", ran.err);
 
     let predict = |more: &[&str]| {
         sciurus(path, &[&["predict", "run/model.sciurus", "photos/acorn"], more].concat()).expect(0).out
@@ -79,8 +79,8 @@ fn what_cannot_go_with_any_number_of_labels_is_told() {
     let table = "--epochs 1 --csv labels.csv --label-separator ;";
     for (more, said) in [
         ("--metrics cohen_kappa", "exactly one label per photo"),
-        ("--balance batches", "--balance loss"),
-        ("--balance loss --loss focal", "without --balance loss"),
+        ("--balance batches", "set --balance to loss"),
+        ("--balance loss --loss focal", "set --balance to none"),
     ] {
         let ran = train(folder.path(), "run", &format!("{table} {more}")).expect(2);
         assert!(ran.err.contains(said), "{more}: {}", ran.err);

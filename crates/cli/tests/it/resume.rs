@@ -125,7 +125,13 @@ fn the_settings_that_a_run_wrote_give_the_same_model_again() {
 
     std::fs::write(path.join("short.toml"), "folder = \"photos\"\nepoch = 3\n").unwrap();
     let ran = sciurus(path, &["train", "--config", "short.toml"]).expect(2);
-    assert!(ran.err.contains("short.toml") && ran.err.contains("unknown field `epoch`"), "{}", ran.err);
-    let ran = sciurus(path, &["train", "photos", "--config", "short.toml"]).expect(2);
-    assert!(ran.err.contains("cannot be used with"), "{}", ran.err);
+    assert!(ran.err.contains("short.toml") && ran.err.contains("there is no option `epoch`"), "{}", ran.err);
+    // What is typed beside a file of settings counts more than the file.
+    let beside = ["train", "--config", "first/config.toml", "--seed", "7", "--run", "third", "--quiet"];
+    sciurus(path, &beside).expect(0);
+    assert!(model(path, "first") != model(path, "third"), "the same model from another seed");
+    let config = std::fs::read_to_string(path.join("third/config.toml")).unwrap();
+    assert!(config.contains("seed = 7"), "{config}");
+    let ran = sciurus(path, &["train", "--resume", "first", "--seed", "7"]).expect(2);
+    assert!(ran.err.contains("keeps its own settings; leave out --seed"), "{}", ran.err);
 }

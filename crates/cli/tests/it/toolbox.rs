@@ -29,7 +29,7 @@ fn a_table_of_labels_with_a_test_split_and_more_metrics() {
         header(path, "run").split(',').skip(3).take(3).collect::<Vec<_>>(),
         ["error_rate", "f1", "roc_auc"]
     );
-    assert!(ran.out.contains("a acorn, a leaf") && ran.out.contains("on the test photos"), "{}", ran.out);
+    assert!(ran.out.contains("a acorn, a leaf") && ran.out.contains("test set: "), "{}", ran.out);
     // What was asked for is told of the finished model, on both kinds of photos.
     let told = sciurus(path, &["interpret", "run", "--json"]).expect(0);
     let told: serde_json::Value = serde_json::from_str(&told.out).unwrap();
@@ -39,7 +39,7 @@ fn a_table_of_labels_with_a_test_split_and_more_metrics() {
         assert_eq!(names, ["error_rate", "accuracy", "f1", "roc_auc"], "{metrics}");
     }
     let told = sciurus(path, &["interpret", "run"]).expect(0);
-    assert!(told.out.contains("on the test photos:\nerror_rate"), "{}", told.out);
+    assert!(told.out.contains("test set:\nerror_rate"), "{}", told.out);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn names_hold_labels_and_folds_part_the_photos() {
         ],
     );
     let ran = ran.expect(0);
-    assert!(ran.out.contains("24 to train, 6 to measure"), "{}", ran.out);
+    assert!(ran.out.contains("24 for training, 6 for validation"), "{}", ran.out);
     let ran = sciurus(path, &["train", "photos", "--fold", "6/5"]).expect(2);
     assert!(ran.err.contains("1/5"), "{}", ran.err);
     let ran = sciurus(path, &["train", "photos", "--metrics", "luck", "--no-pretrained"]).expect(2);
@@ -119,7 +119,7 @@ fn a_run_is_looked_at_from_any_folder_and_photos_that_are_gone_are_told() {
 
     std::fs::rename(path.join("photos"), path.join("moved")).unwrap();
     let (told, page) = page(&[]);
-    assert!(told.contains("6 photos cannot be read any more") && told.contains("photos"), "{told}");
+    assert!(told.contains("6 photos can no longer be read") && told.contains("photos"), "{told}");
     assert_eq!(page.matches("data:image/jpeg;base64,").count(), 0);
 }
 
@@ -128,9 +128,9 @@ fn settings_that_cannot_be_trained_leave_no_run_behind() {
     let folder = drawn(12);
     let path = folder.path();
     for (options, told) in [
-        ("--epochs 0", "epochs is 0"),
+        ("--epochs 0", "--epochs is 0; choose 1 or more"),
         ("--epochs 1 --lr 0", "choose a number above 0"),
-        ("--epochs 1 --patience 0", "patience is 0"),
+        ("--epochs 1 --patience 0", "--patience is 0; choose 1 or more"),
     ] {
         let ran = train(path, "run", options).expect(2);
         assert!(ran.err.contains(told), "{options}: {}", ran.err);
@@ -139,7 +139,7 @@ fn settings_that_cannot_be_trained_leave_no_run_behind() {
     assert!(train(path, "run", "--epochs 1 --tta 0").expect(2).err.contains("--tta"));
     for (line, told) in [
         ("random_resized_crop = { min_scale = 35.0 }", "min_scale above 0 and at most 1"),
-        ("random_erasing = { min_scale = 0.35, probability = 1.0 }", "unexpected keys in table: probability"),
+        ("random_erasing = { min_scale = 0.35, probability = 1.0 }", "unknown field `probability`"),
         ("trivial_augment = { erase = 2.0 }", "how often to erase"),
         ("standard = { max_rotate = 200.0 }", "max_rotate up to 180 degrees"),
         ("rand_augment = { policy = { magnitude = 31 } }", "a magnitude of up to 30"),
@@ -232,7 +232,7 @@ fn several_views_are_measured_besides() {
     let folder = drawn(15);
     let ran =
         train(folder.path(), "run", "--epochs 2 --augment flip --tta 2 --keep best --patience 1").expect(0);
-    assert!(ran.out.contains("with 2 augmented views of each photo: error_rate"), "{}", ran.out);
+    assert!(ran.out.contains("averaged over 2 augmented views: error_rate"), "{}", ran.out);
     assert!(ran.out.contains("saved: the model of epoch"), "{}", ran.out);
 }
 
@@ -241,7 +241,7 @@ fn a_budget_of_time_is_kept() {
     let folder = drawn(15);
     let path = folder.path();
     let ran = sciurus(path, &["train", "photos", "--in", "5s"]).expect(2);
-    assert!(ran.err.contains("10 seconds or more"), "{}", ran.err);
+    assert!(ran.err.contains("at least 10 seconds"), "{}", ran.err);
     let ran = sciurus(path, &["train", "photos", "--in", "soon"]).expect(2);
     assert!(ran.err.contains("60s, 2m or 1h"), "{}", ran.err);
 }

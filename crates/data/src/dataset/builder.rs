@@ -1,5 +1,5 @@
-//! How a data set is made. In: where the labels come from, and options. Out: an [`ImageDataset`], or what is wrong with
-//! the whole of it.
+//! How a data set is built. In: where the labels come from, and options. Out: an [`ImageDataset`], or what is wrong
+//! with the data set as a whole.
 
 use super::ImageDataset;
 use super::corrections::{Correction, Corrections};
@@ -22,13 +22,13 @@ use std::path::PathBuf;
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
-/// | `split_by` | as the data say if they have train and valid, else [`Splitter::Stratified`] 0.2 | how items are split | |
-/// | `test_fraction` | no test split, unless the data have one | share of all images that is kept for the last measurement | above 0, with the valid images below 1 |
+/// | `split_by` | the data's own split if there is one, else [`Splitter::Stratified`] 0.2 | how items are split | |
+/// | `test_fraction` | no test set, unless the data have one | share of all images that is held out for one final test | above 0; with the validation images below 1 |
 /// | `group_by` | the CSV file's `group` column, else none | which images stay on one side of a split | |
 /// | `root` | the folder; for CSV: the file's folder | what paths are relative to | |
-/// | `correct` | nothing | labels to change and images to leave out; which photos measure stays as it was | |
+/// | `correct` | nothing | labels to change and images to leave out; the split stays as it was | |
 /// | `seed` | 42 | seed of the split | any |
-/// | `limits` | [`DecodeLimits::default`] | what a file may cost | |
+/// | `limits` | [`DecodeLimits::default`] | how much a single file may cost | |
 /// | `on_progress` | nothing | called after each file, from many threads | |
 pub struct ImageDatasetBuilder {
     root: PathBuf,
@@ -66,8 +66,8 @@ impl ImageDatasetBuilder {
         }
     }
 
-    /// Where labels come from, in place of what the data set was started with. For a CSV file, paths are relative to the
-    /// root.
+    /// Sets where labels come from, in place of what the data set was started with. Paths in a CSV file are then
+    /// relative to the root.
     #[must_use]
     pub fn label_by(mut self, labeler: Labeler) -> Self {
         self.labeler = labeler;
@@ -81,35 +81,35 @@ impl ImageDatasetBuilder {
         self
     }
 
-    /// How items are divided into train and valid. Data with their own train and valid images (folders, or the split
-    /// column of a CSV file) allow only [`Splitter::Folder`] or [`Splitter::Column`]; `build` refuses to pass over what
-    /// the data say.
+    /// How items are divided into train and valid. Data with a split of their own (folders, or the split column of a
+    /// CSV file) allow only [`Splitter::Folder`] or [`Splitter::Column`]; `build` refuses to ignore the data's own
+    /// split.
     #[must_use]
     pub fn split_by(mut self, splitter: impl Into<Option<Splitter>>) -> Self {
         self.splitter = splitter.into();
         self
     }
 
-    /// Share of all images, above 0, that is kept for a measurement at the very end. Drawn before train and valid are
-    /// divided, each class by itself; the same images for any `split_by`.
+    /// Share of all images, above 0, that is held out for one final test. It is drawn before train and valid are
+    /// divided, class by class, so the test set is the same for any `split_by`.
     #[must_use]
     pub fn test_fraction(mut self, test_fraction: impl Into<Option<f64>>) -> Self {
         self.test_fraction = test_fraction.into();
         self
     }
 
-    /// A regular expression that finds the group of an image in its path (relative to the root, with `/`): its part called
-    /// `group`, or the first in parentheses. Images of one group, such as photos of one animal or of one burst, are never
-    /// on two sides of a split, as a model would be measured on what it has learned by heart. An image whose path does not
-    /// fit is a group by itself. Takes the place of a CSV file's group column.
+    /// A regular expression that finds an image's group in its path (relative to the root, with `/`): the capture group
+    /// called `group`, or else the first one. Images of one group, such as photos of one animal or of one burst, never
+    /// end up in two splits: the model would be validated on what it has memorised. An image whose path doesn't match
+    /// is a group of its own. Overrides a CSV file's group column.
     #[must_use]
     pub fn group_by(mut self, pattern: impl Into<String>) -> Self {
         self.group = Some(pattern.into());
         self
     }
 
-    /// Labels to change and images to leave out. The split is drawn before, so that the same photos measure with and
-    /// without corrections; a label that is new becomes a class, and one that nothing has any more is none.
+    /// Labels to change and images to leave out. The split is drawn first, so corrections don't move a photo into
+    /// another split. A label that is new becomes a class; a label that no image has any more is dropped.
     #[must_use]
     pub fn correct(mut self, corrections: Corrections) -> Self {
         self.corrections = corrections;
@@ -123,7 +123,7 @@ impl ImageDatasetBuilder {
         self
     }
 
-    /// What a single file may cost.
+    /// How much a single file may cost.
     #[must_use]
     pub fn limits(mut self, limits: DecodeLimits) -> Self {
         self.limits = limits;
@@ -140,11 +140,10 @@ impl ImageDatasetBuilder {
     /// Reads every file once and builds the data set.
     ///
     /// # Errors
-    ///
-    /// When the whole is no data set: the folder or table is missing, has no or only one class, a line of the table makes
-    /// no sense, a class has too few images, a split is empty, train and valid hold different classes, a group is on two
-    /// sides, or `split_by` asks for another split than the data's own. Also when the machine has no more file handles or
-    /// memory to read with. Single bad files are skipped instead.
+    /// The data set as a whole can't be used: the folder or table is missing, there are fewer than two classes, a line
+    /// of the table is invalid, a class has too few images, a split is empty, train and valid have different classes, a
+    /// group is in two splits, or `split_by` contradicts the data's own split. Also if the machine runs out of file
+    /// handles or memory. Single bad files are skipped instead.
     pub fn build(self) -> Result<ImageDataset, DataError> {
         let groups = self.group.as_deref().map(|pattern| Pattern::new(pattern, "group")).transpose()?;
         let mut listing = self.labeler.list(&self.root)?;
@@ -179,7 +178,7 @@ impl ImageDatasetBuilder {
         Ok(dataset)
     }
 
-    /// Data that say themselves which split an image belongs to leave no other choice.
+    /// Data with a split of their own leave no other choice.
     fn choose_splitter(&self, listing: &Listing) -> Result<Splitter, DataError> {
         let by_csv = matches!(self.labeler, Labeler::Csv(_));
         let own = if by_csv { Splitter::Column } else { Splitter::Folder };
@@ -227,7 +226,7 @@ impl ImageDatasetBuilder {
         Ok((found, skipped.into_iter().map(|(_, skip)| skip).collect()))
     }
 
-    /// The split of each image. What the data do not decide, the splitter does: everything, or what is not test.
+    /// The split of each image. The splitter decides what the data don't: everything, or what isn't test.
     fn splits(&self, found: &[Found], vocab: &Vocab, splitter: Splitter) -> Result<Vec<Split>, DataError> {
         let fixed = |image: &Found| image.tag.split;
         let open: Vec<&Found> = found.iter().filter(|image| fixed(image) != Some(Split::Test)).collect();
@@ -245,7 +244,7 @@ impl ImageDatasetBuilder {
         Ok(found.iter().map(split).collect())
     }
 
-    /// The images as the corrections say.
+    /// The images with the corrections applied.
     fn corrected(
         &self,
         found: Vec<Found>,
@@ -268,7 +267,7 @@ impl ImageDatasetBuilder {
         kept
     }
 
-    /// The labels that there are after corrections.
+    /// The labels that are left after corrections.
     fn corrected_vocab(&self, found: &[Found]) -> Result<Vocab, DataError> {
         let vocab = Vocab::new(found.iter().flat_map(|image| image.tag.labels.iter().cloned()));
         let path = self.labeler.source(&self.root).to_owned();
@@ -278,7 +277,8 @@ impl ImageDatasetBuilder {
         }
     }
 
-    /// What is true of an image. Every label is in the vocabulary; it is sorted, as the labels of an image are.
+    /// An image's target. The vocabulary has every label and is sorted, as an image's labels are, so classes come out
+    /// ascending.
     fn target(&self, vocab: &Vocab, tag: &Tag) -> Target {
         let classes: Vec<usize> = tag.labels.iter().filter_map(|label| vocab.class(label)).collect();
         match classes[..] {
@@ -292,7 +292,7 @@ fn keys(tag: &Tag) -> impl Iterator<Item = (&str, Option<Split>)> {
     tag.labels.iter().map(|label| (label.as_str(), tag.split))
 }
 
-/// How many files with such a tag were skipped, and why the first was.
+/// How many files with such a tag were skipped, and why the first one was.
 fn first_skipped(skipped: &[(Tag, Skipped)], such: impl Fn(&Tag) -> bool) -> (usize, Option<String>) {
     let mut such = skipped.iter().filter(|(tag, _)| such(tag)).map(|(_, skip)| skip.reason.to_string());
     let first = such.next();
@@ -333,7 +333,7 @@ fn items(found: Vec<Found>, target: &dyn Fn(&Tag) -> Target, splits: &[Split]) -
 fn check_splits(dataset: &ImageDataset) -> Result<(), DataError> {
     let path = || dataset.labeler.source(&dataset.root).to_owned();
     let (train, valid) = (dataset.class_counts(Split::Train), dataset.class_counts(Split::Valid));
-    // A label beside others may be rare: it is learned from, and not measured.
+    // A multi-label data set may have rare labels: they are trained on, but not validated.
     let drawn = !dataset.splitter.is_given() && !dataset.labeler.is_multi_label();
     let needs_two = |class: &usize| drawn && train[*class] + valid[*class] < 2;
     if let Some(class) = (0..dataset.vocab.len()).find(needs_two) {
@@ -347,7 +347,7 @@ fn check_splits(dataset: &ImageDataset) -> Result<(), DataError> {
     Ok(())
 }
 
-/// Splits that the data give may contradict their groups.
+/// The data's own split may tear a group apart.
 fn check_groups(dataset: &ImageDataset) -> Result<(), DataError> {
     let mut sides = BTreeMap::new();
     for item in &dataset.items {

@@ -1,4 +1,4 @@
-//! A table of labels as it is after cleaning. In: the table, its data set, and what was decided. Out: the bytes of a new table.
+//! A table of labels after cleaning. In: the table, its data set, and the decisions. Out: the bytes of a new table.
 
 use super::csv_labels::{CsvLabels, Roots, Table, delimiter};
 use super::{ContentHash, Correction, Corrections, ImageDataset};
@@ -8,19 +8,18 @@ use crate::skip::SkipReason;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// The bytes of the same table with corrected labels and without the lines of images that are left out, and how many lines
-/// that changed. Lines of images that are not in the data set stay as they are, unless they are left out because they
-/// cannot be read.
+/// The bytes of the same table with corrected labels and without the lines of images that are left out, and how many
+/// lines that changed. Lines of images that aren't in the data set stay as they are, unless the image can't be read and
+/// was left out for that.
 ///
 /// # Errors
-///
-/// When the table cannot be read, or is not the one of the data set any more.
+/// The table can't be read, or it's no longer the table of the data set.
 pub fn corrected_table(
     labels: &CsvLabels,
     dataset: &ImageDataset,
     corrections: &Corrections,
 ) -> Result<(Vec<u8>, usize), DataError> {
-    // What lies outside the folder is nobody's to decide about.
+    // No decision can be about a file outside the folder.
     let inside = dataset.skipped.iter().filter(|file| file.reason != SkipReason::OutsideFolder);
     let skipped = inside.filter_map(|file| {
         let bytes = read_file(&dataset.root.join(&file.path), &dataset.limits).ok()?;

@@ -1,31 +1,31 @@
-//! What was found wrong with single images, and what is true instead. In: decisions of people or programs. Out:
-//! [`Corrections`], which a data set is built with; no file is moved for it.
+//! Corrected labels. In: decisions about single images, made by people or programs. Out: [`Corrections`], which a data
+//! set is built with; no file is moved.
 
 use super::item::ContentHash;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// What becomes of an image.
+/// What happens to an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Correction {
     /// It stays as it is.
     Keep,
-    /// It has this label.
+    /// It gets this label.
     Relabel(String),
     /// It is left out.
     LeaveOut,
 }
 
-/// A correction and the file that it is about.
+/// A correction and the file it applies to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CorrectedFile {
     /// Path relative to the data set's root.
     pub path: PathBuf,
     /// Fingerprint of its bytes.
     pub content: ContentHash,
-    /// What becomes of it.
+    /// What happens to it.
     pub correction: Correction,
     /// Whether it is left out only because it is a copy of another file.
     pub as_copy: bool,
@@ -33,8 +33,9 @@ pub struct CorrectedFile {
 
 /// Corrections of the images of a data set, found by path and content.
 ///
-/// A correction holds for its file; and, as long as it was no matter of copies, for the same bytes under any other name, so
-/// that it also fits where the images were moved, renamed or downloaded again. The last one about an image counts.
+/// A correction applies to its file. Unless it was about copies, it also applies to the same bytes under any other
+/// name, so it still works after the images were moved, renamed or downloaded again. If there are several for one
+/// image, the last one counts.
 ///
 /// ```
 /// use sciurus_data::{ContentHash, CorrectedFile, Correction, Corrections};
@@ -55,7 +56,7 @@ pub struct Corrections {
 }
 
 impl Corrections {
-    /// Corrections in the order in which they were made.
+    /// Corrections, in the order in which they were made.
     pub fn new(files: impl IntoIterator<Item = CorrectedFile>) -> Self {
         let mut corrections = Self::default();
         for CorrectedFile { path, content, correction, as_copy } in files {
@@ -67,13 +68,13 @@ impl Corrections {
         corrections
     }
 
-    /// What becomes of a file.
+    /// What happens to a file; `None` if there's no correction for it.
     #[must_use]
     pub fn find(&self, path: &Path, content: &ContentHash) -> Option<&Correction> {
         self.files.get(&(path.to_owned(), *content)).or_else(|| self.contents.get(content))
     }
 
-    /// Whether there are none.
+    /// Whether there are no corrections.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()

@@ -1,5 +1,5 @@
-//! The nouns of a data set: an image with its label and split, and the vocabulary of labels.
-//! In: what the scan found. Out: plain serde data that every later stage reads.
+//! The nouns of a data set: an image with its label and split, and the vocabulary of labels. In: what the scan found.
+//! Out: plain serde data that every later stage reads.
 
 use super::target::Target;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -14,7 +14,7 @@ use std::str::FromStr;
 pub struct ItemId(pub u32);
 
 impl ItemId {
-    /// The index as a `usize`, to look up with.
+    /// The index as a `usize`, for lookups.
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
@@ -25,11 +25,11 @@ impl ItemId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
-    /// The model learns from these.
+    /// The model is trained on these.
     Train,
-    /// The model is measured on these after every epoch.
+    /// The model is validated on these after every epoch.
     Valid,
-    /// The model is measured on these once, at the very end.
+    /// The model is tested on these once, at the very end.
     Test,
 }
 
@@ -48,8 +48,8 @@ impl fmt::Display for Split {
     }
 }
 
-/// The labels of a data set, sorted and unique. A label's place in it is its class, so a list that was saved is read
-/// back only as it is: a list out of order is refused, as sorting it would give every class another label.
+/// The labels of a data set, sorted and unique. A label's position is its class. A saved list that is out of order is
+/// refused: sorting it would give classes other labels.
 ///
 /// ```
 /// use sciurus_data::Vocab;
@@ -87,7 +87,7 @@ impl Vocab {
         self.0.len()
     }
 
-    /// Whether there is no class.
+    /// Whether there are no classes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -100,11 +100,11 @@ impl Vocab {
     }
 }
 
-/// A list of labels that is not sorted, or that has a label twice.
+/// A list of labels that isn't sorted, or that has a label twice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the labels of a vocabulary are sorted and each is there once, but `{0}` stands before `{1}`; restore the list as it \
-     was saved, as a label's place is its class"
+    "the labels of a vocabulary must be sorted, without repetitions, but `{0}` comes before `{1}`; restore the list as it \
+     was saved: a label's position is its class"
 )]
 pub struct NotAVocab(String, String);
 
@@ -128,17 +128,17 @@ impl From<Vocab> for Vec<String> {
 /// One image of a data set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageItem {
-    /// Its place in the data set's list of items.
+    /// Its index in the data set's list of items.
     pub id: ItemId,
     /// Path relative to the data set's root.
     pub path: PathBuf,
-    /// Its class, the index of its label in the vocabulary; or those of all its labels. In JSON `class`.
+    /// Its class (the index of its label in the vocabulary), or the classes of all its labels. In JSON `class`.
     #[serde(rename = "class")]
     pub target: Target,
     /// The part of the data it belongs to.
     pub split: Split,
-    /// The group it belongs to, such as the animal or the camera: a group is never on two sides of a split. An item
-    /// without one stands for itself.
+    /// The group it belongs to, such as the animal or the camera. A group is never in two splits. An item without one
+    /// counts as a group of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// Fingerprint of the file's bytes.
@@ -170,7 +170,7 @@ impl ContentHash {
         Self::of_parts(&[bytes])
     }
 
-    /// The fingerprint of bytes that lie in several places, as if they stood one behind the other.
+    /// The fingerprint of bytes in several pieces, as if they were concatenated.
     #[must_use]
     pub fn of_parts(parts: &[&[u8]]) -> Self {
         let mut hasher = blake3::Hasher::new();
@@ -199,7 +199,7 @@ impl fmt::Debug for ContentHash {
     }
 }
 
-/// A text that is not 32 hexadecimal digits.
+/// Text that is not 32 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a content hash is 32 hexadecimal digits, not `{0}`")]
 pub struct NotAContentHash(String);
@@ -261,8 +261,8 @@ mod tests {
     #[test]
     fn a_vocabulary_is_read_back_in_its_order_or_not_at_all() {
         for (text, pair) in [
-            (r#"["red","grey"]"#, "`red` stands before `grey`"),
-            (r#"["grey","red","red"]"#, "`red` stands before `red`"),
+            (r#"["red","grey"]"#, "`red` comes before `grey`"),
+            (r#"["grey","red","red"]"#, "`red` comes before `red`"),
         ] {
             let error = serde_json::from_str::<Vocab>(text).unwrap_err().to_string();
             assert!(error.contains(pair), "{error}");

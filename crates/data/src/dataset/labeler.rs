@@ -1,5 +1,5 @@
-//! Where labels come from: folders, a CSV file, or the names of files. In: a root and a [`Labeler`]. Out: every file
-//! with its label, and the vocabulary; no file is opened yet.
+//! Where labels come from: folders, a CSV file, or file names. In: a root and a [`Labeler`]. Out: every file with its
+//! label, and the vocabulary. No file is opened yet.
 
 use super::csv_labels::{self, CsvLabels};
 use super::item::{Split, Vocab};
@@ -21,15 +21,15 @@ pub enum Labeler {
     Folder,
     /// A table of paths and labels; see [`ImageDataset::from_csv`](crate::ImageDataset::from_csv).
     Csv(CsvLabels),
-    /// A regular expression on the names of files; see
+    /// A regular expression on file names; see
     /// [`ImageDataset::from_name_pattern`](crate::ImageDataset::from_name_pattern).
     NamePattern {
-        /// The regular expression, with a group in parentheses for the label.
+        /// The regular expression, with a capture group for the label.
         pattern: String,
     },
 }
 
-/// Files with their labels, and what else lies there.
+/// Files with their labels, and what else was found beside them.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     /// Sorted by path.
@@ -42,7 +42,7 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
-    /// Whether some files belong to this split by what the labeler says.
+    /// Whether the labeler puts some files into this split.
     pub(crate) fn has(&self, split: Split) -> bool {
         let by_folder = self.folders.iter().any(|folder| folder.split == Some(split));
         by_folder || self.files.iter().any(|file| file.tag.split == Some(split))
@@ -65,13 +65,13 @@ impl Labeler {
         Ok(listing)
     }
 
-    /// Whether an item may have any number of labels.
+    /// Whether the data set is multi-label: an item may have several labels or none.
     #[must_use]
     pub fn is_multi_label(&self) -> bool {
         matches!(self, Self::Csv(labels) if labels.label_separator.is_some())
     }
 
-    /// What messages about labels name: the CSV file, or the root.
+    /// What error messages about labels name: the CSV file, or the root.
     pub(crate) fn source<'a>(&'a self, root: &'a Path) -> &'a Path {
         match self {
             Self::Csv(labels) => &labels.path,
@@ -79,7 +79,7 @@ impl Labeler {
         }
     }
 
-    /// The labels of what is there to learn from. Valid and test images may have no others.
+    /// The labels of the training images. Valid and test images may not have others.
     pub(crate) fn vocab(&self, listing: &Listing, root: &Path) -> Result<Vocab, DataError> {
         let labels = |split: Option<Split>| -> BTreeSet<String> {
             let folders = listing.folders.iter().filter(|folder| folder.split == split);
@@ -138,7 +138,7 @@ fn by_folder(root: &Path) -> Result<Listing, DataError> {
     Ok(Listing { files, skipped: layout.loose, left_out: layout.left_out, folders: layout.classes })
 }
 
-/// fastai's `from_name_re`: the pattern is searched for in each file's name.
+/// fastai's `from_name_re`: searches for the pattern in each file's name.
 fn by_name(root: &Path, pattern: &str) -> Result<Listing, DataError> {
     let regex = Pattern::new(pattern, "label")?;
     let mut listing = Listing::default();

@@ -1,7 +1,7 @@
-//! Where the classes are. In: a folder. Out: its class folders, with their splits if the folder is laid out by split.
+//! Where the classes are. In: a folder. Out: its class folders, with their splits if the folder is organised by split.
 //!
-//! Two layouts are understood: `CLASS/…` and `train/CLASS/…` with `valid/CLASS/…` (or `val` or `validation`) and perhaps
-//! `test/CLASS/…`.
+//! Two layouts are recognised: `CLASS/…`, and `train/CLASS/…` with `valid/CLASS/…` (or `val` or `validation`) and
+//! perhaps `test/CLASS/…`.
 
 use super::item::Split;
 use super::scan::{left_out, relative};
@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// A folder whose images share a label, and its split if a folder above says so.
+/// A folder whose images share a label, and its split if it's inside a split folder.
 #[derive(Debug, Clone)]
 pub(crate) struct ClassFolder {
     pub(crate) path: PathBuf,
@@ -20,13 +20,13 @@ pub(crate) struct ClassFolder {
     pub(crate) split: Option<Split>,
 }
 
-/// What lies in the root folder.
+/// What the root folder contains.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
     pub(crate) classes: Vec<ClassFolder>,
     /// Names of files and folders left out on purpose, relative to the root.
     pub(crate) left_out: Vec<PathBuf>,
-    /// Images that lie beside class folders.
+    /// Images that lie beside class folders instead of in one.
     pub(crate) loose: Vec<Skipped>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn find(root: &Path) -> Result<Layout, DataError> {
     if splits.is_empty() {
         layout.classes = class_folders(folders, None);
     } else {
-        // Beside `train` and `valid`, any other folder is no class.
+        // Any other folder next to `train` and `valid` is not a class.
         let others = folders.into_iter().filter(|folder| splits.iter().all(|(_, split)| split != folder));
         layout.left_out.extend(others.map(|folder| relative(root, &folder)));
     }
@@ -61,7 +61,7 @@ fn no_classes(root: &Path, images: usize) -> DataError {
     }
 }
 
-/// The folders in a folder, sorted; notes what is left out and which images lie beside the folders.
+/// The subfolders of a folder, sorted. Notes what is left out and which images lie beside the subfolders.
 fn read_folder(root: &Path, folder: &Path, layout: &mut Layout) -> Result<Vec<PathBuf>, DataError> {
     let unreadable = |source| DataError::FolderUnreadable { path: folder.to_owned(), source };
     let entries: Result<Vec<_>, _> = std::fs::read_dir(folder).map_err(unreadable)?.collect();
@@ -89,11 +89,11 @@ fn looks_like_image(path: &Path) -> bool {
         && recognise(&start).is_ok()
 }
 
-/// What the folder of validation images may be called.
+/// The names a folder of validation images may have.
 const VALID_NAMES: [&str; 3] = ["valid", "val", "validation"];
 
-/// The split folders, if the root is laid out by split: it has `train`, and beside it one of [`VALID_NAMES`], `test` or
-/// nothing else.
+/// The split folders, if the root is organised by split: it has `train`, and next to it one of [`VALID_NAMES`], `test`
+/// or nothing else.
 fn split_folders(root: &Path, folders: &[PathBuf]) -> Result<Vec<(Split, PathBuf)>, DataError> {
     let named = |name: &str| folders.iter().find(|folder| folder.ends_with(name)).cloned();
     let (Some(train), test) = (named("train"), named("test")) else {
@@ -111,7 +111,7 @@ fn split_folders(root: &Path, folders: &[PathBuf]) -> Result<Vec<(Split, PathBuf
     Ok(found.into_iter().filter_map(|(split, folder)| Some((split, folder?))).collect())
 }
 
-/// `train` may be a class among others (a locomotive), but hardly so if it holds folders itself.
+/// `train` may be one class of several (a locomotive), but hardly if it has subfolders.
 fn only_train(root: &Path, train: &Path, folders: &[PathBuf]) -> Result<(), DataError> {
     if read_folder(root, train, &mut Layout::default())?.is_empty() {
         return Ok(());

@@ -1,5 +1,5 @@
-//! A data set: which images there are, what they show, and which of them the model learns from. In: a folder or a table.
-//! Out: [`ImageDataset`], plain data in an order that depends on nothing but the paths.
+//! A data set: which images there are, what they show, and which of them the model is trained on. In: a folder or a
+//! table. Out: [`ImageDataset`], plain data in an order that depends only on the paths.
 
 mod builder;
 mod corrected_table;
@@ -40,7 +40,7 @@ use std::path::{Path, PathBuf};
 ///
 /// let dataset = ImageDataset::from_folder("squirrels").seed(42).build()?;
 /// let (train, valid) = (dataset.split(Split::Train).count(), dataset.split(Split::Valid).count());
-/// println!("{train} to learn from, {valid} to measure with, {} skipped", dataset.skipped.len());
+/// println!("{train} to train on, {valid} to validate on, {} skipped", dataset.skipped.len());
 /// # Ok::<(), sciurus_data::DataError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,39 +53,39 @@ pub struct ImageDataset {
     pub items: Vec<ImageItem>,
     /// Files that were not used, and why; sorted by path.
     pub skipped: Vec<Skipped>,
-    /// Files and folders beside the class folders that were left out on purpose: their names begin with `_` or `.`, or
-    /// they lie beside `train` and `valid`. Relative to the root.
+    /// Files and folders next to the class folders that were left out on purpose: their names begin with `_` or `.`, or
+    /// they are next to `train` and `valid`. Relative to the root.
     pub left_out_folders: Vec<PathBuf>,
     /// How the items were split.
     pub splitter: Splitter,
     /// The seed they were split with.
     pub seed: Seed,
-    /// What a single file may cost; decoding uses the same limits as the scan did.
+    /// How much a single file may cost; decoding uses the same limits as the scan did.
     #[serde(default)]
     pub limits: DecodeLimits,
     /// Where the labels came from.
     #[serde(default)]
     pub labeler: Labeler,
-    /// Share of the images that were drawn for the test split, if it was drawn.
+    /// Share of all images that was drawn as the test set, if it was drawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_fraction: Option<f64>,
-    /// The pattern that groups were read from, if they came from paths.
+    /// The pattern that finds groups in paths, if groups came from paths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(alias = "group_pattern")]
     pub group: Option<String>,
 }
 
 impl ImageDataset {
-    /// Starts a data set from a folder with one folder per class, or with `train` and `valid` (or `val` or
-    /// `validation`), and perhaps `test`, folders that each hold one folder per class. Nested folders belong to the class above them. Names that
-    /// begin with `_` or `.` are left out.
+    /// Starts a data set from a folder with one subfolder per class, or with the folders `train` and `valid` (or `val`
+    /// or `validation`), and perhaps `test`, that each have one subfolder per class. Images in nested folders belong to
+    /// the class folder above them. Names that begin with `_` or `.` are left out.
     pub fn from_folder(root: impl Into<PathBuf>) -> ImageDatasetBuilder {
         ImageDatasetBuilder::new(root.into(), Labeler::Folder)
     }
 
-    /// Starts a data set from a CSV file with a path and a label in each line, and perhaps a split (train, valid or test)
-    /// and a group. Paths are relative to the CSV file's folder; [`ImageDatasetBuilder::root`] names another. Images that
-    /// are not there are skipped.
+    /// Starts a data set from a CSV file with a path and a label on each line, and perhaps a split (train, valid or
+    /// test) and a group. Paths are relative to the CSV file's folder; [`ImageDatasetBuilder::root`] sets another one.
+    /// Missing images are skipped.
     ///
     /// ```no_run
     /// use sciurus_data::{CsvLabels, ImageDataset};
@@ -102,9 +102,9 @@ impl ImageDataset {
         ImageDatasetBuilder::new(folder.to_owned(), Labeler::Csv(labels))
     }
 
-    /// Starts a data set from the names of all files below a folder: a regular expression whose part called `label`, or
-    /// whose first part in parentheses, is the label; fastai's `from_name_re`. It is searched for anywhere in the name,
-    /// without the folders; files that it does not fit are skipped. Names that begin with `_` or `.` are left out.
+    /// Starts a data set from the names of all files below a folder. The label is the capture group called `label` of a
+    /// regular expression, or else its first one; fastai's `from_name_re`. The pattern may match anywhere in the name,
+    /// without the folders; files it doesn't match are skipped. Names that begin with `_` or `.` are left out.
     ///
     /// ```no_run
     /// use sciurus_data::ImageDataset;
@@ -122,7 +122,7 @@ impl ImageDataset {
         self.items.iter().filter(move |item| item.split == split)
     }
 
-    /// The item with this id, or `None` if the id is of another data set.
+    /// The item with this id, or `None` if there's no such item.
     #[must_use]
     pub fn item(&self, id: ItemId) -> Option<&ImageItem> {
         self.items.get(id.index())
@@ -136,32 +136,32 @@ impl ImageDataset {
         counts
     }
 
-    /// The label of an item; its labels with commas between them if it may have any number.
+    /// The label of an item; if the data set is multi-label, its labels with commas between them.
     #[must_use]
     pub fn label(&self, item: &ImageItem) -> String {
         self.labels(item).join(", ")
     }
 
-    /// The labels of an item: one, unless items may have any number.
+    /// The labels of an item: exactly one, unless the data set is multi-label.
     #[must_use]
     pub fn labels(&self, item: &ImageItem) -> Vec<&str> {
         item.target.classes().iter().map(|&class| self.vocab.label(class)).collect()
     }
 
-    /// Whether items may have any number of labels, none too.
+    /// Whether items may have several labels or none.
     #[must_use]
     pub fn is_multi_label(&self) -> bool {
         self.labeler.is_multi_label()
     }
 
-    /// Where an item's file is: the root and the item's path.
+    /// The path of an item's file: the root joined with the item's path.
     #[must_use]
     pub fn path(&self, item: &ImageItem) -> PathBuf {
         self.root.join(&item.path)
     }
 
     /// Identifies the data: the same images with the same labels and splits have the same fingerprint, wherever the
-    /// folder lies. 32 hexadecimal digits of BLAKE3 over every path, label, split and content hash.
+    /// folder is. 32 hexadecimal digits of BLAKE3 over every path, label, split and content hash.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hasher = blake3::Hasher::new();

@@ -1,18 +1,18 @@
-//! A regular expression that picks one part out of a name. In: the user's text. Out: that part, or nothing.
+//! A regular expression that extracts one part of a name. In: the user's pattern. Out: that part, or nothing.
 
 use crate::error::DataError;
 use regex::Regex;
 
-/// A regular expression with one part in parentheses that matters.
+/// A regular expression with one capture group that matters.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     regex: Regex,
-    /// Which part: the one named as asked, else the first.
+    /// Which capture group: the one with the name asked for, or else the first.
     part: usize,
 }
 
 impl Pattern {
-    /// Checks a pattern whose part is called `part`, as in `(?P<label>…)`, or is the first one in parentheses.
+    /// Checks a pattern. Its part is the capture group called `part`, as in `(?P<label>…)`, or else the first one.
     pub(crate) fn new(pattern: &str, part: &'static str) -> Result<Self, DataError> {
         let text = || pattern.to_owned();
         let regex = Regex::new(pattern)
@@ -24,7 +24,7 @@ impl Pattern {
         Ok(Self { regex, part })
     }
 
-    /// The part of a text, if the pattern occurs in it and the part is not empty.
+    /// The captured part of a text, if the pattern matches and the part isn't empty.
     pub(crate) fn find<'t>(&self, text: &'t str) -> Option<&'t str> {
         let part = self.regex.captures(text)?.get(self.part)?.as_str();
         (!part.is_empty()).then_some(part)

@@ -1,4 +1,4 @@
-//! Looks at every file once, in parallel. In: a root and its labelled files. Out: for every file, in the order of their
+//! Reads every file once, in parallel. In: a root and its labelled files. Out: for every file, in the order of their
 //! paths, a [`Found`] image or the reason to skip it.
 
 use super::item::{ContentHash, Split};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use walkdir::WalkDir;
 
-/// How far a long task has come.
+/// How far a long task has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// Files done.
@@ -20,17 +20,17 @@ pub struct Progress {
     pub total: usize,
 }
 
-/// What a labeler says about a file.
+/// What the labeler knows about a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Tag {
-    /// Exactly one, unless items may have any number of labels.
+    /// Exactly one, unless the data set is multi-label.
     pub(crate) labels: Vec<String>,
     pub(crate) split: Option<Split>,
-    /// Files of one group stay on one side of every split.
+    /// Files of one group stay in one split.
     pub(crate) group: Option<String>,
 }
 
-/// A file with its label, not yet looked at.
+/// A file with its label, not opened yet.
 #[derive(Debug)]
 pub(crate) struct Listed {
     pub(crate) path: PathBuf,
@@ -48,13 +48,13 @@ pub(crate) struct Found {
     pub(crate) size: (u32, u32),
 }
 
-/// Files and folders whose names begin with `_` or `.` are left out on purpose.
+/// Whether a file or folder is left out on purpose: its name begins with `_` or `.`.
 pub(crate) fn left_out(name: &OsStr) -> bool {
     matches!(name.as_encoded_bytes().first(), Some(b'_' | b'.'))
 }
 
-/// Lists every file below a folder, relative to the root and with the reason if it cannot be used; symbolic links are
-/// followed, loops of them are reported.
+/// Lists every file below a folder, relative to the root, with the reason if it can't be used. Symbolic links are
+/// followed; circular ones are reported.
 pub(crate) fn walk(root: &Path, folder: &Path) -> Vec<(PathBuf, Option<SkipReason>)> {
     let walk = WalkDir::new(folder).follow_links(true).min_depth(1);
     let walk = walk.into_iter().filter_entry(|entry| !left_out(entry.file_name()));
@@ -64,7 +64,7 @@ pub(crate) fn walk(root: &Path, folder: &Path) -> Vec<(PathBuf, Option<SkipReaso
             let path = relative(root, entry.path());
             Some(match path.to_str() {
                 Some(_) => (path, None),
-                // Reports hold text, so the path is shown as well as text can.
+                // Reports are text, so show as much of the path as text can.
                 None => (path.to_string_lossy().into_owned().into(), Some(SkipReason::NameNotText)),
             })
         }
@@ -75,7 +75,7 @@ pub(crate) fn walk(root: &Path, folder: &Path) -> Vec<(PathBuf, Option<SkipReaso
             }
             let problem = match error.io_error() {
                 Some(io) => SkipReason::from(io),
-                None => SkipReason::Unreadable { detail: "its links lead in a circle".to_owned() },
+                None => SkipReason::Unreadable { detail: "its links form a circle".to_owned() },
             };
             Some((path, Some(problem)))
         }
@@ -88,7 +88,7 @@ pub(crate) fn relative(root: &Path, path: &Path) -> PathBuf {
     path.strip_prefix(root).unwrap_or(path).to_owned()
 }
 
-/// The order of items: by path with `/` between its parts, the same on every system.
+/// What items are sorted by: the path with `/` between its parts, the same on every system.
 pub(crate) fn portable(path: &Path) -> String {
     let parts: Vec<_> = path.iter().map(OsStr::to_string_lossy).collect();
     parts.join("/")
@@ -111,8 +111,8 @@ pub(crate) fn examine(
     files.into_par_iter().map(examine).collect()
 }
 
-/// A file that links give several names is one photo: under its own name if that was listed too, else under the first. Otherwise
-/// its names would count as copies of each other, in several classes perhaps, until none was left.
+/// Lists a file that has several names through links only once: under its real name if that was listed too, else under
+/// the first. Otherwise its names would count as copies of each other, perhaps in several classes, until none was left.
 fn once_each(root: &Path, mut files: Vec<Listed>) -> Vec<Listed> {
     let mut folders: HashMap<PathBuf, Option<PathBuf>> = HashMap::new();
     let mut places: Vec<Option<PathBuf>> = Vec::with_capacity(files.len());

@@ -1,5 +1,5 @@
-//! What a data set is made of, as plain data: what `inspect`, `clean`, `lr-find` and `train` ask for alike, and what a run
-//! records. In: options by name. Out: an [`ImageDatasetBuilder`].
+//! The settings of a data set as plain data: shared by `inspect`, `clean`, `lr-find` and `train`, and recorded with a
+//! run. In: options by name. Out: an [`ImageDatasetBuilder`].
 
 use super::csv_labels::{Column, CsvHeader, CsvLabels};
 use super::{ImageDataset, ImageDatasetBuilder, Labeler};
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 crate::settings! {
-    /// Which photos, which labels, and which of them are the validation set.
+    /// Which photos, which labels, and which photos are the validation set.
     ///
     /// ```
     /// use sciurus_data::{DataSettings, SplitBy, Splitter};
@@ -21,35 +21,35 @@ crate::settings! {
     /// let builder = settings.dataset().seed(7);
     /// ```
     pub struct DataSettings {
-        /// Photos, in a folder per class; with a table or a pattern, the folder that their paths are relative to.
+        /// Photos, in one folder per class; with a table or a pattern, the folder that paths are relative to.
         pub folder: PathBuf = PathBuf::new(),
-        /// A table of paths and labels, for labels that are not folders.
+        /// A table of paths and labels, for labels that aren't folders.
         pub csv: Option<PathBuf> = None,
-        /// The table's column of paths, by name or by number from 0; without it `path`.
+        /// The table's column of paths, by name or by number from 0; if not set, `path`.
         pub path_column: Option<Column> = None,
-        /// The table's column of labels; without it `label`.
+        /// The table's column of labels; if not set, `label`.
         pub label_column: Option<Column> = None,
-        /// The table's column of splits; without it `split`, if there is one.
+        /// The table's column of splits; if not set, `split`, if there is one.
         pub split_column: Option<Column> = None,
-        /// The table's column of groups; without it `group`, if there is one.
+        /// The table's column of groups; if not set, `group`, if there is one.
         pub group_column: Option<Column> = None,
-        /// What stands between two fields of the table: one ASCII character.
+        /// What separates two fields of the table: one ASCII character.
         pub delimiter: char = ',',
         /// Whether the table's first line names its columns.
         pub header: CsvHeader = CsvHeader::FirstLine,
-        /// What stands between two labels of a photo, which makes the data set multi-label: not a letter or digit.
+        /// What separates two labels of a photo, which makes the data set multi-label: not a letter or digit.
         pub label_separator: Option<char> = None,
-        /// A regular expression that finds the label in the name of a file, in parentheses.
+        /// A regular expression that finds the label in a file's name, with the label in parentheses.
         pub name_pattern: Option<String> = None,
-        /// A regular expression that finds the group of a photo in its path. Photos of a group stay on one side of the split.
+        /// A regular expression that finds a photo's group in its path. Photos of a group stay in one split.
         pub group: Option<String> = None,
-        /// How the validation set is chosen; without it as the data say, else the same share of every class.
+        /// How the validation set is chosen; if not set, as the data say, else the same share of every class.
         pub split: Option<SplitBy> = None,
-        /// Share of the photos in the validation set (0..1); without it a fifth.
+        /// Share of the photos in the validation set (0..1); if not set, a fifth.
         pub valid_fraction: Option<f64> = None,
-        /// Which of several folds is the validation set, in place of `split`.
+        /// Which of several folds is the validation set; replaces `split`.
         pub fold: Option<Fold> = None,
-        /// Share of all photos (0..1) in a test set, which is measured once, at the very end.
+        /// Share of all photos (0..1) in a test set, which is evaluated once, at the very end.
         pub test_fraction: Option<f64> = None,
         /// Seed of everything random: the split, the order of photos, augmentation, new weights.
         pub seed: u64 = 42,
@@ -57,7 +57,7 @@ crate::settings! {
 }
 
 impl DataSettings {
-    /// The defaults for these photos.
+    /// The defaults, for these photos.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), ..Self::default() }
     }
@@ -81,7 +81,7 @@ impl DataSettings {
         }
     }
 
-    /// Takes its options from a labeler.
+    /// Sets the options that a labeler stands for.
     pub fn set_labeler(&mut self, labeler: Labeler) {
         let kept = std::mem::take(self);
         *self = match labeler {
@@ -102,7 +102,7 @@ impl DataSettings {
         };
     }
 
-    /// How photos are split; `None` leaves it to the data. A share alone asks for the default split with it.
+    /// How photos are split; `None` leaves it to the data. If only a share is set, the split is stratified.
     #[must_use]
     pub fn splitter(&self) -> Option<Splitter> {
         if let Some(Fold { fold, folds }) = self.fold {
@@ -118,7 +118,7 @@ impl DataSettings {
         }
     }
 
-    /// Takes its options from a splitter.
+    /// Sets the options that a splitter stands for.
     pub fn set_splitter(&mut self, splitter: Splitter) {
         let (split, valid_fraction, fold) = match splitter {
             Splitter::Stratified { valid_fraction } => {
@@ -132,7 +132,7 @@ impl DataSettings {
         (self.split, self.valid_fraction, self.fold) = (split, valid_fraction, fold);
     }
 
-    /// The data set that is asked for, still to be built.
+    /// Starts the data set that these settings describe.
     pub fn dataset(&self) -> ImageDatasetBuilder {
         let dataset = ImageDataset::from_folder(&self.folder)
             .label_by(self.labeler())
@@ -155,7 +155,7 @@ impl DataSettings {
 pub enum SplitBy {
     /// The same share of every class.
     Stratified,
-    /// Any photos, as fastai does.
+    /// Any photos, as fastai does it.
     Random,
     /// The folders `train` and `valid`.
     Folder,

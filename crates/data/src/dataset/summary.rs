@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What there is to know about a data set before training.
+/// What to know about a data set before training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DatasetSummary {
-    /// Where it lies.
+    /// Its folder.
     pub root: PathBuf,
     /// How many images it has.
     pub items: usize,
@@ -44,11 +44,11 @@ pub struct DatasetSummary {
 pub struct ClassSummary {
     /// Its label.
     pub label: String,
-    /// Images to learn from.
+    /// Images to train on.
     pub train: usize,
-    /// Images to measure with after every epoch.
+    /// Images to validate on after every epoch.
     pub valid: usize,
-    /// Images to measure with at the end.
+    /// Images to test on at the very end.
     pub test: usize,
 }
 
@@ -60,14 +60,14 @@ impl ClassSummary {
     }
 }
 
-/// Smallest, middle and greatest of some numbers; all 0 if there are none.
+/// Minimum, median and maximum of some numbers; all 0 if there are none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Range {
-    /// The smallest.
+    /// The minimum.
     pub min: u32,
-    /// The middle one, the lower of two.
+    /// The median; of an even count the lower of the middle two.
     pub median: u32,
-    /// The greatest.
+    /// The maximum.
     pub max: u32,
 }
 
@@ -124,11 +124,10 @@ impl ImageDataset {
     }
 }
 
-/// Decodes every item, in parallel, and names those that are damaged behind a good header. In the order of the items.
+/// Decodes every item, in parallel, and lists those that are damaged behind a good header, in the order of the items.
 ///
 /// # Errors
-///
-/// When the machine has no more file handles or memory to read with.
+/// The machine runs out of file handles or memory.
 pub fn verify(
     dataset: &ImageDataset,
     progress: impl Fn(Progress) + Send + Sync,

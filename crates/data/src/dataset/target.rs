@@ -1,20 +1,20 @@
-//! What is true of an item: its one class, or all classes that it shows. In: classes of items. Out: [`Target`] for one
-//! item, [`Targets`] for many of one kind.
+//! Ground truth: an item's one class, or all classes it shows. In: classes of items. Out: [`Target`] for one item,
+//! [`Targets`] for several of one kind.
 
 use serde::{Deserialize, Serialize};
 
-/// The truth about one item. In JSON: a class, or a list of classes.
+/// The ground truth of one item. In JSON: a class, or a list of classes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Target {
-    /// It has exactly one label: its class.
+    /// Exactly one label: its class.
     Single(usize),
-    /// It may have any number of labels, none too: their classes, rising.
+    /// Multi-label: its classes, ascending; there may be none.
     Multi(Vec<usize>),
 }
 
 impl Target {
-    /// Its classes: one, or any number.
+    /// Its classes: exactly one, unless it's multi-label.
     #[must_use]
     pub fn classes(&self) -> &[usize] {
         match self {
@@ -24,7 +24,7 @@ impl Target {
     }
 }
 
-/// The truth about several items of one kind, `[item]`. In JSON: a list of classes, or of lists of classes.
+/// The ground truth of several items of one kind, `[item]`. In JSON: a list of classes, or of lists of classes.
 ///
 /// ```
 /// use sciurus_data::{Target, Targets};
@@ -37,14 +37,14 @@ impl Target {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Targets {
-    /// Each item has exactly one class.
+    /// One class per item.
     Single(Vec<usize>),
-    /// Each item has any number of classes, rising.
+    /// Multi-label: the classes of each item, ascending.
     Multi(Vec<Vec<usize>>),
 }
 
 impl Default for Targets {
-    /// Of no items.
+    /// No items.
     fn default() -> Self {
         Self::Single(Vec::new())
     }
@@ -66,7 +66,7 @@ impl Targets {
         self.len() == 0
     }
 
-    /// The classes of item `i`; none if there is no such item.
+    /// The classes of item `i`; empty if there's no such item.
     #[must_use]
     pub fn classes(&self, i: usize) -> &[usize] {
         match self {
@@ -80,7 +80,7 @@ impl Targets {
         (0..self.len()).map(|i| self.classes(i))
     }
 
-    /// Those of some items, by their places below [`len`](Self::len); places beyond are left out.
+    /// Those of some items, by index; indices from [`len`](Self::len) on are left out.
     #[must_use]
     pub fn at(&self, places: &[usize]) -> Self {
         match self {
@@ -93,7 +93,7 @@ impl Targets {
 }
 
 impl FromIterator<Target> for Targets {
-    /// One class each if all items are so, else any number each.
+    /// Single-label if all items are, else multi-label.
     fn from_iter<I: IntoIterator<Item = Target>>(targets: I) -> Self {
         let mut all = Self::default();
         for target in targets {

@@ -3,66 +3,66 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a file cannot be used, or was left as it is.
+/// Why a file can't be used, or was left as it is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
-    /// It cannot be read.
+    /// It can't be read.
     #[error("cannot read {}; check the path and its permissions", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
-    /// It cannot be written; what stood there before is untouched.
+    /// It can't be written; an earlier version of it is untouched.
     #[error("cannot write {}; check that its folder exists, is writable, and has space left", path.display())]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
-    /// Its folder may only be read.
-    #[error("{} may not be written to; make it writable, or work on a copy", path.display())]
+    /// Its folder is read-only.
+    #[error("{} is read-only; make it writable, or work on a copy", path.display())]
     ReadOnly {
         /// The folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },
-    /// Another process is at work there.
-    #[error("{}: {holder}; wait for it to end, or stop it", path.display())]
+    /// Another process is working there.
+    #[error("{}: {holder}; wait for it to finish, or stop it", path.display())]
     Busy {
         /// The folder or file.
         path: PathBuf,
-        /// Who is at work, and for how long.
+        /// Which process it is, what it does, and for how long.
         holder: String,
     },
     /// It was not written by this user's Sciurus on this machine.
     #[error(
-        "{}: {reason}, so it is not acted on; read it, and if you trust whoever wrote it, say --trust-state, else move it \
-         away", path.display()
+        "{}: {reason}, so Sciurus won't act on it; read it, then use `trust_state` if you trust whoever wrote it, or \
+         move it away", path.display()
     )]
     Foreign {
         /// The file.
         path: PathBuf,
-        /// What tells so.
+        /// How we know.
         reason: String,
     },
-    /// It is something else than what it was named for.
-    #[error("{} {found}; it is left as it is: move it away, or name another file", path.display())]
+    /// It's not the kind of file it should be.
+    #[error("{} {found}, so it was left as it is; move it away, or name another file", path.display())]
     NotOurs {
         /// The file.
         path: PathBuf,
         /// What it is, as the end of a sentence.
         found: String,
     },
-    /// Something stands where a result is to be written.
-    #[error("{} is there already and {found}; name another file, or say --force to replace it", path.display())]
+    /// There's already a file where a result should be written.
+    #[error("{} already exists and {found}; name another file, or use `force` to replace it", path.display())]
     InTheWay {
         /// The file.
         path: PathBuf,
@@ -72,12 +72,12 @@ pub enum FileError {
 }
 
 impl FileError {
-    /// A failed reading.
+    /// An error while reading.
     pub fn read(path: &Path, source: io::Error) -> Self {
         Self::Read { path: path.to_owned(), source }
     }
 
-    /// A failed writing; a place that may only be read has a message of its own.
+    /// An error while writing; a place that is read-only has its own message.
     pub fn write(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {

@@ -1,14 +1,15 @@
-//! A path inside a folder. In: what a log, a plan or a ledger says. Out: names of folders and a file, which cannot lead out.
+//! A path inside a folder. In: a path from a log, a plan or a ledger. Out: names of folders and a file, which can't
+//! lead out of the folder.
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// A path relative to a folder, made of names alone: no `..`, no absolute part, no drive, no device.
+/// A path relative to a folder, made only of names: no `..`, no absolute part, no drive, no device.
 ///
-/// It says nothing about links on the way, which only the file system knows: [`Root`](super::Root) opens such paths, and
-/// refuses to go through one.
+/// It knows nothing about links on the way: only the file system does. [`Root`](super::Root) opens such paths, and
+/// refuses to go through a link.
 ///
 /// ```
 /// use sciurus_data::fs::InsidePath;
@@ -45,10 +46,10 @@ impl InsidePath {
         if is_sound { Ok(Self(inside)) } else { Err(NotInside(path.to_owned())) }
     }
 
-    /// A path that stands in the program's own text.
+    /// A path that is written in the program's own source.
     ///
     /// # Panics
-    /// It would be refused by [`InsidePath::new`], which no path that the program names is.
+    /// [`InsidePath::new`] would refuse it, which never happens to a path in the program's own source.
     #[must_use]
     pub fn ours(path: &'static str) -> Self {
         let inside = Self(path.into());
@@ -59,11 +60,11 @@ impl InsidePath {
         inside
     }
 
-    /// Checks a path with `/` between its parts, from a file that may have been written on another system: `\` could
-    /// separate parts there, and is refused.
+    /// Checks a path with `/` between its parts, from a file that may have been written on another system: `\` could be
+    /// a separator there, so it's refused.
     ///
     /// # Errors
-    /// As [`InsidePath::new`].
+    /// As for [`InsidePath::new`].
     pub fn portable(path: &str) -> Result<Self, NotInside> {
         if path.contains('\\') { Err(NotInside(path.into())) } else { Self::new(path) }
     }
@@ -74,7 +75,7 @@ impl InsidePath {
         &self.0
     }
 
-    /// The folder that it lies in; none if that is the root.
+    /// The folder it is in; `None` if that's the root.
     #[must_use]
     pub fn folder(&self) -> Option<Self> {
         self.0.parent().filter(|parent| !parent.as_os_str().is_empty()).map(|parent| Self(parent.to_owned()))
@@ -83,19 +84,19 @@ impl InsidePath {
     /// The name of the file itself.
     #[must_use]
     pub fn name(&self) -> &OsStr {
-        // There is one: a path inside is never empty and ends in a name.
+        // Never empty: a path inside is not empty and ends in a name.
         self.0.file_name().unwrap_or_default()
     }
 
-    /// The same path with another name at its end.
+    /// The same path with another name at the end.
     ///
     /// # Errors
-    /// The name is none.
+    /// The name is empty, or not a single name.
     pub fn with_name(&self, name: impl AsRef<OsStr>) -> Result<Self, NotInside> {
         Self::new(self.0.with_file_name(name.as_ref()))
     }
 
-    /// Whether a part of it begins with a dot, as state of ours and of other programs does.
+    /// Whether a part of it begins with a dot: state of ours or of another program.
     #[must_use]
     pub fn is_hidden(&self) -> bool {
         self.0.iter().any(|part| part.as_encoded_bytes().starts_with(b"."))
@@ -122,7 +123,7 @@ impl From<InsidePath> for PathBuf {
     }
 }
 
-/// Whether Windows takes a name for a device or a stream, in any folder and with any ending.
+/// Whether Windows takes a name for a device or a stream, in any folder and with any extension.
 fn is_device(name: &OsStr) -> bool {
     if !cfg!(windows) {
         return false;

@@ -1,8 +1,8 @@
-//! A file of JSON lines that only grows: journals and logs. In: entries, or a file that a kill may have cut. Out: a line on the
-//! disk for each entry that was acknowledged; the entries of a file that is ours.
+//! Append-only files of JSON lines: journals and logs. In: entries, or a file that may have been cut off when a process
+//! was killed. Out: a line on disk for each acknowledged entry; the entries of a file that is ours.
 //!
-//! The first line says what the file is. Every line ends in a seal over itself and the line before it, so that a line that
-//! somebody added, changed, moved or took away is told from ours.
+//! The first line says what the file is. Every line ends in a seal over itself and the line before it, so a line that
+//! somebody added, changed, moved or removed is noticed.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -14,11 +14,11 @@ use super::random::random_number;
 use super::seal::{is_seal, seal};
 use super::{FileError, InsidePath, Lock, Root};
 
-/// Bytes of a line at most: a batch of a million moves has less.
+/// Most bytes of a line: more than a batch of a million moves needs.
 const LONGEST_LINE: u64 = 256 << 20;
-/// Bytes of a file that somebody else wrote and that is to be believed.
+/// Most bytes of a file to be adopted, since all of it is read at once.
 const LARGEST_FOREIGN: u64 = 256 << 20;
-/// Bytes of the first line, which says what the file is.
+/// Most bytes of the first line, which says what the file is.
 const LONGEST_HEAD: u64 = 200;
 
 /// What a file of lines holds.
@@ -28,11 +28,11 @@ pub struct LineFormat {
     pub name: &'static str,
     /// What people call it, such as `log of moves`.
     pub what: &'static str,
-    /// What its writer does, such as `moving files`.
+    /// What its writer does, for messages, such as `moving files`.
     pub doing: &'static str,
 }
 
-/// The file, open to be added to. It has no other writer as long as this lives.
+/// The file, open for appending. There's no other writer while this is alive.
 #[derive(Debug)]
 pub struct Lines {
     place: PathBuf,
@@ -43,11 +43,11 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Opens a file, or begins one, and returns its entries. The half of a line that a kill left at its end was never
-    /// acknowledged, and is cut off.
+    /// Opens a file, or creates one, and returns its entries. If a killed process left half a line at the end, it's cut
+    /// off: it was never acknowledged.
     ///
     /// # Errors
-    /// Somebody else writes to it, it is another kind of file, it is not ours, or it cannot be written.
+    /// Somebody else is writing to it, it's another kind of file, it isn't ours, or it can't be written.
     pub fn open<T: DeserializeOwned>(
         root: &Root,
         path: &InsidePath,
@@ -66,10 +66,10 @@ impl Lines {
         Ok((Self { place, file, last: read.last, _lock: lock }, read.entries))
     }
 
-    /// The entries of a file, without writing to it: beside a writer, too. None if there is no file.
+    /// The entries of a file, without writing to it; safe while somebody else writes. `None` if there's no file.
     ///
     /// # Errors
-    /// It is another kind of file, is not ours, or cannot be read.
+    /// It's another kind of file, it isn't ours, or it can't be read.
     pub fn read<T: DeserializeOwned>(
         root: &Root,
         path: &InsidePath,
@@ -83,12 +83,12 @@ impl Lines {
         }
     }
 
-    /// Makes a file ours that somebody else wrote, or an older version, because somebody said that they trust it. Every line of
-    /// it must be an entry. Says how many there are; a file that is ours already stays as it is, and one that is missing is
-    /// no error.
+    /// Adopts a file that somebody else or an older version wrote, because the user trusts it. Every line must be a
+    /// valid entry. Returns how many there are. A file that is already ours stays as it is and gives 0, as does one
+    /// that doesn't exist.
     ///
     /// # Errors
-    /// It holds something else, is too large, or cannot be written.
+    /// It contains something else, is too large, or can't be written.
     pub fn adopt<T: DeserializeOwned>(
         root: &Root,
         path: &InsidePath,
@@ -115,18 +115,18 @@ impl Lines {
         Ok(bodies.len())
     }
 
-    /// Adds an entry. When this returns, it is on the disk.
+    /// Adds an entry. When this returns, the entry is on disk.
     ///
     /// # Errors
-    /// The file cannot be written; it then ends as it did before.
+    /// The file can't be written; it then ends as it did before.
     pub fn append(&mut self, entry: &impl Serialize) -> Result<(), FileError> {
         self.add(entry, File::sync_data)
     }
 
-    /// Adds an entry that may be lost in a power cut, not in a kill.
+    /// Adds an entry that survives a kill, but perhaps not a power cut.
     ///
     /// # Errors
-    /// As [`Lines::append`].
+    /// As for [`Lines::append`].
     pub fn append_lightly(&mut self, entry: &impl Serialize) -> Result<(), FileError> {
         self.add(entry, |_| Ok(()))
     }
@@ -149,7 +149,7 @@ impl Lines {
         let length = self.file.metadata().map_err(failed)?.len();
         let written = self.file.write_all(line.as_bytes()).and_then(|()| keep(&self.file));
         written.map_err(|source| {
-            // Half a line must not stand before the next one.
+            // Cut off what was written, or the next line would be glued to half a line.
             let _ = self.file.set_len(length);
             failed(source)
         })?;
@@ -158,7 +158,7 @@ impl Lines {
     }
 }
 
-/// What is read from a file.
+/// What was read from a file.
 struct Past<T> {
     entries: Vec<T>,
     /// Bytes up to the end of the last whole line.
@@ -166,7 +166,7 @@ struct Past<T> {
     last: String,
 }
 
-/// Reads a file line by line, and stops at the first that is not ours, before much is read.
+/// Reads a file line by line, and stops at the first line that isn't ours, before much is read.
 fn parse<T: DeserializeOwned>(file: &File, place: &Path, format: LineFormat) -> Result<Past<T>, FileError> {
     let mut reader = BufReader::new(file);
     let mut read = Past { entries: Vec::new(), whole: 0, last: String::new() };
@@ -180,7 +180,8 @@ fn parse<T: DeserializeOwned>(file: &File, place: &Path, format: LineFormat) -> 
             .read_until(b'\n', &mut line)
             .map_err(|source| FileError::read(place, source))?;
         let Some(text) = line.strip_suffix(b"\n") else {
-            // A kill cut the last line short; the first one appears whole, so a file without one is no file of ours.
+            // A kill can cut off the last line, but not the first, which is written whole: without it, the file isn't
+            // ours.
             let is_cut = number > 1 && (line.len() as u64) < limit;
             if is_cut {
                 break;
@@ -221,7 +222,7 @@ fn bodies<T: DeserializeOwned>(
         let body = split(line).map(|(open, _)| format!("{open}}}"));
         bodies.push(body.unwrap_or_else(|| String::from_utf8_lossy(line).into_owned()));
     }
-    // Not one line tells that it is such a file.
+    // No line shows that it's this kind of file.
     if bodies.is_empty() { Err(not_one(place, format)) } else { Ok(bodies) }
 }
 
@@ -232,7 +233,7 @@ fn lock(root: &Root, path: &InsidePath, format: LineFormat) -> Result<Lock, File
     Lock::take(root, &lock, format.doing)
 }
 
-/// The first line; a number that no other file has keeps lines of one from being moved into another.
+/// The first line. Its random id keeps lines of one file from being moved into another.
 fn head(format: LineFormat) -> String {
     let body = format!("{}1,\"id\":\"{:016x}\"}}", opening(format), random_number());
     line_after(&mut String::new(), &body).trim_end().to_owned()
@@ -249,14 +250,14 @@ fn is_head(line: &[u8], format: LineFormat) -> bool {
 const BEFORE_SEAL: &str = ",\"seal\":\"";
 const AFTER_SEAL: &str = "\"}";
 
-/// A line for an entry (a JSON object) after a line with this seal, which becomes the new line's.
+/// The line for an entry (a JSON object) that follows a line with this seal; the new line's seal replaces it.
 fn line_after(last: &mut String, body: &str) -> String {
     let open = body.strip_suffix('}').unwrap_or(body);
     *last = seal(last, open.as_bytes());
     format!("{open}{BEFORE_SEAL}{last}{AFTER_SEAL}\n")
 }
 
-/// What was sealed, an object but for its last brace, and its seal.
+/// The sealed part of a line, an object without its closing brace, and the seal.
 fn split(line: &[u8]) -> Option<(&str, &str)> {
     std::str::from_utf8(line).ok()?.strip_suffix(AFTER_SEAL)?.rsplit_once(BEFORE_SEAL)
 }
@@ -269,14 +270,14 @@ fn entry<T: DeserializeOwned>(body: &[u8], number: usize, place: &Path) -> Resul
 }
 
 fn not_one(place: &Path, format: LineFormat) -> FileError {
-    let found = format!("is no {} that Sciurus wrote", format.what);
+    let found = format!("is not a {} that Sciurus wrote", format.what);
     FileError::NotOurs { path: place.to_owned(), found }
 }
 
 fn foreign(place: &Path, number: usize) -> FileError {
     let reason = match number {
         1 => "it was not written by your Sciurus on this machine".to_owned(),
-        _ => format!("line {number} was changed since it was written, by somebody or by damage"),
+        _ => format!("line {number} was changed after it was written, by somebody or by damage"),
     };
     FileError::Foreign { path: place.to_owned(), reason }
 }
@@ -376,7 +377,7 @@ mod tests {
             }
             assert_eq!(fs::read_to_string(root.place(&path)).unwrap(), notes);
         }
-        // A file without a first line, as the first version wrote them, is taken over only when somebody says so.
+        // A file without a first line, as the first version wrote them, is adopted only when the user says so.
         fs::write(root.place(&path), "{\"number\":5}\n{\"number\":6}\n{\"num").unwrap();
         assert_eq!(Lines::adopt::<Number>(&root, &path, NUMBERS).unwrap(), 2);
         assert_eq!(read(&root, &path).unwrap().unwrap(), [Number { number: 5 }, Number { number: 6 }]);

@@ -1,4 +1,5 @@
-//! One writer at a time. In: a folder and what is to be done in it. Out: a lock that dies with its process, or who holds it.
+//! One writer at a time. In: a folder and what is to be done in it. Out: a lock that ends with its process, or who
+//! holds it.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, Write};
@@ -10,22 +11,22 @@ use serde::{Deserialize, Serialize};
 
 use super::{FileError, InsidePath, Root};
 
-/// Tries to take a lock, and pauses between: a process that this one has just begun may hold its handles for a moment.
+/// How often to try, with a pause between: a child process that has just started may hold our handles for a moment.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(20);
-/// Bytes that a holder says of itself.
+/// Most bytes a holder writes about itself.
 const LONGEST: u64 = 300;
 
-/// The right to write, held until it is dropped or the process ends, however it ends.
+/// The right to write, held until it's dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
     root: Root,
     path: InsidePath,
-    /// Held by the system's lock on this handle.
+    /// Locked by the operating system, through this handle.
     file: File,
 }
 
-/// Who holds a lock, as its file says for those who find it taken.
+/// Who holds a lock, written into its file for those who find it taken.
 #[derive(Debug, Serialize, Deserialize)]
 struct Holder {
     process: u32,
@@ -33,8 +34,8 @@ struct Holder {
 }
 
 impl Lock {
-    /// Takes a lock: a small file beside what is written, made if need be and removed afterwards. `doing` says what for, such
-    /// as `moving files`.
+    /// Takes a lock: a small file next to what is written, created if needed and removed afterwards. `doing` says what
+    /// the lock is for, such as `moving files`.
     ///
     /// # Errors
     /// Another process holds it ([`FileError::Busy`] says who), or the file cannot be written.
@@ -48,19 +49,19 @@ impl Lock {
                     let path = place.parent().map_or_else(|| place.clone(), PathBuf::from);
                     return Err(FileError::Busy { path, holder: holder(&mut file) });
                 }
-                // Some network drives know no locks, and there nobody can wait for one.
+                // Some network drives don't support locks. Nobody can wait for one there, so go on without.
                 Err(TryLockError::Error(error)) if error.kind() != ErrorKind::Unsupported => {
                     return Err(failed(error));
                 }
                 _ => {}
             }
-            // Its last holder may have removed the file after we opened it: then ours guards nothing.
+            // Its last holder may have removed the file after we opened it: our lock would then guard nothing.
             if is_there(root, path, &file).map_err(failed)? {
                 break file;
             }
         };
         if !is_ours(&mut file).map_err(failed)? {
-            let found = "is no lock of Sciurus, but has the name of one".to_owned();
+            let found = "has the name of a Sciurus lock, but is not one".to_owned();
             return Err(FileError::NotOurs { path: place, found });
         }
         let holder = Holder { process: std::process::id(), doing: doing.to_owned() };
@@ -73,7 +74,8 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // While it is still held, so that nobody's lock is removed but ours. A file that stays does no harm.
+        // Removed while it's still locked, so that we never remove somebody else's lock. A file that stays does no
+        // harm.
         let _ = self.root.remove_file(&self.path);
         let _ = self.file.unlock();
     }
@@ -89,7 +91,7 @@ fn locked(file: &File) -> Result<(), TryLockError> {
     file.try_lock()
 }
 
-/// Whether a file was left by a holder, or is new: anything else that has its name is not ours to write over.
+/// Whether a file is new or was left by a holder. Anything else with its name isn't ours to overwrite.
 fn is_ours(file: &mut File) -> io::Result<bool> {
     let mut text = Vec::new();
     file.take(LONGEST).read_to_end(&mut text)?;
@@ -136,7 +138,7 @@ mod tests {
         assert!(error.contains(&format!("process {process} is moving files here, for")), "{error}");
         drop(lock);
         assert!(root.is_free(&name).unwrap());
-        // What a killed process left is nobody's; what somebody else wrote is.
+        // A file that a killed process left may be taken; one that somebody else wrote may not.
         for left in ["", "{\"process\":1,\"doing\":\"x\"}"] {
             std::fs::write(folder.path().join(".lock"), left).unwrap();
             drop(Lock::take(&root, &name, "else").unwrap());

@@ -1,13 +1,14 @@
 //! Files that may be hostile, and files that must not be lost. Every crate reads and writes state through this module.
 //!
-//! In: paths that people named, and paths that a file named. Out: handles, bytes and locks that keep three promises.
+//! In: paths that people named, and paths that came from a file. Out: handles, bytes and locks that keep three
+//! promises.
 //!
-//! - **Nothing outside the folder is touched.** A path that came from a file is an [`InsidePath`], and is opened from the
+//! - **Nothing outside the folder is touched.** A path that came from a file is an [`InsidePath`]. It's opened from the
 //!   handle of its [`Root`], one component at a time, never through a link.
-//! - **State that somebody else wrote is told from ours** by a [`seal`](is_sealed), made with a key that only this user's
-//!   account on this machine has.
-//! - **A file is there whole or not at all**, has one writer at a time, and a killed writer leaves nothing that the next one
-//!   does not sweep up.
+//! - **State that somebody else wrote is told from ours** by a [`seal`](is_sealed), made with a key that only this
+//!   user's account on this machine has.
+//! - **A file is there whole or not at all.** It has one writer at a time, and the next writer cleans up whatever a
+//!   killed one left behind.
 
 mod error;
 mod inside;

@@ -1,12 +1,12 @@
-//! Results that people name a file for. In: where one is to go. Out: whether it may go there: never over a file of another
-//! kind, unless somebody said so.
+//! Results written to a file that the user named. In: the path. Out: whether it may be written: never over a different
+//! kind of file, unless the user says so.
 
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use super::{FileError, read_regular, write_whole};
 
-/// Bytes of a file that are looked at to tell its kind; a larger one is none of ours.
+/// Most bytes of a file that is read to find out its kind; a larger one can't be ours.
 const LARGEST: u64 = 1 << 30;
 
 /// What kind of file a result is.
@@ -14,7 +14,7 @@ const LARGEST: u64 = 1 << 30;
 pub struct OutputKind {
     /// What people call it, such as `a page of Sciurus`.
     pub what: &'static str,
-    /// Whether these bytes are one that may be replaced: one that the program wrote and nobody changed since.
+    /// Whether a file with these bytes may be replaced: the program wrote it and nobody changed it since.
     pub is_ours: fn(&[u8]) -> bool,
 }
 
@@ -23,12 +23,12 @@ pub struct OutputKind {
 pub enum Replace {
     /// An earlier result of the same kind.
     Results,
-    /// Any file, because somebody said so.
+    /// Any file, because the user said so.
     AnyFile,
 }
 
 impl Replace {
-    /// Any file if somebody forces it.
+    /// Any file if the user forces it.
     #[must_use]
     #[allow(clippy::fn_params_excessive_bools, reason = "a switch of the command line")]
     pub fn forced(force: bool) -> Self {
@@ -44,11 +44,11 @@ impl OutputKind {
     }
 }
 
-/// Writes a result whole, with its hash after its end, which tells it from files that were edited or made elsewhere. Browsers
-/// and decoders of pictures read past it.
+/// Writes a whole result, followed by its hash, which distinguishes it from files that were edited or made elsewhere.
+/// Browsers and image decoders ignore what comes after the end.
 ///
 /// # Errors
-/// It cannot be written; what stood there before is untouched.
+/// It can't be written; an earlier version is untouched.
 pub fn write_output(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write_whole(path, |file| {
         file.write_all(bytes)?;
@@ -65,18 +65,21 @@ fn trailer(bytes: &[u8]) -> String {
     format!("{BEFORE}{}{AFTER}", blake3::hash(bytes).to_hex())
 }
 
-/// Whether a file ends in its own hash. Anybody can make such a file: this tells what was edited, not who wrote it.
+/// Whether a file ends with its own hash. Anybody can make such a file: the hash shows whether it was edited, not who
+/// wrote it.
 fn is_untouched(bytes: &[u8]) -> bool {
     let body = bytes.len().checked_sub(BEFORE.len() + DIGITS + AFTER.len()).map(|end| bytes.split_at(end));
     body.is_some_and(|(body, end)| end == trailer(body).as_bytes())
 }
 
-/// Checks that a result may be written to a file: there is none, it is an earlier result of the same kind, or `replace` says so.
+/// Checks that a result may be written: the file doesn't exist, is an earlier result of the same kind, or `replace`
+/// allows it.
 ///
-/// Nothing but a regular file is ever replaced. Check before work of minutes, and write with [`write_whole`](super::write_whole).
+/// Only regular files are ever replaced. Check before you start minutes of work, and write with
+/// [`write_whole`](super::write_whole).
 ///
 /// # Errors
-/// Something else stands there; nothing was changed.
+/// Something else is there; nothing was changed.
 pub fn check_output(path: &Path, kind: OutputKind, replace: Replace) -> Result<(), FileError> {
     let in_the_way = |found: &str| FileError::InTheWay { path: path.to_owned(), found: found.to_owned() };
     match std::fs::symlink_metadata(path) {

@@ -1,5 +1,5 @@
-//! Files that are not whole yet. In: the name of a file. Out: one beside it, hidden and locked while it is written; and none that a
-//! killed process left.
+//! Files that are still being written. In: a file's name. Out: a hidden, locked file next to it while it's being
+//! written. What a killed process left behind is removed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -10,10 +10,10 @@ use cap_std::fs::{Dir, OpenOptions};
 
 use super::random::random_number;
 
-/// How names of files that are not whole yet end.
+/// How the names of unfinished files end.
 const PART: &str = ".sciurus-part";
 
-/// A name beside a file that nobody else has: hidden, so that no listing takes it for a photo.
+/// A unique name next to a file: hidden, so that no listing takes it for a photo.
 pub(super) fn part_name(name: &OsStr) -> OsString {
     let mut part = OsString::from(".");
     part.push(name);
@@ -23,7 +23,7 @@ pub(super) fn part_name(name: &OsStr) -> OsString {
 
 /// A name that [`part_name`] made.
 pub(super) struct PartName<'n> {
-    /// The name of the file that it is a part of.
+    /// The name of the file it belongs to.
     pub(super) file: &'n [u8],
 }
 
@@ -36,7 +36,7 @@ impl<'n> PartName<'n> {
     }
 }
 
-/// Removes parts that no process writes any more. What cannot be removed is only untidy.
+/// Removes unfinished files that no process is writing any more. One that can't be removed does no harm.
 pub(super) fn sweep(dir: &Dir, wanted: impl Fn(&OsStr) -> bool) {
     let entries = dir.entries().into_iter().flatten().flatten();
     for entry in entries.filter(|entry| wanted(&entry.file_name())) {
@@ -56,7 +56,7 @@ pub(super) fn write_part(
     let mut options = OpenOptions::new();
     let file =
         dir.open_with(part, options.write(true).create_new(true).follow(FollowSymlinks::No))?.into_std();
-    // Tells others that somebody is at it; where the system knows no locks, nobody sweeps.
+    // Tells others that it's in use. On a system without locks, nobody sweeps.
     let _ = file.try_lock();
     let mut writer = BufWriter::new(file);
     fill(&mut writer)?;

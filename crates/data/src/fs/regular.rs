@@ -1,17 +1,17 @@
-//! Reading files that somebody else named. In: a path. Out: a regular file's handle or bytes; never a wait on a pipe, a device
-//! without end, or more bytes than were asked for.
+//! Reading files that somebody else named. In: a path. Out: a regular file's handle or bytes. Never waits for a pipe,
+//! never reads an endless device, and never reads more bytes than asked for.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Error, ErrorKind, Read};
 use std::path::Path;
 
-/// Opens a regular file, links to one included, and tells its size (bytes).
+/// Opens a regular file, or a link to one, and returns its size in bytes too.
 ///
-/// The type is asked before the file is opened, since opening some devices does something, and again of the handle, since
-/// another file may stand there by then. Neither a pipe nor a terminal makes this wait.
+/// The type is checked twice: before opening, since opening some devices has side effects, and again through the
+/// handle, since another file may have taken the name by then. Neither a pipe nor a terminal makes this wait.
 ///
 /// # Errors
-/// It cannot be opened, or is a folder, a pipe, a socket or a device ([`ErrorKind::InvalidInput`]).
+/// It can't be opened, or is a folder, a pipe, a socket or a device ([`ErrorKind::InvalidInput`]).
 pub fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     check(&std::fs::metadata(path)?)?;
     let file = nonblocking(OpenOptions::new().read(true)).open(path)?;
@@ -23,14 +23,14 @@ pub fn open_regular(path: &Path) -> io::Result<(File, u64)> {
 /// The bytes of a regular file of at most `limit` bytes.
 ///
 /// # Errors
-/// As [`open_regular`], or the file is larger ([`ErrorKind::FileTooLarge`]); then nothing of it is read, unless it grew or
-/// told a size that is not true, as files in `/proc` do.
+/// As for [`open_regular`], or the file is larger ([`ErrorKind::FileTooLarge`]). Then nothing of it is read, unless it
+/// grew meanwhile or reports a wrong size, as files in `/proc` do.
 pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let (file, size) = open_regular(path)?;
     read_up_to(file, size, limit)
 }
 
-/// The bytes of an open file that says how large it is.
+/// The bytes of an open file that reports this size.
 pub(super) fn read_up_to(file: impl Read, size: u64, limit: u64) -> io::Result<Vec<u8>> {
     let too_large = || Error::new(ErrorKind::FileTooLarge, format!("it has more than {limit} bytes"));
     if size > limit {
@@ -52,12 +52,12 @@ fn check(metadata: &std::fs::Metadata) -> io::Result<()> {
     }
 }
 
-/// What is said of a folder that was to be read as a file.
+/// Why a folder can't be read as a file.
 pub(super) const FOLDER: &str = "it is a folder";
-/// The same of a pipe or a device.
+/// Why a pipe or a device can't be read.
 pub(super) const DEVICE: &str = "it is a pipe, a socket or a device, not a file";
 
-/// Why something that is no regular file is not read.
+/// The error for something that isn't a regular file.
 pub(super) fn not_regular(what: &'static str) -> Error {
     Error::new(ErrorKind::InvalidInput, what)
 }
@@ -73,7 +73,7 @@ fn nonblocking(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// Opening waits for nothing, and never makes a terminal ours.
+/// Opening doesn't wait, and never makes a terminal the controlling one.
 #[cfg(unix)]
 pub(super) const NONBLOCKING: i32 =
     (rustix::fs::OFlags::NONBLOCK.bits() | rustix::fs::OFlags::NOCTTY.bits()) as i32;
@@ -96,7 +96,7 @@ mod tests {
         for path in [pipe.as_path(), &link, folder.path(), Path::new("/dev/zero")] {
             assert_eq!(read_regular(path, 5).unwrap_err().kind(), ErrorKind::InvalidInput, "{path:?}");
         }
-        // Its size is said to be 0, and it has no end.
+        // It reports a size of 0, and never ends.
         assert_eq!(
             read_regular("/proc/self/environ".as_ref(), 0).unwrap_err().kind(),
             ErrorKind::FileTooLarge

@@ -1,5 +1,5 @@
-//! A folder that is open. In: paths inside it. Out: files and folders below it, reached from its handle one component at a
-//! time, so that no link leads elsewhere, also if somebody swaps one in while we work.
+//! An open folder. In: paths inside it. Out: files and folders below it, reached from its handle one component at a
+//! time. So no link leads elsewhere, even if somebody swaps one in while we work.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -16,14 +16,14 @@ use super::{FileError, InsidePath};
 
 /// A folder and everything below it.
 ///
-/// The folder itself is whatever its name leads to: somebody named it. Below it nothing is reached through a link.
+/// The folder itself may be reached through links: somebody named it. Below it, no link is followed.
 #[derive(Debug)]
 pub struct Root {
     path: PathBuf,
     dir: Dir,
 }
 
-/// What stands under a name.
+/// What a name refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
@@ -40,20 +40,20 @@ impl Root {
     /// Opens a folder.
     ///
     /// # Errors
-    /// It is none, or cannot be opened.
+    /// It isn't a folder, or can't be opened.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
-        // A file without a folder in its name lies in the one that we are in.
+        // A file name without a folder is in the current folder.
         let place = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let dir = Dir::open_ambient_dir(place, ambient_authority())
             .map_err(|source| FileError::read(place, source))?;
         Ok(Self { path: path.to_owned(), dir })
     }
 
-    /// Opens a folder, made with all those above it if need be.
+    /// Opens a folder, and creates it and its parents if needed.
     ///
     /// # Errors
-    /// It cannot be made or opened.
+    /// It can't be created or opened.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref();
         std::fs::create_dir_all(path).map_err(|source| FileError::write(path, source))?;
@@ -63,54 +63,55 @@ impl Root {
     /// The folder of a file that somebody named, and the file's name in it.
     ///
     /// # Errors
-    /// The path names no file, or its folder cannot be opened.
+    /// The path doesn't end in a file name, or its folder can't be opened.
     pub fn of_file(path: &Path) -> Result<(Self, InsidePath), FileError> {
-        let none = || FileError::NotOurs { path: path.to_owned(), found: "names no file".to_owned() };
+        let none =
+            || FileError::NotOurs { path: path.to_owned(), found: "does not end in a file name".to_owned() };
         let name = path.file_name().ok_or_else(none)?;
         let name = InsidePath::new(name).map_err(|_| none())?;
         Ok((Self::open(path.parent().unwrap_or(Path::new("")))?, name))
     }
 
-    /// The same folder once more, whatever has its name by now.
+    /// Another handle to the same folder, even if its name now belongs to another one.
     ///
     /// # Errors
-    /// There are no handles left.
+    /// There are no file handles left.
     pub fn try_clone(&self) -> io::Result<Self> {
         Ok(Self { path: self.path.clone(), dir: self.dir.try_clone()? })
     }
 
-    /// The folder as it was named.
+    /// The folder's path, as it was given.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where a path inside is, for messages and for reading photos.
+    /// The full path of a path inside, for messages and for reading photos.
     #[must_use]
     pub fn place(&self, path: &InsidePath) -> PathBuf {
         self.path.join(path)
     }
 
-    /// What stands under a name; `None` if nothing does.
+    /// What a name refers to; `None` if there's nothing.
     ///
     /// # Errors
-    /// A folder on the way is a link or cannot be opened.
+    /// A folder on the way is a link or can't be opened.
     pub fn kind(&self, path: &InsidePath) -> io::Result<Option<Kind>> {
         Ok(self.metadata(path)?.map(|metadata| kind_of(&metadata)))
     }
 
-    /// Whether nothing stands under a name, not even a link that leads nowhere.
+    /// Whether a name is free: there's nothing, not even a broken link.
     ///
     /// # Errors
-    /// As [`Root::kind`].
+    /// As for [`Root::kind`].
     pub fn is_free(&self, path: &InsidePath) -> io::Result<bool> {
         Ok(self.metadata(path)?.is_none())
     }
 
-    /// Whether two names are of one file: a move that was killed between its two halves.
+    /// Whether two names refer to one file, as after a move that was killed halfway.
     ///
     /// # Errors
-    /// As [`Root::kind`].
+    /// As for [`Root::kind`].
     pub fn is_same_file(&self, one: &InsidePath, other: &InsidePath) -> io::Result<bool> {
         let (Some(one), Some(other)) = (self.metadata(one)?, self.metadata(other)?) else { return Ok(false) };
         Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
@@ -119,25 +120,25 @@ impl Root {
     /// The bytes of a regular file of at most `limit` bytes.
     ///
     /// # Errors
-    /// It is no regular file, is larger, cannot be read, or lies behind a link.
+    /// It isn't a regular file, is too large, can't be read, or is behind a link.
     pub fn read(&self, path: &InsidePath, limit: u64) -> io::Result<Vec<u8>> {
         let file = self.reader(path)?;
         let size = file.metadata()?.len();
         read_up_to(file, size, limit)
     }
 
-    /// Opens a regular file to be read.
+    /// Opens a regular file for reading.
     ///
     /// # Errors
-    /// As [`Root::read`].
+    /// As for [`Root::read`].
     pub fn reader(&self, path: &InsidePath) -> io::Result<File> {
         self.open_file(path, OpenOptions::new().read(true))
     }
 
-    /// Opens a regular file to be read and added to, begun if there is none.
+    /// Opens a regular file for reading and appending, and creates it if needed.
     ///
     /// # Errors
-    /// As [`Root::read`], or it may not be written.
+    /// As for [`Root::read`], or it can't be written.
     pub fn appender(&self, path: &InsidePath) -> io::Result<File> {
         let append = || self.open_file(path, OpenOptions::new().read(true).append(true));
         match append() {
@@ -149,10 +150,10 @@ impl Root {
         }
     }
 
-    /// Begins a file under a free name, in a folder that is made if need be.
+    /// Creates a file under a free name, with its folder if needed.
     ///
     /// # Errors
-    /// The name is taken, also by a link, or the folder cannot be written.
+    /// The name is taken, perhaps by a link, or the folder can't be written.
     pub fn create_new(&self, path: &InsidePath) -> io::Result<File> {
         let (dir, name) = self.make_parent(path)?;
         let mut options = OpenOptions::new();
@@ -160,18 +161,18 @@ impl Root {
         Ok(dir.open_with(name, &options)?.into_std())
     }
 
-    /// Makes a folder with those above it.
+    /// Creates a folder and its parents.
     ///
     /// # Errors
-    /// Something else has a name on the way, a link included, or the disk is full.
+    /// A name on the way is taken by something else, perhaps a link, or the disk is full.
     pub fn create_folder(&self, path: &InsidePath) -> io::Result<()> {
         self.walk(path.as_path(), Missing::Make).map(drop)
     }
 
-    /// Names in a folder inside, or in the root itself for `None`, sorted.
+    /// The names in a folder inside, or in the root itself for `None`, sorted.
     ///
     /// # Errors
-    /// It is a link or no folder, or cannot be listed.
+    /// It's a link or not a folder, or can't be listed.
     pub fn names(&self, folder: Option<&InsidePath>) -> io::Result<Vec<OsString>> {
         let dir = self.walk(folder.map_or(Path::new(""), InsidePath::as_path), Missing::Fail)?;
         let mut names = dir
@@ -182,9 +183,9 @@ impl Root {
         Ok(names)
     }
 
-    /// Moves a file to a name that nothing has, in a folder that is made if need be. In one step where the system can: nobody
-    /// sees it missing or twice, and a file that appears under the new name meanwhile is never overwritten. Else by a second
-    /// name for the same file; a kill between leaves both names, which [`Root::is_same_file`] tells.
+    /// Moves a file to a free name, and creates the folder if needed. Where the system can, it's one step: nobody sees
+    /// the file missing or twice, and a file that appears under the new name meanwhile is never overwritten. Elsewhere
+    /// the file first gets a second name; a kill in between leaves both names, which [`Root::is_same_file`] detects.
     ///
     /// # Errors
     /// The new name is taken, or the move fails.
@@ -202,7 +203,7 @@ impl Root {
     /// Removes a file or a link, never what the link leads to.
     ///
     /// # Errors
-    /// It is not there, is a folder, or may not be removed.
+    /// It doesn't exist, is a folder, or may not be removed.
     pub fn remove_file(&self, path: &InsidePath) -> io::Result<()> {
         let (dir, name) = self.parent(path)?;
         dir.remove_file(name)
@@ -211,20 +212,20 @@ impl Root {
     /// Removes a folder if it is empty.
     ///
     /// # Errors
-    /// It holds something, is a link or no folder.
+    /// It isn't empty, is a link, or isn't a folder.
     pub fn remove_folder(&self, path: &InsidePath) -> io::Result<()> {
         let (dir, name) = self.parent(path)?;
         dir.remove_dir(name)
     }
 
-    /// Writes a file that appears under its name whole or not at all, in a folder that is made if need be. It replaces a
+    /// Writes a file that appears under its name whole or not at all, and creates its folder if needed. It replaces a
     /// regular file, and nothing else: no link, no folder, no device.
     ///
-    /// The bytes go into a file beside it, which is locked while it is written: one that nobody locks was left by a process
-    /// that was killed, and is removed by the next who writes the same file.
+    /// The bytes go into a temporary file next to it, which is locked while it's written. A temporary file that isn't
+    /// locked was left by a killed process; the next writer of the same file removes it.
     ///
     /// # Errors
-    /// It cannot be written; what stood there before is untouched.
+    /// It can't be written; an earlier version is untouched.
     pub fn write(
         &self,
         path: &InsidePath,
@@ -243,18 +244,19 @@ impl Root {
         sweep(&dir, |part| PartName::of(part).is_some_and(|part| part.file == name.as_encoded_bytes()));
         let part = part_name(name);
         write_part(&dir, &part, fill).and_then(|()| dir.rename(&part, &dir, name)).map_err(|source| {
-            // The first error is the one to tell; a part that stays is swept up by the next who writes here.
+            // The first error is the one to report. If the temporary file stays, the next writer here sweeps it up.
             let _ = dir.remove_file(&part);
             failed(source)
         })
     }
 
-    /// Removes what killed processes left of files in the folder itself; see [`Root::write`]. For whoever holds its lock.
+    /// Removes what killed processes left in the folder itself; see [`Root::write`]. Only for the holder of the
+    /// folder's lock.
     pub fn sweep(&self) {
         sweep(&self.dir, |name| PartName::of(name).is_some());
     }
 
-    /// What is known of a name, without following it.
+    /// A name's metadata, without following links.
     pub(super) fn metadata(&self, path: &InsidePath) -> io::Result<Option<Metadata>> {
         let found = self.parent(path).and_then(|(dir, name)| dir.symlink_metadata(name));
         match found {
@@ -264,10 +266,10 @@ impl Root {
         }
     }
 
-    /// Opens or begins a regular file to be read and written, at its beginning.
+    /// Opens or creates a regular file for reading and writing, at its beginning.
     ///
     /// # Errors
-    /// As [`Root::read`] and [`Root::create_new`].
+    /// As for [`Root::read`] and [`Root::create_new`].
     pub fn open_or_create(&self, path: &InsidePath) -> io::Result<File> {
         match self.create_new(path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -290,7 +292,7 @@ impl Root {
         Ok(file.into_std())
     }
 
-    /// The handle of the folder that a path lies in, and its name there.
+    /// The handle of the folder a path is in, and its name there.
     fn parent<'p>(&self, path: &'p InsidePath) -> io::Result<(Dir, &'p OsStr)> {
         let folder = path.as_path().parent().unwrap_or(Path::new(""));
         Ok((self.walk(folder, Missing::Fail)?, path.name()))
@@ -301,7 +303,7 @@ impl Root {
         Ok((self.walk(folder, Missing::Make)?, path.name()))
     }
 
-    /// The handle of a folder below; its parts are names, since they come from an [`InsidePath`].
+    /// The handle of a folder below. Its parts are only names, since they come from an [`InsidePath`].
     fn walk(&self, folder: &Path, missing: Missing) -> io::Result<Dir> {
         let mut dir = self.dir.try_clone()?;
         for name in folder {
@@ -309,7 +311,7 @@ impl Root {
                 Err(error) if error.kind() == ErrorKind::NotFound && missing == Missing::Make => {
                     match dir.create_dir(name) {
                         Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-                        // Somebody may have made it at the same time.
+                        // Another process may have created it at the same time.
                         _ => dir.open_dir_nofollow(name)?,
                     }
                 }
@@ -324,7 +326,7 @@ impl Root {
 /// Writes a file that somebody named; see [`Root::write`].
 ///
 /// # Errors
-/// As [`Root::write`].
+/// As for [`Root::write`].
 pub fn write_whole(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
@@ -348,7 +350,7 @@ impl Kind {
     }
 }
 
-/// What becomes of folders on the way that are not there.
+/// What to do about missing folders on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Missing {
     Fail,
@@ -373,7 +375,7 @@ fn check(metadata: &Metadata) -> io::Result<()> {
     }
 }
 
-/// What the system says of a link where a folder was wanted differs, and says little.
+/// Systems report a link in place of a folder in different and vague words, so say it clearly.
 fn through_link(dir: &Dir, name: &OsStr, error: Error) -> Error {
     match dir.symlink_metadata(name) {
         Ok(metadata) if metadata.is_symlink() => link_error(&format!("`{}`", name.display())),
@@ -408,7 +410,7 @@ mod tests {
         InsidePath::new(path).unwrap()
     }
 
-    /// A folder with a file beside it, and links of every kind to that in it.
+    /// A folder with another folder beside it, and links of every kind from the first to the second.
     fn tree() -> (tempfile::TempDir, Root) {
         let folder = tempfile::tempdir().unwrap();
         let (root, outside) = (folder.path().join("root"), folder.path().join("outside"));

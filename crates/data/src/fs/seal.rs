@@ -1,8 +1,8 @@
-//! Whether this user's Sciurus on this machine wrote something. In: bytes. Out: a seal that only it can make.
+//! Recognising what this user's Sciurus on this machine wrote. In: bytes. Out: a seal that nothing else can make.
 //!
-//! A folder that was downloaded may bring a log of moves, decisions or a run of its own, made to have files moved. What we
-//! write carries a keyed BLAKE3 hash; the key is 32 random bytes in the user's data folder. Where that cannot be written,
-//! the machine's own number takes its place, which a folder's author does not know either.
+//! A downloaded folder may bring its own log of moves, decisions or run, made to get files moved. So what we write
+//! carries a keyed BLAKE3 hash; the key is 32 random bytes in the user's data folder. If that can't be written, the key
+//! is derived from the machine's id, which the folder's author doesn't know either.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,61 +12,55 @@ use std::sync::OnceLock;
 use super::random::{random, random_number};
 use super::{InsidePath, Root};
 
-/// What is written with the first key; what any of them wrote is ours.
-static KEYS: OnceLock<Vec<[u8; 32]>> = OnceLock::new();
+/// The key of this user and machine.
+static KEY: OnceLock<[u8; 32]> = OnceLock::new();
 
-/// Bytes of a seal, half a BLAKE3 hash: more than can be guessed.
+/// Bytes of a seal: half a BLAKE3 hash, too many to guess.
 const SEAL_BYTES: usize = 16;
 /// How a sealed JSON object ends, before and after the seal.
 const BEFORE: &str = ",\n  \"seal\": \"";
 const AFTER: &str = "\"\n}\n";
 
-/// A JSON object, as `serde_json` writes it for people, with a seal as its last entry. Readers of JSON see one more key.
+/// A JSON object, pretty-printed as by `serde_json`, with a seal as its last entry. Other readers just see one more
+/// key.
 #[must_use]
 pub fn sealed(json: &str) -> String {
     let body = json.trim_end().strip_suffix('}').unwrap_or(json).trim_end();
-    // An empty object has no comma to put one after; none of ours is empty.
+    // An empty object would need no comma here, but none of ours is empty.
     format!("{body}{BEFORE}{}{AFTER}", seal("", body.as_bytes()))
 }
 
-/// Whether [`sealed`] wrote this on this machine, for this user, and nobody changed it since.
+/// Whether [`sealed`] wrote this on this machine for this user, and nobody changed it since.
 #[must_use]
 pub fn is_sealed(json: &str) -> bool {
     let parts = json.strip_suffix(AFTER).and_then(|rest| rest.rsplit_once(BEFORE));
     parts.is_some_and(|(body, found)| is_seal(found, "", body.as_bytes()))
 }
 
-/// The seal of something that comes after what had the seal `before`.
+/// The seal of bytes that come after something with the seal `before`.
 pub(super) fn seal(before: &str, bytes: &[u8]) -> String {
-    with_key(keys().first().unwrap_or(&[0; 32]), before, bytes)
-}
-
-/// Whether a seal is ours.
-pub(super) fn is_seal(found: &str, before: &str, bytes: &[u8]) -> bool {
-    keys().iter().any(|key| with_key(key, before, bytes) == found)
-}
-
-fn with_key(key: &[u8; 32], before: &str, bytes: &[u8]) -> String {
-    let mut hasher = blake3::Hasher::new_keyed(key);
+    let mut hasher = blake3::Hasher::new_keyed(key());
     hasher.update(before.as_bytes());
     hasher.update(b"\n");
     hasher.update(bytes);
     hasher.finalize().to_hex()[..2 * SEAL_BYTES].to_owned()
 }
 
-fn keys() -> &'static [[u8; 32]] {
-    KEYS.get_or_init(|| {
+/// Whether a seal is ours.
+pub(super) fn is_seal(found: &str, before: &str, bytes: &[u8]) -> bool {
+    seal(before, bytes) == found
+}
+
+fn key() -> &'static [u8; 32] {
+    KEY.get_or_init(|| {
         let kept = dirs::data_local_dir().and_then(|folder| kept_key(&folder.join("sciurus")));
-        let mut keys: Vec<_> = kept.into_iter().chain(machine_key()).collect();
-        if keys.is_empty() {
-            // Then what is written now is foreign to the next call, which is safe, and says what to do.
-            keys.push(random());
-        }
-        keys
+        // Other users of the machine could derive its key too, so it counts only where no secret one can be kept. Without
+        // either, what we write now will be foreign to the next process: that's safe, and its error says what to do.
+        kept.or_else(machine_key).unwrap_or_else(random)
     })
 }
 
-/// The key that is kept in a folder, made if there is none.
+/// The key in a folder; created if there's none.
 fn kept_key(folder: &Path) -> Option<[u8; 32]> {
     let name = InsidePath::ours("state-key");
     let read = || {
@@ -75,7 +69,7 @@ fn kept_key(folder: &Path) -> Option<[u8; 32]> {
     };
     read().or_else(|| {
         make_key(folder, &name).ok()?;
-        // The one that is there now, also if another process was faster.
+        // Read it back: if another process was faster, its key is the one that counts.
         read()
     })
 }
@@ -86,7 +80,7 @@ fn make_key(folder: &Path, name: &InsidePath) -> Result<(), Box<dyn std::error::
     let mut file = root.create_new(&part)?;
     only_for_me(&file)?;
     let written = file.write_all(&random::<32>()).and_then(|()| file.sync_all());
-    // Under its name only when whole; a name that is taken has another process's key.
+    // It gets its name only when it's whole. If the name is taken, another process's key is there.
     let named = written.and_then(|()| root.move_new(&part, name));
     if named.is_err() {
         let _ = root.remove_file(&part);
@@ -105,8 +99,8 @@ fn only_for_me(_: &File) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A key out of the number that systemd gives a machine once, and the user's home: no secret of the user's account, but
-/// unknown to whoever made a folder elsewhere.
+/// A key from the machine id that systemd assigns once, and the user's home folder. Not a secret of the user, but
+/// unknown to anyone who made a folder elsewhere.
 fn machine_key() -> Option<[u8; 32]> {
     let paths = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
     let number = paths.iter().find_map(|path| super::read_regular(path.as_ref(), 64).ok())?;
@@ -138,7 +132,7 @@ mod tests {
             bytes[at] ^= 1;
             assert!(String::from_utf8(bytes).is_ok_and(|changed| !is_sealed(&changed)), "{at}");
         }
-        // Sealed again after it was read and written by another program.
+        // Sealed again after another program read and wrote it.
         assert!(is_sealed(&sealed(&text)));
     }
 

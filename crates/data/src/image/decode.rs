@@ -1,4 +1,4 @@
-//! From a file's bytes to pixels. In: bytes, and limits that a hostile file cannot exceed. Out: an upright 8-bit RGB
+//! From a file's bytes to pixels. In: bytes, and limits that a hostile file can't exceed. Out: an upright 8-bit RGB
 //! image, or the reason why there is none.
 
 use super::format::recognise;
@@ -25,10 +25,10 @@ pub use image::RgbImage;
 /// | `max_pixels` | 100,000,000 | width × height that the header may claim |
 /// | `max_side` | 65,535 | width or height that the header may claim: the most that a JPEG can have |
 /// | `max_file_bytes` | 256 MiB | size of the file |
-/// | `max_memory_bytes` | 950 MB | what the file and its pixels may need while they are decoded, turned into 8-bit RGB and laid upright, with the decoder's own buffers |
+/// | `max_memory_bytes` | 950 MB | memory that the file and its pixels may need while they are decoded, converted to 8-bit RGB and turned upright, including the decoder's own buffers |
 ///
-/// A file may also hold too much beside its pixels: more than 64 MiB of profiles, previews and texts before them, more than
-/// 1 MiB of JPEG tables, more than 100 scans, 100,000 chunks or 65,536 strips; see [`SkipReason::TooCostly`].
+/// A file may also have too much besides its pixels: more than 64 MiB of profiles, previews and texts before them, more
+/// than 1 MiB of JPEG tables, more than 100 scans, 100,000 chunks or 65,536 strips; see [`SkipReason::TooCostly`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DecodeLimits {
@@ -53,14 +53,14 @@ impl Default for DecodeLimits {
     }
 }
 
-/// Decodes an image, by its content: JPEG (also CMYK), PNG, WebP, GIF (its first frame), BMP or TIFF.
+/// Decodes an image, recognised by its content: JPEG (including CMYK), PNG, WebP, GIF (its first frame), BMP or TIFF.
 ///
-/// The EXIF orientation is applied, transparency is blended over white, 16 bits are rounded to 8. An animation gives
-/// its first frame. Bytes after the end of the image are ignored.
+/// The EXIF orientation is applied, transparency is blended over white, and 16 bits are rounded to 8. An animation
+/// gives its first frame. Bytes after the end of the image are ignored.
 ///
 /// # Errors
-///
-/// Says why the bytes are no usable image; a file that is cut short is [`SkipReason::Truncated`], never half a photo.
+/// The reason why the bytes can't be used. A file that is cut short gives [`SkipReason::Truncated`], never half a
+/// photo.
 ///
 /// ```
 /// use sciurus_data::{DecodeLimits, decode};
@@ -77,34 +77,34 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, SkipReaso
     decode_with_facts(bytes, limits).map(|(image, _)| image)
 }
 
-/// What there is to know of a file beside its pixels.
+/// What a file says about itself, besides its pixels.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// What its bytes are, whatever its name says.
+    /// The format of its bytes, whatever its name says.
     pub format: ImageFormat,
-    /// Whether the file stores brightness alone, without colour.
+    /// Whether the file stores only brightness, without colour.
     pub one_channel: bool,
-    /// Whether any pixel is not opaque.
+    /// Whether any pixel isn't opaque.
     pub transparent: bool,
-    /// Whether its EXIF block asks viewers to turn or mirror it.
+    /// Whether its EXIF orientation asks viewers to turn or mirror it.
     pub turned: bool,
     /// The EXIF block.
     pub exif: Option<Vec<u8>>,
 }
 
-/// Pictures that need more memory than this while they are decoded take turns, so that a folder of huge ones does not need
-/// the most that one may have for each thread.
+/// Images that need more memory than this are decoded one at a time. Otherwise a folder of huge ones would need each
+/// thread's maximum at once.
 const LARGE: u64 = 256 << 20;
 
 static TURN: Mutex<()> = Mutex::new(());
 
-/// As [`decode`], and what the file says about itself.
+/// Like [`decode`], with what the file says about itself.
 pub fn decode_with_facts(bytes: &[u8], limits: &DecodeLimits) -> Result<(RgbImage, Facts), SkipReason> {
     guarded(|| {
         let (mut decoder, header) = open(bytes, limits)?;
         let turn = || TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let _turn = (header.memory > LARGE).then(turn);
-        // A broken EXIF block must not cost the photo, nor may a huge one keep its reader busy.
+        // A photo isn't lost to a broken EXIF block, and a huge one isn't read at all.
         let exif = if header.short_exif { decoder.exif_metadata().ok().flatten() } else { None };
         let exif = exif.filter(|exif| exif.len() <= MOST_EXIF);
         let left = limits.max_memory_bytes.saturating_sub(decoder.total_bytes() + bytes.len() as u64);
@@ -138,8 +138,7 @@ fn is_transparent(image: &DynamicImage) -> bool {
 /// Reads and decodes a file; see [`decode`].
 ///
 /// # Errors
-///
-/// Also when the file cannot be read or is larger than the limit.
+/// As for [`decode`]. Also if the file can't be read or is larger than the limit.
 pub fn decode_file(path: impl AsRef<Path>, limits: &DecodeLimits) -> Result<RgbImage, SkipReason> {
     decode(&read_file(path.as_ref(), limits)?, limits)
 }
@@ -149,13 +148,13 @@ pub fn read_file(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, SkipReas
     read_patiently(path, limits.max_file_bytes)
 }
 
-/// How often a file is tried again while the process has no file handle left, and how long each try waits. Other threads
-/// hold theirs for moments.
+/// How often to try a file while the process has no file handles left, with a pause between tries. Other threads hold
+/// theirs only for moments.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Whether waiting for file handles was of no use the last time. Then the next files are tried once, or a folder of many
-/// thousand would be given up one second at a time.
+/// Whether waiting for file handles didn't help the last time. Then the next files are tried only once; otherwise a
+/// folder of many thousands would take a second per file to give up.
 static IN_VAIN: AtomicBool = AtomicBool::new(false);
 
 /// The bytes of a regular file of at most `limit` bytes; waits a moment for file handles.
@@ -176,7 +175,7 @@ pub(crate) fn read_patiently(path: &Path, limit: u64) -> Result<Vec<u8>, SkipRea
 
 fn try_to_read(path: &Path, limit: u64) -> Result<Vec<u8>, SkipReason> {
     fs::read_regular(path, limit).map_err(|error| match error.kind() {
-        // A regular file never lets its reader wait.
+        // Reading a regular file never has to wait.
         io::ErrorKind::WouldBlock | io::ErrorKind::InvalidInput => SkipReason::NotAFile,
         io::ErrorKind::FileTooLarge => {
             let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
@@ -202,7 +201,7 @@ pub(crate) fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<Header,
     guarded(|| open(bytes, limits).map(|(_, header)| header))
 }
 
-/// A decoder that has read its header, which is within the limits.
+/// A decoder that has read its header and found it within the limits.
 fn open<'a>(
     bytes: &'a [u8],
     limits: &DecodeLimits,
@@ -220,7 +219,7 @@ fn open<'a>(
     if memory > limits.max_memory_bytes {
         return Err(SkipReason::TooMuchMemory { limit: limits.max_memory_bytes });
     }
-    // A TIFF file is itself laid out as an EXIF block. A broken EXIF block must not cost the photo.
+    // A TIFF file is laid out like an EXIF block. A broken EXIF block isn't a reason to lose the photo.
     let orientation = match format {
         ImageFormat::Tiff => Orientation::from_exif_chunk(bytes),
         _ if outline.short_exif => decoder.orientation().ok(),
@@ -251,18 +250,18 @@ fn swaps_sides(orientation: Orientation) -> bool {
     matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
-/// Limits of a decoder's own buffers. Until the pixels are decoded they are narrow: a PNG of a few megabytes may have a
-/// colour profile, which nobody here looks at, that unpacks to gigabytes.
+/// Limits for a decoder's own buffers. They're tight until the pixels are decoded: a PNG of a few megabytes may have a
+/// colour profile, which we don't use, that unpacks to gigabytes.
 fn at_most(bytes: u64) -> Limits {
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(bytes);
     limits
 }
 
-/// Runs a decoder such that its panic becomes a reason to skip the file.
+/// Runs a decoder, and turns its panic into a reason to skip the file.
 ///
-/// Decoders parse hostile bytes and are not ours; one that trips over an index must not end a run of many hours. This
-/// is the only place where a panic is caught. Nothing of the decoder is used afterwards, so no broken state survives.
+/// Decoders parse hostile bytes and aren't our code; one that trips over an index must not end a run of many hours.
+/// This is the only place that catches a panic. Nothing of the decoder is used afterwards, so no broken state survives.
 fn guarded<T>(work: impl FnOnce() -> Result<T, SkipReason>) -> Result<T, SkipReason> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -292,7 +291,7 @@ fn ends_early(error: &ImageError) -> bool {
     causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).any(is_end)
 }
 
-/// Blends transparency over white, as a browser shows it; hidden colours under full transparency stay hidden.
+/// Blends transparency over white, as a browser shows it. Colours hidden under full transparency stay hidden.
 fn over_white(image: DynamicImage) -> RgbImage {
     if !image.color().has_alpha() {
         return image.into_rgb8();
@@ -303,7 +302,7 @@ fn over_white(image: DynamicImage) -> RgbImage {
         let (colour, alpha) = (u32::from(colour), u32::from(alpha));
         ((colour * alpha + 255 * (255 - alpha) + 127) / 255) as u8
     };
-    // Blended pixels are shorter, so they fit in front of those still to come, and no second image is needed.
+    // Blended pixels have fewer bytes, so they fit in front of those still to come: no second image is needed.
     let mut values = image.into_raw();
     let pixels = values.len() / 4;
     for pixel in 0..pixels {

@@ -1,13 +1,13 @@
-//! What a file is, judged by its content and never by its name. In: a file's bytes. Out: an image format that can be
-//! decoded, or the reason why not.
+//! What a file is, judged by its content and never by its name. In: a file's bytes. Out: a format that can be decoded,
+//! or the reason why it can't.
 
 use crate::skip::SkipReason;
 use image::ImageFormat;
 
-/// How many bytes at the beginning of a file are looked at to tell text from pictures.
+/// How many bytes at the beginning of a file are checked to tell text from images.
 const LOOKED_AT: usize = 1024;
 
-/// Pictures and documents that people have among their photos and that we cannot decode: bytes, offset, name.
+/// Images and documents that people keep among their photos but we can't decode: bytes, offset, name.
 const UNSUPPORTED: [(&[u8], usize, &str); 12] = [
     (b"ftypheic", 4, "HEIC (an iPhone photo)"),
     (b"ftypheix", 4, "HEIC (an iPhone photo)"),

@@ -1,4 +1,4 @@
-//! A file's bytes to upright RGB pixels, its structure checked before it is decoded.
+//! From a file's bytes to upright RGB pixels. A file's structure is checked before it's decoded.
 
 mod decode;
 mod format;

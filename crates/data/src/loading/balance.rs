@@ -1,16 +1,17 @@
-//! Classes of different sizes: weights for a loss, and an order in which every class is equally likely. In: how many items
-//! of which class there are. Out: a weight per class, or the items of an epoch.
+//! Imbalanced classes: weights for a loss, and an order in which every class is equally likely. In: how many items each
+//! class has. Out: a weight per class, or the items of an epoch.
 
 use crate::dataset::ItemId;
 use crate::seed::Rng;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-/// A weight for each class, in inverse proportion to its items and with a mean of 1: `[class]`. A class without items has
-/// weight 1, which nothing uses, and does not count in the mean.
+/// A weight per class, inversely proportional to its items, with a mean of 1: `[class]`. A class without items gets
+/// weight 1, which is never used, and doesn't count in the mean.
 ///
-/// Source: scikit-learn's `compute_class_weight("balanced")` (after King and Zeng 2001, "Logistic regression in rare events
-/// data"), `items / (classes · items of the class)`, divided by its mean, so that the learning rate keeps its meaning.
+/// Source: scikit-learn's `compute_class_weight("balanced")` (after King and Zeng 2001, "Logistic regression in rare
+/// events data"), `items / (classes · items of the class)`, divided by its mean, so that the same learning rate still
+/// suits.
 ///
 /// ```
 /// use sciurus_data::class_weights;
@@ -26,8 +27,9 @@ pub fn class_weights(counts: &[usize]) -> Vec<f32> {
     counts.iter().map(|count| if *count == 0 { 1.0 } else { (inverse(count) / mean) as f32 }).collect()
 }
 
-/// How much more the items with a label count than those without it, so that both count the same: `items without / items
-/// with`, PyTorch's `pos_weight`; 1 for a label that no item or every item has. In: items with each label, and all items.
+/// A weight per label for the items that have it, so that items with and without it count the same:
+/// `items without / items with`, PyTorch's `pos_weight`; 1 for a label that no item or every item has. In: the number
+/// of items with each label, and of all items.
 ///
 /// Source: PyTorch's documentation of `BCEWithLogitsLoss`.
 ///
@@ -45,14 +47,14 @@ pub fn positive_weights(counts: &[usize], items: usize) -> Vec<f64> {
     counts.iter().map(weight).collect()
 }
 
-/// An item in an epoch, and how often it came before in that epoch.
+/// An item in an epoch, and how often it was drawn before in that epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Draw {
     pub(crate) item: ItemId,
     pub(crate) repeat: u64,
 }
 
-/// The items of a class as a deck of cards, dealt to its end and then shuffled again.
+/// The items of a class as a deck of cards: dealt to its end, then shuffled again.
 #[derive(Debug)]
 struct Deck {
     items: Vec<ItemId>,
@@ -74,8 +76,8 @@ impl Deck {
     }
 }
 
-/// As many draws as there are items. Each draws a class, all equally likely, and then the next item of that class, so that
-/// the items of a class come equally often, give or take one.
+/// As many draws as there are items. Each draws a class, all equally likely, and then the next item of that class. So
+/// the items of a class are drawn equally often, give or take one.
 pub(crate) fn balanced(items: &[ItemId], class: impl Fn(ItemId) -> usize, rng: &mut Rng) -> Vec<Draw> {
     let mut decks: Vec<Deck> = Vec::new();
     for &item in items {
@@ -140,7 +142,7 @@ mod tests {
                 let of_class: Vec<u64> = items.iter().filter(|item| classes[item.index()] == class)
                     .map(|item| times.get(item).copied().unwrap_or(0)).collect();
                 prop_assert!(of_class.iter().max().unwrap() - of_class.iter().min().unwrap() <= 1, "{of_class:?}");
-                // Five standard deviations of a binomial distribution.
+                // Five and a half standard deviations of a binomial distribution.
                 let (all, part) = (items.len() as f64, 1.0 / sizes.len() as f64);
                 let far = (of_class.iter().sum::<u64>() as f64 - all * part).abs();
                 prop_assert!(far <= 5.5 * (all * part * (1.0 - part)).sqrt() + 1.0, "{far} of {all}");

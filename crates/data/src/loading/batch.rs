@@ -1,4 +1,4 @@
-//! Some items, decoded, transformed and normalised, ready for a model.
+//! A batch: some items, decoded, transformed and normalised, ready for a model.
 
 use crate::dataset::{ItemId, Targets};
 use crate::skip::Skipped;
@@ -14,12 +14,11 @@ pub struct Batch {
     pub targets: Targets,
     /// Which items these are: `[batch]`.
     pub items: Vec<ItemId>,
-    /// Items that should be here and could not be decoded. Each is named once in the life of a loader, or
-    /// until it [forgets](super::Loader::forget_skipped) them; but if the machine is [at fault](crate::SkipReason::is_machine_fault), in
-    /// every batch that lacks them, and then the batch is not to be learned from.
+    /// Items that should be here but couldn't be decoded. Each is reported once in the life of a loader, or until it
+    /// [forgets](super::Loader::forget_skipped) them. But if the [machine](crate::SkipReason::is_machine_fault) is to
+    /// blame, they're in every batch that lacks them, and such a batch must not be trained on.
     pub skipped: Vec<Skipped>,
-    /// Of which two items each image is, if images are mixed with one another. `targets` and `items` stay those of the
-    /// first.
+    /// If images are mixed, the two items each one is made of. `targets` and `items` stay those of the first.
     pub mixed: Option<Mixed>,
 }
 
@@ -30,18 +29,18 @@ impl Batch {
         self.items.len()
     }
 
-    /// Whether no item could be decoded.
+    /// Whether the batch has no items, because none could be decoded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 }
 
-/// Of what the images of a mixed batch are made: the loss of image `i` is `share[i] · loss(target of i) + (1 - share[i]) ·
-/// loss(target of partner[i])`.
+/// What the images of a mixed batch are made of: the loss of image `i` is `share[i] · loss(target of i) + (1 -
+/// share[i]) · loss(target of partner[i])`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mixed {
-    /// The place in the batch of the image that each was mixed with, perhaps its own: `[batch]`.
+    /// The index in the batch of the image that each was mixed with, perhaps itself: `[batch]`.
     pub partner: Vec<usize>,
     /// How much of each is its own image, 0..=1: `[batch]`.
     pub share: Vec<f32>,

@@ -1,5 +1,5 @@
-//! Batches for training and measuring. In: a data set, a split and a pipeline. Out: batches in a fixed order, made by
-//! threads ahead of their use; which threads made them, and how many, changes nothing.
+//! Batches for training and validation. In: a data set, a split and a pipeline. Out: batches in a fixed order, made
+//! ahead of time by threads; the number of threads changes nothing.
 
 use super::Batch;
 use super::balance::{Draw, balanced};
@@ -23,30 +23,30 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// In which order the items of an epoch come.
+/// The order of the items in an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Another order in every epoch, for training.
+    /// A different order in every epoch, for training.
     Shuffled,
-    /// As many items as there are, drawn such that every class is equally likely, for training on classes of different
-    /// sizes: items of a rare class come several times in an epoch, each time with another augmentation, and not all items
-    /// of a frequent one. Within a class, items come equally often, give or take one.
+    /// As many items as there are, drawn so that every class is equally likely, for training on imbalanced classes.
+    /// Items of a rare class are drawn several times in an epoch, each time with a different augmentation; some items
+    /// of a frequent class aren't drawn at all. Within a class, items are drawn equally often, give or take one.
     Balanced,
-    /// The order of the data set, for measuring.
+    /// The order of the data set, for validation.
     Sequential,
 }
 
-/// What becomes of the items at the end that do not fill a batch.
+/// What to do with the items at the end that don't fill a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LastBatch {
-    /// They are left out of this epoch, for training: batch statistics of a few images are noise. If the split has
-    /// fewer items than one batch, they make one batch all the same.
+    /// Leave them out of this epoch, for training: batch statistics of a few images are noise. If the split has fewer
+    /// items than one batch, they make a batch all the same.
     Drop,
-    /// They make a smaller batch, for measuring.
+    /// Make a smaller batch of them, for validation.
     Keep,
 }
 
-/// Threads that anything is asked to use at most: more than any machine has cores, and few enough to be started.
+/// Most threads that can be asked for: more than any machine has cores, and few enough to start.
 pub const MOST_THREADS: usize = 1024;
 
 /// Options of a [`Loader`].
@@ -55,10 +55,10 @@ pub const MOST_THREADS: usize = 1024;
 /// |---|---|---|---|
 /// | `batch_size` | 64 | items per batch | ≥ 1 |
 /// | `order` | shuffled | order of the items | |
-/// | `mix` | none | whether images are mixed with one another | |
-/// | `last_batch` | drop | items that do not fill a batch | |
+/// | `mix` | none | how images of a batch are mixed | |
+/// | `last_batch` | drop | what to do with items that don't fill a batch | |
 /// | `threads` | 0 | threads that decode and transform; 0: one per core | 0 to 1024 |
-/// | `queue` | 2 | batches made ahead of their use | ≥ 1 |
+/// | `queue` | 2 | batches to prepare ahead | ≥ 1 |
 /// | `store` | a new store | where decoded photos are kept; share one among the loaders of a run | |
 /// | `seed` | 42 | seed of order and augmentation | any |
 #[derive(Debug, Clone)]
@@ -67,13 +67,13 @@ pub struct LoaderOptions {
     pub batch_size: usize,
     /// Order of the items.
     pub order: Order,
-    /// How images are mixed with one another, for training.
+    /// How the images of a batch are mixed, for training.
     pub mix: Option<Mix>,
-    /// What becomes of items that do not fill a batch.
+    /// What to do with items that don't fill a batch.
     pub last_batch: LastBatch,
     /// Threads that decode and transform; 0: one per core.
     pub threads: usize,
-    /// Batches made ahead of their use.
+    /// Batches to prepare ahead.
     pub queue: usize,
     /// Where decoded photos are kept.
     pub store: Arc<PhotoStore>,
@@ -82,7 +82,7 @@ pub struct LoaderOptions {
 }
 
 impl Default for LoaderOptions {
-    /// As for training.
+    /// Options for training.
     fn default() -> Self {
         Self {
             batch_size: 64,
@@ -98,7 +98,7 @@ impl Default for LoaderOptions {
 }
 
 impl LoaderOptions {
-    /// As for measuring: in order, and every item.
+    /// Options for validation: in order, and every item.
     #[must_use]
     pub fn measuring() -> Self {
         Self::default().order(Order::Sequential).last_batch(LastBatch::Keep)
@@ -118,14 +118,14 @@ impl LoaderOptions {
         self
     }
 
-    /// How images are mixed with one another.
+    /// How the images of a batch are mixed.
     #[must_use]
     pub fn mix(mut self, mix: Mix) -> Self {
         self.mix = Some(mix);
         self
     }
 
-    /// What becomes of items that do not fill a batch.
+    /// What to do with items that don't fill a batch.
     #[must_use]
     pub fn last_batch(mut self, last_batch: LastBatch) -> Self {
         self.last_batch = last_batch;
@@ -139,7 +139,7 @@ impl LoaderOptions {
         self
     }
 
-    /// Batches made ahead of their use.
+    /// Batches to prepare ahead.
     #[must_use]
     pub fn queue(mut self, queue: usize) -> Self {
         self.queue = queue;
@@ -188,8 +188,7 @@ impl Loader {
     /// A loader of one split.
     ///
     /// # Errors
-    ///
-    /// When the split has no items, an option makes no sense, the queue would not fit into memory, or threads cannot be
+    /// The split has no items, an option can't be used, the queue wouldn't fit into memory, or threads can't be
     /// started.
     pub fn new(
         dataset: Arc<ImageDataset>,
@@ -199,7 +198,7 @@ impl Loader {
     ) -> Result<Self, DataError> {
         check(&options, &pipeline)?;
         if options.order == Order::Balanced && dataset.is_multi_label() {
-            let advice = "photos of several labels cannot be drawn by class; weigh the labels in the loss instead (--balance loss)";
+            let advice = "photos with several labels cannot be drawn by class; weight the labels in the loss instead (set `balance` to loss)";
             return Err(DataError::Option(BadOption {
                 option: "order",
                 value: "balanced".to_owned(),
@@ -236,7 +235,7 @@ impl Loader {
         }
     }
 
-    /// Names items that cannot be decoded again, as if this loader had made no batch so far.
+    /// Reports items that can't be decoded again, as if this loader hadn't made a batch yet.
     pub fn forget_skipped(&self) {
         self.maker.named.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -259,14 +258,14 @@ impl Loader {
         &self.maker.pipeline
     }
 
-    /// The batches of an epoch; the same epoch has the same batches. They are made in the background, at most `queue`
-    /// ahead; dropping the iterator stops that.
+    /// The batches of an epoch; the same epoch always has the same batches. They are made in the background, at most
+    /// `queue` ahead, until the iterator is dropped.
     #[must_use]
     pub fn epoch(&self, epoch: u64) -> Batches {
         self.epoch_from(epoch, 0)
     }
 
-    /// The batches of an epoch without its first ones, which are not even read.
+    /// The batches of an epoch without the first ones, which aren't even read.
     #[must_use]
     pub fn epoch_from(&self, epoch: u64, first_step: usize) -> Batches {
         let order = self.order(epoch);
@@ -292,7 +291,7 @@ impl Loader {
         match self.options.order {
             Order::Shuffled => order.shuffle(rng),
             Order::Balanced => {
-                // `new` refuses items of any number of labels.
+                // `new` refuses multi-label data, so an item has exactly one class.
                 let first = |item: &ImageItem| item.target.classes().first().copied().unwrap_or_default();
                 let class = |item| self.maker.dataset.item(item).map_or(0, first);
                 order = balanced(&self.items, class, rng);
@@ -303,7 +302,7 @@ impl Loader {
     }
 }
 
-/// Whether the batch found a receiver, so that the next one is wanted.
+/// Whether the batch was received, so the next one is wanted too.
 fn send(sender: &SyncSender<Batch>, batch: Option<Batch>) -> bool {
     batch.is_some_and(|batch| sender.send(batch).is_ok())
 }
@@ -319,7 +318,7 @@ fn check(options: &LoaderOptions, pipeline: &Pipeline) -> Result<(), DataError> 
         }
     }
     options.mix.map_or(Ok(()), |mix| mix.check())?;
-    // One batch is being made and one is being used, beside those in the queue; mixing needs one more.
+    // Besides the batches in the queue, one is being made and one is being used; mixing needs one more.
     let batches = options.queue as u64 + 2 + u64::from(options.mix.is_some());
     let needed = batches * options.batch_size as u64 * pipeline.values() as u64 * size_of::<f32>() as u64;
     let available = memory::total_bytes();
@@ -335,7 +334,7 @@ struct Maker {
     seed: Seed,
     mix: Option<Mix>,
     pool: ThreadPool,
-    /// Items already named in some batch's `skipped`.
+    /// Items that some batch has already reported in its `skipped`.
     named: Mutex<HashSet<ItemId>>,
 }
 
@@ -346,15 +345,15 @@ struct BatchIndex {
     step: u64,
 }
 
-/// The random numbers of an item in an epoch, whichever batch and thread it comes to. An item that comes again in an epoch
-/// has others.
+/// The random numbers of an item in an epoch, independent of its batch and thread. When an item is drawn again in an
+/// epoch, it gets others.
 pub(crate) fn augment_rng(seed: Seed, epoch: u64, item: ItemId, repeat: u64) -> Rng {
     let stream = [purpose::AUGMENT, epoch, u64::from(item.0), repeat];
     seed.rng(if repeat == 0 { &stream[..3] } else { &stream })
 }
 
 impl Maker {
-    /// Makes one batch, or `None` if nobody wants it any more.
+    /// Makes one batch, or returns `None` if it's no longer wanted.
     fn batch(&self, draws: &[Draw], place: BatchIndex, stop: &AtomicBool) -> Option<Batch> {
         let (size, values) = (self.pipeline.image_size(), self.pipeline.values());
         let mut pixels = vec![0.0; draws.len() * values];
@@ -377,7 +376,7 @@ impl Maker {
         for (place, ((item, _), result)) in items.into_iter().zip(results).enumerate() {
             match result {
                 Ok(()) => {
-                    // Items that are missing leave no gap.
+                    // Missing items leave no gap.
                     let to = batch.len() * values;
                     batch.pixels.copy_within(place * values..(place + 1) * values, to);
                     targets.push(item.target.clone());
@@ -389,7 +388,7 @@ impl Maker {
         batch.targets = targets.into_iter().collect();
         batch.pixels.truncate(batch.len() * values);
         if let Some(mix) = self.mix {
-            // The settings were checked when the loader was made.
+            // Can't fail: the settings were checked when the loader was made.
             let _ = mix.apply(&mut batch, &mut self.seed.rng(&[purpose::MIX, place.epoch, place.step]));
         }
         Some(batch)
@@ -426,7 +425,7 @@ impl Iterator for Batches {
             self.receiver = None;
             let worker = self.worker.take()?;
             if let Err(panic) = worker.join() {
-                // A transform panicked: that is a mistake in the program, and an epoch that ends early would hide it.
+                // A transform panicked. That's a bug in the program; an epoch that just ends early would hide it.
                 std::panic::resume_unwind(panic);
             }
         }
@@ -437,7 +436,7 @@ impl Iterator for Batches {
 impl Drop for Batches {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // Without its receiver, a worker that waits for a place in the queue wakes up.
+        // Dropping the receiver wakes up a worker that waits for room in the queue.
         self.receiver = None;
         if let Some(worker) = self.worker.take() {
             let _ = worker.join();

@@ -1,4 +1,4 @@
-//! How much memory there is. Out: bytes that this process may use.
+//! How much memory there is. In: nothing. Out: the bytes this process may use.
 
 use sysinfo::{MemoryRefreshKind, System};
 
@@ -8,7 +8,7 @@ pub(crate) fn total_bytes() -> u64 {
     system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
     let limit = system.cgroup_limits().map_or(u64::MAX, |limits| limits.total_memory);
     match system.total_memory() {
-        // A system that does not tell is taken for a small one.
+        // A system that doesn't say is assumed to be a small one.
         0 => 4 << 30,
         total => total.min(limit.max(1)),
     }

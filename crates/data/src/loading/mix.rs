@@ -1,5 +1,5 @@
-//! Mixing the images of a batch with one another: MixUp and CutMix. In: a batch. Out: its mixed pixels, and of which two
-//! items each image is; whoever learns from it mixes the loss in the same shares.
+//! Mixing the images of a batch: MixUp and CutMix. In: a batch. Out: its mixed pixels, and which two items each image
+//! is made of; the training step mixes the loss in the same shares.
 
 use super::batch::{Batch, Mixed};
 use crate::error::DataError;
@@ -18,16 +18,16 @@ use std::str::FromStr;
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Mix {
-    /// Each image fades into its partner: `share · image + (1 - share) · partner`, with a share of its own from
-    /// Beta(alpha, alpha), the greater of it and 1 - it.
+    /// Each image fades into its partner: `share · image + (1 - share) · partner`. Each has its own share: draw from
+    /// Beta(alpha, alpha), and take the greater of that and 1 minus that.
     ///
     /// Source: Zhang et al. 2017, arXiv 1710.09412; fastai 2.8, `MixUp`.
     MixUp {
         /// Above 0; fastai's 0.4.
         alpha: f64,
     },
-    /// A rectangle of each image is its partner's, the same rectangle for the whole batch: its area is 1 - share, with a
-    /// share from Beta(alpha, alpha), before it is cut off at the image's edges.
+    /// A rectangle of each image is replaced by its partner's, the same rectangle for the whole batch. Its area is 1 -
+    /// share before it's clipped at the image's edges, with a share from Beta(alpha, alpha).
     ///
     /// Source: Yun et al. 2019, arXiv 1905.04899; fastai 2.8, `CutMix`.
     CutMix {
@@ -65,8 +65,7 @@ impl Mix {
     /// Checks settings that come from a file or a user.
     ///
     /// # Errors
-    ///
-    /// When `alpha` is not a finite number above 0.
+    /// `alpha` is not a finite number above 0.
     pub fn check(&self) -> Result<(), DataError> {
         self.distribution().map(|_| ())
     }
@@ -86,11 +85,10 @@ impl Mix {
         Beta::new(alpha, alpha).map_err(|_| wrong())
     }
 
-    /// Mixes a batch that is not mixed yet, and notes in it how.
+    /// Mixes a batch that isn't mixed yet, and records how in it.
     ///
     /// # Errors
-    ///
-    /// As [`check`](Self::check).
+    /// As for [`check`](Self::check).
     ///
     /// ```
     /// use sciurus_data::{Batch, ItemId, Mix, Seed, Targets};
@@ -162,7 +160,7 @@ impl Window {
         (self.x.1 - self.x.0) * (self.y.1 - self.y.0)
     }
 
-    /// Copies the window of each image's partner.
+    /// Copies the window from each image's partner.
     fn copy(&self, batch: &mut Batch, partner: &[usize]) {
         let size = batch.size;
         let rows = |image: usize| {
@@ -249,7 +247,7 @@ mod tests {
         // max(b, 1 - b) of Beta(0.4, 0.4) has mean 0.8398, by numerical integration (SciPy).
         let mix_up = mean(shares(Mix::mix_up()));
         assert!((mix_up - 0.8398).abs() < 0.01, "{mix_up}");
-        // A rectangle that hangs over an edge is cut, so the mean is above ½: 0.6998 by simulation (NumPy).
+        // A rectangle that reaches over an edge is clipped, so the mean is above ½: 0.6998 by simulation (NumPy).
         let cut_mix = mean(shares(Mix::cut_mix()));
         assert!((cut_mix - 0.6998).abs() < 0.03, "{cut_mix}");
     }

@@ -1,4 +1,4 @@
-//! A data set to batches: decoded once, transformed for each epoch, mixed and balanced if asked.
+//! From a data set to batches: decoded once, transformed in each epoch, and mixed or balanced on request.
 
 mod balance;
 mod batch;

@@ -1,5 +1,5 @@
-//! One picture of what a model will see. In: photos and a pipeline. Out: a contact sheet, one row per photo and one column
-//! per epoch.
+//! One image of what a model will see. In: photos and a pipeline. Out: a contact sheet, one row per photo and one
+//! column per epoch.
 
 use super::loader::augment_rng;
 use crate::dataset::ItemId;
@@ -10,7 +10,7 @@ use crate::seed::Seed;
 use crate::transform::Pipeline;
 use image::imageops;
 
-/// Pixels of white between two images and around all.
+/// Pixels of white between two images and around them all.
 const GAP: u32 = 4;
 
 /// Most pixels along a side of a sheet.
@@ -20,8 +20,7 @@ const LARGEST: u64 = 16_384;
 /// [`Loader`](crate::Loader), these are the very images of its epochs.
 ///
 /// # Errors
-///
-/// When there is nothing to show, or the sheet would have more than 16384 pixels along a side.
+/// There is nothing to show, or the sheet would have more than 16384 pixels along a side.
 ///
 /// ```
 /// use sciurus_data::{Augmentation, ItemId, Pipeline, Preprocessing, RgbImage, Seed, sheet};
@@ -48,7 +47,7 @@ pub fn sheet(
         match (cells, pixels) {
             (0, _) => Err(wrong("choose at least one image and one draw")),
             (_, pixels) if pixels > LARGEST => {
-                Err(wrong("choose fewer images or draws, or a smaller image_size"))
+                Err(wrong("choose fewer images or draws, or a smaller `image_size`"))
             }
             (_, pixels) => Ok(pixels as u32),
         }

@@ -1,5 +1,5 @@
-//! Keeps prepared photos, so that each is decoded once per run and not once per epoch. In: items and a pipeline. Out:
-//! pixels, from memory, else from files that may be deleted at any time, else decoded.
+//! Keeps prepared photos, so each is decoded once per run and not in every epoch. In: items and a pipeline. Out:
+//! pixels, from memory, or from cache files that may be deleted at any time, or decoded anew.
 
 use super::memory;
 use crate::dataset::ImageDataset;
@@ -21,14 +21,14 @@ use walkdir::WalkDir;
 /// | Name | Default | Meaning |
 /// |---|---|---|
 /// | `memory_budget` | a quarter of the machine's memory | bytes of pixels kept in memory |
-/// | `disk_budget` | 20 GiB | size in bytes that the cache folder may grow to, over all runs |
+/// | `disk_budget` | 20 GiB | bytes that the cache folder may grow to, over all runs |
 /// | `cache_folder` | `sciurus/pixels` in the system's cache folder | where pixels beyond the memory budget go; `None`: nowhere, they are decoded in every epoch |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhotoStoreOptions {
     /// Bytes of pixels kept in memory.
     pub memory_budget: u64,
-    /// Size in bytes that the cache folder may grow to, over all runs. Beyond it, what other pipelines left there is
-    /// removed, the longest unchanged first.
+    /// Bytes that the cache folder may grow to, over all runs. Beyond that, files of other pipelines are removed, those
+    /// unchanged for longest first.
     pub disk_budget: u64,
     /// Where pixels beyond the memory budget go.
     pub cache_folder: Option<PathBuf>,
@@ -64,19 +64,19 @@ pub struct PhotoStore {
     decodes: AtomicU64,
 }
 
-/// What is in the cache folder.
+/// The state of the cache folder.
 #[derive(Debug, Default)]
 struct Disk {
-    /// Bytes, once they were counted.
+    /// Bytes in it, once they have been counted.
     used: Option<u64>,
-    /// The pipelines that this store was asked for.
+    /// The pipelines this store was used with.
     in_use: BTreeSet<ContentHash>,
 }
 
-/// The file's bytes, and what is done once to its pixels.
+/// The hash of the file's bytes, and of what is done once to its pixels.
 type Key = (ContentHash, ContentHash);
 
-/// Failures are kept too: a damaged photo is tried once, not in every epoch. Those of the machine are not.
+/// Failures are kept too, so a damaged photo is tried once and not in every epoch. Those of the machine aren't kept.
 type CachedPhoto = Result<Arc<RgbImage>, SkipReason>;
 
 impl Default for PhotoStore {
@@ -93,11 +93,10 @@ impl PhotoStore {
         Self { options, kept, memory_used: zero(), disk: Mutex::default(), decodes: zero() }
     }
 
-    /// An item's pixels after what `pipeline` does once. Bytes are the same wherever they come from.
+    /// An item's pixels after the steps that `pipeline` does once. They're the same bytes, wherever they come from.
     ///
     /// # Errors
-    ///
-    /// Says why the photo cannot be used; also if the file's content changed since the data set was built.
+    /// The reason why the photo can't be used; also if the file's content changed since the data set was built.
     pub fn photo(
         &self,
         dataset: &ImageDataset,
@@ -126,7 +125,7 @@ impl PhotoStore {
         prepared
     }
 
-    /// How many photos were decoded so far.
+    /// How many photos have been decoded so far.
     #[must_use]
     pub fn decodes(&self) -> u64 {
         self.decodes.load(Ordering::Relaxed)
@@ -139,7 +138,7 @@ impl PhotoStore {
     }
 
     fn kept(&self) -> MutexGuard<'_, HashMap<Key, CachedPhoto>> {
-        // The map is whole even if a thread panicked while it held the lock: an insertion is all that is done then.
+        // The map is consistent even if a thread panicked while it held the lock: it only ever inserts.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -148,13 +147,13 @@ impl PhotoStore {
         let bytes = prepared.as_ref().map_or(0, |image| image.as_raw().len() as u64);
         let room = reserve(&self.memory_used, bytes, self.options.memory_budget);
         if room && self.kept().insert(key, prepared.clone()).is_some() {
-            // Another thread kept the same photo meanwhile.
+            // Another thread stored the same photo meanwhile.
             self.memory_used.fetch_sub(bytes, Ordering::Relaxed);
         }
         room
     }
 
-    /// The cache is a convenience: a full or read-only disk costs time, not the run.
+    /// The cache is only for speed: a full or read-only disk costs time, not the run.
     fn keep_on_disk(&self, key: Key, image: &RgbImage) {
         if let Some(path) = self.file(key)
             && self.reserve_on_disk((HEAD + image.as_raw().len()) as u64)
@@ -163,7 +162,7 @@ impl PhotoStore {
         }
     }
 
-    /// Whether there is room in the cache folder, perhaps after removing what other pipelines left there.
+    /// Whether there is room in the cache folder, perhaps after removing files of other pipelines.
     fn reserve_on_disk(&self, bytes: u64) -> bool {
         let Some(cache) = self.options.cache_folder.as_deref().filter(|_| bytes <= self.options.disk_budget)
         else {
@@ -188,7 +187,7 @@ impl PhotoStore {
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {
-        // At worst the count is off by one photo if a thread panicked while it held the lock.
+        // If a thread panicked while it held the lock, the count is off by one photo at worst.
         self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -215,8 +214,8 @@ fn size_of(folder: &Path) -> u64 {
     files.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum()
 }
 
-/// The folders that stores made for pipelines that are not in use, the longest unchanged first. Nothing else in the
-/// cache folder is ever touched.
+/// The folders that stores made for pipelines not in use, those unchanged for longest first. Nothing else in the cache
+/// folder is ever touched.
 fn pipelines_by_age(cache: &Path, in_use: &BTreeSet<ContentHash>) -> Vec<PathBuf> {
     let unused = |entry: &fs::DirEntry| {
         let name = entry.file_name().into_string().ok()?;
@@ -234,14 +233,14 @@ fn pipelines_by_age(cache: &Path, in_use: &BTreeSet<ContentHash>) -> Vec<PathBuf
 
 fn prepare(dataset: &ImageDataset, item: &ImageItem, pipeline: &Pipeline) -> Result<RgbImage, SkipReason> {
     let bytes = read_file(&dataset.path(item), &dataset.limits)?;
-    // CachedPhoto pixels are found by the content that was listed, so they must be of that content.
+    // Cached pixels are looked up by the content that was listed, so they must be of that content.
     if ContentHash::of(&bytes) != item.content {
         return Err(SkipReason::Changed);
     }
     Ok(pipeline.prepare(decode(&bytes, &dataset.limits)?))
 }
 
-/// Changes whenever decoding or a transform changes what it makes of the same file and settings.
+/// Increase this whenever decoding or a transform gives different pixels for the same file and settings.
 const CACHE_VERSION: u32 = 1;
 
 /// Magic, width, height (little-endian), checksum of the pixels, pixels.
@@ -261,7 +260,7 @@ fn write_atomically(path: &Path, image: &RgbImage) -> io::Result<()> {
     Ok(())
 }
 
-/// The image in a cache file, or `None` if the file is not exactly what was written.
+/// The image in a cache file, or `None` if the file isn't exactly what was written.
 fn parse(bytes: &[u8]) -> Option<RgbImage> {
     let (head, pixels) = bytes.split_at_checked(HEAD)?;
     let number = |at: usize| Some(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?));
@@ -317,7 +316,7 @@ mod tests {
             store.read(key).is_some()
         };
 
-        // Three runs fill the folder; the second is the longest ago.
+        // Three runs filled the folder; the second is the oldest.
         for (pipeline, seconds) in [("first", 200), ("second", 100), ("third", 300)] {
             assert!(keep(&store(4), "a", pipeline));
             let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);

@@ -1,5 +1,5 @@
-//! Drawing whole groups. In: the target and the group of every item. Out: the items of the groups that are held back, or
-//! of those in one fold, with every class as near to its share as whole groups allow.
+//! Splitting by whole groups. In: the target and the group of every item. Out: the items of the groups that are held
+//! out, or of those in one fold, with every class as near to its share as whole groups allow.
 
 use super::iterative::with_unlabelled;
 use super::stratify::Part;
@@ -8,18 +8,19 @@ use crate::seed::{Seed, purpose};
 use rand::seq::SliceRandom;
 use std::cmp::Ordering::Equal;
 
-/// How often a part is drawn; the draw in which classes are nearest to their share is taken.
+/// How many draws to try. Each is greedy, so its result depends on the order of the groups; the draw whose classes are
+/// nearest to their shares wins.
 const ATTEMPTS: u64 = 16;
 
-/// Tells the random streams of groups from those of classes.
+/// Separates the random streams of groups from those of classes.
 const GROUPS: u64 = u64::MAX;
 
-/// Which groups there are, and how many items of which class each has.
+/// The groups, and how many items of which class each has.
 #[derive(Debug)]
 pub(crate) struct Groups {
     /// The items of each group.
     members: Vec<Vec<usize>>,
-    /// Class and number of items, of each group.
+    /// For each group, its classes with their numbers of items.
     tables: Vec<Vec<(usize, usize)>>,
     /// Items of each class.
     sizes: Vec<usize>,
@@ -28,8 +29,8 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// Groups of items, given the target and the group of each. Items of any number of labels all have one class more,
-    /// so that parts are as large as they should be whatever labels their items have.
+    /// Groups of items, from the target and the group of each. Multi-label items all get one extra class in common, so
+    /// parts come out at the right size whatever labels their items have.
     pub(crate) fn new(targets: &Targets, groups: &[usize]) -> Self {
         let rows = match targets {
             Targets::Single(classes) => classes.iter().map(|&class| vec![class]).collect(),
@@ -67,14 +68,14 @@ impl Groups {
     }
 }
 
-/// Gives all items one class that they share.
+/// Gives all items one class in common.
 fn with_common(mut rows: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
     let common = rows.iter().flatten().max().map_or(0, |most| most + 1);
     rows.iter_mut().for_each(|row| row.push(common));
     rows
 }
 
-/// Takes groups in random order as long as they fit into `count` items.
+/// Takes groups in random order, as long as they fit into `count` items.
 pub(crate) fn random(groups: &Groups, count: usize, seed: Seed) -> Vec<usize> {
     let mut room = count;
     let mut order = groups.shuffled(&[purpose::SPLIT, GROUPS], seed);
@@ -88,7 +89,7 @@ pub(crate) fn random(groups: &Groups, count: usize, seed: Seed) -> Vec<usize> {
     groups.items(order)
 }
 
-/// Holds a share of each class back, in whole groups: the best of some draws.
+/// Holds out a share of each class, in whole groups: the best of several draws.
 pub(crate) fn hold_back(groups: &Groups, fraction: f64, part: Part, seed: Seed) -> Vec<usize> {
     let draw = |attempt| {
         let mut draw = Draw::new(groups, fraction, part.left());
@@ -107,17 +108,17 @@ pub(crate) fn hold_back(groups: &Groups, fraction: f64, part: Part, seed: Seed) 
         .unwrap_or_default()
 }
 
-/// One draw of groups to hold back.
+/// One draw of groups to hold out.
 #[derive(Debug)]
 struct Draw<'g> {
     groups: &'g Groups,
     fraction: f64,
-    /// In how many groups a class must be left, if it is in that many.
+    /// How many groups of a class must be left, if it has that many.
     left: usize,
     held: Vec<bool>,
-    /// Items of each class that are held back.
+    /// Items of each class that are held out.
     items: Vec<f64>,
-    /// Groups of each class that are held back.
+    /// Groups of each class that are held out.
     of_class: Vec<usize>,
 }
 
@@ -128,8 +129,8 @@ impl<'g> Draw<'g> {
         Self { groups, fraction, left, held, items: vec![0.0; classes], of_class: vec![0; classes] }
     }
 
-    /// How much farther the classes are from their shares (squares, each weighed with its size) once a group has come
-    /// (`sign` 1) or gone (-1).
+    /// How much farther the classes get from their shares when a group is added (`sign` 1) or removed (-1): the change
+    /// of the squared distances, each divided by the class's size.
     fn gain(&self, group: usize, sign: f64) -> f64 {
         let gain = |&(class, items): &(usize, usize)| {
             let (size, items) = (self.groups.sizes[class] as f64, sign * items as f64);
@@ -138,7 +139,7 @@ impl<'g> Draw<'g> {
         self.groups.tables[group].iter().map(gain).sum()
     }
 
-    /// Whether each class is still in enough other groups when this one is held back.
+    /// Whether each class would still have enough other groups if this one were held out.
     fn leaves_enough(&self, group: usize) -> bool {
         let enough = |&(class, _): &(usize, usize)| {
             self.groups.spread[class] - self.of_class[class] > self.left.min(self.groups.spread[class])
@@ -146,7 +147,7 @@ impl<'g> Draw<'g> {
         self.groups.tables[group].iter().all(enough)
     }
 
-    /// Takes a group that was not held back, or gives it back.
+    /// Holds a group out, or puts it back.
     fn turn(&mut self, group: usize) {
         let held = !self.held[group];
         self.held[group] = held;
@@ -161,7 +162,7 @@ impl<'g> Draw<'g> {
         }
     }
 
-    /// A class that could be on both sides and is not held back at all gives its most fitting group.
+    /// If a class could be in both parts but has no group held out, holds out its most fitting group.
     fn repair(&mut self) {
         for class in 0..self.of_class.len() {
             if self.lacks(class) {
@@ -189,11 +190,11 @@ impl<'g> Draw<'g> {
     }
 }
 
-/// The items of one fold. Groups, the largest first, go where their classes are rarest so far, and among equals to the
-/// smallest fold; groups of one size come in random order.
+/// The items of one fold. Groups are placed from the largest to the smallest: each goes where its classes are rarest so
+/// far, and among equals to the smallest fold. Groups of equal size come in random order.
 ///
-/// Source: scikit-learn's `StratifiedGroupKFold`, with the sum of squares of class shares, which is least when they are
-/// even, in place of their standard deviation.
+/// Source: scikit-learn's `StratifiedGroupKFold`, with the sum of squares of class shares, which is smallest when they
+/// are even, instead of their standard deviation.
 pub(crate) fn fold(groups: &Groups, folds: usize, fold: usize, seed: Seed) -> Vec<usize> {
     let mut order = groups.shuffled(&[purpose::FOLD, GROUPS], seed);
     order.sort_by_key(|&group| std::cmp::Reverse(groups.members[group].len()));
@@ -201,6 +202,8 @@ pub(crate) fn fold(groups: &Groups, folds: usize, fold: usize, seed: Seed) -> Ve
     let (mut sizes, mut chosen) = (vec![0; folds], Vec::new());
     for group in order {
         let cost = |fold: usize| -> f64 {
+            // The growth of the sum of squares of class shares, up to a factor and a term that are the same for all
+            // folds.
             let of_class = |&(class, items): &(usize, usize)| {
                 let size = groups.sizes[class] as f64;
                 filled[fold][class] * items as f64 / (size * size)
@@ -226,7 +229,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    /// Up to 40 groups, each of some items of classes 0..4: mixed, or of a single class.
+    /// Up to 40 groups, each of several items of classes 0..4, mixed or all of one class.
     fn data() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
         let mixed = proptest::collection::vec(0_usize..4, 1..8);
         let pure = (0_usize..4, 1_usize..8).prop_map(|(class, items)| vec![class; items]);
@@ -250,7 +253,7 @@ mod tests {
         Division { test_fraction, ..Division::new(splitter, Seed(seed)) }
     }
 
-    /// In how many groups of each class: all, and those of a split.
+    /// How many groups each class is in: all, and those of a split.
     fn groups_of(classes: &[usize], groups: &[usize], keep: impl Fn(usize) -> bool) -> [usize; 4] {
         let in_class = |class| {
             let items = (0..classes.len()).filter(|&item| classes[item] == class && keep(item));
@@ -295,7 +298,7 @@ mod tests {
             for class in 0..4 {
                 if all[class] >= 2 { prop_assert!((1..all[class]).contains(&held[class]), "{held:?} of {all:?}"); }
             }
-            // With a test split, three groups are enough for all three.
+            // With a test set, three groups are enough for all three splits.
             let splits = division(Splitter::Stratified { valid_fraction }, Some(0.3), seed).assign(&classes, Some(&groups)).unwrap();
             let counts = Split::ALL.map(|split| groups_of(&classes, &groups, |item| splits[item] == split));
             for class in 0..4 {

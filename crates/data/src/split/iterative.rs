@@ -1,19 +1,19 @@
-//! Drawing the same share of each label where an item may have several. In: the labels of every item. Out: the items that
-//! are held back, or those of one fold.
+//! Stratified splits of multi-label data: the same share of each label. In: the labels of every item. Out: the items
+//! that are held out, or those of one fold.
 //!
-//! Source: Sechidis, Tsoumakas and Vlahavas 2011, "On the Stratification of Multi-label Data": the label with the fewest
-//! items left is dealt out first, each item to the part that lacks most of it. Items without a label count as a label of
-//! their own, so that each part has its share of them too.
+//! Source: Sechidis, Tsoumakas and Vlahavas 2011, "On the Stratification of Multi-label Data". The label with the
+//! fewest items left is dealt out first, and each of its items goes to the part that lacks most of that label. Items
+//! without a label count as having a label of their own, so each part gets its share of them too.
 
 use super::stratify::Part;
 use crate::seed::{Seed, purpose};
 use rand::seq::SliceRandom;
 
-/// Tells the random streams of several labels from those of one.
+/// Separates the random streams of multi-label data from those of single-label data.
 const LABELS: u64 = u64::MAX - 1;
 
-/// Holds a share of each label back. A label with more than `part.left()` items has at least one of them held back where
-/// the others allow that, and every label keeps `part.left()` items, or all it has.
+/// Holds out a share of each label. A label with more than `part.left()` items has at least one of them held out if the
+/// other labels allow it, and every label keeps `part.left()` items, or all it has.
 pub(crate) fn hold_back(rows: &[Vec<usize>], fraction: f64, part: Part, seed: Seed) -> Vec<usize> {
     let strata = Strata::new(rows);
     let wanted = |&size: &usize| {
@@ -36,9 +36,9 @@ pub(crate) fn fold(rows: &[Vec<usize>], folds: usize, fold: usize, seed: Seed) -
     (0..rows.len()).filter(|&item| parts[item] == fold).collect()
 }
 
-/// The labels of every item, the label of those without any included.
+/// The labels of every item, where items without any have an extra label.
 struct Strata {
-    /// Of each item.
+    /// The labels of each item.
     rows: Vec<Vec<usize>>,
     /// Items of each label.
     sizes: Vec<usize>,
@@ -52,7 +52,8 @@ impl Strata {
         Self { rows, sizes }
     }
 
-    /// The part of each item, given how many items of each label each part wants and its share of all.
+    /// Assigns each item to a part, given how many items of each label each part wants, and each part's share of all
+    /// items.
     fn deal(&self, mut wanted: Vec<Vec<f64>>, shares: &[f64], (purpose, seed): (u64, Seed)) -> Vec<usize> {
         let items = self.rows.len();
         let mut room: Vec<f64> = shares.iter().map(|share| share * items as f64).collect();
@@ -70,7 +71,7 @@ impl Strata {
                 let more = |&a: &usize, &b: &usize| {
                     wanted[label][a].total_cmp(&wanted[label][b]).then(room[a].total_cmp(&room[b]))
                 };
-                // Of equals the first, which `max_by` would not give.
+                // Reversed, because `max_by` returns the last of equals and the first is wanted.
                 let part = (0..room.len()).rev().max_by(more).unwrap_or_default();
                 parts[item] = Some(part);
                 room[part] -= 1.0;
@@ -83,7 +84,7 @@ impl Strata {
         parts.into_iter().map(Option::unwrap_or_default).collect()
     }
 
-    /// Gives items back, from part 1 to part 0, until each label has `least` there, or all it has.
+    /// Moves items back from part 1 to part 0 until each label has `least` there, or all it has.
     fn keep(&self, parts: &mut [usize], least: usize) {
         for (label, &size) in self.sizes.iter().enumerate() {
             let of_label = |item: &usize| self.rows[*item].contains(&label);
@@ -95,7 +96,7 @@ impl Strata {
     }
 }
 
-/// The labels of every item; an item without any has one more label than there are.
+/// The labels of every item, where an item without any gets one extra label.
 pub(crate) fn with_unlabelled(rows: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let unlabelled = rows.iter().flatten().max().map_or(0, |most| most + 1);
     let labels = |row: &Vec<usize>| if row.is_empty() { vec![unlabelled] } else { row.clone() };
@@ -111,7 +112,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
 
-    /// Up to 120 items with any of five labels, the later ones rarer.
+    /// Up to 120 items with any of five labels; later labels are rarer.
     fn rows() -> impl Strategy<Value = Vec<Vec<usize>>> {
         let row = (0.0_f64..1.0, 0.0_f64..1.0, 0.0_f64..1.0, 0.0_f64..1.0, 0.0_f64..1.0).prop_map(|draws| {
             let draws = [draws.0, draws.1, draws.2, draws.3, draws.4];
@@ -142,7 +143,8 @@ mod tests {
                 prop_assert!(far <= 3.0 + 0.1 * (train + valid) as f64, "label {label}: {train} train, {valid} valid");
             }
             let held = splits.iter().filter(|split| **split == Split::Valid).count() as f64;
-            // The size of a part only decides between parts that lack equally much of a label: one item for each label.
+            // A part's size only decides between parts that lack equally much of a label, so it may be off by an item
+            // per label.
             let far = (held - rows.len() as f64 * valid_fraction).abs();
             prop_assert!(far <= 6.0 + 0.05 * rows.len() as f64, "{held} of {}", rows.len());
         }
@@ -186,7 +188,7 @@ mod tests {
         }
     }
 
-    /// Twelve labels, of which the last has 6 of 600 items, and a third of the items have none.
+    /// Twelve labels, the last with 6 of 600 items; a third of the items have none.
     fn long_tail() -> Vec<Vec<usize>> {
         let has = |item: usize, label: usize| {
             item.wrapping_mul(2_654_435_761 + 40_503 * label) % 600 < 300 >> (label / 2)

@@ -1,5 +1,5 @@
-//! Which items the model learns from and which it is measured on. In: the class of every item, perhaps its group, and a
-//! seed. Out: a [`Split`] for every item.
+//! Which items the model is trained on, and which it's validated and tested on. In: the class of every item, perhaps
+//! its group, and a seed. Out: a [`Split`] for every item.
 
 use crate::error::DataError;
 use crate::option::BadOption;
@@ -30,28 +30,28 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Splitter {
-    /// Shuffles each class by itself and takes the same share of each. Every class with two or more images is in both
+    /// Shuffles each class separately and takes the same share of each. Every class with two or more images is in both
     /// parts, and the total is as near to the fraction as that allows.
     ///
-    /// On small sets this is better than chance: of 30 images of a rare class, a fifth drawn at random from everything
-    /// may well be 2 or 11, and then the measured error says more about the draw than about the model.
+    /// On small data sets this beats chance. Draw a fifth of everything at random, and of 30 images of a rare class you
+    /// may well get 2 or 11; the error rate then says more about the draw than about the model.
     Stratified {
-        /// Share of the images that are held back, above 0 and below 1.
+        /// Share of the images in the validation set, above 0 and below 1.
         valid_fraction: f64,
     },
     /// fastai's `RandomSplitter`, exactly: the same seed gives the same images as in Python, if they are listed in the
     /// same order. The first `int(valid_fraction * n)` of `torch.randperm(n)` are valid.
     Random {
-        /// Share of the images that are held back, above 0 and below 1.
+        /// Share of the images in the validation set, above 0 and below 1.
         valid_fraction: f64,
     },
-    /// Cross-validation: every image is valid in exactly one of the folds and in train in all others. Each fold has its
-    /// share of each class; folds, and a class's part of them, differ by at most one image (with groups: as near as
-    /// those allow).
+    /// Cross-validation: every image is in the validation set of exactly one fold, and in train in all others. Each
+    /// fold has its share of each class. The folds differ by at most one image, in total and within each class (with
+    /// groups: as near as those allow).
     KFold {
         /// How many parts there are, 2 or more.
         folds: usize,
-        /// Which part is valid this time: 0..folds.
+        /// Which part is the validation set this time: 0..folds.
         fold: usize,
     },
     /// By the folders `train`, `valid` (or `val` or `validation`) and `test`.
@@ -76,7 +76,7 @@ impl fmt::Display for Splitter {
     }
 }
 
-/// The share of the photos in the validation set where nobody asks for another: fastai's.
+/// The default share of the photos in the validation set: fastai's.
 pub(crate) const DEFAULT_VALID_FRACTION: f64 = 0.2;
 
 impl Default for Splitter {
@@ -86,17 +86,16 @@ impl Default for Splitter {
 }
 
 impl Splitter {
-    /// Divides items, given the class of each. `Folder` and `Column` have nothing to divide: their items all stay in
-    /// train. See [`Division`] for a test split and for groups.
+    /// Assigns a split to each item, given its class. `Folder` and `Column` have nothing to decide here: their items
+    /// all stay in train. See [`Division`] for test sets and groups.
     ///
     /// # Errors
-    ///
-    /// When `valid_fraction` is not above 0 and below 1, or there is no such fold.
+    /// `valid_fraction` is not above 0 and below 1, or there is no such fold.
     pub fn assign(&self, classes: &[usize], seed: Seed) -> Result<Vec<Split>, DataError> {
         Division::new(*self, seed).assign(classes, None)
     }
 
-    /// Whether the data say themselves which split an item belongs to.
+    /// Whether the data's own split is used.
     #[must_use]
     pub fn is_given(&self) -> bool {
         matches!(self, Self::Folder | Self::Column)
@@ -105,13 +104,13 @@ impl Splitter {
 
 /// How items are divided into train, valid and test.
 ///
-/// The test split is drawn first, stratified, from a stream of random numbers of its own: it is the same for every
-/// `valid_fraction` and for every fold.
+/// The test set is drawn first, stratified, from its own stream of random numbers, so it's the same for every
+/// `valid_fraction` and every fold.
 ///
 /// ```
 /// use sciurus_data::{Division, Seed, Split, Splitter};
 ///
-/// // Ten photos of five animals, two of each: an animal is never both learned from and measured on.
+/// // Ten photos of five animals, two of each: the model is never validated on an animal it was trained on.
 /// let (classes, animals) = ([0, 0, 0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]);
 /// let splits = Division::new(Splitter::default(), Seed(42)).assign(&classes, Some(&animals))?;
 /// assert!(splits.chunks(2).all(|animal| animal[0] == animal[1]));
@@ -119,9 +118,9 @@ impl Splitter {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Division {
-    /// How valid is told from train.
+    /// How valid is separated from train.
     pub splitter: Splitter,
-    /// Share of all images that are kept for the last measurement, above 0 and below 1; `None`: no test split.
+    /// Share of all images held out for one final test, above 0 and below 1; `None`: no test set.
     pub test_fraction: Option<f64>,
     /// Seed of all draws.
     pub seed: Seed,
@@ -134,26 +133,25 @@ impl Division {
         Self { splitter, test_fraction: None, seed }
     }
 
-    /// Share of all images that are kept for the last measurement, above 0 and below 1.
+    /// Share of all images held out for one final test, above 0 and below 1.
     #[must_use]
     pub fn test_fraction(mut self, test_fraction: f64) -> Self {
         self.test_fraction = Some(test_fraction);
         self
     }
 
-    /// Divides items, given the class of each, and the group of each if groups must stay together. Both are `[item]`,
+    /// Assigns a split to each item, given its class, and its group if groups must stay together. Both are `[item]`,
     /// numbers from 0.
     ///
     /// # Errors
-    ///
-    /// When a fraction is not above 0 and below 1, both leave nothing to learn from, there is no such fold, or `groups`
-    /// is not as long as `classes`.
+    /// A fraction is not above 0 and below 1, the two leave nothing to train on, there is no such fold, or `groups` and
+    /// `classes` differ in length.
     pub fn assign(&self, classes: &[usize], groups: Option<&[usize]>) -> Result<Vec<Split>, DataError> {
         self.assign_targets(&Targets::Single(classes.to_vec()), groups)
     }
 
-    /// The same for items that may have any number of labels: each label, and the items without any, give their share to
-    /// each part, as near as items of several labels allow.
+    /// The same for multi-label items: each part gets its share of each label, and of the items without one, as near as
+    /// items with several labels allow.
     ///
     /// Source: Sechidis et al. 2011, "On the Stratification of Multi-label Data" (iterative stratification).
     ///
@@ -171,8 +169,7 @@ impl Division {
     /// ```
     ///
     /// # Errors
-    ///
-    /// As [`assign`](Self::assign).
+    /// As for [`assign`](Self::assign).
     pub fn assign_targets(
         &self,
         targets: &Targets,
@@ -196,13 +193,13 @@ impl Division {
         Ok(splits)
     }
 
-    /// Which of the items that are not in test are valid. `all` counts those too.
+    /// Which of the items outside the test set are valid. `all` counts the test set too.
     fn valid(&self, targets: &Targets, groups: Option<&[usize]>, all: usize) -> Vec<usize> {
         let (seed, part) = (self.seed, stratify::Part::Valid);
         let groups = groups.map(|groups| Groups::new(targets, groups));
         match (self.splitter, groups) {
             (Splitter::Stratified { valid_fraction }, groups) => {
-                // Without a test split the fraction is kept to the last bit, so that old runs can be repeated.
+                // Without a test set the fraction is used as it is, to the last bit, so that old runs can be repeated.
                 let rest = targets.len();
                 let share =
                     if rest == all { valid_fraction } else { valid_fraction * all as f64 / rest as f64 };
@@ -242,7 +239,7 @@ impl Division {
                 }
                 if valid_fraction + test >= 1.0 {
                     let advice =
-                        "valid and test together leave nothing to learn from; choose smaller fractions";
+                        "valid and test together leave nothing to train on; choose smaller fractions";
                     return wrong(
                         "valid_fraction + test_fraction",
                         (valid_fraction + test).to_string(),
@@ -258,14 +255,14 @@ impl Division {
         }
         match groups {
             Some(groups) if groups.len() != items => {
-                wrong("groups", groups.len().to_string(), "give one for each item")
+                wrong("groups", groups.len().to_string(), "pass one for each item")
             }
             _ => Ok(()),
         }
     }
 }
 
-/// Holds a share of each class or label back, in whole groups if there are any.
+/// Holds out a share of each class or label, in whole groups if there are any.
 fn hold_back(
     (targets, groups): (&Targets, Option<&Groups>),
     fraction: f64,
@@ -326,7 +323,7 @@ mod tests {
             let said = said(Splitter::KFold { folds, fold }, 0.2, None);
             assert!(said.starts_with(&format!("fold is {fold} of {folds}; choose 2 or more")), "{said}");
         }
-        assert_eq!(said(fifth, 0.2, Some(&[0])), "groups is 1; give one for each item");
+        assert_eq!(said(fifth, 0.2, Some(&[0])), "groups is 1; pass one for each item");
     }
 
     #[test]
@@ -366,7 +363,7 @@ mod tests {
                 bounds.0 += usize::from(train + held >= 2);
                 bounds.1 += (train + held).saturating_sub(1);
             }
-            // The total is the one nearest to the fraction that the classes allow.
+            // The total is the nearest to the fraction that the classes allow.
             let target = (classes.len() as f64 * valid_fraction).round() as usize;
             prop_assert_eq!(valid, target.clamp(bounds.0, bounds.1));
         }
@@ -398,7 +395,7 @@ mod tests {
             for class in 0..4 {
                 let count = |wanted| (0..classes.len()).filter(|&i| classes[i] == class && splits[i] == wanted).count();
                 let counts = Split::ALL.map(count);
-                // Three images of a class are enough for all three splits; two go to train and valid.
+                // Three images of a class are enough for all three splits: two go to train and valid.
                 match counts.iter().sum() {
                     0 => {}
                     1 => prop_assert_eq!(counts, [1, 0, 0]),

@@ -1,10 +1,10 @@
-//! Drawing the same share of each class. In: the class of every item. Out: the items that are held back, or those of one
-//! fold.
+//! Stratified splits: the same share of each class. In: the class of every item. Out: the items that are held out, or
+//! those of one fold.
 
 use crate::seed::{Seed, purpose};
 use rand::seq::SliceRandom;
 
-/// What items are held back for.
+/// What items are held out for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     Valid,
@@ -12,7 +12,8 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    /// How many of each class must be left: one to learn from, and after the test split also one to measure with.
+    /// How many items of each class must be left: one to train on, and after drawing the test set also one to validate
+    /// on.
     pub(crate) fn left(self) -> usize {
         match self {
             Self::Valid => 1,
@@ -20,7 +21,7 @@ impl Part {
         }
     }
 
-    /// The stream of its random numbers.
+    /// The purpose of its random stream.
     pub(crate) fn purpose(self) -> u64 {
         match self {
             Self::Valid => purpose::SPLIT,
@@ -29,7 +30,7 @@ impl Part {
     }
 }
 
-/// Shuffles each class by itself and takes the same share of each.
+/// Shuffles each class separately and takes the same share of each.
 pub(crate) fn hold_back(classes: &[usize], fraction: f64, part: Part, seed: Seed) -> Vec<usize> {
     let mut members = shuffled(classes, part.purpose(), seed);
     let sizes: Vec<usize> = members.iter().map(Vec::len).collect();
@@ -39,7 +40,7 @@ pub(crate) fn hold_back(classes: &[usize], fraction: f64, part: Part, seed: Seed
     members.concat()
 }
 
-/// The items of one fold: those of each class are dealt out like cards, and the next class goes on where the last ended.
+/// The items of one fold: each class is dealt out like cards, starting where the class before it ended.
 pub(crate) fn fold(classes: &[usize], folds: usize, fold: usize, seed: Seed) -> Vec<usize> {
     let dealt = shuffled(classes, purpose::FOLD, seed).concat();
     dealt.into_iter().skip(fold).step_by(folds.max(1)).collect()
@@ -57,9 +58,9 @@ fn shuffled(classes: &[usize], purpose: u64, seed: Seed) -> Vec<Vec<usize>> {
     members
 }
 
-/// How many of each class are held back: at least one if the class has more than `left`, and never so many that fewer
-/// than `left` remain; the total as near as can be to the fraction of all; and each class as near as can be to its own
-/// share.
+/// How many items of each class are held out. At least one if the class has more than `left`, and never so many that
+/// fewer than `left` remain; within that, the total is as near to the fraction of all as possible, and each class as
+/// near to its own share as possible.
 fn shares(sizes: &[usize], fraction: f64, left: usize) -> Vec<usize> {
     let ideal = |class: usize| sizes[class] as f64 * fraction;
     let most = |class: usize| sizes[class].saturating_sub(left);
@@ -71,7 +72,7 @@ fn shares(sizes: &[usize], fraction: f64, left: usize) -> Vec<usize> {
     let lack = |class: usize, share: usize| ideal(class) - share as f64;
     while shares.iter().sum::<usize>() < target {
         let open = (0..sizes.len()).filter(|&class| shares[class] < most(class));
-        // Ties go to the first class, as `max_by` would give them to the last.
+        // Reversed, because `max_by` returns the last of equals and ties go to the first class.
         let Some(class) = open.rev().max_by(|&a, &b| lack(a, shares[a]).total_cmp(&lack(b, shares[b])))
         else {
             break;

@@ -1,9 +1,9 @@
-//! Shears, shifts and turns that keep an image's size. In: an image and one number. Out: the image with every pixel taken
-//! from where it was, the nearest one; what comes from outside is black.
+//! Shears, shifts and rotations that keep an image's size. In: an image and one number. Out: the image with every pixel
+//! taken from its nearest neighbour in the source; what comes from outside is black.
 
 use crate::image::RgbImage;
 
-/// A way in which an image is moved; each takes one magnitude.
+/// A way to move an image; each takes one magnitude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Motion {
     /// Pixels to the left for each pixel further down.
@@ -14,7 +14,7 @@ pub(crate) enum Motion {
     TranslateX,
     /// Whole pixels down.
     TranslateY,
-    /// Degrees, counterclockwise about the middle.
+    /// Degrees, counterclockwise about the centre.
     Rotate,
 }
 
@@ -37,9 +37,10 @@ impl Motion {
     }
 }
 
-/// From places in the result to places in the source: `x' = m[0] x + m[1] y + m[2]`, `y' = m[3] x + m[4] y + m[5]`.
+/// The inverse map of a rotation, from positions in the result to positions in the source:
+/// `x' = m[0] x + m[1] y + m[2]`, `y' = m[3] x + m[4] y + m[5]`.
 fn rotation((width, height): (u32, u32), degrees: f64) -> [f64; 6] {
-    // Pillow rounds so that a quarter turn has no remainders.
+    // Pillow rounds like this, so that a quarter turn is exact.
     let rounded = |value: f64| (value * 1e15).round_ties_even() / 1e15;
     let (sin, cos) = (-degrees.rem_euclid(360.0).to_radians()).sin_cos();
     let (sin, cos) = (rounded(sin), rounded(cos));
@@ -47,7 +48,7 @@ fn rotation((width, height): (u32, u32), degrees: f64) -> [f64; 6] {
     [cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y]
 }
 
-/// Places with 16 bits behind the point.
+/// A position in fixed point, with 16 fractional bits.
 fn fixed(value: f64) -> i64 {
     (value * 65536.0 + 0.5).floor() as i64
 }

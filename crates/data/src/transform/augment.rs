@@ -1,5 +1,5 @@
-//! fastai's `aug_transforms`, drawn for each image by itself. In: a presized photo. Out: a square, changed as another
-//! photographer on another day might have taken it.
+//! fastai's `aug_transforms`, drawn separately for each image. In: a presized photo. Out: a square, changed as if
+//! another photographer had taken it on another day.
 
 use super::Transform;
 use super::crop::uniform;
@@ -15,21 +15,21 @@ use serde::{Deserialize, Serialize};
 
 /// Random flip, warp, rotation, zoom, brightness and contrast, with fastai's distributions.
 ///
-/// All geometry, from the random square of the photo to the last zoom, is one projective map and so one interpolation;
-/// beyond the photo's edges it is mirrored. Brightness and contrast are one table of 256 entries.
+/// All geometry, from the random square of the photo to the final zoom, is one projective map and so one interpolation;
+/// beyond its edges the photo is mirrored. Brightness and contrast are one lookup table of 256 entries.
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
 /// | `size` | 224 | width and height of the result, pixels; a pipeline sets it to its image size | ≥ 1 |
 /// | `do_flip` | true | mirror left and right, with probability ½ | |
-/// | `flip_vert` | false | with `do_flip`: with probability ½ one of all eight ways to lay a square down | |
+/// | `flip_vert` | false | with `do_flip`: with probability ½ one of all eight orientations of a square | |
 /// | `max_rotate` | 10 | rotate by up to this angle, degrees | 0..=180 |
-/// | `min_zoom`, `max_zoom` | 1, 1.1 | magnify about a random place | > 0 |
+/// | `min_zoom`, `max_zoom` | 1, 1.1 | magnify about a random point | > 0 |
 /// | `max_lighting` | 0.2 | change brightness and contrast | 0..1 |
 /// | `max_warp` | 0.2 | tilt the view | 0..=0.5 |
 /// | `p_affine` | 0.75 | probability of each of rotation, zoom and the two tilts | 0..=1 |
 /// | `p_lighting` | 0.75 | probability of each of brightness and contrast | 0..=1 |
-/// | `min_scale` | 1 | least share of the square's area that a random crop keeps | 0..=1, above 0 |
+/// | `min_scale` | 1 | smallest share of the square's area that a random crop keeps | 0..=1, above 0 |
 ///
 /// Source: fastai 2.8, `vision/augment.py`.
 ///
@@ -47,23 +47,23 @@ pub struct AugTransforms {
     pub size: usize,
     /// Whether photos are mirrored.
     pub do_flip: bool,
-    /// Whether photos are also laid on their side and on their head.
+    /// Whether photos are also turned on their side and upside down.
     pub flip_vert: bool,
     /// Largest angle in degrees.
     pub max_rotate: f64,
-    /// Least magnification.
+    /// Smallest magnification.
     pub min_zoom: f64,
-    /// Greatest magnification.
+    /// Largest magnification.
     pub max_zoom: f64,
     /// Largest change of brightness and contrast (0..1).
     pub max_lighting: f64,
-    /// Largest tilt, in half widths by which the corners move (0..=0.5).
+    /// Largest tilt: how far the corners move, in half widths (0..=0.5).
     pub max_warp: f64,
     /// Probability (0..=1) of each geometric change.
     pub p_affine: f64,
-    /// Probability (0..=1) of each change of light.
+    /// Probability (0..=1) of each lighting change.
     pub p_lighting: f64,
-    /// Least share (0..=1) of the area that a random crop keeps.
+    /// Smallest share (0..=1) of the area that a random crop keeps.
     pub min_scale: f64,
 }
 
@@ -101,7 +101,7 @@ impl AugTransforms {
         }
         let advice = "choose max_rotate up to 180 degrees, max_warp up to 0.5, max_lighting below 1, min_zoom above 0 and up to \
                       max_zoom, min_scale above 0 and up to 1, p_affine and p_lighting from 0 to 1";
-        Err(DataError::Option(BadOption { option: "augmentation", value: format!("{self:?}"), advice }))
+        Err(DataError::Option(BadOption { option: "augment", value: format!("{self:?}"), advice }))
     }
 }
 
@@ -121,13 +121,14 @@ setters! {
     size: usize,
     /// Whether photos are mirrored.
     do_flip: bool,
-    /// Whether photos are also laid on their side and on their head: for things seen from above or in a microscope.
+    /// Whether photos are also turned on their side and upside down: for things seen from above or through a
+    /// microscope.
     flip_vert: bool,
     /// Largest angle in degrees.
     max_rotate: f64,
-    /// Least magnification.
+    /// Smallest magnification.
     min_zoom: f64,
-    /// Greatest magnification.
+    /// Largest magnification.
     max_zoom: f64,
     /// Largest change of brightness and contrast (0..1).
     max_lighting: f64,
@@ -135,9 +136,9 @@ setters! {
     max_warp: f64,
     /// Probability (0..=1) of each geometric change.
     p_affine: f64,
-    /// Probability (0..=1) of each change of light.
+    /// Probability (0..=1) of each lighting change.
     p_lighting: f64,
-    /// Least share (0..=1) of the area that a random crop keeps.
+    /// Smallest share (0..=1) of the area that a random crop keeps.
     min_scale: f64,
 }
 
@@ -149,7 +150,7 @@ impl AugTransforms {
         let degrees = masked(rng, self.p_affine, 0.0, |rng| uniform(rng, -self.max_rotate, self.max_rotate));
         let zoom = masked(rng, self.p_affine, 1.0, |rng| uniform(rng, self.min_zoom, self.max_zoom));
         let centre = [rng.random(), rng.random()];
-        // A zoom of nothing would divide by zero.
+        // A zoom of 0 would divide by zero.
         let zoom = Map::zoom(zoom.max(0.01), centre);
         warp * flip * Map::rotation(degrees) * zoom * self.draw_crop(rng)
     }
@@ -169,7 +170,7 @@ impl AugTransforms {
         masked(rng, self.p_affine, 0.0, |rng| uniform(rng, -most, most))
     }
 
-    /// A square part of random area at a random place, as fastai's `RandomResizedCropGPU` with ratio 1.
+    /// A square of random area at a random position, like fastai's `RandomResizedCropGPU` with ratio 1.
     fn draw_crop(&self, rng: &mut Rng) -> Map {
         let side = uniform(rng, self.min_scale.clamp(0.0, 1.0), 1.0).sqrt();
         let room = 1.0 - side;
@@ -186,8 +187,8 @@ impl AugTransforms {
     }
 }
 
-/// What `draw` gives, with a probability; otherwise `neutral`. Draws the same numbers either way, so that one option
-/// does not change what the others draw.
+/// The value of `draw` with a probability, otherwise `neutral`. It draws the same numbers either way, so one option
+/// doesn't change what the others draw.
 fn masked<T>(rng: &mut Rng, probability: f64, neutral: T, draw: impl FnOnce(&mut Rng) -> T) -> T {
     let chosen = rng.random::<f64>() < probability;
     let drawn = draw(rng);
@@ -223,7 +224,7 @@ mod tests {
         RgbImage::from_fn(width, height, |_, _| image::Rgb(rng.random()))
     }
 
-    /// Nothing is left to chance: the result is the source.
+    /// Nothing random: the result is the source.
     fn still() -> AugTransforms {
         AugTransforms::default().do_flip(false).p_affine(0.0).p_lighting(0.0).max_lighting(0.0)
     }

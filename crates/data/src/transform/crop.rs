@@ -1,5 +1,4 @@
-//! Crops and flips. In: an image. Out: a part of it, or its mirror image; pixels are not resampled, except by
-//! [`RandomResizedCrop`].
+//! Crops and flips. In: an image. Out: a part of it, or its mirror image. Only [`RandomResizedCrop`] resamples pixels.
 
 use super::Transform;
 use super::resize::{Resize, ResizeMethod, ResizeShorter, cropped, resized};
@@ -9,7 +8,7 @@ use image::imageops;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
-/// A square of `size` pixels at a random place, for training. A smaller image is enlarged first.
+/// A square of `size` pixels at a random position, for training. A smaller image is enlarged first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RandomCrop {
     /// Width and height in pixels.
@@ -26,7 +25,7 @@ impl Transform for RandomCrop {
     }
 }
 
-/// A square of `size` pixels in the middle, for validation. A smaller image is enlarged first.
+/// A square of `size` pixels at the centre, for validation. A smaller image is enlarged first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CenterCrop {
     /// Width and height in pixels.
@@ -48,7 +47,7 @@ fn at_least(size: usize, image: RgbImage, rng: &mut Rng) -> RgbImage {
     if fits { image } else { ResizeShorter { size, enlarge: true }.apply(image, rng) }
 }
 
-/// fastai's `RandomResizedCrop`: a part of random area and proportions at a random place, squeezed to a square.
+/// fastai's `RandomResizedCrop`: a part of random area, proportions and position, squeezed to a square.
 ///
 /// The area is uniform between `min_scale` and 1 of the image's, the logarithm of width / height uniform over `ratio`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -57,7 +56,7 @@ pub struct RandomResizedCrop {
     pub size: usize,
     /// Smallest area, as a share of the image's, above 0 and at most 1.
     pub min_scale: f64,
-    /// Least and greatest width / height of the part.
+    /// Smallest and largest width / height of the part.
     pub ratio: (f64, f64),
 }
 
@@ -70,15 +69,15 @@ impl RandomResizedCrop {
         Self { size, min_scale: 0.08, ratio: (3.0 / 4.0, 4.0 / 3.0) }
     }
 
-    /// What fastai does with validation images instead: squeezes the whole image to a square about 14 % larger
-    /// (256 for 224), then takes its centre.
+    /// What fastai does with validation images instead: squeezes the whole image to a square about 14 % larger (256 for
+    /// 224), then takes its centre.
     #[must_use]
     pub fn valid(&self) -> (Resize, CenterCrop) {
         let extra = (self.size as f64 * 0.14 / 8.0).ceil() as usize * 8;
         (Resize { size: self.size + extra, method: ResizeMethod::Squish }, CenterCrop { size: self.size })
     }
 
-    /// Left, top, width, height of the part to take.
+    /// Left, top, width and height of the part to take.
     fn window(&self, (width, height): (u32, u32), rng: &mut Rng) -> [u32; 4] {
         let (w, h) = (f64::from(width), f64::from(height));
         for _ in 0..Self::ATTEMPTS {
@@ -111,7 +110,7 @@ impl Transform for RandomResizedCrop {
     }
 }
 
-/// A number between two, the second perhaps equal to the first.
+/// A uniform number between two, which may be equal.
 pub(crate) fn uniform(rng: &mut Rng, from: f64, to: f64) -> f64 {
     from + (to - from) * rng.random::<f64>()
 }

@@ -1,5 +1,5 @@
-//! Noise over a part of a photo, so that a model does not look at one thing only. In: a photo. Out: the photo, with a
-//! rectangle or some of random numbers.
+//! Noise over parts of a photo, so that a model doesn't rely on one detail. In: a photo. Out: the photo, with one or
+//! more rectangles of random values.
 
 use super::Transform;
 use super::crop::uniform;
@@ -12,18 +12,18 @@ use rand::RngExt;
 use rand_distr::StandardNormal;
 use serde::{Deserialize, Serialize};
 
-/// fastai's `RandomErasing`: rectangles of random place, area and proportions are filled with noise.
+/// fastai's `RandomErasing`: rectangles of random position, area and proportions are filled with noise.
 ///
-/// The noise has the mean and standard deviation of the pipeline's normalisation, which is a mean of 0 and a deviation of 1
-/// after it, cut off at black and white.
+/// The noise has the mean and standard deviation of the pipeline's normalisation, so after normalising its mean is 0
+/// and its standard deviation 1. It's clipped at black and white.
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
 /// | `probability` | 0.5 | how often a photo is changed | 0..=1 |
 /// | `min_area`, `max_area` | 0, 0.3 | area of all rectangles, as a share of the photo's | 0..=1 |
-/// | `min_aspect` | 0.3 | least height / width of a rectangle; the greatest is its inverse | 0..=1, above 0 |
-/// | `max_count` | 1 | most rectangles; each takes its part of the area | ≥ 1 |
-/// | `normalize` | ImageNet's | statistics of the noise; a pipeline sets its own, and no file names them | |
+/// | `min_aspect` | 0.3 | smallest height / width of a rectangle; the largest is its inverse | 0..=1, above 0 |
+/// | `max_count` | 1 | most rectangles; each takes an equal part of the area | ≥ 1 |
+/// | `normalize` | ImageNet's | statistics of the noise; set by the pipeline, never read from a file | |
 ///
 /// Source: Zhong et al. 2017, arXiv 1708.04896; fastai 2.8, `vision/augment.py` (torchvision's defaults: areas 0.02 to
 /// 0.33).
@@ -40,11 +40,11 @@ use serde::{Deserialize, Serialize};
 pub struct RandomErasing {
     /// How often a photo is changed (0..=1).
     pub probability: f64,
-    /// Least area as a share of the photo's (0..=1).
+    /// Smallest area as a share of the photo's (0..=1).
     pub min_area: f64,
-    /// Greatest area as a share of the photo's (0..=1).
+    /// Largest area as a share of the photo's (0..=1).
     pub max_area: f64,
-    /// Least height / width of a rectangle (0..=1); the greatest is its inverse.
+    /// Smallest height / width of a rectangle (0..=1); the largest is its inverse.
     pub min_aspect: f64,
     /// Most rectangles.
     pub max_count: u32,
@@ -76,9 +76,9 @@ impl RandomErasing {
         if is_right {
             return Ok(());
         }
-        let advice = "choose shares from 0 to 1, the first area not above the second, a min_aspect above 0 and a max_count of 1 \
-                      or more";
-        Err(DataError::Option(BadOption { option: "augmentation", value: format!("{self:?}"), advice }))
+        let advice =
+            "choose shares from 0 to 1, min_area up to max_area, min_aspect above 0, and max_count 1 or more";
+        Err(DataError::Option(BadOption { option: "augment", value: format!("{self:?}"), advice }))
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
     use crate::seed::Seed;
     use proptest::prelude::*;
 
-    /// A photo of a colour that noise hardly ever has, after erasing.
+    /// The pixels that erasing changed, in a photo of a colour that noise hardly ever has.
     fn erased(erasing: RandomErasing, (width, height): (u32, u32), seed: u64) -> Vec<(u32, u32)> {
         let photo = RgbImage::from_pixel(width, height, [255, 0, 255].into());
         let photo = erasing.apply(photo, &mut Seed(seed).rng(&[]));
@@ -162,7 +162,7 @@ mod tests {
                 places().max().map_or(0, |most| most - places().min().unwrap_or(0) + 1)
             };
             let rectangle = side(|place| place.0) * side(|place| place.1);
-            // A pixel of noise may by chance have the old colour, hardly more.
+            // By chance a pixel of noise may have the old colour, but hardly more than two.
             prop_assert!(rectangle as usize <= changed.len() + 2, "{} of {rectangle}", changed.len());
         }
     }

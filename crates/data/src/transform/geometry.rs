@@ -1,12 +1,12 @@
-//! Plane geometry of augmentation: 3 × 3 matrices that say where each pixel of the result comes from.
-//! In: angles, zooms, warps and crops. Out: one matrix, however many of them there are.
+//! Plane geometry for augmentation: 3 × 3 matrices that say where each pixel of the result comes from. In: angles,
+//! zooms, warps and crops. Out: one matrix, however many of them there are.
 
 use std::ops::Mul;
 
 /// A projective map of the plane, as a 3 × 3 matrix of rows, applied to column vectors `[x, y, 1]`.
 ///
-/// Unless said otherwise, coordinates run from -1 to 1 over the image: -1 is the centre of its first pixel and 1 of
-/// its last (PyTorch's `align_corners=True`). Maps go from places in the result to places in the source.
+/// Unless stated otherwise, coordinates run from -1 to 1 over the image: -1 is the centre of its first pixel and 1 that
+/// of its last (PyTorch's `align_corners=True`). Maps go from positions in the result to positions in the source.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Map(pub(crate) [[f64; 3]; 3]);
 
@@ -26,14 +26,14 @@ impl Map {
         Self::affine([cos, sin, 0.0], [-sin, cos, 0.0])
     }
 
-    /// fastai's `zoom_mat` about a centre given in parts of width and height (0..=1).
+    /// fastai's `zoom_mat` about a centre given as shares of width and height (0..=1).
     pub(crate) fn zoom(zoom: f64, centre: [f64; 2]) -> Self {
         let scale = 1.0 / zoom;
         let shift = centre.map(|part| (1.0 - scale) * (2.0 * part - 1.0));
         Self::scale_shift([scale, scale], shift)
     }
 
-    /// One of the eight ways to lay a square down: fastai's `dihedral_mat`; 0 is as it was, 1 mirrors left and right.
+    /// One of the eight orientations of a square: fastai's `dihedral_mat`. 0 changes nothing, 1 mirrors left and right.
     pub(crate) fn dihedral(way: usize) -> Self {
         let x = [1.0, -1.0, 1.0, -1.0, -1.0, 1.0, 1.0, -1.0][way % 8];
         let y = [1.0, 1.0, -1.0, 1.0, -1.0, -1.0, 1.0, -1.0][way % 8];
@@ -44,10 +44,10 @@ impl Map {
         }
     }
 
-    /// fastai's `Warp`: the view tilts such that the corners move by `x` and `y` (each about -0.2..0.2).
+    /// fastai's `Warp`: tilts the view so that the corners move by `x` and `y` (each about -0.2..0.2).
     ///
     /// fastai solves eight equations for the map that takes the corners `(-1-y, -1-x)`, `(-1+y, 1+x)`, `(1+y, -1+x)`,
-    /// `(1-y, 1-x)` to the corners of the square. This is their solution in closed form; a test puts the corners in.
+    /// `(1-y, 1-x)` to the corners of the square. This is the solution in closed form; a test checks it at the corners.
     pub(crate) fn warp(x: f64, y: f64) -> Self {
         let (x2, y2) = (x * x, y * y);
         let middle = 1.0 - x2 - y2;
@@ -59,7 +59,7 @@ impl Map {
         ])
     }
 
-    /// Where a place of the result lies in the source.
+    /// The position in the source of a position in the result.
     pub(crate) fn at(&self, x: f64, y: f64) -> [f64; 2] {
         let [along, across, depth] = self.0.map(|row| row[0] * x + row[1] * y + row[2]);
         [along / depth, across / depth]

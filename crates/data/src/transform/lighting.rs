@@ -1,9 +1,9 @@
-//! Brightness and contrast, as one table. In: the two drawn values. Out: the image with every value looked up.
+//! Brightness and contrast as one lookup table. In: the two drawn values. Out: the image with every value looked up.
 
 use crate::image::RgbImage;
 
 /// Brightness and contrast in logit space, where they never clip: `sigmoid((logit(v) + logit(brightness)) * contrast)`
-/// with values from 0 to 1.
+/// for values from 0 to 1.
 ///
 /// Source: fastai 2.8, `vision/augment.py`, `Brightness` and `Contrast`.
 #[derive(Debug, Clone, Copy, PartialEq)]

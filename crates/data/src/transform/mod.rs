@@ -1,4 +1,4 @@
-//! The seam where every change of an image plugs in. In: an image and random numbers. Out: an image.
+//! The trait behind every change of an image. In: an image and random numbers. Out: an image.
 
 mod affine;
 mod augment;
@@ -25,9 +25,9 @@ use crate::image::RgbImage;
 use crate::seed::Rng;
 use std::fmt;
 
-/// A change of one image. One that makes no random choice ignores `rng`.
+/// A change to one image. One that isn't random ignores `rng`.
 ///
-/// `Debug` must show every setting: cached pixels are found again by it.
+/// `Debug` must show every setting: it is the key under which prepared pixels are cached.
 ///
 /// ```
 /// use sciurus_data::{RgbImage, Rng, Transform};
@@ -47,7 +47,7 @@ pub trait Transform: fmt::Debug + Send + Sync {
     /// Changes an image.
     fn apply(&self, image: RgbImage, rng: &mut Rng) -> RgbImage;
 
-    /// What a reader of `inspect` sees; by default the settings as `Debug` shows them.
+    /// What `inspect` shows; by default the settings as `Debug` prints them.
     fn name(&self) -> String {
         format!("{self:?}")
     }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Normalize {
-    /// Mean of each channel of the photos that the model was trained on, 0..=1.
+    /// Mean of each channel over the photos the model was trained on, 0..=1.
     pub mean: [f32; 3],
     /// Standard deviation of each channel, above 0.
     pub std: [f32; 3],
@@ -27,15 +27,15 @@ impl Normalize {
         Self { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
     }
 
-    /// Values between 0 and 1.
+    /// Values between 0 and 1, without further normalisation.
     #[must_use]
     pub const fn identity() -> Self {
         Self { mean: [0.0; 3], std: [1.0; 3] }
     }
 
-    /// Writes `[3, height, width]` values. As a byte has only 256 values, each is looked up in a table.
+    /// Writes `[3, height, width]` values. A byte has only 256 values, so each is looked up in a table.
     ///
-    /// If `pixels` is shorter than the image needs, what does not fit is left out.
+    /// If `pixels` is shorter than the image needs, the rest is left out.
     pub fn write(&self, image: &RgbImage, pixels: &mut [f32]) {
         let plane = image.width() as usize * image.height() as usize;
         for (channel, plane) in pixels.chunks_mut(plane.max(1)).take(3).enumerate() {

@@ -1,5 +1,5 @@
-//! The way from a photo to the numbers that a model sees. In: what a model expects ([`Preprocessing`]) and how photos
-//! are varied in training ([`Augmentation`]). Out: a [`Pipeline`].
+//! From a photo to the numbers that a model sees. In: what a model expects ([`Preprocessing`]) and how training photos
+//! vary ([`Augmentation`]). Out: a [`Pipeline`].
 
 use super::Transform;
 use super::augment::AugTransforms;
@@ -16,8 +16,8 @@ use crate::seed::{Rng, Seed, purpose};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// How photos become what a model expects. It travels with the model's weights, so that the model that was measured is
-/// the model that predicts.
+/// How photos are turned into what a model expects. It's saved with the model's weights, so prediction uses the same
+/// preprocessing as validation did.
 ///
 /// ```
 /// use sciurus_data::{Preprocessing, RgbImage};
@@ -28,13 +28,13 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
-    /// Width and height in pixels of what the model sees, 32..=4096.
+    /// Width and height in pixels of the model's input, 32..=4096.
     pub image_size: usize,
     /// How a photo becomes a square.
     pub resize_method: ResizeMethod,
     /// The statistics that the model expects.
     pub normalize: Normalize,
-    /// The views of a photo that an answer is the mean of.
+    /// Test-time augmentation: the views of a photo whose logits are averaged.
     #[serde(default)]
     pub views: Views,
 }
@@ -51,7 +51,7 @@ impl Default for Preprocessing {
     }
 }
 
-/// Test-time augmentation: the views of a photo whose logits are averaged, where a model is measured and where it predicts.
+/// Test-time augmentation: the views of a photo whose logits are averaged, in validation and in prediction.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, strum::EnumString, strum::VariantNames,
 )]
@@ -61,7 +61,7 @@ pub enum Views {
     /// The photo as it is.
     #[default]
     Plain,
-    /// The photo and its mirror image: their logits are averaged, which takes twice the time of one.
+    /// The photo and its mirror image, which takes twice the time.
     Mirrored,
 }
 
@@ -76,9 +76,8 @@ impl Preprocessing {
     /// Checks settings that come from a file or a user.
     ///
     /// # Errors
-    ///
-    /// When the image size is not in 32..=4096 pixels, a mean is not finite, or a standard deviation is not finite and
-    /// above 0.
+    /// The image size is not in 32..=4096 pixels, a mean is not finite, or a standard deviation is not finite and above
+    /// 0.
     pub fn check(&self) -> Result<(), DataError> {
         let Normalize { mean, std } = self.normalize;
         let wrong = |option, value, advice| Err(DataError::Option(BadOption { option, value, advice }));
@@ -86,28 +85,28 @@ impl Preprocessing {
             return wrong("image_size", self.image_size.to_string(), "choose from 32 to 4096 pixels");
         }
         if !mean.iter().all(|mean| mean.is_finite()) {
-            return wrong("normalize.mean", format!("{mean:?}"), "give three finite numbers");
+            return wrong("normalize.mean", format!("{mean:?}"), "choose three finite numbers");
         }
         if !std.iter().all(|std| std.is_finite() && *std > 0.0) {
-            return wrong("normalize.std", format!("{std:?}"), "give three finite numbers above 0");
+            return wrong("normalize.std", format!("{std:?}"), "choose three finite numbers above 0");
         }
         Ok(())
     }
 }
 
-/// How photos are varied in training. In JSON: `"none"`, `"flip"`, `{"random_resized_crop": {"min_scale": 0.35}}`,
+/// How training photos vary. In JSON: `"none"`, `"flip"`, `{"random_resized_crop": {"min_scale": 0.35}}`,
 /// `{"standard": {"max_rotate": 20.0}}` or `{"trivial_augment": {}}`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Augmentation {
-    /// Only the random place of the crop.
+    /// Only the random position of the crop.
     #[default]
     None,
     /// Mirrored half of the time.
     Flip,
     /// fastai's `RandomResizedCrop`, between 3:4 and 4:3, then mirrored half of the time.
     RandomResizedCrop {
-        /// Smallest area that is taken, as a share of the kept photo's, above 0 and at most 1.
+        /// Smallest area that is taken, as a share of the prepared photo's, above 0 and at most 1.
         min_scale: f64,
     },
     /// fastai's `aug_transforms`. The pipeline sets its `size`.
@@ -136,7 +135,7 @@ pub enum Augmentation {
         /// Smallest area that is taken, as for `RandomResizedCrop`.
         #[serde(default = "usual_scale")]
         min_scale: f64,
-        /// How many operations, and how strong.
+        /// How many operations, and how strong they are.
         #[serde(default)]
         policy: RandAugment,
         /// How often a part is erased (0..=1).
@@ -145,12 +144,12 @@ pub enum Augmentation {
     },
 }
 
-/// fastai's course takes at least 35 % of a photo.
+/// The value in fastai's course: at least 35 % of a photo.
 fn usual_scale() -> f64 {
     0.35
 }
 
-/// torchvision's recipe erases from one photo in ten.
+/// torchvision's recipe erases parts of one photo in ten.
 fn seldom() -> f64 {
     0.1
 }
@@ -167,19 +166,18 @@ impl Augmentation {
         "trivial_augment",
     ];
 
-    /// An augmentation with its usual settings, by its name (`-` may stand for `_`). `standard` takes at least three
-    /// quarters of a photo, all after it at least 35 %.
+    /// An augmentation with its usual settings, by name (`-` may stand for `_`). `standard` takes at least three
+    /// quarters of a photo, those after it at least 35 %.
     ///
     /// # Errors
-    ///
-    /// When there is no such name.
+    /// There is no augmentation of this name.
     ///
     /// ```
     /// use sciurus_data::Augmentation;
     ///
     /// assert_eq!(Augmentation::named("flip")?, Augmentation::Flip);
     /// let error = Augmentation::named("flop").unwrap_err().to_string();
-    /// assert!(error.starts_with("augmentation is flop; choose none, flip, standard, random_resized_crop"));
+    /// assert!(error.starts_with("augment is flop; choose none, flip, standard, random_resized_crop"));
     /// # Ok::<(), sciurus_data::DataError>(())
     /// ```
     pub fn named(name: &str) -> Result<Self, DataError> {
@@ -194,7 +192,7 @@ impl Augmentation {
             "trivial_augment" => Self::TrivialAugment { min_scale, erase },
             _ => {
                 return Err(DataError::Option(BadOption {
-                    option: "augmentation",
+                    option: "augment",
                     value: name.to_owned(),
                     advice: "choose none, flip, standard, random_resized_crop, random_erasing, rand_augment or \
                              trivial_augment",
@@ -206,11 +204,10 @@ impl Augmentation {
     /// Checks settings that come from a file or a user.
     ///
     /// # Errors
-    ///
-    /// When a number is out of its range.
+    /// A number is out of its range.
     pub fn check(&self) -> Result<(), DataError> {
         let wrong = |value: f64, advice| {
-            Err(DataError::Option(BadOption { option: "augmentation", value: value.to_string(), advice }))
+            Err(DataError::Option(BadOption { option: "augment", value: value.to_string(), advice }))
         };
         let is_share = |share: f64| (0.0..=1.0).contains(&share);
         if let Some(scale) = self.min_scale().filter(|scale| !(is_share(*scale) && *scale > 0.0)) {
@@ -228,7 +225,7 @@ impl Augmentation {
         }
     }
 
-    /// Whether a photo and its mirror image mean the same.
+    /// Whether it mirrors photos, so that a photo and its mirror image count as the same.
     pub fn mirrors(&self) -> bool {
         match self {
             Self::None => false,
@@ -241,12 +238,12 @@ impl Augmentation {
         }
     }
 
-    /// The views that a model trained with it answers from: mirrored ones only if it has learnt from such.
+    /// The views for validation and prediction: mirror images only if the model was trained on them.
     pub fn views(&self) -> Views {
         if self.mirrors() { Views::Mirrored } else { Views::Plain }
     }
 
-    /// Smallest area of the kept photo that an epoch takes, if it takes a random part.
+    /// The smallest share of the prepared photo that an epoch takes, if it takes a random part.
     fn min_scale(&self) -> Option<f64> {
         match *self {
             Self::None | Self::Flip | Self::Standard(_) => None,
@@ -259,7 +256,7 @@ impl Augmentation {
 }
 
 /// Transforms that are done once per photo and kept, transforms that are done anew in every epoch, and the
-/// normalisation at the end. What comes out is always `[3, image_size, image_size]`.
+/// normalisation at the end. The result is always `[3, image_size, image_size]`.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
     image_size: usize,
@@ -277,7 +274,7 @@ pub struct Step {
     pub width: usize,
     /// Height in pixels after the step.
     pub height: usize,
-    /// Smallest and greatest value after the step: 0..=255 before the normalisation.
+    /// Smallest and largest value after the step: 0..=255 before the normalisation.
     pub values: (f32, f32),
 }
 
@@ -290,9 +287,9 @@ impl Pipeline {
 
     /// The pipeline for training.
     ///
-    /// For `Crop`, the photo is kept with its shorter side at the image size (with [`Augmentation::Standard`] and those that
-    /// take a random part at 460 for an image size of 224, but never enlarged), and every epoch takes
-    /// another part of it. For `Squish` and `Pad` the square is kept.
+    /// For `Crop`, the photo is kept with its shorter side at the image size, and every epoch takes another part of it.
+    /// For [`Augmentation::Standard`] and those that take a random part, the shorter side is kept larger (460 for an
+    /// image size of 224), but a photo is never enlarged to that. For `Squish` and `Pad` the square is kept.
     #[must_use]
     pub fn train(preprocessing: &Preprocessing, augmentation: &Augmentation) -> Self {
         let Preprocessing { image_size: size, resize_method: method, normalize, .. } = *preprocessing;
@@ -301,6 +298,7 @@ impl Pipeline {
         let from_larger = min_scale.is_some() || matches!(augmentation, Augmentation::Standard(_));
         let pipeline = match method {
             ResizeMethod::Crop if from_larger => {
+                // fastai's usual presizing: 460 pixels for an image size of 224.
                 let presized = (size as f64 * 460.0 / 224.0).round() as usize;
                 pipeline.once(ResizeShorter { size: presized, enlarge: false })
             }
@@ -346,7 +344,7 @@ impl Pipeline {
         self
     }
 
-    /// Width and height in pixels of what comes out.
+    /// Width and height in pixels of the result.
     #[must_use]
     pub fn image_size(&self) -> usize {
         self.image_size
@@ -358,21 +356,22 @@ impl Pipeline {
         &self.normalize
     }
 
-    /// Does what is done once per photo.
+    /// Does the steps that are done once per photo.
     #[must_use]
     pub fn prepare(&self, image: RgbImage) -> RgbImage {
         let rng = &mut Seed(0).rng(&[purpose::ONCE]);
         self.once.iter().fold(image, |image, transform| transform.apply(image, rng))
     }
 
-    /// Does what is done anew in every epoch to a prepared photo. The result is a square of the image size.
+    /// Does the steps of an epoch on a prepared photo. The result is a square of the image size.
     #[must_use]
     pub fn finish(&self, prepared: RgbImage, rng: &mut Rng) -> RgbImage {
         let image = self.each_epoch.iter().fold(prepared, |image, transform| transform.apply(image, rng));
         self.last_resize().apply(image, rng)
     }
 
-    /// A custom pipeline may end with another size, and then its images are squeezed; otherwise this changes nothing.
+    /// A custom pipeline may end with another size; its images are then squeezed to the image size. Otherwise this
+    /// changes nothing.
     fn last_resize(&self) -> Resize {
         Resize { size: self.image_size, method: ResizeMethod::Squish }
     }
@@ -383,7 +382,7 @@ impl Pipeline {
         self.pixels(&self.square(image))
     }
 
-    /// Prepares and finishes a photo without randomness: the square that prediction sees.
+    /// Prepares and finishes a photo without randomness: the square that the model sees in prediction.
     #[must_use]
     pub fn square(&self, image: RgbImage) -> RgbImage {
         self.finish(self.prepare(image), &mut Seed(0).rng(&[purpose::ONCE]))
@@ -403,7 +402,7 @@ impl Pipeline {
         3 * self.image_size * self.image_size
     }
 
-    /// Goes through all steps with one photo and tells its size and values after each, for `inspect`.
+    /// Runs all steps on one photo and returns its size and values after each, for `inspect`.
     #[must_use]
     pub fn walk(&self, image: RgbImage, rng: &mut Rng) -> Vec<Step> {
         let mut steps = vec![Step::of("photo".to_owned(), &image)];
@@ -424,7 +423,7 @@ impl Pipeline {
         steps
     }
 
-    /// Identifies what is done once per photo, to find kept pixels again.
+    /// Identifies the steps that are done once per photo, to find cached pixels.
     pub(crate) fn once_key(&self) -> ContentHash {
         ContentHash::of(format!("{:?}", self.once).as_bytes())
     }
@@ -496,7 +495,7 @@ mod tests {
 
     #[test]
     fn random_resized_crops_take_at_least_the_least_area_and_are_mirrored() {
-        // The values rise from left to right, so the range of a row is the width of the part.
+        // Values rise from left to right, so the range in a row is the width of the part.
         let photo = RgbImage::from_fn(256, 256, |x, _| [x as u8, 0, 0].into());
         let augmentation = Augmentation::RandomResizedCrop { min_scale: 0.81 };
         for resize_method in [ResizeMethod::Crop, ResizeMethod::Squish, ResizeMethod::Pad] {
@@ -510,7 +509,7 @@ mod tests {
                 (i32::from(image.get_pixel(0, 64)[0]), i32::from(image.get_pixel(127, 64)[0]))
             };
             let ends: Vec<_> = (0..40).map(ends).collect();
-            // A part of 81 % of the area is at least 81 % as wide as the photo.
+            // A part with 81 % of the area is at least 81 % as wide as the photo.
             assert!(ends.iter().all(|(left, right)| left.abs_diff(*right) >= 200), "{ends:?}");
             assert!(ends.iter().any(|(left, right)| left.abs_diff(*right) < 240), "{ends:?}");
             let mirrored = ends.iter().filter(|(left, right)| left > right).count();

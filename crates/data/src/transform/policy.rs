@@ -1,5 +1,5 @@
-//! Augmentation without anything to tune: TrivialAugment Wide and RandAugment. In: a square photo. Out: the photo after
-//! one or some operations, drawn from one set.
+//! Augmentation with nothing to tune: TrivialAugment Wide and RandAugment. In: a square photo. Out: the photo after one
+//! or more operations, drawn from one set.
 
 use super::Transform;
 use super::affine::Motion;
@@ -49,14 +49,14 @@ impl Operation {
         }
     }
 
-    /// Whether half of the magnitudes drawn are negative.
+    /// Whether the sign of its magnitude is drawn too: negative half of the time.
     fn is_signed(self) -> bool {
         use Tone::{Brightness, Color, Contrast, Sharpness};
         matches!(self, Self::Move(_) | Self::Tone(Brightness | Color | Contrast | Sharpness))
     }
 }
 
-/// The greatest magnitudes of a policy.
+/// The largest magnitudes of a policy.
 #[derive(Debug, Clone, Copy)]
 struct Magnitudes {
     shear: f64,
@@ -65,7 +65,7 @@ struct Magnitudes {
     degrees: f64,
     /// Of brightness, colour, contrast and sharpness.
     enhance: f64,
-    /// How many of the 8 bits are taken away.
+    /// How many of the 8 bits are removed at most.
     bits: f64,
 }
 
@@ -81,7 +81,7 @@ impl Magnitudes {
             Operation::Tone(Tone::Brightness | Tone::Color | Tone::Contrast | Tone::Sharpness) => {
                 part * self.enhance
             }
-            // torchvision divides the step by steps for a bit, in this order: ties are rounded to even.
+            // torchvision divides the step by steps per bit, in this order; ties are rounded to even.
             Operation::Tone(Tone::Posterize) => {
                 8.0 - (step.min(BINS - 1) as f64 / ((BINS - 1) as f64 / self.bits)).round_ties_even()
             }
@@ -90,7 +90,8 @@ impl Magnitudes {
         }
     }
 
-    /// Draws an operation and its sign, and does it. The same numbers are drawn for every operation.
+    /// Draws an operation and its sign, and applies it. Every operation draws the same numbers, so the stream stays in
+    /// step.
     fn draw(&self, image: RgbImage, rng: &mut Rng, step: impl FnOnce(&mut Rng) -> usize) -> RgbImage {
         let operation = Operation::ALL[rng.random_range(0..Operation::ALL.len())];
         let magnitude = self.magnitude(operation, step(rng));
@@ -101,9 +102,9 @@ impl Magnitudes {
 
 /// TrivialAugment Wide: one operation, with one of 31 magnitudes, all equally likely. There is nothing to tune.
 ///
-/// The operations are identity, shear and shift along both sides (up to 0.99, and 32 pixels), rotation (135°), brightness,
-/// colour, contrast and sharpness (factors 0.01..=1.99), posterize (2..=8 bits), solarize, autocontrast and equalize, as in
-/// Pillow; pixels are taken from the nearest place, and what comes from outside is black.
+/// The operations are identity, shear and shift along both axes (up to 0.99, and 32 pixels), rotation (135°),
+/// brightness, colour, contrast and sharpness (factors 0.01..=1.99), posterize (2..=8 bits), solarize, autocontrast and
+/// equalize, as in Pillow. Pixels are taken from their nearest neighbour, and what comes from outside is black.
 ///
 /// Source: Müller and Hutter 2021, arXiv 2103.10158; torchvision 0.29, `TrivialAugmentWide`.
 ///
@@ -127,23 +128,23 @@ impl Transform for TrivialAugment {
     }
 }
 
-/// RandAugment: some operations one after the other, all with one magnitude.
+/// RandAugment: several operations in turn, all with the same magnitude.
 ///
-/// The operations are those of [`TrivialAugment`], with a smaller reach: shear 0.3, shift 45 % of the side, rotation 30°,
-/// factors 0.1..=1.9, posterize 4..=8 bits.
+/// The operations are those of [`TrivialAugment`], with a smaller range: shear 0.3, shift 45 % of the side, rotation
+/// 30°, factors 0.1..=1.9, posterize 4..=8 bits.
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
-/// | `operations` | 2 | operations for each image | 0..=8 |
-/// | `magnitude` | 9 | how far each goes, of 30 | 0..=30 |
+/// | `operations` | 2 | operations per image | 0..=8 |
+/// | `magnitude` | 9 | strength of each, out of 30 | 0..=30 |
 ///
 /// Source: Cubuk et al. 2019, arXiv 1909.13719; torchvision 0.29, `RandAugment`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RandAugment {
-    /// Operations for each image.
+    /// Operations per image.
     pub operations: usize,
-    /// How far each goes, 0..=30.
+    /// Strength of each, 0..=30.
     pub magnitude: usize,
 }
 
@@ -159,7 +160,7 @@ impl RandAugment {
             return Ok(());
         }
         let advice = "choose up to 8 operations and a magnitude of up to 30";
-        Err(DataError::Option(BadOption { option: "augmentation", value: format!("{self:?}"), advice }))
+        Err(DataError::Option(BadOption { option: "augment", value: format!("{self:?}"), advice }))
     }
 
     fn magnitudes((width, height): (u32, u32)) -> Magnitudes {

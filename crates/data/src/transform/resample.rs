@@ -5,21 +5,21 @@ use super::geometry::Map;
 use super::resize::{reflect, resized};
 use crate::image::RgbImage;
 
-/// Places are counted in 1/256 pixel.
+/// Positions are counted in 1/256 pixel.
 const FRACTION_BITS: u32 = 8;
 const ONE: u32 = 1 << FRACTION_BITS;
 
-/// Above this many pixels of the source per pixel of the result, the source is made smaller first.
+/// With more source pixels than this per result pixel, the source is shrunk first.
 const STEEPEST: f64 = 3.0;
 
-/// Places are found up to this many pixels from the corner; longer images are made smaller first.
+/// Positions are computed up to this many pixels from the corner; longer images are shrunk first.
 const FARTHEST: u32 = (1 << 14) - 1;
 
 /// Bilinear interpolation, mirrored beyond the edges.
 ///
-/// `map` takes a pixel `(x, y)` of the result to a place in `source`, both counted from the centre of the first pixel.
-/// Where the image shrinks, each pixel of the result is the mean of 2 × 2 or 3 × 3 places, so that fine patterns do not
-/// turn into noise (aliasing).
+/// `map` takes a pixel `(x, y)` of the result to a position in `source`, both counted from the centre of the first
+/// pixel. Where the image shrinks, each pixel of the result is the mean of 2 × 2 or 3 × 3 positions, so that fine
+/// patterns don't alias into noise.
 pub(crate) fn resample(source: &RgbImage, map: Map, size: usize) -> RgbImage {
     let steepness = steepness(&map, size);
     let too_long = f64::from(source.width().max(source.height())) / f64::from(FARTHEST);
@@ -31,8 +31,8 @@ pub(crate) fn resample(source: &RgbImage, map: Map, size: usize) -> RgbImage {
     sample(source, &map, size, taps)
 }
 
-/// How many pixels of the source lie between two neighbours in the result, at most; measured in the corners, where
-/// projective maps are steepest.
+/// The largest distance in the source between two neighbouring pixels of the result. It's evaluated at the corners,
+/// where projective maps are steepest.
 fn steepness(map: &Map, size: usize) -> f64 {
     let last = size.saturating_sub(1).max(1) as f64;
     let mut most = 0.0_f64;
@@ -46,7 +46,7 @@ fn steepness(map: &Map, size: usize) -> f64 {
     most
 }
 
-/// The source made smaller by a factor, and the map into it.
+/// The source shrunk by a factor, and the map into it.
 fn shrink(source: &RgbImage, map: &Map, factor: f64) -> (RgbImage, Map) {
     let shorter = |length: u32| (f64::from(length) / factor).round().max(1.0) as u32;
     let (width, height) = (shorter(source.width()), shorter(source.height()));
@@ -73,7 +73,7 @@ fn sample(source: &RgbImage, map: &Map, size: usize, taps: usize) -> RgbImage {
                 _ => add_row::<4>(source, &places, &mut sums),
             }
         }
-        // Of one grey level, `sums` holds 256; or 9 times 256 shifted by 4.
+        // For a grey level of 1, `sums` holds 256, or with nine taps 9 times 256 shifted right by 4.
         match taps {
             1 | 2 => write_row::<256>(&sums, row),
             _ => write_row::<144>(&sums, row),
@@ -82,8 +82,8 @@ fn sample(source: &RgbImage, map: &Map, size: usize, taps: usize) -> RgbImage {
     RgbImage::from_raw(size as u32, size as u32, pixels).unwrap_or_default()
 }
 
-/// Where the pixels of a row come from, in 1/256 pixel; beyond `FARTHEST` pixels they stay there. Single precision is
-/// enough: an error of 1/256 pixel would need an image of 60,000 pixels.
+/// Where the pixels of a row come from, in 1/256 pixel; clamped to `FARTHEST` pixels. Single precision is enough: an
+/// error of 1/256 pixel would take an image of 60,000 pixels.
 fn find_places(map: &Map, [start_x, start_y]: [f64; 2], places: &mut [[i32; 2]]) {
     let along = map.0.map(|row| row[0] as f32);
     let base = map.0.map(|row| (row[0] * start_x + row[1] * start_y + row[2]) as f32);
@@ -94,8 +94,8 @@ fn find_places(map: &Map, [start_x, start_y]: [f64; 2], places: &mut [[i32; 2]])
     }
 }
 
-/// The nearest whole number, up to 2^22, in three instructions that work on many numbers at once: beside 1.5 * 2^23
-/// the bits of a single precision number count ones.
+/// The nearest integer, up to 2^22, in three instructions that vectorise: when 1.5 * 2^23 is added, the lowest bit of a
+/// single-precision number counts ones.
 fn fixed(value: f32) -> i32 {
     const ONES: f32 = 1.5 * (1 << 23) as f32;
     const MOST: f32 = (FARTHEST << FRACTION_BITS) as f32;
@@ -103,20 +103,21 @@ fn fixed(value: f32) -> i32 {
     near.to_bits() as i32 - ONES.to_bits() as i32
 }
 
-/// Adds the interpolated pixel at each place to its sum, `SHIFT` bits shorter so that the sum of all taps fits.
+/// Adds the interpolated pixel at each position to its sum, shifted right by `SHIFT` bits so that the sum of all taps
+/// fits.
 ///
-/// The three colours of a pixel lie in one word, 16 bits each, and are interpolated together: this is the inner loop
-/// of every training epoch.
+/// The three colours of a pixel are in one word, 16 bits each, and are interpolated together: this is the inner loop of
+/// every training epoch.
 fn add_row<const SHIFT: u32>(source: &RgbImage, places: &[[i32; 2]], sums: &mut [u64]) {
     let (raw, stride) = (source.as_raw().as_slice(), source.width() as usize * 3);
     let (width, height) = source.dimensions();
-    // A place here has four neighbours, and eight bytes can be read from each pair of them.
+    // A position inside these bounds has four neighbours, and each pair of them can be read as eight bytes.
     let inner = (width.saturating_sub(3), height.saturating_sub(1));
     let keep = 0x0001_0001_0001 * (0xffff >> SHIFT);
     for (&[x, y], sum) in places.iter().zip(sums) {
         let (left, top) = (x >> FRACTION_BITS, y >> FRACTION_BITS);
         let part = [x, y].map(|place| u64::from(place as u32 & (ONE - 1)));
-        // Negative numbers become large ones here.
+        // As `u32`, negative numbers become large ones, so one comparison checks both bounds.
         let mixed = if (left as u32) < inner.0 && (top as u32) < inner.1 {
             let at = top as usize * stride + left as usize * 3;
             let (upper, lower) = (word(raw, at), word(raw, at + stride));
@@ -147,14 +148,14 @@ fn mix(near: u64, far: u64, part: u64) -> u64 {
     near * (u64::from(ONE) - part) + far * part
 }
 
-/// Eight bytes: a pixel, its right neighbour, and two bytes that nobody looks at.
+/// Eight bytes: a pixel, its right neighbour, and two bytes that aren't used.
 fn word(raw: &[u8], at: usize) -> u64 {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&raw[at..at + 8]);
     u64::from_le_bytes(bytes)
 }
 
-/// Three bytes, 16 bits apart.
+/// Three bytes, spread 16 bits apart.
 fn spread(bytes: u64) -> u64 {
     bytes & 0xff | (bytes & 0xff00) << 8 | (bytes & 0xff_0000) << 16
 }

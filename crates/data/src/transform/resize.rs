@@ -1,5 +1,5 @@
-//! Deterministic changes of size. In: an image of any size. Out: one of the size asked for, filtered as Pillow's
-//! antialiased bilinear filter does, with fastai's arithmetic for what to crop and where to pad.
+//! Deterministic resizing. In: an image of any size. Out: one of the size asked for, filtered like Pillow's antialiased
+//! bilinear filter, with fastai's arithmetic for where to crop and pad.
 
 use super::Transform;
 use crate::image::RgbImage;
@@ -26,16 +26,16 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum ResizeMethod {
-    /// Cuts off what is too long, in the middle: right proportions, edges are lost.
+    /// Crops the longer side around the centre: right proportions, but edges are lost.
     #[default]
     Crop,
-    /// Squeezes the image: everything is there, proportions change.
+    /// Squeezes the image: everything is there, but proportions change.
     Squish,
-    /// Mirrors the image at its edges: everything is there in right proportions, but smaller.
+    /// Mirrors the image at its edges: everything is there in the right proportions, but smaller.
     Pad,
 }
 
-/// fastai's `Resize` as it treats validation images: to a square of `size` pixels.
+/// fastai's `Resize` for validation images: to a square of `size` pixels.
 ///
 /// ```
 /// use sciurus_data::{Resize, ResizeMethod, RgbImage, Seed, Transform};
@@ -64,7 +64,7 @@ impl Transform for Resize {
     }
 }
 
-/// Cuts the largest centred square out, with fastai's rounding.
+/// Crops the largest centred square, with fastai's rounding.
 fn crop_to_square(image: RgbImage, size: u32) -> RgbImage {
     let (width, height) = image.dimensions();
     let side = square_side(width.min(height), size);
@@ -72,9 +72,10 @@ fn crop_to_square(image: RgbImage, size: u32) -> RgbImage {
     cropped(image, offset(width), offset(height), side, side)
 }
 
-/// Mirrors the image to a square, with fastai's rounding: of 125 missing rows, 62 are added above and 63 below.
+/// Pads the image to a square with its mirror image, with fastai's rounding: of 125 missing rows, 62 are added above
+/// and 63 below.
 fn pad_to_square(image: RgbImage, size: u32) -> RgbImage {
-    // A very long image would need a huge square: it is made small first. Ordinary photos never come here.
+    // A very long image would need a huge square, so it's shrunk first. Ordinary photos never get here.
     let (width, height) = image.dimensions();
     let longer = width.max(height);
     let area = u64::from(width) * u64::from(height);
@@ -99,7 +100,7 @@ fn square_side(length: u32, size: u32) -> u32 {
     ((ratio * f64::from(size)) as u32).max(1)
 }
 
-/// A square window with its corner at (`left`, `top`), which may be negative; beyond the edges the image is mirrored.
+/// A square window with its corner at (`left`, `top`), which may be negative; beyond its edges the image is mirrored.
 fn reflected(image: &RgbImage, left: i64, top: i64, side: u32) -> RgbImage {
     let (width, height) = image.dimensions();
     let columns: Vec<u32> = (0..i64::from(side)).map(|x| reflect(x + left, width)).collect();
@@ -114,7 +115,7 @@ fn reflected(image: &RgbImage, left: i64, top: i64, side: u32) -> RgbImage {
     RgbImage::from_raw(side, side, pixels).unwrap_or_default()
 }
 
-/// The place inside `0..length` that a place outside mirrors; the edge itself is not repeated.
+/// The position inside `0..length` that a position outside mirrors; the edge itself isn't repeated.
 pub(crate) fn reflect(place: i64, length: u32) -> u32 {
     let last = i64::from(length) - 1;
     if last <= 0 {
@@ -124,7 +125,7 @@ pub(crate) fn reflect(place: i64, length: u32) -> u32 {
     place.min(2 * last - place) as u32
 }
 
-/// A part of an image; the image itself if the part is all of it.
+/// A part of an image, or the image itself if the part is all of it.
 pub(crate) fn cropped(image: RgbImage, left: u32, top: u32, width: u32, height: u32) -> RgbImage {
     if (left, top, width, height) == (0, 0, image.width(), image.height()) {
         return image;
@@ -132,21 +133,24 @@ pub(crate) fn cropped(image: RgbImage, left: u32, top: u32, width: u32, height: 
     imageops::crop_imm(&image, left, top, width, height).to_image()
 }
 
-/// An image of another size, through the antialiased bilinear filter; proportions are the caller's business.
+/// An image of another size, through the antialiased bilinear filter. It doesn't keep proportions: that's up to the
+/// caller.
 pub fn resized(image: RgbImage, width: u32, height: u32) -> RgbImage {
     if image.dimensions() == (width, height) {
         return image;
     }
-    // An image without pixels, or a size that overflows, cannot be filtered; Pillow's filter is slower but total.
+    // `filtered` fails for an image without pixels and for sizes that overflow. Pillow's filter is slower, but never
+    // fails.
     filtered(&image, width, height)
         .unwrap_or_else(|| imageops::resize(&image, width, height, imageops::FilterType::Triangle))
 }
 
-/// Beyond this many pixels, a strip is made shorter before it is made wider.
+/// With more pixels than this, a strip is first made shorter, then wider.
 const LARGE: u64 = 1 << 20;
 
 fn filtered(image: &RgbImage, width: u32, height: u32) -> Option<RgbImage> {
-    // Rows come first: of one column and 65,000 rows, they would have many times the pixels of image and result.
+    // Rows are resized first. With one column and 65,000 rows, that step would have many times the pixels of image and
+    // result.
     let area = |width: u32, height: u32| u64::from(width) * u64::from(height);
     let most = area(image.width(), image.height()).max(area(width, height));
     if area(width, image.height()) > 2 * most + LARGE {
@@ -159,15 +163,16 @@ fn filtered(image: &RgbImage, width: u32, height: u32) -> Option<RgbImage> {
     RgbImage::from_raw(width, height, target.into_vec())
 }
 
-/// Makes the shorter side `size` pixels and keeps the proportions: what is kept in memory to crop from ("presizing").
+/// Makes the shorter side `size` pixels and keeps the proportions: the image in memory that epochs crop from
+/// ("presizing").
 ///
-/// The longer side is limited to eight times the shorter; what is longer is cut off in the middle, so that a strip of
-/// 50,000 × 10 pixels cannot fill the memory.
+/// The longer side is limited to eight times the shorter; beyond that it's cropped around the centre, so that a strip
+/// of 50,000 × 10 pixels can't fill the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResizeShorter {
     /// Length of the shorter side in pixels.
     pub size: usize,
-    /// Whether smaller images grow to that size; otherwise they stay as they are.
+    /// Whether smaller images are enlarged to that size; otherwise they stay as they are.
     pub enlarge: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Changes of light, colour and sharpness. In: an image and one number. Out: the image with changed values; nothing moves.
+//! Changes of light, colour and sharpness. In: an image and one number. Out: the image with changed values; nothing
+//! moves.
 
 use crate::image::RgbImage;
 
@@ -9,17 +10,17 @@ pub(crate) enum Tone {
     Brightness,
     /// Above 0: more colourful; -1: grey.
     Color,
-    /// Above 0: more contrast; -1: an even grey.
+    /// Above 0: more contrast; -1: uniform grey.
     Contrast,
     /// Above 0: sharper; -1: smoothed.
     Sharpness,
-    /// How many bits of each value stay: 0..=8.
+    /// How many bits of each value to keep: 0..=8.
     Posterize,
-    /// From this value on (0..=255), values are turned around.
+    /// Values from this one on (0..=255) are inverted.
     Solarize,
-    /// Spreads each channel from 0 to 255.
+    /// Stretches each channel to 0 to 255.
     AutoContrast,
-    /// Gives each channel an even histogram.
+    /// Equalises each channel's histogram.
     Equalize,
 }
 
@@ -76,7 +77,7 @@ fn by_value(image: &mut RgbImage, change: impl Fn(u8, usize) -> u8) {
     }
 }
 
-/// Gives each channel the table that follows from its histogram.
+/// Maps each channel through a table made from its histogram.
 fn by_channel(image: &mut RgbImage, table: impl Fn(&[u32; 256]) -> [u8; 256]) {
     let mut histograms = [[0; 256]; 3];
     for pixel in image.pixels() {
@@ -88,9 +89,9 @@ fn by_channel(image: &mut RgbImage, table: impl Fn(&[u32; 256]) -> [u8; 256]) {
     by_value(image, |value, channel| tables[channel][usize::from(value)]);
 }
 
-/// Pillow's `Image.blend`: from the first (0) to the second (1) and beyond; the remainder is cut off.
+/// Pillow's `Image.blend`: from the first (0) to the second (1) and beyond; the fraction is truncated.
 fn blend(first: u8, second: u8, part: f32) -> u8 {
-    // Going over, as Rust does between float and byte, is cutting off within 0 to 255.
+    // Rust's cast from float to byte truncates and saturates at 0 and 255, as Pillow does.
     (f32::from(first) + part * (f32::from(second) - f32::from(first))) as u8
 }
 
@@ -100,7 +101,7 @@ fn luma([red, green, blue]: [u8; 3]) -> u8 {
     ((sum + 0x8000) >> 16) as u8
 }
 
-/// Pillow's `SMOOTH`: the middle counts five of thirteen, its neighbours one each. The border stays.
+/// Pillow's `SMOOTH`: the centre has weight 5 of 13, its neighbours 1 each. The border stays.
 fn smoothed(image: &RgbImage) -> RgbImage {
     let (width, height) = image.dimensions();
     let (row, raw) = (3 * width as usize, image.as_raw());

@@ -1,4 +1,5 @@
-//! One photo on its way. In: what a source found. Out: its report and its bytes in a file of ours, or why it is rejected.
+//! One photo on its way. In: what a source found. Out: its report and its bytes in a file of ours, or why it's
+//! rejected.
 
 use super::part::Part;
 use crate::rejection::Rejection;
@@ -14,7 +15,7 @@ use tokio::sync::Semaphore;
 #[derive(Debug)]
 pub(crate) struct FetchContext {
     pub(crate) fetcher: Fetcher,
-    /// As many decode at a time as there are cores.
+    /// One permit per core: as many photos are decoded at a time.
     pub(crate) decoders: Arc<Semaphore>,
     pub(crate) limits: DecodeLimits,
     pub(crate) min_size: u32,
@@ -22,15 +23,15 @@ pub(crate) struct FetchContext {
     pub(crate) folder: Arc<Root>,
 }
 
-/// A photo that arrived and can be used, if it is no copy.
+/// A photo that was downloaded and can be used, unless it's a copy.
 #[derive(Debug)]
 pub(crate) struct Arrived {
     pub(crate) report: Box<PixelReport>,
-    /// The file that holds it; removed unless it is kept.
+    /// The file with its bytes; removed unless the photo is kept.
     pub(crate) part: Part,
 }
 
-/// Fetches a photo and looks at it. One that arrives cut short is fetched once more.
+/// Downloads and inspects a photo. If it's cut short, it's downloaded once more.
 pub(crate) async fn arrive(
     road: Arc<FetchContext>,
     source: Arc<dyn ImageSource>,
@@ -61,13 +62,13 @@ async fn once(
     let permit = Arc::clone(&road.decoders).acquire_owned().await;
     let permit = permit.map_err(|error| broken(error.to_string()))?;
     let road = Arc::clone(road);
-    // The permit goes with the thread and its result, which outlive this task if it is broken off: who has all permits
-    // knows that no file is left.
+    // The permit belongs to the thread and its result, which outlive this task if it's aborted. So once all permits are
+    // back, no file is left.
     let look = tokio::task::spawn_blocking(move || (inspect(&road, &bytes, number), permit));
     look.await.map_err(|error| broken(error.to_string()))?.0
 }
 
-/// Decodes a photo, and puts its bytes into a file of ours if it is large enough.
+/// Decodes a photo, and writes its bytes to a file of ours if it's large enough.
 fn inspect(road: &FetchContext, bytes: &[u8], number: u64) -> Result<Arrived, Rejection> {
     let report = PixelReport::of(bytes, &road.limits).map_err(|skip| Rejection::Unusable { skip })?;
     let (width, height, least) = (report.width, report.height, road.min_size);

@@ -1,5 +1,5 @@
-//! One class of a run: what its sources have found and not yet given. In: pages. Out: photos, one source after the other in
-//! turn, drawings last; and what became of them.
+//! One class of a run: what its sources have found and not given out yet. In: pages. Out: photos, with the sources
+//! taking turns and drawings last; and what became of them.
 
 use crate::rejection::Rejection;
 use crate::source::{Cursor, FoundImage, ImageKind, Page, Query, SourceDown};
@@ -7,12 +7,12 @@ use crate::summary::{GatheredClass, SourceState};
 use sciurus_photos::SourceId;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
-/// Photos of one source in a row that do not arrive before it is given up.
+/// A source is given up when this many of its photos in a row could not be downloaded.
 const MOST_FAILURES: u32 = 20;
-/// Pages of one source in a row that bring nothing new before it is given up.
+/// A source is given up when this many of its pages in a row have nothing new.
 const MOST_BARREN: u32 = 3;
 
-/// A class while it is gathered.
+/// A class while it's being gathered.
 #[derive(Debug)]
 pub(crate) struct Class {
     pub(crate) query: Query,
@@ -41,7 +41,7 @@ pub(crate) struct Feed {
     barren: u32,
 }
 
-/// Where a source goes on.
+/// Where a source continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Next {
     First,
@@ -52,9 +52,9 @@ pub(crate) enum Next {
 /// What a class can do next.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// Give a photo of the source with this number.
+    /// Give out a photo of the source with this number.
     Photo(usize, Box<FoundImage>),
-    /// Take a page of the source with this number.
+    /// Get a page of the source with this number.
     Ask(usize),
     /// Nothing.
     Nothing,
@@ -81,7 +81,7 @@ impl Class {
         self.kept >= self.wanted
     }
 
-    /// The next photo in turn, or the page without which it cannot be told.
+    /// The next photo in turn, or the page that is needed to know it.
     pub(crate) fn step(&mut self) -> Step {
         let mut idle = 0;
         while idle < self.feeds.len() {
@@ -107,12 +107,12 @@ impl Class {
         }
     }
 
-    /// Takes a page; addresses that were found before fall out.
+    /// Takes in a page, without addresses that were found before. Returns how many photos the page had.
     pub(crate) fn take(&mut self, number: usize, page: Page) -> usize {
         let found = page.items.len();
         let new = page.items.into_iter().filter(|image| self.urls.insert(image.image_url.to_string()));
         let mut new: Vec<FoundImage> = new.collect();
-        // Photos come before what the source does not tell.
+        // Known photos go before images of unknown kind.
         new.sort_by_key(|image| image.kind);
         if found > new.len() {
             *self.rejected.entry(Rejection::FoundBefore.name().to_owned()).or_default() += found - new.len();
@@ -140,7 +140,7 @@ impl Class {
         self.feeds[number].failures = 0;
     }
 
-    /// Counts a rejection. Returns why the source is to be given up, if it is now.
+    /// Counts a rejection. Returns a reason if the source should now be given up.
     pub(crate) fn count_rejected(&mut self, number: usize, reason: &Rejection) -> Option<SourceDown> {
         *self.rejected.entry(reason.name().to_owned()).or_default() += 1;
         let feed = &mut self.feeds[number];

@@ -1,8 +1,8 @@
-//! The folder of photos that are kept. In: photos that arrived. Out: files under safe names, never over another one, each
-//! with an entry in the ledger; and what the folder holds when a run begins.
+//! The folder of kept photos. In: photos that were downloaded. Out: files under safe names, never over another one,
+//! each with an entry in the ledger; and what the folder contains when a run begins.
 //!
-//! A photo is kept in three steps: its bytes lie in a file of ours, its entry is written, its file gets its name. A run
-//! killed between the last two is finished by the next one, so there is never a photo without an entry.
+//! A photo is kept in three steps: write its bytes to a file of ours, write its ledger entry, give the file its name.
+//! If a run is killed between the last two, the next one finishes the job, so there's never a photo without an entry.
 
 use super::part::{self, Part};
 use crate::error::GatherError;
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// What is kept.
+/// The photos that are kept.
 #[derive(Debug)]
 pub(crate) struct Kept {
     root: Arc<Root>,
@@ -26,12 +26,12 @@ pub(crate) struct Kept {
     seen: SeenPhotos,
     /// The file of each photo in `seen`.
     files: Vec<String>,
-    /// Content of photos whose files are gone: not to be kept again.
+    /// Content of photos whose files were removed: they must not be kept again.
     gone: HashMap<ContentHash, String>,
 }
 
 impl Kept {
-    /// What the folder of this ledger holds; finishes what a killed run had begun.
+    /// What the folder of this ledger contains. Finishes what a killed run had begun.
     pub(crate) fn open(
         root: &Arc<Root>,
         ledger: &Ledger,
@@ -50,7 +50,7 @@ impl Kept {
         Ok(kept)
     }
 
-    /// Looks at all photos that are there, in the ledger's order.
+    /// Inspects all photos that are there, in the ledger's order.
     fn look(&mut self, limits: &DecodeLimits) -> Result<(), GatherError> {
         let is_file = |place: &InsidePath| matches!(self.root.kind(place), Ok(Some(Kind::File)));
         let places = self.ledger.entries().iter().filter_map(LedgerEntry::place).filter(is_file);
@@ -78,13 +78,13 @@ impl Kept {
         &self.ledger
     }
 
-    /// Whether the file of an entry lies in its class's folder.
+    /// Whether the file of an entry is in its class's folder.
     pub(crate) fn is_in(&self, entry: &LedgerEntry, folder: &str) -> bool {
         let inside = entry.file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
         inside && entry.place().is_some_and(|place| matches!(self.root.kind(&place), Ok(Some(Kind::File))))
     }
 
-    /// The file that a photo is a copy of, and in what.
+    /// The file that a photo is a copy of, and in what they are the same.
     pub(crate) fn copy_of(&self, report: &PixelReport) -> Option<(String, Sameness)> {
         if let Some(file) = self.gone.get(&report.content) {
             return Some((file.clone(), Sameness::Bytes));
@@ -93,7 +93,7 @@ impl Kept {
         Some((self.files.get(place).cloned().unwrap_or_default(), sameness))
     }
 
-    /// Keeps a photo, whose bytes lie in `part`.
+    /// Keeps a photo, whose bytes are in `part`.
     pub(crate) fn keep(
         &mut self,
         photo: &Photo<'_>,
@@ -110,7 +110,7 @@ impl Kept {
         Ok(file)
     }
 
-    /// A name that no file has.
+    /// A free file name.
     fn free_name(&self, photo: &Photo<'_>) -> std::io::Result<(String, InsidePath)> {
         let (stem, folder) = (names::stem(photo.image), photo.folder);
         let ending = photo.report.format.extensions().first().copied().unwrap_or("jpg");
@@ -126,7 +126,7 @@ impl Kept {
     }
 }
 
-/// A photo that is to be kept.
+/// A photo to be kept.
 #[derive(Debug)]
 pub(crate) struct Photo<'p> {
     pub(crate) class: &'p str,
@@ -159,7 +159,7 @@ impl Photo<'_> {
     }
 }
 
-/// Gives files their names whose entries were written before the run was killed, and removes what was not decided.
+/// Gives files their names if their entries were written before the run was killed, and removes the undecided ones.
 pub(crate) fn finish(root: &Arc<Root>, ledger: &Ledger) -> Result<(), GatherError> {
     let mut undecided = part::left(root)?;
     for entry in ledger.entries() {

@@ -1,8 +1,8 @@
-//! A gather run. In: a [`Gather`](crate::Gather) that was checked. Out: photos in the folder, and [`Gathered`].
+//! A gather run. In: a checked [`Gather`](crate::Gather). Out: photos in the folder, and [`Gathered`].
 //!
-//! Photos travel in parallel and are decided in order: at most `at_a_time` are on their way, the first of them is decided
-//! next, and then one more sets out. So what is kept depends on what sources and hosts answer, and not on how fast; and a
-//! run that was killed, given the same answers, ends with the same folder.
+//! Photos are downloaded in parallel but decided in order: at most `at_a_time` are on their way, the first of them is
+//! decided next, and then another one starts. So the result depends on what sources and hosts return, but not on how
+//! fast. And a run that was killed ends with the same folder, if it gets the same responses.
 
 mod arrive;
 mod class;
@@ -48,8 +48,7 @@ impl Gather {
     /// Checks the options.
     ///
     /// # Errors
-    ///
-    /// An option makes no sense, two classes would share a folder, or a source needs a key that is not set.
+    /// An option can't be used, two classes would share a folder, or a source needs a key that isn't set.
     pub fn build(self) -> Result<GatherRun, GatherError> {
         let wrong =
             |option, value: String, advice| Err(GatherError::Option(BadOption { option, value, advice }));
@@ -57,7 +56,7 @@ impl Gather {
             return wrong("classes", "empty".into(), "name at least one thing to search for");
         }
         if self.per_class == 0 {
-            return wrong("per_class", "0".into(), "ask for at least one photo");
+            return wrong("per_class", "0".into(), "choose 1 or more");
         }
         if self.sources.is_empty() && self.own_sources.is_empty() {
             return wrong("sources", "empty".into(), "name at least one source");
@@ -86,7 +85,7 @@ impl Gather {
 impl GatherRun {
     pub(crate) fn new(settings: Gather, folders: Vec<String>) -> Result<Self, GatherError> {
         let run = Self { settings, folders };
-        // A key that is missing is told now.
+        // Opening the sources reports a missing key now.
         let web = Arc::new(run.settings.web.clone());
         run.open_sources(&ApiContext::new(
             &web,
@@ -96,21 +95,19 @@ impl GatherRun {
         Ok(run)
     }
 
-    /// Gathers, on a runtime of its own: for programs that have none.
+    /// Gathers on a runtime of its own, for programs that have none.
     ///
     /// # Errors
-    ///
-    /// As [`GatherRun::run`], or threads cannot be started.
+    /// As for [`GatherRun::run`], or threads can't be started.
     pub fn run_blocking(&self, observer: impl GatherObserver + 'static) -> Result<Gathered, GatherError> {
         runtime()?.block_on(self.run(observer))
     }
 
-    /// Gathers. Needs tokio's time and network. Where sources or photos fail, others fill up; a run that falls short says so
-    /// in its result.
+    /// Gathers. Needs tokio's time and network. Where sources or photos fail, others fill in; if the run falls short,
+    /// its result says so.
     ///
     /// # Errors
-    ///
-    /// The folder cannot be written, its ledger cannot be understood, or another run is gathering into it.
+    /// The folder can't be written, its ledger can't be understood, or another run is gathering into it.
     pub async fn run(&self, observer: impl GatherObserver + 'static) -> Result<Gathered, GatherError> {
         let settings = &self.settings;
         let root = &settings.into;
@@ -119,7 +116,7 @@ impl GatherRun {
         let web = Arc::new(settings.web.clone());
         let way = ApiContext::new(&web, settings.seed, &events)?;
         let sources = self.open_sources(&way)?;
-        // Nothing in the folder is read or mended before it is locked.
+        // Lock the folder before anything in it is read or repaired.
         let _lock = sciurus_photos::lock_gathering(&folder)?;
         let ledger = Ledger::open(root)?;
         let journal = Journal::open(&folder, &self.fingerprint(), &self.rules(), ledger.entries().len())?;
@@ -171,7 +168,7 @@ impl GatherRun {
         if matches!(ending, Ending::Complete | Ending::Short) {
             work.journal.ended()?;
         }
-        // Empty, unless somebody put something there.
+        // Removes only an empty folder: somebody may have put something there.
         let folder = work.kept.root();
         part::remove_folder(folder);
         let ledger = work.kept.ledger();
@@ -183,7 +180,7 @@ impl GatherRun {
         Ok(Gathered { folder: root.clone(), classes, ending, licences, attribution })
     }
 
-    /// What tells this run from another one in the same folder.
+    /// What distinguishes this run from another one in the same folder.
     fn fingerprint(&self) -> String {
         let settings = &self.settings;
         let own = settings.own_sources.len();

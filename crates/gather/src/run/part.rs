@@ -1,4 +1,5 @@
-//! Photos that arrived and are not decided. In: bytes. Out: a file of ours in a folder of ours, which gets its name or is removed.
+//! Photos that were downloaded but not decided on. In: bytes. Out: a file of ours in a folder of ours, which gets its
+//! name or is removed.
 
 use crate::error::GatherError;
 use sciurus_data::ContentHash;
@@ -7,19 +8,19 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-/// The folder of files that are not decided yet.
+/// The folder of files that aren't decided on yet.
 const PARTS: &str = ".gather-parts";
 
-/// A file that is not decided yet; it is removed with this unless it is kept.
+/// A file that isn't decided on yet. It's removed when this is dropped, unless it's kept.
 #[derive(Debug)]
 pub(crate) struct Part {
     root: Arc<Root>,
-    /// `None` once it is kept.
+    /// `None` once it has been kept.
     path: Option<InsidePath>,
 }
 
 impl Part {
-    /// Writes the bytes of a photo, the so-manieth of the run, to a file of its own.
+    /// Writes the bytes of the run's photo with this number to a file of its own.
     pub(crate) fn new(root: &Arc<Root>, number: u64, content: ContentHash, bytes: &[u8]) -> io::Result<Self> {
         let path = place(&format!("{number}-{content}"))?;
         let mut file = root.create_new(&path)?;
@@ -41,13 +42,13 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         if let Some(path) = &self.path {
-            // What stays is removed when the next run begins.
+            // If it can't be removed, the next run removes it when it begins.
             let _ = self.root.remove_file(path);
         }
     }
 }
 
-/// Files of a run that was killed, by their content; the folder is made if need be. Only what has a name of ours is one of ours.
+/// Files that a killed run left, by content; creates the folder if needed. Only files with names of ours count.
 pub(crate) fn left(root: &Arc<Root>) -> Result<HashMap<ContentHash, Vec<Part>>, GatherError> {
     let parts = InsidePath::ours(PARTS);
     let wrong = |source| GatherError::io("list", &root.place(&parts), source);
@@ -57,7 +58,7 @@ pub(crate) fn left(root: &Arc<Root>) -> Result<HashMap<ContentHash, Vec<Part>>, 
         let Some(name) = name.to_str().filter(|name| is_ours(name)) else { continue };
         let path = place(name).map_err(wrong)?;
         if root.kind(&path).map_err(wrong)? == Some(Kind::File) {
-            // One that was not written whole has another content than its name says, and no entry.
+            // If it wasn't written completely, its content doesn't match its name, and it has no entry.
             let content = sciurus_photos::content_hash(root, &path).unwrap_or(ContentHash::of(b""));
             left.entry(content).or_default().push(Part { root: Arc::clone(root), path: Some(path) });
         }
@@ -65,12 +66,12 @@ pub(crate) fn left(root: &Arc<Root>) -> Result<HashMap<ContentHash, Vec<Part>>, 
     Ok(left)
 }
 
-/// Removes the folder, which is empty unless somebody put something there.
+/// Removes the folder if it's empty; somebody may have put something there.
 pub(crate) fn remove_folder(root: &Root) {
     let _ = root.remove_folder(&InsidePath::ours(PARTS));
 }
 
-/// Whether a name is one that [`Part::new`] gives: a number and a content.
+/// Whether a name is one that [`Part::new`] gives: a number and a content hash.
 fn is_ours(name: &str) -> bool {
     name.split_once('-').is_some_and(|(number, content)| {
         number.parse::<u64>().is_ok() && content.parse::<ContentHash>().is_ok()

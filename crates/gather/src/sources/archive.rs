@@ -1,5 +1,5 @@
-//! A zip or tar file of photos (also gzipped). In: its path. Out: one page of its pictures, which are read out of it one by
-//! one into memory: no name in it ever becomes a path on this machine, and nothing is unpacked beyond the limits.
+//! A zip or tar file of photos, also gzipped. In: its path. Out: one page of its images, which are read one by one into
+//! memory. No name in it ever becomes a path on this machine, and nothing is unpacked beyond the limits.
 
 use super::local;
 use super::members::Members;
@@ -22,15 +22,15 @@ pub(crate) const INFO: SourceInfo = SourceInfo {
     limits: "200,000 members, 64 GiB unpacked; the photos of a tar.gz need room in the folder for temporary files",
     key: KeyNeed::None,
     licences: Telling::Never,
-    training: "yours to know",
+    training: "depends on the rights to your photos",
 };
 
 #[derive(Debug)]
 pub(crate) struct Archive {
     pub(crate) path: PathBuf,
-    /// Largest member.
+    /// Most bytes of a member.
     pub(crate) file_bytes: u64,
-    /// The archive with its list of members, read once however many of them are asked for.
+    /// The archive with its list of members, read only once however many of them are needed.
     pub(crate) opened: OnceLock<Result<Opened, String>>,
 }
 
@@ -54,7 +54,7 @@ impl ImageSource for Archive {
 impl Archive {
     fn page(&self, query: &Query) -> Result<Page, String> {
         let path = self.path.canonicalize().map_err(|error| error.to_string())?;
-        let base = Url::from_file_path(path).map_err(|()| "no absolute path".to_owned())?;
+        let base = Url::from_file_path(path).map_err(|()| "not an absolute path".to_owned())?;
         let item = |name: String| {
             let mut url = base.clone();
             url.set_fragment(Some(&name));
@@ -73,7 +73,7 @@ impl Archive {
 /// An archive whose members are known.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    /// Where members are read from: the archive, or a file of ours that holds what was unpacked.
+    /// Where members are read from: the archive, or a file of ours with what was unpacked.
     file: Mutex<File>,
     members: Kind,
 }
@@ -85,7 +85,7 @@ enum Kind {
 }
 
 impl Opened {
-    /// Opens an archive, of which no member above so many bytes will be asked for.
+    /// Opens an archive. Members larger than `file_bytes` won't be asked for.
     pub(crate) fn new(path: &Path, file_bytes: u64) -> Result<Self, String> {
         let (mut file, size) = local::open(path)?;
         let mut magic = [0; 2];
@@ -112,14 +112,14 @@ impl Opened {
         }
     }
 
-    /// The bytes of a photo of at most so many.
+    /// The bytes of a photo, at most `limit`.
     pub(crate) fn bytes(&self, name: &str, limit: u64) -> Result<Vec<u8>, String> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         match &self.members {
             Kind::Zip(members) => {
                 let member = members.place(name)?;
                 let packed = member.packed(&mut *file, limit)?;
-                // Others may read while this one is unpacked.
+                // Release the file, so that others can read while this one is unpacked.
                 drop(file);
                 member.unpacked(packed, limit)
             }

@@ -1,5 +1,5 @@
-//! The protocol of Bing Image Search v7, for those who still have a service that speaks it. In: words. Out: photos from
-//! anywhere, of whose licences nothing is known.
+//! The protocol of Bing Image Search v7, for anyone who still has a service that speaks it. In: words. Out: photos from
+//! anywhere, with unknown licences.
 
 use super::text_page;
 use crate::allowed::Telling;
@@ -14,10 +14,10 @@ use url::Url;
 pub(crate) const INFO: SourceInfo = SourceInfo {
     id: SourceId::Bing,
     what: "a service of your own that speaks the protocol of Bing Image Search v7 (Microsoft's ended in August 2025)",
-    limits: "150 photos a page; the rest as your service says",
+    limits: "150 photos per page; otherwise depends on your service",
     key: KeyNeed::Required { variables: &["BING_API_KEY", "BING_ENDPOINT"] },
     licences: Telling::Never,
-    training: "the rights of each photo are unknown: ask its page",
+    training: "the rights of each photo are unknown; check its page",
 };
 
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Bing {
         let fields = Fields(&answer);
         let total = fields.number("totalEstimatedMatches").unwrap_or_default();
         let items: Vec<FoundImage> = fields.list("value").filter_map(found).collect();
-        // The offset that it names may stand still at the end of what there is.
+        // At the end of the results, the offset it returns may stay the same.
         let next =
             fields.number("nextOffset").filter(|&next| next > offset && next < total && !items.is_empty());
         Ok(text_page(items, next))

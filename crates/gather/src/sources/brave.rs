@@ -1,4 +1,4 @@
-//! Brave's image search. In: words. Out: one page of photos from anywhere, of whose licences nothing is known.
+//! Brave's image search. In: words. Out: one page of photos from anywhere, with unknown licences.
 
 use crate::allowed::Telling;
 use crate::secret::Secret;
@@ -11,11 +11,11 @@ use url::Url;
 
 pub(crate) const INFO: SourceInfo = SourceInfo {
     id: SourceId::Brave,
-    what: "Brave's image search, the nearest to the Bing API of old",
-    limits: "100 photos of a search, no further pages; requests as the plan says",
+    what: "Brave's image search, the closest to the old Bing API",
+    limits: "100 photos per search, no further pages; request limits depend on the plan",
     key: KeyNeed::Required { variables: &["BRAVE_API_KEY"] },
     licences: Telling::Never,
-    training: "the rights of each photo are unknown: ask its page",
+    training: "the rights of each photo are unknown; check its page",
 };
 
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Brave {
 }
 
 fn found(result: Fields<'_>) -> Option<FoundImage> {
-    // It has no ids; the address is one.
+    // It has no ids, so the address serves as one.
     let url = result.url("properties/url")?;
     let mut image = FoundImage::new(SourceId::Brave, "", url);
     image.thumb_url = result.url("thumbnail/src");

@@ -1,5 +1,5 @@
-//! Wikimedia Commons: freely licensed files of Wikipedia. In: words. Out: photos at a moderate size, the names of their
-//! makers freed of HTML.
+//! Wikimedia Commons: freely licensed files of Wikipedia. In: words. Out: photos at a moderate size, and their makers'
+//! names without HTML.
 
 use super::{markup, text_page};
 use crate::allowed::Telling;
@@ -12,18 +12,18 @@ use sciurus_photos::SourceId;
 use sciurus_photos::text::WORDS;
 use url::Url;
 
-/// Width of the scaled copy: one of the widths that Wikimedia keeps ready.
+/// Width of the scaled copy: one of the widths that Wikimedia has ready.
 const WIDTH: u32 = 960;
-/// The search goes no deeper.
+/// How deep a search goes.
 const DEEPEST: u64 = 10_000;
 
 pub(crate) const INFO: SourceInfo = SourceInfo {
     id: SourceId::Commons,
-    what: "freely licensed files of Wikipedia and its sisters",
-    limits: "50 photos a page, one request at a time; wants a contact (--contact) in the User-Agent",
+    what: "freely licensed files of Wikipedia and its sister projects",
+    limits: "50 photos per page, one request at a time; asks for your contact in the User-Agent",
     key: KeyNeed::None,
     licences: Telling::Always,
-    training: "each photo's licence decides",
+    training: "depends on each photo's licence",
 };
 
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Commons {
         if let Some(detail) = fields.detail("error/info") {
             return Err(SourceDown::Refused { detail });
         }
-        // Pages come as an object by page number; their rank is in a field.
+        // Pages come as an object keyed by page id; their rank is in a field.
         let mut pages: Vec<Fields<'_>> = fields.values("query/pages").collect();
         pages.sort_by_key(|page| (page.number("index"), page.number("pageid")));
         let next = fields.number("continue/gsroffset").filter(|&offset| offset < DEEPEST);
@@ -88,7 +88,7 @@ fn found(page: Fields<'_>) -> Option<FoundImage> {
     Some(image)
 }
 
-/// Commons tells artworks by its categories alone.
+/// Commons marks artworks only by categories.
 fn kind(categories: &str) -> ImageKind {
     let categories = categories.to_lowercase();
     let art =

@@ -1,4 +1,4 @@
-//! Flickr. In: words. Out: photos under licences that were asked for.
+//! Flickr. In: words. Out: photos under the licences that were asked for.
 
 use super::text_page;
 use crate::allowed::Telling;
@@ -12,10 +12,10 @@ use sciurus_photos::SourceId;
 use url::Url;
 
 const PER_PAGE: u64 = 500;
-/// Beyond this many, pages repeat themselves.
+/// Beyond this many photos, pages repeat themselves.
 const DEEPEST: u64 = 4000;
 
-/// Licences by Flickr's numbers, with their versions.
+/// Flickr's numbers of licences, with their versions.
 const LICENCES: [(u64, Licence, &str); 16] = [
     (1, Licence::ByNcSa, "2.0"),
     (2, Licence::ByNc, "2.0"),
@@ -37,11 +37,11 @@ const LICENCES: [(u64, Licence, &str); 16] = [
 
 pub(crate) const INFO: SourceInfo = SourceInfo {
     id: SourceId::Flickr,
-    what: "photos of Flickr's members; Openverse has those under open licences, too",
-    limits: "500 photos a page, the first 4,000 of a search; 3,600 requests an hour",
+    what: "photos of Flickr's members; Openverse also has those under open licences",
+    limits: "500 photos per page, the first 4,000 of a search; 3,600 requests an hour",
     key: KeyNeed::Required { variables: &["FLICKR_API_KEY"] },
     licences: Telling::Always,
-    training: "each photo's licence decides; the key is for non-commercial use unless agreed otherwise",
+    training: "depends on each photo's licence; the key is for non-commercial use unless agreed otherwise",
 };
 
 #[derive(Debug)]

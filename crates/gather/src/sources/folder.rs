@@ -1,5 +1,5 @@
-//! A folder of photos. In: its path. Out: one page of its pictures: those below a folder named like the class, and those
-//! that lie in no folder.
+//! A folder of photos. In: its path. Out: one page of its images: those below a folder named like the class, and those
+//! in no subfolder.
 
 use super::local;
 use crate::allowed::Telling;
@@ -19,13 +19,13 @@ pub(crate) const INFO: SourceInfo = SourceInfo {
     limits: "none",
     key: KeyNeed::None,
     licences: Telling::Never,
-    training: "yours to know",
+    training: "depends on the rights to your photos",
 };
 
 #[derive(Debug)]
 pub(crate) struct Folder {
     pub(crate) path: PathBuf,
-    /// Largest file.
+    /// Most bytes of a file.
     pub(crate) file_bytes: u64,
 }
 
@@ -50,7 +50,7 @@ impl Folder {
         let wrong = |error: &dyn std::error::Error| local::down(&self.path, error.to_string());
         let root = self.path.canonicalize().map_err(|error| wrong(&error))?;
         let mut items = Vec::new();
-        // Links are not followed: they may lead out of the folder, or in circles.
+        // Don't follow links: they may lead out of the folder, or in circles.
         for entry in WalkDir::new(&root).sort_by_file_name() {
             let entry = entry.map_err(|error| wrong(&error))?;
             let Ok(relative) = entry.path().strip_prefix(&root) else { continue };
@@ -66,9 +66,9 @@ impl Folder {
         Ok(Page { items, next: None })
     }
 
-    /// The bytes of a file that lies in the folder, as a page says that may come from a journal somebody else wrote.
+    /// The bytes of a file, if it's in the folder. Checked because the address may come from somebody else's journal.
     fn bytes(&self, url: &Url) -> Result<Vec<u8>, String> {
-        let path = url.to_file_path().map_err(|()| "no address of a file".to_owned())?;
+        let path = url.to_file_path().map_err(|()| "not the address of a file".to_owned())?;
         let place = |path: &Path| path.canonicalize().map_err(|error| error.to_string());
         let path = place(&path)?;
         if !path.starts_with(place(&self.path)?) {

@@ -1,5 +1,5 @@
-//! GBIF: occurrences of species from museums and observers. In: a scientific or common name. Out: the photos of
-//! occurrences of that taxon.
+//! GBIF: occurrences of species from museums and observers. In: a scientific or common name. Out: photos of occurrences
+//! of that taxon.
 
 use crate::allowed::Telling;
 use crate::source::{
@@ -12,17 +12,17 @@ use sciurus_photos::SourceId;
 use sciurus_photos::text::web_address;
 use url::Url;
 
-/// Occurrences on a page, and how deep pages go.
+/// Occurrences per page, and how deep pages go.
 const PER_PAGE: u64 = 300;
 const DEEPEST: u64 = 100_000;
 
 pub(crate) const INFO: SourceInfo = SourceInfo {
     id: SourceId::Gbif,
-    what: "occurrences of species from museums and observers; search by name of the species",
-    limits: "300 occurrences a page, 100,000 deep",
+    what: "occurrences of species from museums and observers; search by the species' name",
+    limits: "300 occurrences per page, 100,000 deep",
     key: KeyNeed::None,
     licences: Telling::Always,
-    training: "each photo's licence decides, which may differ from its record's",
+    training: "depends on each photo's licence, which may differ from its record's",
 };
 
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl ImageSource for Gbif {
 
 impl Gbif {
     async fn page(&self, query: &Query, cursor: Option<&Cursor>) -> Result<Page, SourceDown> {
-        // A cursor is taxon:offset, so that the name is looked up once.
+        // A cursor is taxon:offset, so the name is looked up only once.
         let known = cursor.and_then(|cursor| cursor.0.split_once(':'));
         let (taxon, offset) = match known {
             Some((taxon, offset)) => (Some(taxon.to_owned()), offset.parse().unwrap_or_default()),
@@ -65,7 +65,7 @@ impl Gbif {
         })
     }
 
-    /// The key of a taxon, by its scientific name, else by a common one.
+    /// The key of a taxon, by its scientific name or else by a common one.
     async fn taxon(&self, name: &str) -> Result<Option<String>, SourceDown> {
         let answer = self.api.json(&Ask::new(&self.base, "v1/species/match").with("name", name)).await?;
         let matched = Fields(&answer);
@@ -78,7 +78,7 @@ impl Gbif {
             .with("rank", "SPECIES")
             .with("limit", 20);
         let answer = self.api.json(&ask).await?;
-        // Checklists beside GBIF's own backbone have keys of their own.
+        // Checklists other than GBIF's own backbone have their own keys, so take the backbone's.
         Ok(Fields(&answer).list("results").find_map(|taxon| taxon.text("nubKey")))
     }
 }
@@ -87,11 +87,11 @@ impl Gbif {
 fn found(record: Fields<'_>, base: &Url) -> Option<FoundImage> {
     let media = record.list("media").find(|media| media.url("identifier").is_some())?;
     let (key, identifier) = (record.text("key")?, media.text("identifier")?);
-    // Observations of iNaturalist come at their full size, where a smaller one lies beside it.
+    // iNaturalist's observations come at full size, but a smaller copy is available.
     let sized = identifier.replacen("/original.", "/large.", usize::from(identifier.contains("inaturalist")));
     let mut image = FoundImage::new(SourceId::Gbif, key.as_str(), web_address(&sized)?);
     let licence = media.text("license").unwrap_or_default();
-    // Where it is an address, that is kept with it.
+    // If the licence is an address, keep the address too.
     image = image.licensed(Licence::read(&licence), Some(licence.clone()));
     let digest: String = Md5::digest(&identifier).iter().map(|byte| format!("{byte:02x}")).collect();
     image.thumb_url = base.join(&format!("v1/image/cache/200x/occurrence/{key}/media/{digest}")).ok();

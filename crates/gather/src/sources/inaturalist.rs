@@ -11,16 +11,16 @@ use sciurus_photos::SourceId;
 use sciurus_photos::text::web_address;
 use url::Url;
 
-/// Observations on a page.
+/// Observations per page.
 const PER_PAGE: u64 = 200;
 
 pub(crate) const INFO: SourceInfo = SourceInfo {
     id: SourceId::INaturalist,
-    what: "observations of animals, plants and fungi; search by scientific or common name of the taxon",
-    limits: "200 observations a page; 60 requests a minute, 10,000 a day; 5 GB of photos an hour, 24 GB a day",
+    what: "observations of animals, plants and fungi; search by the taxon's scientific or common name",
+    limits: "200 observations per page; 60 requests a minute, 10,000 a day; 5 GB of photos an hour, 24 GB a day",
     key: KeyNeed::None,
     licences: Telling::Always,
-    training: "each photo's licence decides; many are for non-commercial use",
+    training: "depends on each photo's licence; many are for non-commercial use",
 };
 
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl INaturalist {
         if licences.is_empty() {
             return Ok(Page::default());
         }
-        // Pages by number end after 10,000 observations; going on above the last id does not.
+        // Numbered pages end after 10,000 observations; asking for ids above the last one doesn't.
         let ask = Ask::new(&self.base, "v1/observations")
             .with("taxon_name", &query.terms)
             .with("photos", true)
@@ -61,13 +61,13 @@ impl INaturalist {
         let more = last.filter(|_| observations.len() as u64 >= PER_PAGE);
         Ok(Page {
             next: more.map(|last| Cursor(last.to_string())),
-            // Further photos of an observation show the same animal, and would be learned from twice.
+            // Further photos of an observation show the same animal, which would count twice in training.
             items: observations.into_iter().filter_map(found).collect(),
         })
     }
 }
 
-/// The name of a licence there; it has no public domain mark.
+/// iNaturalist's name of a licence; it has no public domain mark.
 fn code(licence: Licence) -> Option<String> {
     match licence {
         Licence::Pdm => None,

@@ -1,4 +1,4 @@
-//! Reading what lies on this machine, within limits. In: a path. Out: bytes, or what is wrong with it.
+//! Reading local files within limits. In: a path. Out: bytes, or what is wrong with it.
 
 use crate::source::SourceDown;
 use sciurus_data::fs::open_regular;
@@ -7,11 +7,11 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-/// What is no regular file: a pipe would wait for its writer, and a device need have no end.
-const NO_FILE: &str = "not a regular file; name one that holds what is to be read";
+/// The error for anything but a regular file: a pipe would wait for its writer, and a device may be endless.
+const NO_FILE: &str = "not a regular file; name a regular file instead";
 
-/// Opens a regular file for reading, and says how many bytes it has. A pipe, a device or a folder is refused, also where a
-/// link leads to one, and opening never waits.
+/// Opens a regular file for reading, and returns its size in bytes. Refuses a pipe, a device or a folder, even behind a
+/// link, and never waits.
 pub(crate) fn open(path: &Path) -> Result<(File, u64), String> {
     open_regular(path).map_err(|error| match error.kind() {
         ErrorKind::InvalidInput => NO_FILE.to_owned(),
@@ -19,8 +19,8 @@ pub(crate) fn open(path: &Path) -> Result<(File, u64), String> {
     })
 }
 
-/// The bytes of a regular file of at most so many. What claims to be empty is not read: such files of the system have no
-/// end.
+/// The bytes of a regular file, at most `limit`. A file that claims to be empty isn't read: such files of the operating
+/// system can be endless.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let (file, size) = open(path)?;
     match size {
@@ -30,33 +30,33 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     }
 }
 
-/// All that a reader gives, if that is at most so many bytes.
+/// Everything that a reader returns, if it's at most `limit` bytes.
 pub(crate) fn capped(reader: impl Read, limit: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     reader.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if bytes.len() as u64 > limit { Err(larger(limit)) } else { Ok(bytes) }
 }
 
-/// What is said of something that is larger than allowed.
+/// The error for something that is larger than allowed.
 pub(crate) fn larger(limit: u64) -> String {
     format!("larger than {limit} bytes")
 }
 
-/// What is said of a source on this machine that cannot be used.
+/// The error for a source on this machine that can't be used.
 pub(crate) fn down(path: &Path, detail: impl AsRef<str>) -> SourceDown {
     let path = plain(&path.display().to_string(), WORDS);
     SourceDown::Local { path, detail: plain(detail.as_ref(), DETAIL) }
 }
 
-/// Whether a name ends like a picture's.
+/// Whether a file name has an image extension.
 pub(crate) fn is_picture(name: &str) -> bool {
     let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_lowercase()).unwrap_or_default();
     let endings = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff"];
     endings.contains(&ending.as_str())
 }
 
-/// Whether a path, with `/` between its parts, lies in a folder named like the class, or in no folder at all: what nobody
-/// has sorted belongs to every class.
+/// Whether a path, with `/` between its parts, is in a folder named like the class, or in no folder at all: unsorted
+/// photos belong to every class.
 pub(crate) fn belongs(path: &str, class: &str) -> bool {
     path.rsplit_once('/').is_none_or(|(folders, _)| folders.split('/').any(|folder| folder == class))
 }

@@ -1,16 +1,16 @@
-//! The tags and texts of a piece of HTML, one after the other. In: HTML of anybody. Out: its tags with their attributes,
-//! and what stands between them.
+//! The tags and texts of a piece of HTML, one after the other. In: untrusted HTML. Out: its tags with their attributes,
+//! and the text between them.
 //!
-//! A tree is not made: of a page whose elements are open by the million it costs hours. Here each byte is looked at once,
+//! It doesn't build a tree, which takes hours for a page with millions of open elements. Here each byte is read once,
 //! and what is kept of a tag is bounded.
 //!
-//! Source: the tokenizer of the HTML standard, section 13.2.5, with what its tree builder says about elements that hold no
-//! tags.
+//! Source: the tokenizer of the HTML standard, section 13.2.5, with the tree builder's rules for elements that can't
+//! contain tags.
 
 use super::references::{in_text, in_value};
 use sciurus_photos::text::plain;
 
-/// Attributes of a tag that are kept, and bytes of a value that is read.
+/// Most attributes of a tag that are kept, and most bytes of a value that are read.
 const MAX_ATTRIBUTES: usize = 256;
 const MAX_VALUE: usize = 64 << 10;
 
@@ -19,7 +19,7 @@ const MAX_VALUE: usize = 64 << 10;
 pub(super) enum Piece<'h> {
     /// A start tag.
     Tag(Tag<'h>),
-    /// Text as it is written there.
+    /// Text as written, with its references unresolved.
     Text(&'h str),
 }
 
@@ -36,7 +36,7 @@ impl Tag<'_> {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// The value of an attribute with its references resolved; the first of two counts.
+    /// The value of an attribute with its references resolved. Of two with the same name the first counts.
     pub(super) fn attribute(&self, name: &str) -> Option<String> {
         let mut all = self.attributes.iter();
         let (_, value) = all.find(|(other, _)| other.eq_ignore_ascii_case(name))?;
@@ -44,12 +44,12 @@ impl Tag<'_> {
     }
 }
 
-/// The parts of a page in its order. End tags and comments are none, nor is what scripts and the like hold.
+/// The parts of a page, in order. Leaves out end tags, comments, and the content of scripts and the like.
 #[derive(Debug)]
 pub(super) struct Pieces<'h> {
     html: &'h str,
     at: usize,
-    /// Elements of SVG and MathML that are open, in which a title may close itself.
+    /// How many SVG and MathML elements are open; in them a title may be self-closing.
     foreign: usize,
 }
 
@@ -62,13 +62,13 @@ impl<'h> Pieces<'h> {
         self.html.as_bytes()
     }
 
-    /// Goes on behind the next such text, or to the end.
+    /// Moves on past the next occurrence of a text, or to the end.
     fn skip_behind(&mut self, text: &str) {
         self.at =
             self.html[self.at..].find(text).map_or(self.html.len(), |place| self.at + place + text.len());
     }
 
-    /// The part that begins with `<`; `None` if it is none that counts.
+    /// The part that begins with `<`; `None` if it's one that is left out.
     fn markup(&mut self) -> Option<Piece<'h>> {
         match &self.bytes()[self.at + 1..] {
             [first, ..] if first.is_ascii_alphabetic() => return self.start_tag().map(Piece::Tag),
@@ -89,7 +89,7 @@ impl<'h> Pieces<'h> {
         self.at += 4;
         while self.at < self.html.len() {
             self.skip_behind("--");
-            // Of many hyphens the last two count.
+            // However many hyphens there are, the last two end the comment.
             self.at += self.bytes()[self.at..].iter().take_while(|&&byte| byte == b'-').count();
             match &self.bytes()[self.at..] {
                 [b'>', ..] => return self.at += 1,
@@ -123,7 +123,7 @@ impl<'h> Pieces<'h> {
         Some(tag)
     }
 
-    /// Goes on at the end tag of an element that holds no tags.
+    /// Moves on to the end tag of an element that can't contain tags.
     fn skip_element(&mut self, name: &str) {
         while self.at < self.html.len() {
             self.skip_behind("</");
@@ -142,7 +142,7 @@ impl<'h> Pieces<'h> {
         self.until(|byte| is_space(byte) || matches!(byte, b'/' | b'>'))
     }
 
-    /// What comes before such a byte, which must be one of ASCII.
+    /// Everything before a byte for which `ends` is true; such bytes must be ASCII.
     fn until(&mut self, ends: impl Fn(u8) -> bool) -> &'h str {
         let rest = &self.html[self.at..];
         let end = rest.bytes().position(ends).unwrap_or(rest.len());
@@ -150,7 +150,7 @@ impl<'h> Pieces<'h> {
         &rest[..end]
     }
 
-    /// The attributes of a tag, and whether it closes itself; `None` if the page ends before the tag.
+    /// The attributes of a tag, and whether it's self-closing; `None` if the page ends before the tag does.
     fn attributes(&mut self) -> Option<(Vec<(&'h str, &'h str)>, bool)> {
         let mut attributes = Vec::new();
         loop {
@@ -159,7 +159,7 @@ impl<'h> Pieces<'h> {
                 self.at += 1;
                 return Some((attributes, blank.ends_with('/')));
             }
-            // An equals sign at its beginning belongs to the name.
+            // A leading equals sign is part of the name.
             let begin = self.at;
             self.at += 1;
             while !self.html.is_char_boundary(self.at) {
@@ -174,7 +174,7 @@ impl<'h> Pieces<'h> {
         }
     }
 
-    /// The value behind a name; empty if there is none.
+    /// The value after a name; empty if there is none.
     fn value(&mut self) -> Option<&'h str> {
         let behind_name = self.at;
         self.until(|byte| !is_space(byte));
@@ -215,7 +215,7 @@ impl<'h> Iterator for Pieces<'h> {
 
 const FOREIGN: [&str; 2] = ["svg", "math"];
 
-/// Elements whose content is no HTML, or not shown where scripts run.
+/// Elements whose content isn't HTML, or isn't shown where scripts run.
 const WITHOUT_TAGS: [&str; 9] =
     ["script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes", "noscript"];
 
@@ -227,14 +227,14 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c')
 }
 
-/// The text of a piece of HTML, in one line and with nothing hidden in it; of a long one the beginning.
+/// The text of a piece of HTML, on one line and with nothing hidden in it, cut off if it's too long.
 pub(super) fn text(html: &str, longest: usize) -> String {
     let end = (0..=longest.min(html.len())).rev().find(|&end| html.is_char_boundary(end)).unwrap_or(0);
     let texts = Pieces::of(&html[..end]).filter_map(|piece| match piece {
         Piece::Text(text) => Some(in_text(text)),
         Piece::Tag(_) => None,
     });
-    // References may stand for characters that do something.
+    // Clean the text after resolving references, which may stand for control characters.
     plain(&texts.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" "), longest)
 }
 
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(text("ää", 3), "ä");
     }
 
-    /// Pages of marks that mean something, in any order.
+    /// Pages of meaningful marks in any order.
     fn page() -> impl Strategy<Value = String> {
         let part = prop_oneof![
             Just("<img src="),

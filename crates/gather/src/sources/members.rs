@@ -1,17 +1,17 @@
-//! The photos of an archive by their names. In: what a list of members says, however hostile. Out: names that can be asked
-//! for, each with its place; bounded in number and in bytes.
+//! The photos of an archive by name. In: an untrusted list of members. Out: names that can be asked for, each with its
+//! position; bounded in number and in bytes.
 
 use super::local;
 use sciurus_photos::text::{WORDS, plain};
 use std::collections::BTreeMap;
 
-/// Members of an archive that are looked at.
+/// Most members of an archive that are read.
 const MAX_MEMBERS: usize = 200_000;
-/// Bytes of the longest name, as systems have it, and of the names of all photos.
+/// Most bytes of a name, as on common systems, and of the names of all photos.
 const LONGEST_NAME: usize = 4096;
 const MAX_NAMES: usize = 16 << 20;
 
-/// Photos by name, each with its place. Of two members with a name the last counts, as for who unpacks.
+/// Photos by name, each with its position. Of two members with the same name the last counts, as when unpacking.
 #[derive(Debug)]
 pub(super) struct Members<P> {
     places: BTreeMap<String, P>,
@@ -24,7 +24,7 @@ impl<P> Members<P> {
         Self { places: BTreeMap::new(), seen: 0, name_bytes: 0 }
     }
 
-    /// Counts a member of whatever kind.
+    /// Counts a member of any kind.
     pub(super) fn count(&mut self) -> Result<(), String> {
         self.seen += 1;
         if self.seen > MAX_MEMBERS {
@@ -33,7 +33,7 @@ impl<P> Members<P> {
         Ok(())
     }
 
-    /// Whether a member of this name is a photo.
+    /// Whether a member with this name is a photo.
     pub(super) fn wants(name: &str) -> bool {
         name.len() <= LONGEST_NAME && local::is_picture(name)
     }
@@ -48,7 +48,7 @@ impl<P> Members<P> {
         Ok(())
     }
 
-    /// Names in their order.
+    /// The names, in order.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.places.keys().map(String::as_str)
     }

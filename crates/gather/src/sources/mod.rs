@@ -1,5 +1,5 @@
-//! The sources that are known, one file each. In: names, keys and addresses of services. Out: [`ImageSource`]s, and the
-//! catalogue of all.
+//! The known sources, one file each. In: names, keys and addresses of services. Out: [`ImageSource`]s, and a catalogue
+//! of all.
 
 mod archive;
 mod bing;
@@ -41,18 +41,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// A source that is to be used: a service, or something on this machine.
+/// A source to use: a service, or something on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceSpec {
-    /// A service by its name.
+    /// A service, by name.
     Service(SourceId),
-    /// A file or folder on this machine, and what it is.
+    /// A file or folder on this machine, and what kind of source it is.
     Local(SourceId, PathBuf),
 }
 
 impl SourceSpec {
-    /// What is asked if nobody says otherwise: the services that need no key and tell licences.
+    /// The default sources: the services that need no key and state licences.
     pub const DEFAULT: [Self; 4] = [
         Self::Service(SourceId::Openverse),
         Self::Service(SourceId::Commons),
@@ -68,11 +68,10 @@ impl SourceSpec {
         }
     }
 
-    /// Makes the source ready to be asked, for programs that search without gathering. Needs tokio when it is asked.
+    /// Opens the source, for programs that search without gathering. Searching needs tokio.
     ///
     /// # Errors
-    ///
-    /// It needs a key that is not set, or the options of the network make no sense.
+    /// It needs a key that isn't set, or the network options can't be used.
     pub fn open(
         &self,
         keys: &Keys,
@@ -83,7 +82,7 @@ impl SourceSpec {
         source(self, keys, endpoints, &ApiContext::new(&Arc::new(web.clone()), Seed(0), &events)?)
     }
 
-    /// What a path holds: a folder, an archive, a saved page or a list, by its ending.
+    /// The source at a path: a folder, or by its extension an archive, a saved page or a list.
     #[must_use]
     pub fn at(path: &Path) -> Option<Self> {
         if path.is_dir() {
@@ -111,22 +110,18 @@ impl FromStr for SourceSpec {
             {
                 Ok(Self::Service(id))
             }
-            Ok(_) => Err(GatherError::Option(BadOption {
-                option: "source",
-                value: text.to_owned(),
-                advice: "give the path of the file or folder instead",
-            })),
+            Ok(id) => Err(no_place(id)),
             Err(error) => Self::at(Path::new(text)).ok_or(error.into()),
         }
     }
 }
 
-/// Where services are, for those that are not at their usual place.
+/// The addresses of services that aren't at their usual place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Endpoints(BTreeMap<SourceId, Url>);
 
 impl Endpoints {
-    /// These, and one service at another place.
+    /// Adds the address of a service.
     #[must_use]
     pub fn with(mut self, source: SourceId, base: Url) -> Self {
         self.0.insert(source, base);
@@ -158,13 +153,13 @@ pub struct CatalogueEntry {
     /// What it is.
     #[serde(flatten)]
     pub info: SourceInfo,
-    /// Whether all keys that it needs or takes are set; `None` if it takes none.
+    /// Whether all keys it needs or accepts are set; `None` if it accepts none.
     pub key_set: Option<bool>,
-    /// Whether it is asked if nobody says otherwise.
+    /// Whether it's used by default.
     pub default: bool,
 }
 
-/// All sources with what each is, its limits, whether its key is set, and what its terms say about training.
+/// All sources: what each is, its limits, whether its key is set, and what its terms say about training.
 #[must_use]
 pub fn catalogue(keys: &Keys) -> Vec<CatalogueEntry> {
     let entry = |id: SourceId| {
@@ -201,50 +196,59 @@ fn info(id: SourceId) -> SourceInfo {
     }
 }
 
-/// Makes a source ready to be asked.
+/// Opens a source.
 pub(crate) fn source(
     spec: &SourceSpec,
     keys: &Keys,
     endpoints: &Endpoints,
     way: &ApiContext,
 ) -> Result<Arc<dyn ImageSource>, GatherError> {
-    let id = match spec {
-        SourceSpec::Local(id, path) => return Ok(on_this_machine(*id, path.clone(), way.options.file_bytes)),
-        SourceSpec::Service(id) => *id,
+    let (id, place) = match spec {
+        SourceSpec::Local(id, path) => (*id, Some(path.clone())),
+        SourceSpec::Service(id) => (*id, None),
     };
+    let path = || place.clone().ok_or_else(|| no_place(id));
+    let file_bytes = way.options.file_bytes;
     let key = || required(id, keys);
-    let base = endpoints.base(id, keys).ok_or_else(|| no_endpoint(id))?;
-    // Milliseconds between two questions in the long run, by what each service asks for.
+    let base = || endpoints.base(id, keys).ok_or_else(|| no_endpoint(id));
+    // Average milliseconds between two requests, by the limits of each service.
     let api = |milliseconds| Api::new(id, Duration::from_millis(milliseconds), way);
     Ok(match id {
-        SourceId::Commons => Arc::new(commons::Commons { api: api(500), base }),
-        SourceId::INaturalist => Arc::new(inaturalist::INaturalist { api: api(1000), base }),
-        SourceId::Gbif => Arc::new(gbif::Gbif { api: api(500), base }),
-        SourceId::Flickr => Arc::new(flickr::Flickr { api: api(1000), base, key: key()? }),
-        SourceId::Pexels => Arc::new(pexels::Pexels { api: api(1000), base, key: key()? }),
-        SourceId::Pixabay => Arc::new(pixabay::Pixabay { api: api(600), base, key: key()? }),
-        SourceId::Unsplash => Arc::new(unsplash::Unsplash { api: api(1000), base, key: key()? }),
-        SourceId::Brave => Arc::new(brave::Brave { api: api(1000), base, key: key()? }),
-        SourceId::SerpApi => Arc::new(serpapi::SerpApi { api: api(1000), base, key: key()? }),
-        SourceId::Bing => Arc::new(bing::Bing { api: api(350), base, key: key()? }),
-        _ => {
+        SourceId::Openverse => {
             let pair = keys.get("OPENVERSE_CLIENT_ID").zip(keys.get("OPENVERSE_CLIENT_SECRET"));
             let client = pair.map(|(id, secret)| (id.clone(), secret.clone()));
-            Arc::new(openverse::Openverse { api: api(1000), base, client, token: Default::default() })
+            Arc::new(openverse::Openverse {
+                api: api(1000),
+                base: base()?,
+                client,
+                token: Default::default(),
+            })
+        }
+        SourceId::Commons => Arc::new(commons::Commons { api: api(500), base: base()? }),
+        SourceId::INaturalist => Arc::new(inaturalist::INaturalist { api: api(1000), base: base()? }),
+        SourceId::Gbif => Arc::new(gbif::Gbif { api: api(500), base: base()? }),
+        SourceId::Flickr => Arc::new(flickr::Flickr { api: api(1000), base: base()?, key: key()? }),
+        SourceId::Pexels => Arc::new(pexels::Pexels { api: api(1000), base: base()?, key: key()? }),
+        SourceId::Pixabay => Arc::new(pixabay::Pixabay { api: api(600), base: base()?, key: key()? }),
+        SourceId::Unsplash => Arc::new(unsplash::Unsplash { api: api(1000), base: base()?, key: key()? }),
+        SourceId::Brave => Arc::new(brave::Brave { api: api(1000), base: base()?, key: key()? }),
+        SourceId::SerpApi => Arc::new(serpapi::SerpApi { api: api(1000), base: base()?, key: key()? }),
+        SourceId::Bing => Arc::new(bing::Bing { api: api(350), base: base()?, key: key()? }),
+        SourceId::Urls => Arc::new(urls::Urls { path: path()? }),
+        SourceId::Page => Arc::new(saved_page::SavedPage { path: path()? }),
+        SourceId::Folder => Arc::new(folder::Folder { path: path()?, file_bytes }),
+        SourceId::Archive => {
+            Arc::new(archive::Archive { path: path()?, file_bytes, opened: Default::default() })
         }
     })
 }
 
-fn on_this_machine(id: SourceId, path: PathBuf, file_bytes: u64) -> Arc<dyn ImageSource> {
-    match id {
-        SourceId::Folder => Arc::new(folder::Folder { path, file_bytes }),
-        SourceId::Archive => Arc::new(archive::Archive { path, file_bytes, opened: Default::default() }),
-        SourceId::Page => Arc::new(saved_page::SavedPage { path }),
-        _ => Arc::new(urls::Urls { path }),
-    }
+/// A source on this machine is a file or folder, not a name.
+fn no_place(id: SourceId) -> GatherError {
+    BadOption::new("source", id, "give the path of the file or folder instead").into()
 }
 
-/// The first key of those that a source needs.
+/// The first key that a source needs.
 fn required(id: SourceId, keys: &Keys) -> Result<Secret, GatherError> {
     let KeyNeed::Required { variables: [variable, ..] } = info(id).key else { return Ok(Secret::new("")) };
     let missing = || GatherError::KeyMissing { source_name: id.to_string(), variable };
@@ -255,7 +259,7 @@ fn no_endpoint(id: SourceId) -> GatherError {
     GatherError::KeyMissing { source_name: id.to_string(), variable: "BING_ENDPOINT" }
 }
 
-/// A page that goes on at a number.
+/// A page that continues at a number.
 fn text_page(items: Vec<FoundImage>, next: Option<u64>) -> Page {
     Page { items, next: next.map(|number| Cursor(number.to_string())) }
 }

@@ -1,5 +1,5 @@
-//! Openverse: openly licensed photos from Flickr, museums and others. In: words. Out: photos with all that is to know of
-//! their licences.
+//! Openverse: openly licensed photos from Flickr, museums and others. In: words. Out: photos with full details of their
+//! licences.
 
 use super::{picked, text_page};
 use crate::allowed::Telling;
@@ -13,16 +13,16 @@ use sciurus_photos::SourceId;
 use tokio::sync::OnceCell;
 use url::Url;
 
-/// Most pages that an anonymous user gets.
+/// Most pages for anonymous users.
 const PAGES: u64 = 20;
 
 pub(crate) const INFO: SourceInfo = SourceInfo {
     id: SourceId::Openverse,
     what: "openly licensed photos from Flickr, museums and others",
-    limits: "20 photos a page, 20 pages deep; 20 requests a minute and 200 a day, more with a client id",
+    limits: "20 photos per page, 20 pages deep; 20 requests a minute and 200 a day, more with a client id",
     key: KeyNeed::Optional { variables: &["OPENVERSE_CLIENT_ID", "OPENVERSE_CLIENT_SECRET"] },
     licences: Telling::Always,
-    training: "each photo's licence decides; the catalogue itself may not be scraped",
+    training: "depends on each photo's licence; the catalogue itself may not be scraped",
 };
 
 #[derive(Debug)]
@@ -76,7 +76,9 @@ impl Openverse {
             ];
             let answer = self.api.json(&Ask::new(&self.base, "v1/auth_tokens/token/").form(form)).await?;
             let token = Fields(&answer).text("access_token").map(Secret::new);
-            token.ok_or_else(|| SourceDown::Refused { detail: "it gives no token for the client id".into() })
+            token.ok_or_else(|| SourceDown::Refused {
+                detail: "it returned no token for the client id".into(),
+            })
         };
         self.token.get_or_try_init(ask).await.map(Some)
     }

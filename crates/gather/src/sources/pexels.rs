@@ -14,10 +14,10 @@ use url::Url;
 pub(crate) const INFO: SourceInfo = SourceInfo {
     id: SourceId::Pexels,
     what: "stock photos",
-    limits: "80 photos a page; 200 requests an hour, 20,000 a month",
+    limits: "80 photos per page; 200 requests an hour, 20,000 a month",
     key: KeyNeed::Required { variables: &["PEXELS_API_KEY"] },
     licences: Telling::Always,
-    training: "credit is required, and the terms limit machine learning: read them first",
+    training: "credit is required, and the terms restrict machine learning: read them first",
 };
 
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Pexels {
         let answer = self.api.json(&ask).await?;
         let fields = Fields(&answer);
         let items = fields.list("photos").filter_map(found).collect();
-        // The address of the next page is not followed: only that there is one is believed.
+        // The address of the next page isn't followed; it only shows that there is one.
         Ok(text_page(items, fields.text("next_page").map(|_| number + 1)))
     }
 }

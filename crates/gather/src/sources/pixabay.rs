@@ -12,16 +12,16 @@ use sciurus_photos::SourceId;
 use url::Url;
 
 const PER_PAGE: u64 = 200;
-/// A search gives no more.
+/// Most photos of a search.
 const DEEPEST: u64 = 500;
 
 pub(crate) const INFO: SourceInfo = SourceInfo {
     id: SourceId::Pixabay,
     what: "stock photos and drawings",
-    limits: "200 photos a page, 500 of a search; 100 requests a minute",
+    limits: "200 photos per page, 500 per search; 100 requests a minute",
     key: KeyNeed::Required { variables: &["PIXABAY_API_KEY"] },
     licences: Telling::Always,
-    training: "mass downloads are barred by the terms: take few",
+    training: "the terms forbid mass downloads: take only a few",
 };
 
 #[derive(Debug)]

@@ -1,6 +1,6 @@
-//! References in HTML, such as `&amp;`. In: a text or a value as it is written. Out: what it stands for.
+//! Character references in HTML, such as `&amp;`. In: a text or a value as written. Out: what it stands for.
 //!
-//! The HTML standard knows two thousand of them, and other rules for values than for texts: `?a=1&lt=2` is an address.
+//! The HTML standard has two thousand of them, and different rules in values and in texts: `?a=1&lt=2` is an address.
 
 use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::{
@@ -10,11 +10,11 @@ use std::cell::RefCell;
 
 /// A text with its references resolved.
 pub(super) fn in_text(text: &str) -> String {
-    // A bare `<` needs no resolving, and would begin something.
+    // Without `&` there's nothing to resolve, and a bare `<` would start a tag.
     if text.contains('&') { Resolved::of(text).text.into_inner() } else { text.to_owned() }
 }
 
-/// The value of an attribute with its references resolved, of which there are fewer than in texts.
+/// The value of an attribute with its references resolved; fewer count as references than in texts.
 pub(super) fn in_value(value: &str) -> String {
     if !value.contains('&') {
         return value.to_owned();
@@ -23,7 +23,7 @@ pub(super) fn in_value(value: &str) -> String {
     Resolved::of(&tag).value.into_inner()
 }
 
-/// What a tokenizer finds.
+/// What the tokenizer finds.
 #[derive(Debug, Default)]
 struct Resolved {
     text: RefCell<String>,
@@ -35,7 +35,7 @@ impl Resolved {
         let queue = BufferQueue::default();
         queue.push_back(StrTendril::from(html));
         let tokenizer = Tokenizer::new(Self::default(), Default::default());
-        // Nothing pauses a tokenizer whose sink asks for nothing.
+        // The tokenizer pauses only if its sink asks for it, which this one doesn't.
         let _ = tokenizer.feed(&queue);
         tokenizer.end();
         tokenizer.sink

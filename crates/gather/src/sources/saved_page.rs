@@ -1,5 +1,4 @@
-//! A web page that was saved. In: the HTML file. Out: one page of the photos that its `img` tags name, relative to its own
-//! address.
+//! A saved web page. In: the HTML file. Out: one page of the photos in its `img` tags, relative to its own address.
 
 use super::local;
 use super::markup::{Piece, Pieces, Tag};
@@ -13,15 +12,15 @@ use url::Url;
 
 pub(crate) const INFO: SourceInfo = SourceInfo {
     id: SourceId::Page,
-    what: "a web page that you saved; its pictures are fetched",
-    limits: "32 MiB, 10,000 pictures",
+    what: "a web page that you saved; its images are downloaded",
+    limits: "32 MiB, 10,000 images",
     key: KeyNeed::None,
     licences: Telling::Never,
-    training: "the rights of each photo are unknown: ask its page",
+    training: "the rights of each photo are unknown; check its page",
 };
 
 const MAX_BYTES: u64 = 32 << 20;
-/// Pictures of a page: more than any page shows, and few enough for the memory.
+/// Most images of a page: more than any page shows, and few enough to keep in memory.
 const MAX_PICTURES: usize = 10_000;
 
 #[derive(Debug)]
@@ -44,14 +43,14 @@ impl SavedPage {
         let items = images(&String::from_utf8_lossy(&local::read(&self.path, MAX_BYTES)?))?;
         if items.is_empty() {
             return Err(
-                "no picture with a full address; save the page with its <base> or canonical link".to_owned()
+                "no image has a full address; save the page with its <base> or canonical link".to_owned()
             );
         }
         Ok(Page { items, next: None })
     }
 }
 
-/// The pictures of a page in its order, each once.
+/// The images of a page in order, without repetitions.
 pub(crate) fn images(html: &str) -> Result<Vec<FoundImage>, String> {
     let mut page = Named::default();
     for piece in Pieces::of(html) {
@@ -59,7 +58,7 @@ pub(crate) fn images(html: &str) -> Result<Vec<FoundImage>, String> {
             page.take(&tag);
         }
         if page.pictures.len() > MAX_PICTURES {
-            return Err(format!("more than {MAX_PICTURES} pictures; name them in a list instead"));
+            return Err(format!("more than {MAX_PICTURES} images; put them into a list instead"));
         }
     }
     let base = page.base(html);
@@ -73,10 +72,10 @@ pub(crate) fn images(html: &str) -> Result<Vec<FoundImage>, String> {
     Ok(found)
 }
 
-/// What a page names.
+/// What a page refers to.
 #[derive(Debug, Default)]
 struct Named {
-    /// Addresses of pictures, as they are written.
+    /// Addresses of images, as written.
     pictures: Vec<String>,
     /// The first `base`, and the first canonical link.
     base: Option<String>,
@@ -85,10 +84,10 @@ struct Named {
 
 impl Named {
     fn take(&mut self, tag: &Tag<'_>) {
-        // Browsers read `image` as `img`.
+        // Browsers treat `image` as `img`.
         if ["img", "source", "image"].iter().any(|name| tag.is(name)) {
             let address = address(tag).filter(|address| address.len() <= LONGEST_ADDRESS);
-            // Small pictures that are written into the page itself have no address to fetch.
+            // Small images written into the page itself have no address to download.
             self.pictures.extend(address.filter(|address| !address.starts_with("data:")));
         } else if tag.is("base") && self.base.is_none() {
             self.base = tag.attribute("href");
@@ -98,7 +97,7 @@ impl Named {
         }
     }
 
-    /// What the page says its address is: a base, a canonical link, or the comment that browsers leave.
+    /// The page's own address: from its base, its canonical link, or the comment that browsers leave.
     fn base(&self, html: &str) -> Option<Url> {
         let named = |address: &Option<String>| web_address(address.as_deref()?);
         let comment = || {
@@ -110,7 +109,7 @@ impl Named {
     }
 }
 
-/// The largest of a set of sizes, else the one address; lazy pages keep it in another attribute.
+/// The largest of a set of sizes, or else the one address. Lazy-loading pages have it in another attribute.
 fn address(picture: &Tag<'_>) -> Option<String> {
     let attribute = |name| picture.attribute(name);
     let set = attribute("srcset").or_else(|| attribute("data-srcset")).unwrap_or_default();

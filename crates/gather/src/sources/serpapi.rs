@@ -1,5 +1,4 @@
-//! SerpApi, which reads the pages of other search engines. In: words. Out: photos from anywhere, of whose licences nothing
-//! is known.
+//! SerpApi, which reads the pages of other search engines. In: words. Out: photos from anywhere, with unknown licences.
 
 use super::text_page;
 use crate::allowed::Telling;
@@ -11,16 +10,16 @@ use crate::web::{Api, Ask, Fields};
 use sciurus_photos::SourceId;
 use url::Url;
 
-/// Pages of Google's images; there are hardly ever more.
+/// Most pages of Google's image results; there are hardly ever more.
 const PAGES: u64 = 10;
 
 pub(crate) const INFO: SourceInfo = SourceInfo {
     id: SourceId::SerpApi,
-    what: "the image results of Google, read by a reseller",
-    limits: "100 photos a page; 250 requests a month are free",
+    what: "Google's image results, through a reseller",
+    limits: "100 photos per page; 250 requests a month are free",
     key: KeyNeed::Required { variables: &["SERPAPI_API_KEY"] },
     licences: Telling::Never,
-    training: "the rights of each photo are unknown: ask its page",
+    training: "the rights of each photo are unknown; check its page",
 };
 
 #[derive(Debug)]

@@ -1,8 +1,8 @@
-//! A tar file, also gzipped. In: a file that may hold anything. Out: where its photos lie, found in one pass; of a gzipped
-//! one, whose bytes can only be had from the beginning, they lie in a file of ours without a name.
+//! A tar file, also gzipped. In: an untrusted file. Out: where its photos are, found in one pass. A gzipped file can
+//! only be read from the beginning, so its photos are unpacked to an unnamed file of ours.
 //!
-//! Headers are read one by one, so that what they claim is judged before it is read: the name of a member may say that it
-//! is gigabytes long.
+//! Headers are read one by one, and what they claim is checked before it's read: a member may claim that its name is
+//! gigabytes long.
 
 use super::local;
 use super::members::Members;
@@ -11,21 +11,21 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use tar::{EntryType, Header, PaxExtensions};
 
-/// Bytes of one header that describes another, such as a long name, and of all of them.
+/// Most bytes of one header that describes another, such as a long name, and of all of them.
 const LONGEST_EXTENSION: u64 = 1 << 20;
 const MAX_EXTENSIONS: u64 = 256 << 20;
-/// Properties of a member that are looked at.
+/// Most properties of a member that are read.
 const MOST_PAIRS: usize = 1000;
-/// Bytes that come out of a gzipped file: photos are packed already, so there are hardly more than went in. Text and
-/// bitmaps may be, hence the factor; small files may be anything.
+/// Most bytes that come out of a gzipped file. Photos are already compressed, so hardly more should come out than went
+/// in. Text and bitmaps may give more, hence the factor; small files may give any ratio.
 const MAX_UNPACKED: u64 = 64 << 30;
 const MOST_TIMES: u64 = 20;
 const ALWAYS_UNPACKED: u64 = 256 << 20;
 
 const BLOCK: u64 = 512;
-const CUT_SHORT: &str = "the archive is cut short; fetch it again";
+const CUT_SHORT: &str = "the archive is cut short; download it again";
 
-/// Where a member lies.
+/// Where a member is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Span {
     at: u64,
@@ -43,8 +43,8 @@ impl Span {
     }
 }
 
-/// The photos of a file of so many bytes, and the file to read them from. Of a gzipped one, those above `file_bytes` are
-/// not kept.
+/// The photos of a file with this many bytes, and the file to read them from. Of a gzipped file, photos larger than
+/// `file_bytes` aren't unpacked.
 pub(super) fn members(
     (mut file, size): (File, u64),
     file_bytes: u64,
@@ -101,7 +101,7 @@ fn is_extension(kind: EntryType) -> bool {
         || kind.is_pax_global_extensions()
 }
 
-/// What the headers before a member tell of it.
+/// What the headers before a member say about it.
 #[derive(Debug, Default)]
 struct Told {
     name: Option<String>,
@@ -115,7 +115,7 @@ impl Told {
             let end = text.iter().position(|&byte| byte == 0).unwrap_or(text.len());
             self.name = Some(String::from_utf8_lossy(&text[..end]).into_owned());
         } else if kind.is_pax_local_extensions() {
-            // Behind the first line that is none, nothing can be told, nor behind more than anybody tells.
+            // Stop at the first invalid line, since nothing after it can be trusted, or after more than anybody writes.
             for pair in PaxExtensions::new(text).map_while(Result::ok).take(MOST_PAIRS) {
                 match pair.key() {
                     Ok("path") => {
@@ -128,7 +128,7 @@ impl Told {
         }
     }
 
-    /// Name and size of the member that this was told of, and of no other.
+    /// Name and size of the member that these headers describe. They are forgotten afterwards.
     fn member(&mut self, header: &Header, size: u64) -> (String, u64) {
         let told = std::mem::take(self);
         let name = told.pax_name.or(told.name);
@@ -137,7 +137,7 @@ impl Told {
     }
 }
 
-/// Bytes to the next whole block.
+/// Bytes up to the next whole block.
 fn padding(size: u64) -> u64 {
     (BLOCK - size % BLOCK) % BLOCK
 }
@@ -161,17 +161,18 @@ impl Stream {
             return Err(CUT_SHORT.to_owned());
         }
         bytes.copy_from_slice(&block);
-        // The checksum is that of a header whose own checksum is eight blanks.
+        // The checksum is computed as if its own field were eight spaces.
         let sum: u32 = block[..148].iter().chain(&block[156..]).map(|&byte| u32::from(byte)).sum();
-        let claimed = header.cksum().map_err(|_| "no tar file".to_owned())?;
+        let claimed = header.cksum().map_err(|_| "not a tar file".to_owned())?;
         if sum + 8 * 32 == claimed {
             Ok(Some(header))
         } else {
-            Err("no tar file, or a damaged one".to_owned())
+            Err("not a tar file, or a damaged one".to_owned())
         }
     }
 
-    /// What a header says about the next one, if that is not too much; `all`: bytes of such headers so far, with this one.
+    /// What a header says about the next one, if it isn't too long. `all`: bytes of such headers so far, including this
+    /// one.
     fn extension(&mut self, size: u64, all: u64) -> Result<Vec<u8>, String> {
         if size > LONGEST_EXTENSION || all > MAX_EXTENSIONS {
             return Err(format!(
@@ -184,10 +185,10 @@ impl Stream {
         if text.len() as u64 == size { Ok(text) } else { Err(CUT_SHORT.to_owned()) }
     }
 
-    /// Passes what follows the header of a file with holes: where they are.
+    /// Skips the map that follows the header of a sparse file.
     fn skip_map(&mut self, header: &Header) -> Result<(), String> {
         let mut goes_on = header.as_gnu().is_some_and(tar::GnuHeader::is_extended);
-        // Holes take no room, so an archive that names a million of them has a purpose of its own.
+        // Holes take no space, so only a malicious archive has a million of them.
         for _ in 0..10_000 {
             if !goes_on {
                 return Ok(());
@@ -195,10 +196,10 @@ impl Stream {
             let block = self.read(BLOCK)?;
             goes_on = *block.get(504).ok_or(CUT_SHORT)? == 1;
         }
-        Err("a file with more holes than any has; unpack it yourself if you trust it".to_owned())
+        Err("a file with more holes than any real file has; unpack it yourself if you trust it".to_owned())
     }
 
-    /// At most so many bytes, which must be few.
+    /// Reads this many bytes, which must be few.
     fn read(&mut self, bytes: u64) -> Result<Vec<u8>, String> {
         let read = match self {
             Self::Plain { file, .. } => local::capped(file.by_ref().take(bytes), bytes)?,
@@ -223,7 +224,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Passes a member that will be asked for, and says where it lies.
+    /// Passes over a member that will be needed later, and returns where it is.
     fn keep(&mut self, size: u64) -> Result<u64, String> {
         match self {
             Self::Plain { at, .. } => {
@@ -242,7 +243,7 @@ impl Stream {
     }
 }
 
-/// Reads so many bytes and writes them somewhere.
+/// Copies this many bytes to a writer.
 fn passed(gzip: &mut Gzip, bytes: u64, to: &mut impl Write) -> Result<(), String> {
     let mut buffer = vec![0; 64 << 10];
     let mut left = bytes;
@@ -259,10 +260,10 @@ fn passed(gzip: &mut Gzip, bytes: u64, to: &mut impl Write) -> Result<(), String
 }
 
 fn no_room(error: &std::io::Error) -> String {
-    format!("its photos cannot be unpacked to the folder for temporary files ({error}); unpack it yourself")
+    format!("cannot unpack its photos to the folder for temporary files ({error}); unpack it yourself")
 }
 
-/// What comes out of a gzipped file, as long as that is not out of proportion to what went in.
+/// What comes out of a gzipped file, as long as it's in proportion to what went in.
 struct Gzip {
     decoder: MultiGzDecoder<BufReader<Counted>>,
     unpacked: u64,
@@ -288,7 +289,7 @@ impl Read for Gzip {
     }
 }
 
-/// A file, and how much of it was read.
+/// A file, and how much of it has been read.
 struct Counted {
     file: File,
     read: u64,

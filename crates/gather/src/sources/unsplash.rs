@@ -1,5 +1,5 @@
-//! Unsplash: stock photos. In: words. Out: photos under the Unsplash licence. Each photo that is kept is reported, as the
-//! terms ask.
+//! Unsplash: stock photos. In: words. Out: photos under the Unsplash licence. Each photo that is kept is reported to
+//! the service, as its terms ask.
 
 use super::text_page;
 use crate::allowed::Telling;
@@ -16,10 +16,10 @@ use url::Url;
 pub(crate) const INFO: SourceInfo = SourceInfo {
     id: SourceId::Unsplash,
     what: "stock photos",
-    limits: "30 photos a page; 50 requests an hour for demo keys, each photo kept counts as one",
+    limits: "30 photos per page; 50 requests an hour for demo keys, where each photo kept counts as one",
     key: KeyNeed::Required { variables: &["UNSPLASH_ACCESS_KEY"] },
     licences: Telling::Always,
-    training: "the terms of the API bar data sets for machine learning; Unsplash offers data sets of its own",
+    training: "the API's terms forbid data sets for machine learning; Unsplash offers its own data sets",
 };
 
 #[derive(Debug)]
@@ -41,11 +41,11 @@ impl ImageSource for Unsplash {
     fn kept<'s>(&'s self, image: &'s FoundImage) -> Option<Thanking<'s>> {
         let place = image.ping.as_ref()?;
         Some(Box::pin(async move {
-            // The key goes to the service alone, whatever host the answer named.
+            // The key goes only to the service, whatever host the response named.
             let ask = Ask::new(&self.base, place.path().trim_start_matches('/'));
             let query = place.query_pairs().into_owned();
             let ask = query.fold(ask, |ask, (name, value)| ask.with(&name, value));
-            // That it could not be told changes nothing for the user.
+            // If the report fails, it makes no difference to the user.
             let _ = self.api.json(&ask.header("authorization", "Client-ID ", &self.key)).await;
         }))
     }

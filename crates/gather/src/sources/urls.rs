@@ -1,5 +1,5 @@
-//! A list of addresses: a text with one in each line, or a table with a header. In: the file. Out: one page of photos to
-//! fetch. The file's addresses are treated like those of any remote list.
+//! A list of addresses: a text file with one per line, or a table with a header. In: the file. Out: one page of photos
+//! to download. Its addresses are treated like those of any remote list.
 
 use super::local;
 use crate::allowed::Telling;
@@ -13,17 +13,17 @@ use std::path::PathBuf;
 
 pub(crate) const INFO: SourceInfo = SourceInfo {
     id: SourceId::Urls,
-    what: "a text file with one address in each line, or a CSV file with a column url and, if you have them, class, \
+    what: "a text file with one address per line, or a CSV file with a column url and, if you have them, class, \
            licence, licence_url, landing_url, creator, attribution, id",
     limits: "32 MiB, 200,000 addresses",
     key: KeyNeed::None,
     licences: Telling::Never,
-    training: "as the table says; unknown where it does not",
+    training: "as stated in the table; otherwise unknown",
 };
 
-/// Largest list that is read.
+/// Largest list in bytes.
 const MAX_BYTES: u64 = 32 << 20;
-/// Lines, cells and addresses of a list: more than any list has that somebody made, and few enough for the memory.
+/// Most lines, cells and addresses of a list: more than anybody's list has, and few enough to keep in memory.
 const MAX_LINES: usize = 1_000_000;
 const MAX_CELLS: usize = 4_000_000;
 const MAX_ADDRESSES: usize = 200_000;
@@ -58,9 +58,13 @@ impl Urls {
     }
 }
 
-/// Refuses what there is too much of.
+/// Refuses too many of something.
 fn few(count: usize, limit: usize, what: &str) -> Result<(), String> {
-    if count <= limit { Ok(()) } else { Err(format!("more than {limit} {what}; make several lists of it")) }
+    if count <= limit {
+        Ok(())
+    } else {
+        Err(format!("more than {limit} {what}; split the list into several"))
+    }
 }
 
 fn table(text: &str, query: &Query) -> Result<Vec<FoundImage>, String> {
@@ -90,7 +94,7 @@ fn is_url(name: &str) -> bool {
     matches!(name, "url" | "image_url")
 }
 
-/// Where each column stands, looked up once for all rows.
+/// The position of each column, looked up once for all rows.
 #[derive(Debug, Default)]
 struct Columns {
     url: Option<usize>,
@@ -118,7 +122,7 @@ impl Columns {
                 "attribution" => &mut columns.attribution,
                 _ => continue,
             };
-            // Of two columns with a name the first counts.
+            // Of two columns with the same name the first counts.
             column.get_or_insert(place);
         }
         columns
@@ -145,7 +149,7 @@ fn cell(row: &csv::StringRecord, column: Option<usize>) -> Option<&str> {
     row.get(column?).filter(|cell| !cell.is_empty())
 }
 
-/// Lines that are no address are comments.
+/// One address per line; other lines are comments.
 fn lines(text: &str) -> Result<Vec<FoundImage>, String> {
     let mut items = Vec::new();
     for url in text.lines().filter_map(web_address) {

@@ -1,9 +1,9 @@
-//! A zip file. In: a file that may hold anything. Out: its photos, from the list at its end, which is read once; the bytes of
+//! A zip file. In: an untrusted file. Out: its photos, from the list at its end, which is read once; and the bytes of
 //! one of them.
 //!
-//! The list is taken apart here, since it is the part that lies: it may claim billions of members, or gigabytes of notes
-//! about them, or that thousands of members are one and the same run of bytes. Whatever it claims is compared with the size
-//! of the file first.
+//! The list is parsed here because it's the part that lies: it may claim billions of members, or gigabytes of notes
+//! about them, or that thousands of members share the same bytes. All its claims are first checked against the size of
+//! the file.
 //!
 //! Source: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3 to 4.6.
 
@@ -14,20 +14,20 @@ use flate2::read::DeflateDecoder;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::LazyLock;
 
-/// Bytes of the list of members.
+/// Most bytes of the list of members.
 const MAX_DIRECTORY: u64 = 64 << 20;
-/// Bytes of the parts that have a fixed length.
+/// Sizes in bytes of the records with a fixed length.
 const END: usize = 22;
 const LOCATOR: usize = 20;
 const END_64: usize = 56;
 const ENTRY: usize = 46;
 const LOCAL: usize = 30;
-/// Bytes of the longest comment at the end of the file.
+/// Most bytes of the comment at the end of the file.
 const COMMENT: usize = 0xffff;
 
-const DAMAGED: &str = "no zip file, or a damaged one";
+const DAMAGED: &str = "not a zip file, or a damaged one";
 
-/// Where a member lies, and how it is packed.
+/// Where a member is, and how it's packed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Zipped {
     at: u64,
@@ -39,7 +39,7 @@ pub(super) struct Zipped {
 }
 
 impl Zipped {
-    /// The bytes in the file. What it claims to be too large for is not read.
+    /// The packed bytes from the file. If the member claims to be larger than the limit, nothing is read.
     pub(super) fn packed(&self, file: &mut (impl Read + Seek), limit: u64) -> Result<Vec<u8>, String> {
         // Packing makes nothing much longer.
         if self.size > limit || self.stored > limit + limit / 8 + 1024 {
@@ -59,28 +59,32 @@ impl Zipped {
         if packed.len() as u64 == self.stored { Ok(packed) } else { Err(DAMAGED.to_owned()) }
     }
 
-    /// The bytes that were packed. Unpacking stops at the limit, whatever the list says.
+    /// Unpacks the bytes. Stops at the limit, whatever the list claims.
     pub(super) fn unpacked(&self, packed: Vec<u8>, limit: u64) -> Result<Vec<u8>, String> {
         let bytes = match self.method {
             0 => packed,
             8 => local::capped(DeflateDecoder::new(packed.as_slice()), limit)?,
             method => {
                 return Err(format!(
-                    "packed by method {method}, which is not read here; unpack the archive yourself"
+                    "packed by method {method}, which is not supported; unpack the archive yourself"
                 ));
             }
         };
         let is_whole = bytes.len() as u64 == self.size && checksum(&bytes) == self.checksum;
-        if is_whole { Ok(bytes) } else { Err("other bytes than the archive says".to_owned()) }
+        if is_whole {
+            Ok(bytes)
+        } else {
+            Err("its bytes do not match the archive's list; download it again".to_owned())
+        }
     }
 }
 
-/// The photos of a file of so many bytes.
+/// The photos of a file with this many bytes.
 pub(super) fn members(file: &mut (impl Read + Seek), size: u64) -> Result<Members<Zipped>, String> {
     let directory = directory(file, size)?;
     if directory.size > MAX_DIRECTORY {
         return Err(format!(
-            "a list of members of more than {MAX_DIRECTORY} bytes; unpack it yourself if you trust it"
+            "its list of members is larger than {MAX_DIRECTORY} bytes; unpack it yourself if you trust it"
         ));
     }
     file.seek(SeekFrom::Start(directory.at)).map_err(|error| error.to_string())?;
@@ -104,7 +108,8 @@ pub(super) fn members(file: &mut (impl Read + Seek), size: u64) -> Result<Member
     Ok(members)
 }
 
-/// Refuses members that share bytes, since few bytes could then be unpacked as very many, and such as go on in the list.
+/// Refuses members that share bytes, since a few bytes could then unpack to very many, and members that overlap the
+/// list.
 fn apart(mut spans: Vec<(u64, u64)>, list_at: u64) -> Result<(), String> {
     spans.sort_unstable();
     if spans.windows(2).any(|pair| pair[0].1 > pair[1].0) {
@@ -114,15 +119,15 @@ fn apart(mut spans: Vec<(u64, u64)>, list_at: u64) -> Result<(), String> {
     if is_before { Ok(()) } else { Err(DAMAGED.to_owned()) }
 }
 
-/// Where the list of members lies, and how far all is behind the place that the archive thinks it has, as behind a program
-/// that unpacks it.
+/// Where the list of members is, and how far everything is behind the position the archive states, as when it follows a
+/// self-extracting program.
 struct Directory {
     at: u64,
     size: u64,
     shift: u64,
 }
 
-/// Looks for the end record in the last bytes, where a comment may follow it.
+/// Finds the end record in the last bytes; a comment may follow it.
 fn directory(file: &mut (impl Read + Seek), size: u64) -> Result<Directory, String> {
     let tail = size.min((END + COMMENT) as u64);
     file.seek(SeekFrom::Start(size - tail)).map_err(|error| error.to_string())?;
@@ -142,14 +147,14 @@ fn directory(file: &mut (impl Read + Seek), size: u64) -> Result<Directory, Stri
     Err(DAMAGED.to_owned())
 }
 
-/// The list that an end record at a place names, if there is one.
+/// The list that an end record at a position refers to, if there is one.
 fn named(file: &mut (impl Read + Seek), end: Part<'_>, place: u64) -> Result<Option<Directory>, String> {
     let (mut size, mut stated, mut before) = (u64::from(end.u32(12)), u64::from(end.u32(16)), place);
     let is_64 = end.u16(10) == u16::MAX || end.u32(12) == u32::MAX || end.u32(16) == u32::MAX;
     if is_64 && let Some((at, record)) = end_64(file, place)? {
         (size, stated, before) = (Part(&record).u64(40), Part(&record).u64(48), at);
     }
-    // It ends where the record begins; some leave room for a signature between them.
+    // The list ends where the record begins; some programs leave room for a signature in between.
     let behind = before.checked_sub(size).map(|at| (at, at.checked_sub(stated)));
     let there = stated.checked_add(size).filter(|&end| end <= before).map(|_| (stated, Some(0)));
     for (at, shift) in behind.into_iter().chain(there) {
@@ -161,7 +166,7 @@ fn named(file: &mut (impl Read + Seek), end: Part<'_>, place: u64) -> Result<Opt
     Ok(None)
 }
 
-/// The larger end record of an archive with large numbers, with its place.
+/// The zip64 end record of an archive with large numbers, with its position.
 fn end_64(file: &mut (impl Read + Seek), place: u64) -> Result<Option<(u64, [u8; END_64])>, String> {
     let Some(locator_at) = place.checked_sub(LOCATOR as u64) else { return Ok(None) };
     let locator: [u8; LOCATOR] = at(file, locator_at)?;
@@ -179,7 +184,7 @@ fn end_64(file: &mut (impl Read + Seek), place: u64) -> Result<Option<(u64, [u8;
     Ok(None)
 }
 
-/// So many bytes at a place.
+/// `BYTES` bytes at a position.
 fn at<const BYTES: usize>(file: &mut (impl Read + Seek), place: u64) -> Result<[u8; BYTES], String> {
     let mut bytes = [0; BYTES];
     let read = file.seek(SeekFrom::Start(place)).and_then(|_| file.read_exact(&mut bytes));
@@ -215,7 +220,7 @@ impl<'d> Entry<'d> {
     }
 
     fn member(&self, shift: u64) -> Option<Zipped> {
-        // Numbers that are too large for their place stand among the extra fields, in this order.
+        // Numbers too large for their fields are in an extra field, in this order.
         let mut large = Part(self.extra(0x0001).unwrap_or_default());
         let mut number = |place: usize| match self.fixed.u32(place) {
             u32::MAX if large.0.len() >= 8 => {
@@ -249,9 +254,9 @@ impl<'d> Entry<'d> {
         None
     }
 
-    /// Its name: in Unicode where the archive says so or it can be read so, else in the letters of the first IBM PC.
+    /// Its name: in Unicode if the archive says so or it can be read that way, else in the IBM PC's code page 437.
     fn name(&self) -> String {
-        // Another name in Unicode, with the checksum of the one that it is for.
+        // A separate Unicode name, with the checksum of the name it belongs to.
         let unicode = self.extra(0x7075).filter(|field| Part(field).u32(1) == checksum(self.raw_name));
         let name = unicode.and_then(|field| field.get(5..)).unwrap_or(self.raw_name);
         let of_pc = |&byte: &u8| match usize::from(byte).checked_sub(0x80) {
@@ -268,7 +273,7 @@ fn checksum(bytes: &[u8]) -> u32 {
     checksum.sum()
 }
 
-/// The upper half of the IBM PC's letters.
+/// The upper half of code page 437.
 static CODE_PAGE_437: LazyLock<Vec<char>> = LazyLock::new(|| {
     "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐\
                              └┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}"
@@ -276,7 +281,7 @@ static CODE_PAGE_437: LazyLock<Vec<char>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Bytes with numbers in them; what lies beyond the end is zero.
+/// Bytes with numbers in them; everything beyond the end reads as zero.
 #[derive(Clone, Copy)]
 struct Part<'d>(&'d [u8]);
 

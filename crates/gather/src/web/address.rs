@@ -1,9 +1,9 @@
-//! Which addresses a list from somewhere may make this machine call. In: an IP address, or a host's name. Out: whether it
-//! is a public one; a resolver that gives public ones only.
+//! Which addresses an untrusted list may make this machine call. In: an IP address, or a host name. Out: whether it's
+//! public; a resolver that returns only public addresses.
 //!
-//! A remote list could name `http://169.254.169.254/` or a host that resolves to the user's router. The check is made
-//! where names become addresses, so a name that resolves differently the second time gains nothing, and again for
-//! addresses that are written as numbers, which no resolver sees.
+//! A remote list could contain `http://169.254.169.254/`, or a host that resolves to the user's router. Names are
+//! checked when they're resolved, so a name that resolves differently the second time gains nothing. Numeric addresses
+//! are checked separately, because no resolver sees them.
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::collections::BTreeSet;
@@ -13,8 +13,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use url::{Host, Url};
 
-/// Whether an address belongs to a host in the public internet: not private, loopback, link-local (where clouds keep
-/// their metadata), shared, multicast, reserved or for documentation; nor an IPv6 address that stands for such a one.
+/// Whether an address is on the public internet: not private, loopback, link-local (where clouds keep their metadata),
+/// shared, multicast, reserved or for documentation; nor an IPv6 address that stands for one of these.
 ///
 /// Source: IANA's registries of special-purpose addresses (RFC 6890).
 ///
@@ -59,29 +59,29 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
     match parts {
-        // An IPv4 address in IPv6's clothes: mapped, translated (NAT64), 6to4.
+        // IPv4 addresses embedded in IPv6: mapped, translated (NAT64), 6to4.
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
         [0x2002, high, low, ..] => embedded(high, low),
         // Teredo, benchmarks, ORCHID and other protocols; documentation.
         [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => false,
-        // All that is handed out lies in 2000::/3.
+        // All assigned addresses are in 2000::/3.
         [first, ..] => (0x2000..=0x3fff).contains(&first),
     }
 }
 
-/// A host that is not in the public internet.
+/// A host that is not on the public internet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PrivateHost(pub(crate) String);
 
 impl fmt::Display for PrivateHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is not in the public internet", self.0)
+        write!(f, "{} is not on the public internet", self.0)
     }
 }
 
 impl Error for PrivateHost {}
 
-/// The addresses that may be called: public ones, and the hosts that the user allows by name.
+/// The addresses that may be called: public ones, and hosts that the user allows by name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Guard {
     allowed: Arc<BTreeSet<String>>,
@@ -96,7 +96,7 @@ impl Guard {
         self.allowed.contains(host.trim_matches(['[', ']']))
     }
 
-    /// Refuses addresses that are written as private numbers. Names are judged when they are resolved.
+    /// Refuses private numeric addresses. Names are checked when they're resolved.
     pub(crate) fn check(&self, url: &Url) -> Result<(), PrivateHost> {
         let address = match url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
@@ -107,7 +107,7 @@ impl Guard {
         if is_public(address) || self.allows(host) { Ok(()) } else { Err(PrivateHost(host.to_owned())) }
     }
 
-    /// What a name may resolve to: all of its addresses, or nothing if one of them is private.
+    /// What a name may resolve to: all of its addresses, or none if one of them is private.
     fn judged(&self, host: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, PrivateHost> {
         let public = addresses.iter().all(|address| is_public(address.ip()));
         if public || self.allows(&host.to_lowercase()) {
@@ -122,7 +122,7 @@ impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = self.clone();
         Box::pin(async move {
-            // The port is not known here; the connection puts it in.
+            // The port isn't known here; the connection fills it in.
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let addresses = guard.judged(name.as_str(), found.collect())?;
             Ok(Box::new(addresses.into_iter()) as Addrs)
@@ -202,7 +202,7 @@ mod tests {
         let guard = Guard::new(["Intranet.example".to_owned(), "::1".to_owned()]);
         assert!(guard.judged("intranet.example", addresses()).is_ok());
         assert!(guard.check(&"http://[::1]:80/".parse().unwrap()).is_ok());
-        // However the number is written, it is the same address.
+        // The same address, written in different ways.
         for url in [
             "http://2130706433/",
             "http://0x7f.1/",
@@ -222,7 +222,7 @@ mod tests {
                 || address.is_multicast() || address.is_broadcast() || address.is_documentation()
                 || address.is_unspecified();
             prop_assert!(!(special && is_public(address.into())), "{}", address);
-            // The same address in the clothes of IPv6 is judged the same.
+            // The same address embedded in IPv6 gives the same result.
             prop_assert_eq!(is_public(address.to_ipv6_mapped().into()), is_public(address.into()));
         }
 

@@ -1,4 +1,4 @@
-//! Questions to a source's service. In: an address with parameters and a key. Out: JSON, after as many attempts as the
+//! Requests to a source's service. In: an address with parameters and a key. Out: JSON, after as many attempts as the
 //! options allow; or why there is none. Neither an error nor an event ever contains a key.
 
 use super::fetch::innermost;
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use url::Url;
 
-/// A question: an address, its parameters, and where the key goes.
+/// A request: an address, its parameters, and where the key goes.
 #[derive(Clone)]
 pub(crate) struct Ask {
     url: Url,
@@ -27,53 +27,53 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
-    /// A path below a service's address.
+    /// A request to a path below a service's address.
     pub(crate) fn new(base: &Url, path: &str) -> Self {
         let mut url = base.clone();
         url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
         Self { url, header: None, form: Vec::new(), secrets: Vec::new() }
     }
 
-    /// A parameter.
+    /// Adds a parameter.
     #[allow(clippy::needless_pass_by_value, reason = "numbers and texts alike")]
     pub(crate) fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.url.query_pairs_mut().append_pair(name, &value.to_string());
         self
     }
 
-    /// A parameter that is a key.
+    /// Adds a parameter that is a key.
     pub(crate) fn key(mut self, name: &str, key: &Secret) -> Self {
         self.url.query_pairs_mut().append_pair(name, key.reveal());
         self.secrets.push(key.clone());
         self
     }
 
-    /// A header that holds a key after a prefix such as `Bearer `.
+    /// Adds a header with a key after a prefix such as `Bearer `.
     pub(crate) fn header(mut self, name: &'static str, prefix: &'static str, key: &Secret) -> Self {
         self.header = Some((name, prefix, key.clone()));
         self.secrets.push(key.clone());
         self
     }
 
-    /// Fields of a form, which makes it a POST.
+    /// Adds the fields of a form, which makes the request a POST.
     pub(crate) fn form(mut self, fields: Vec<(&'static str, Secret)>) -> Self {
         self.secrets.extend(fields.iter().map(|(_, key)| key.clone()));
         self.form = fields;
         self
     }
 
-    /// A text that came back, without any key in it, and not too long.
+    /// Text from a response, with keys removed and not too long.
     fn scrubbed(&self, text: &str) -> String {
         let clean = |text: String, key: &Secret| {
             let encoded: String = url::form_urlencoded::byte_serialize(key.reveal().as_bytes()).collect();
             text.replace(key.reveal(), "***").replace(&encoded, "***")
         };
-        // First the keys, so that none is cut in two and passes for something else.
+        // Remove keys first: a key that is cut in two would not be recognised.
         plain(&self.secrets.iter().fold(text.to_owned(), clean), DETAIL)
     }
 }
 
-/// A way to one source's service, at its pace.
+/// A connection to one source's service, at its pace.
 #[derive(Debug)]
 pub(crate) struct Api {
     source: SourceId,
@@ -86,7 +86,7 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// `period`: the time between two questions that the service asks for in the long run; a few may come at once.
+    /// `period`: the average time between two requests that the service asks for; a few may come at once.
     pub(crate) fn new(source: SourceId, period: Duration, way: &ApiContext) -> Self {
         let quota = Quota::with_period(period).unwrap_or(Quota::per_second(BURST));
         Self {
@@ -100,7 +100,7 @@ impl Api {
         }
     }
 
-    /// Asks until there is an answer or no hope.
+    /// Asks until there is a response, or until trying again is pointless.
     pub(crate) async fn json(&self, ask: &Ask) -> Result<Value, SourceDown> {
         let mut attempt = 1;
         loop {
@@ -151,7 +151,7 @@ impl Api {
         self.answer(response, ask).await
     }
 
-    /// Waits for the service's pace, and for the rest that it asked for.
+    /// Waits as the service's pace requires, and until any pause it asked for is over.
     async fn turn(&self) -> Result<(), Trouble> {
         self.limiter.until_ready().await;
         let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -175,7 +175,7 @@ impl Api {
         let asked = retry::retry_after(&headers, now);
         let used_up = retry::used_up(&headers, now);
         if status.is_success() {
-            // The next question waits, not this answer.
+            // It's the next request that waits, not this response.
             *self.resting.lock().unwrap_or_else(PoisonError::into_inner) =
                 used_up.and_then(|rest| Instant::now().checked_add(rest));
         }
@@ -207,7 +207,7 @@ impl Api {
         }
     }
 
-    /// The address is left out of errors: it may hold a key.
+    /// Leaves the address out of the error, since it may contain a key.
     fn broken(&self, error: reqwest::Error) -> Trouble {
         let error = error.without_url();
         if error.is_timeout() {
@@ -217,13 +217,13 @@ impl Api {
     }
 }
 
-/// Objects and values of an answer. An object of JSON takes up to 700 bytes of memory where it took 8 of the answer; the
-/// largest honest answers have some 50,000.
+/// Most objects and values of a response. A JSON object takes up to 700 bytes of memory for 8 bytes of text; the
+/// largest honest responses have some 50,000.
 const MOST_OBJECTS: usize = 200_000;
 const MOST_VALUES: usize = 2_000_000;
 
-/// Refuses an answer that would take far more memory than it has bytes, before it is taken apart. Marks within texts count,
-/// too, which makes no honest answer that much larger.
+/// Refuses a response that would take far more memory than it has bytes, before it's parsed. It also counts marks
+/// inside strings, which makes little difference for honest responses.
 fn few_parts(body: &[u8]) -> Result<(), SourceDown> {
     let count = |marks: &[u8]| body.iter().filter(|byte| marks.contains(byte)).count();
     for (marks, limit) in [(b"{".as_slice(), MOST_OBJECTS), (b",[", MOST_VALUES)] {
@@ -234,7 +234,7 @@ fn few_parts(body: &[u8]) -> Result<(), SourceDown> {
     Ok(())
 }
 
-/// Questions that may be asked at once before the pace is kept.
+/// Requests that may be sent at once before the pace applies.
 const BURST: std::num::NonZeroU32 = std::num::NonZeroU32::new(5).unwrap();
 
 /// What all sources of a run share.

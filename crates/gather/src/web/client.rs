@@ -1,4 +1,5 @@
-//! Connections. In: [`WebOptions`]. Out: one client for the services that the user chose, one for photos from anywhere.
+//! HTTP clients. In: [`WebOptions`]. Out: one client for the services that the user chose, and one for photos from
+//! anywhere.
 
 use super::address::Guard;
 use super::options::WebOptions;
@@ -14,8 +15,8 @@ pub(crate) fn for_sources(options: &WebOptions) -> Result<Client, GatherError> {
     client.build().map_err(network)
 }
 
-/// A client for photos. It follows no redirect by itself, so that each is looked at first, and resolves names through the
-/// guard.
+/// A client for photos. It doesn't follow redirects by itself, so that each can be checked first, and it resolves names
+/// through the guard.
 pub(crate) fn for_photos(options: &WebOptions) -> Result<(Client, Guard), GatherError> {
     let proxy_host =
         options.proxy.as_ref().and_then(|proxy| Url::parse(proxy).ok()?.host_str().map(str::to_owned));
@@ -24,7 +25,7 @@ pub(crate) fn for_photos(options: &WebOptions) -> Result<(Client, Guard), Gather
     Ok((client.build().map_err(network)?, guard))
 }
 
-/// Keys travel in headers and parameters, so a service may not send its visitors to another host or port, nor away from TLS.
+/// Keys travel in headers and parameters, so a service must not redirect to another host or port, or away from TLS.
 fn within_the_origin() -> redirect::Policy {
     redirect::Policy::custom(|attempt| {
         let (next, before) = (attempt.url(), attempt.previous());
@@ -33,8 +34,8 @@ fn within_the_origin() -> redirect::Policy {
     })
 }
 
-/// Whether an address is at the same service as another one: its own host and port, or, from plain HTTP at its usual port,
-/// the same host's TLS at its usual one.
+/// Whether two addresses belong to the same service: the same host and port, or an upgrade from HTTP at its usual port
+/// to HTTPS at its usual port on the same host.
 fn is_same_service(last: &Url, next: &Url) -> bool {
     let upgraded = (last.scheme(), next.scheme()) == ("http", "https");
     let same_port = last.port_or_known_default() == next.port_or_known_default();
@@ -53,7 +54,7 @@ fn builder(options: &WebOptions) -> Result<ClientBuilder, GatherError> {
     Ok(builder.proxy(Proxy::all(proxy).map_err(network)?))
 }
 
-/// The same cryptography and roots as the download of weights has; no C library.
+/// The same cryptography and root certificates as for downloading weights, without a C library.
 fn tls() -> Result<ClientConfig, rustls::Error> {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -1,18 +1,19 @@
-//! Why a photo did not arrive.
+//! Why a photo could not be downloaded. In: errors of the network and responses of hosts. Out: [`FetchFault`], plain
+//! data.
 
 use sciurus_photos::text::{DETAIL, plain};
 use serde::{Deserialize, Serialize};
 
-/// Why a photo did not arrive. `Display` is meant for the user.
+/// Why a photo could not be downloaded. `Display` is meant for the user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FetchFault {
-    /// No address that can be fetched.
-    #[error("no address of a photo on the web")]
+    /// The address can't be downloaded from.
+    #[error("not the address of a photo on the web")]
     BadAddress,
-    /// The host is not in the public internet.
-    #[error("{} is not in the public internet; allow it by name if it is yours", plain(host, DETAIL))]
+    /// The host is not on the public internet.
+    #[error("{} is not on the public internet; if it is yours, allow it by name", plain(host, DETAIL))]
     PrivateHost {
         /// The host.
         host: String,
@@ -23,22 +24,22 @@ pub enum FetchFault {
     /// There was no connection.
     #[error("no connection: {}", plain(detail, DETAIL))]
     Unreachable {
-        /// What the network said.
+        /// The cause.
         detail: String,
     },
     /// It took too long.
-    #[error("not there after {seconds} seconds")]
+    #[error("not complete after {seconds} seconds")]
     TimedOut {
-        /// How long was waited.
+        /// How long we waited.
         seconds: u64,
     },
-    /// The host answers with something else than a photo.
-    #[error("the host answers {status}")]
+    /// The host responded with something other than a photo.
+    #[error("the host responded with status {status}")]
     Status {
         /// The HTTP status.
         status: u16,
     },
-    /// One address leads to another, again and again.
+    /// One redirect led to the next, too many times.
     #[error("more than {limit} redirects")]
     TooManyRedirects {
         /// The limit.
@@ -51,18 +52,18 @@ pub enum FetchFault {
         limit: u64,
     },
     /// The connection ended before the file did.
-    #[error("the file arrives cut short")]
+    #[error("the file was cut short on the way")]
     CutShort,
-    /// Too many photos of this host failed one after the other.
-    #[error("given up on its host, which failed {failures} times in a row")]
+    /// Too many photos of this host failed in a row.
+    #[error("its host was given up after {failures} failures in a row")]
     HostDown {
         /// How many.
         failures: u32,
     },
-    /// A local file that cannot be read.
+    /// A local file that can't be read.
     #[error("cannot be read: {}", plain(detail, DETAIL))]
     Unreadable {
-        /// What the operating system said.
+        /// The operating system's error.
         detail: String,
     },
 }

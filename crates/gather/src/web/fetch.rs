@@ -1,4 +1,5 @@
-//! One photo from anywhere. In: its address. Out: its bytes, within limits of size, time and manners; or why not.
+//! Downloads one photo from anywhere, politely. In: its address. Out: its bytes, within limits of size and time; or why
+//! not.
 
 use super::address::{Guard, PrivateHost, private_host};
 use super::client;
@@ -17,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 impl FetchFault {
-    /// Whether it may well be different another time.
+    /// Whether trying again later may help.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
@@ -28,7 +29,7 @@ impl FetchFault {
     }
 }
 
-/// Fetches photos, politely.
+/// Downloads photos, politely.
 #[derive(Debug)]
 pub(crate) struct Fetcher {
     client: Client,
@@ -37,12 +38,12 @@ pub(crate) struct Fetcher {
     options: Arc<WebOptions>,
 }
 
-/// What is fetched.
+/// What to download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
-    /// A photo, if the host's robots.txt allows; one that is too large is refused.
+    /// A photo, if the host's robots.txt allows it; one that is too large is refused.
     Photo,
-    /// The robots.txt itself, of which the beginning counts.
+    /// The robots.txt itself, of which only the beginning counts.
     Robots,
 }
 
@@ -52,7 +53,7 @@ impl Fetcher {
         Ok(Self { client, guard, hosts: Hosts::new(&options), options })
     }
 
-    /// The bytes of a photo; what may pass is tried twice.
+    /// The bytes of a photo. If a failure may be temporary, it's tried twice.
     pub(crate) async fn fetch(&self, url: &Url) -> Result<Vec<u8>, FetchFault> {
         match self.follow(url, What::Photo).await {
             Err(fault) if tries_again(&fault) => {
@@ -63,7 +64,7 @@ impl Fetcher {
         }
     }
 
-    /// Follows redirects, each of which is looked at like the first address.
+    /// Follows redirects, and checks each like the first address.
     async fn follow(&self, url: &Url, what: What) -> Result<Vec<u8>, FetchFault> {
         let mut url = url.clone();
         let mut left = self.options.file_timeout;
@@ -74,7 +75,7 @@ impl Fetcher {
                 return Err(self.forbidden(&host));
             }
             let _permit = host.turn().await.ok_or(FetchFault::BadAddress)?;
-            // Waiting for its turn is not the photo's fault.
+            // The time spent waiting for a turn doesn't count towards the photo's time-out.
             let begin = Instant::now();
             match self.request(&url, &host, (what, begin + left)).await? {
                 Answer::File(bytes) => return Ok(bytes),
@@ -92,12 +93,12 @@ impl Fetcher {
         self.guard.check(url).map_err(private)
     }
 
-    /// A host that failed to give its robots.txt is down; one that answered has forbidden it.
+    /// Why robots.txt forbids a host: it could not be downloaded because the host is down, or it says so.
     fn forbidden(&self, host: &Host) -> FetchFault {
         match host.robots.get() {
             Some(Robots::Nothing(fault @ FetchFault::PrivateHost { .. })) => fault.clone(),
             Some(Robots::Nothing(fault)) => {
-                FetchFault::Unreachable { detail: format!("its robots.txt does not arrive ({fault})") }
+                FetchFault::Unreachable { detail: format!("its robots.txt cannot be downloaded ({fault})") }
             }
             _ => FetchFault::Robots,
         }
@@ -114,7 +115,7 @@ impl Fetcher {
         host.robots.get_or_init(read).await
     }
 
-    /// RFC 9309: what is not there allows everything, what fails forbids everything.
+    /// RFC 9309: a missing robots.txt allows everything, one that fails forbids everything.
     async fn read_robots(&self, url: &Url) -> Robots {
         let Ok(place) = format!("{}/robots.txt", authority(url)).parse() else { return Robots::Everything };
         match Box::pin(self.follow(&place, What::Robots)).await {
@@ -156,7 +157,7 @@ impl Fetcher {
     async fn body(&self, mut response: Response, what: What) -> Result<Vec<u8>, FetchFault> {
         let limit = match what {
             What::Photo => self.options.file_bytes,
-            // One byte more tells a text that goes on from one that ends here.
+            // One byte more, to tell a text that goes on from one that ends here.
             What::Robots => robots::MAX_BYTES as u64 + 1,
         };
         let too_many = FetchFault::TooManyBytes { limit };
@@ -178,7 +179,7 @@ impl Fetcher {
         Ok(bytes)
     }
 
-    /// A host that says it is busy gets its rest.
+    /// Leaves a host alone that says it's busy.
     fn let_rest(&self, response: &Response, host: &Host) {
         if matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             let asked = retry::retry_after(response.headers(), SystemTime::now());
@@ -192,7 +193,7 @@ enum Answer {
     Elsewhere(Url),
 }
 
-/// A time-out has cost enough, and what nobody can connect to is no better a second later.
+/// A time-out has already cost enough time, and a connection that fails won't succeed a second later.
 fn tries_again(fault: &FetchFault) -> bool {
     fault.is_passing() && !matches!(fault, FetchFault::TimedOut { .. } | FetchFault::Unreachable { .. })
 }
@@ -211,7 +212,7 @@ fn fault(error: &reqwest::Error) -> FetchFault {
     FetchFault::Unreachable { detail: innermost(error) }
 }
 
-/// The last cause, which says what happened; the outer ones repeat the address.
+/// The innermost cause, which says what happened; the outer ones repeat the address.
 pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {

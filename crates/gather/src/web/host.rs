@@ -1,4 +1,4 @@
-//! Manners towards one host. In: its name and the options. Out: leave to send a request, when it is its turn.
+//! Politeness towards one host. In: its name and the options. Out: permission to send a request, when it's its turn.
 
 use super::options::WebOptions;
 use super::robots::Robots;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use url::Url;
 
-/// All hosts that photos came from in this run.
+/// All hosts of photos in this run.
 #[derive(Debug)]
 pub(crate) struct Hosts {
     per_host: usize,
@@ -32,20 +32,20 @@ impl Hosts {
     }
 }
 
-/// Scheme, host and port: what a robots.txt holds for.
+/// Scheme, host and port: what a robots.txt applies to.
 pub(crate) fn authority(url: &Url) -> String {
     let port = url.port_or_known_default().unwrap_or_default();
     format!("{}://{}:{port}", url.scheme(), url.host_str().unwrap_or_default())
 }
 
-/// What is known of one host.
+/// What is known about one host.
 #[derive(Debug)]
 pub(crate) struct Host {
     permits: Semaphore,
     limiter: DefaultDirectRateLimiter,
-    /// What its robots.txt says, asked once.
+    /// What its robots.txt says, downloaded once.
     pub(crate) robots: OnceCell<Robots>,
-    /// A pace that its robots.txt asks for.
+    /// A slower pace that its robots.txt asks for.
     slower: OnceCell<DefaultDirectRateLimiter>,
     resting: Mutex<Option<Instant>>,
 }
@@ -62,20 +62,20 @@ impl Host {
         }
     }
 
-    /// One request per so long from now on, as a crawl delay asks.
+    /// From now on, one request per `delay`, as a crawl delay asks.
     pub(crate) fn slow_down(&self, delay: Duration) {
         if let Some(quota) = Quota::with_period(delay) {
-            // Set by the one task that reads robots.txt; a second value cannot differ.
+            // Set by the one task that reads robots.txt; a second value can't differ.
             let _ = self.slower.set(RateLimiter::direct(quota));
         }
     }
 
-    /// No request for so long, as an answer asked.
+    /// No request for this long, as a response asked.
     pub(crate) fn rest(&self, pause: Duration) {
         *self.resting.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + pause);
     }
 
-    /// Waits for its turn. The request lasts as long as the permit.
+    /// Waits for its turn. The request must end before the permit is dropped.
     pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         let permit = self.permits.acquire().await.ok()?;
         let resting = *self.resting.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
-//! Everything that touches the network. In: addresses of services that the user chose, and addresses of photos that came
-//! from anywhere. Out: JSON, or bytes of a photo within limits, or the reason why not.
+//! Everything that uses the network. In: addresses of services that the user chose, and addresses of photos from
+//! anywhere. Out: JSON, or a photo's bytes within limits, or the reason why not.
 
 mod address;
 mod api;

@@ -1,4 +1,4 @@
-//! How the network may be used. In: what the user says. Out: [`WebOptions`], with polite values where he says nothing.
+//! How the network may be used. In: the user's settings. Out: [`WebOptions`], with polite defaults.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -7,21 +7,21 @@ use std::time::Duration;
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
-/// | `contact` | none | an address or page where the operators of a service reach you; part of the User-Agent, which Wikimedia requires to have one | any |
-/// | `connect_timeout` | 10 s | until a connection stands | above 0 |
+/// | `contact` | none | an address or page where a service's operators can reach you; part of the User-Agent, where Wikimedia requires one | any |
+/// | `connect_timeout` | 10 s | to establish a connection | above 0 |
 /// | `search_timeout` | 30 s | for one request to a source | above 0 |
-/// | `file_timeout` | 30 s | for one photo, redirects and all | above 0 |
-/// | `file_bytes` | 32 MiB | largest photo; reading stops there | above 0 |
-/// | `page_bytes` | 16 MiB | largest answer of a source | above 0 |
+/// | `file_timeout` | 30 s | for one photo, including redirects | above 0 |
+/// | `file_bytes` | 32 MiB | largest photo; downloading stops there | above 0 |
+/// | `page_bytes` | 16 MiB | largest response of a source | above 0 |
 /// | `redirects` | 5 | most redirects of one photo | any |
-/// | `attempts` | 3 | times that a source is asked for one page | 1 or more |
-/// | `pause` | 1 s | before the second attempt; doubles with each, and is drawn between half and all of that | any |
-/// | `longest_wait` | 30 s | a source or host that wants to be left alone for longer is given up | any |
-/// | `per_host` | 6 | photos fetched from one host at a time | 1 or more |
-/// | `per_second` | 20 | photos fetched from one host per second, unless its robots.txt wants fewer | 1 or more |
+/// | `attempts` | 3 | how often a source is asked for one page | 1 or more |
+/// | `pause` | 1 s | before the second attempt; doubles with each further one, and is drawn between half and all of that | any |
+/// | `longest_wait` | 30 s | a source or host that asks to wait longer is given up | any |
+/// | `per_host` | 6 | photos downloaded from one host at a time | 1 or more |
+/// | `per_second` | 20 | photos downloaded from one host per second, unless its robots.txt asks for fewer | 1 or more |
 /// | `at_a_time` | 32 | photos on their way from all hosts | 1 or more |
-/// | `allow_private_hosts` | none | names or numbers of hosts that photos may come from although they are not in the public internet | any |
-/// | `proxy` | none | address of a proxy for all requests; names of photos' hosts are then resolved there | a URL |
+/// | `allow_private_hosts` | none | names or IP addresses of hosts that photos may come from although they aren't on the public internet | any |
+/// | `proxy` | none | address of a proxy for all requests, which then also resolves the names of photos' hosts | a URL |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs, reason = "the table says it")]
@@ -69,7 +69,7 @@ impl WebOptions {
     /// `sciurus-gather/VERSION (contact)`.
     pub(crate) fn user_agent(&self) -> String {
         let contact = self.contact.as_deref().unwrap_or("no contact given");
-        // Control characters are not allowed in a header.
+        // Control characters aren't allowed in a header.
         let contact: String = contact.chars().filter(|c| matches!(c, ' '..='~')).collect();
         format!("sciurus-gather/{} ({contact})", env!("CARGO_PKG_VERSION"))
     }

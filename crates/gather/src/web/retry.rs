@@ -1,11 +1,11 @@
-//! When to ask again. In: the headers of an answer, and how often it was asked. Out: pauses.
+//! When to try again. In: the headers of a response, and how often it was tried. Out: pauses.
 
 use rand::RngExt;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use sciurus_data::Rng;
 use std::time::{Duration, SystemTime};
 
-/// How long an answer asks to wait: `Retry-After` in seconds or as a date.
+/// How long a response asks to wait: `Retry-After` in seconds or as a date.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse::<u64>() {
@@ -15,8 +15,8 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-/// How long to wait because the answers that were allowed are used up: a header such as `X-RateLimit-Remaining: 0` or
-/// Openverse's `X-RateLimit-Available-anon_burst: 0`, until the reset that another header tells.
+/// How long to wait because the request limit is used up: a header such as `X-RateLimit-Remaining: 0` or Openverse's
+/// `X-RateLimit-Available-anon_burst: 0`, until the reset that another header states.
 pub(crate) fn used_up(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let named = |marks: &'static [&'static str]| {
         headers.iter().filter(move |(name, _)| {
@@ -33,21 +33,21 @@ pub(crate) fn used_up(headers: &HeaderMap, now: SystemTime) -> Option<Duration> 
     Some(reset.map_or(PERIOD, |reset| until(reset, now)))
 }
 
-/// What is waited for where nobody says how long: most limits are per minute.
+/// How long to wait if no header says: most limits are per minute.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// A reset is told in seconds from now or, as a large number, in seconds since 1970.
+/// A reset is given in seconds from now or, if the number is large, in seconds since 1970.
 fn until(reset: f64, now: SystemTime) -> Duration {
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let seconds = if reset > 1e9 { reset - since } else { reset };
     Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(PERIOD).min(LONGEST)
 }
 
-/// A wait that nobody outlasts; a longer one could not be added to a time.
+/// A wait that outlasts every run; a longer one could overflow when added to a time.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// The pause before attempt 1, 2, … after the first: doubled each time, and drawn between half and all of that, so that
-/// many programs that failed together do not come back together.
+/// programs that failed together don't come back together.
 pub(crate) fn back_off(pause: Duration, attempt: u32, rng: &mut Rng) -> Duration {
     let longest = pause.saturating_mul(1 << attempt.saturating_sub(1).min(16));
     longest.mul_f64(rng.random_range(0.5..=1.0))

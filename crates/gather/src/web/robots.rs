@@ -1,20 +1,20 @@
-//! What a host lets programs fetch. In: its robots.txt. Out: whether an address may be fetched, and how often.
+//! What a host lets programs download. In: its robots.txt. Out: whether an address may be downloaded, and how often.
 //!
-//! Source: RFC 9309, with what most crawlers add: `Crawl-delay`, and keys that are misspelt in the usual ways. What can be
-//! read counts, whatever stands beside it, and looking at a rule takes no more time than the rule has letters, since the
-//! file is somebody else's.
+//! Source: RFC 9309, with what most crawlers add: `Crawl-delay`, and keys misspelt in the usual ways. Every line that
+//! can be read counts, whatever is around it. The file is untrusted, so matching a rule takes time proportional to its
+//! length only.
 
 use super::fault::FetchFault;
 use std::time::Duration;
 use url::{Position, Url};
 
-/// The name under which a robots.txt may speak to this program.
+/// The name under which a robots.txt may address this program.
 pub(crate) const NAME: &str = "sciurus-gather";
 
-/// Bytes of a robots.txt that are read, as RFC 9309 demands at least; the rest is ignored.
+/// Most bytes of a robots.txt that are read: the least that RFC 9309 requires. The rest is ignored.
 pub(crate) const MAX_BYTES: usize = 500 << 10;
 
-/// Longest crawl delay that is obeyed by waiting; a host that wants a longer one is left alone.
+/// Longest crawl delay that is obeyed by waiting; a host that asks for more isn't used.
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
 
 /// The rules of one host.
@@ -22,9 +22,9 @@ const LONGEST_DELAY: Duration = Duration::from_secs(30);
 pub(crate) enum Robots {
     /// There is no robots.txt, or it says nothing.
     Everything,
-    /// What it says to us.
+    /// What it says about this program.
     Rules(Rules),
-    /// It could not be read because the host fails; RFC 9309 forbids everything then.
+    /// It could not be read because the host fails; RFC 9309 then forbids everything.
     Nothing(FetchFault),
 }
 
@@ -42,12 +42,12 @@ struct Rule {
 }
 
 impl Robots {
-    /// What a text says; lines that cannot be understood say nothing.
+    /// Parses a text; lines that can't be understood are ignored.
     pub(crate) fn read(text: &[u8]) -> Self {
         Self::Rules(rules(whole_lines(text)))
     }
 
-    /// Whether an address may be fetched.
+    /// Whether an address may be downloaded.
     pub(crate) fn allow(&self, url: &Url) -> bool {
         match self {
             Self::Everything => true,
@@ -58,7 +58,7 @@ impl Robots {
         }
     }
 
-    /// The time between two requests that it asks for, if that is one to wait for.
+    /// The time between two requests that it asks for, if that is short enough to wait.
     pub(crate) fn delay(&self) -> Option<Duration> {
         let Self::Rules(rules) = self else { return None };
         rules.delay.filter(|&delay| delay <= LONGEST_DELAY)
@@ -66,7 +66,7 @@ impl Robots {
 }
 
 impl Rules {
-    /// The longest rule that fits decides; of two as long the one that allows.
+    /// The longest matching rule decides; of two equally long ones, the one that allows.
     fn allow(&self, path: &str) -> bool {
         let path = path.split('#').next().unwrap_or_default();
         let path = canonical(path.as_bytes(), In::Address);
@@ -77,7 +77,7 @@ impl Rules {
 }
 
 impl Rule {
-    /// `*` stands for anything, and `$` at the end for the end.
+    /// `*` matches anything, and `$` at the end matches the end.
     fn fits(&self, path: &[u8]) -> bool {
         let (pattern, ends) = match self.pattern.strip_suffix(b"$") {
             Some(pattern) => (pattern, true),
@@ -99,19 +99,19 @@ fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     if part.is_empty() { Some(0) } else { text.windows(part.len()).position(|window| window == part) }
 }
 
-/// What counts of a long text: its lines up to the limit.
+/// The part of a long text that counts: its lines up to the limit.
 fn whole_lines(text: &[u8]) -> &[u8] {
     let Some(read) = text.get(..MAX_BYTES).filter(|read| read.len() < text.len()) else { return text };
     let end = read.iter().rposition(|&byte| is_line_end(byte)).unwrap_or(0);
     &read[..end]
 }
 
-/// Some hosts send zeros between their lines.
+/// Some hosts have NUL bytes between their lines.
 fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\n' | b'\r' | 0)
 }
 
-/// One line that says something.
+/// One line that means something.
 enum Line<'t> {
     Agent(&'t [u8]),
     Rule { pattern: &'t [u8], allows: bool },
@@ -126,7 +126,7 @@ fn rules(text: &[u8]) -> Rules {
         |line: &Line<'_>, wanted: Agent| matches!(line, Line::Agent(name) if agent(name) == wanted);
     let wanted = if lines.iter().any(|line| is_agent(line, Agent::Us)) { Agent::Us } else { Agent::All };
     let mut rules = Rules::default();
-    // Without any group the rules are for all, and a delay above all groups is, too.
+    // If there are no groups, the rules apply to all. A delay before the first group does too.
     let mut in_group = !lines.iter().any(|line| matches!(line, Line::Agent(_)));
     let (mut in_names, mut above, mut above_delay) = (false, true, None);
     for line in lines {
@@ -149,7 +149,7 @@ fn rules(text: &[u8]) -> Rules {
     rules
 }
 
-/// Whom a group is for.
+/// Who a group is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Agent {
     Us,
@@ -157,7 +157,7 @@ enum Agent {
     Another,
 }
 
-/// A name counts up to what is no part of a name, such as a version.
+/// A name counts up to the first character that can't be part of one, such as before a version.
 fn agent(name: &[u8]) -> Agent {
     let is_part = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_');
     let end = name.iter().position(|byte| !is_part(byte)).unwrap_or(name.len());
@@ -168,17 +168,17 @@ fn agent(name: &[u8]) -> Agent {
     }
 }
 
-/// A key, a colon or blanks, a value; the rest is a comment.
+/// A key, a colon or white space, and a value; the rest is a comment.
 fn line(line: &[u8]) -> Option<Line<'_>> {
     let line = line.split(|&byte| byte == b'#').next()?.trim_ascii();
     let colon = line.iter().position(|&byte| byte == b':');
     let blank = line.iter().position(u8::is_ascii_whitespace);
-    // `User agent: x` has a blank in its key, `Disallow /x: y` a colon in its value.
+    // `User agent: x` has a space in its key, `Disallow /x: y` a colon in its value.
     let ends = [colon, blank].into_iter().flatten();
     ends.into_iter().find_map(|end| said(&line[..end], line[end + 1..].trim_ascii()))
 }
 
-/// What a key says about its value.
+/// What a key means with its value.
 fn said<'t>(key: &[u8], value: &'t [u8]) -> Option<Line<'t>> {
     let key: Vec<u8> =
         key.iter().filter(|byte| byte.is_ascii_alphabetic()).map(u8::to_ascii_lowercase).collect();
@@ -186,26 +186,26 @@ fn said<'t>(key: &[u8], value: &'t [u8]) -> Option<Line<'t>> {
         b"useragent" => return Some(Line::Agent(value)),
         b"crawldelay" => {
             let seconds = str::from_utf8(value).ok()?.parse().ok().filter(|&seconds: &f32| seconds >= 0.0)?;
-            // One that is too long to be a time is too long to wait for.
+            // A delay that is too long for a `Duration` is too long to wait for.
             return Some(Line::Delay(Duration::try_from_secs_f32(seconds).unwrap_or(Duration::MAX)));
         }
         b"allow" => true,
         b"disallow" | b"dissallow" | b"dissalow" | b"disalow" | b"diasllow" | b"disallaw" => false,
         _ => return None,
     };
-    // A rule about nothing is none.
+    // A rule without a value says nothing.
     (!value.is_empty()).then_some(Line::Rule { pattern: value, allows })
 }
 
-/// Where a path stands.
+/// Whether a path is from a rule or an address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum In {
     Rule,
     Address,
 }
 
-/// A path in which each letter is written in the one way that all paths are compared in: percent signs for what is neither
-/// a letter, a digit nor a mark of addresses, and for the marks of rules where they stand for themselves.
+/// A path in its canonical form, in which paths are compared. Percent-encodes everything that isn't a letter, a digit
+/// or a mark of addresses, and the marks of rules where they stand for themselves.
 fn canonical(path: &[u8], place: In) -> Vec<u8> {
     let mut written = Vec::with_capacity(path.len());
     let mut rest = path;
@@ -318,7 +318,7 @@ mod tests {
     fn of_a_long_text_the_beginning_counts() {
         let long = format!("User-agent: *\nDisallow: /x\n{}Disallow: /y\n", "# more\n".repeat(MAX_BYTES / 7));
         assert!(!allows(&long, "/x") && allows(&long, "/y"));
-        // A line that is cut would say something else than it does.
+        // A rule that is cut short would mean something else.
         let head = "User-agent: *\nDisallow: /x\n";
         let cut = format!("{head}#{}\nDisallow: /public/private\n", "-".repeat(MAX_BYTES - head.len() - 20));
         assert!(!allows(&cut, "/x") && allows(&cut, "/public/a.jpg"));

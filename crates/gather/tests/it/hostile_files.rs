@@ -182,7 +182,7 @@ fn saved_pages_have_no_more_pictures_attributes_and_bytes_than_pages_have() {
     let many: String = (0..500_000).map(|number| format!(" a{number}={number}")).collect();
     assert_eq!(of("a.html", format!("{picture}<img {many} src=b>")).urls, ["https://a.example/1.jpg"]);
     of("a.html", format!("<base href=http://a/{}>{}", "b".repeat(4000), "<img src=1>".repeat(2_000_000)))
-        .is_refused("more than 10000 pictures");
+        .is_refused("more than 10000 images");
     let numbered: String = (0..10_000).map(|number| format!("<img src={number}>")).collect();
     assert_eq!(
         of("a.html", format!("<base href=http://a/{}/>{numbered}", "b".repeat(4000))).names.len(),

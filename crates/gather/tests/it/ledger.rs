@@ -80,7 +80,7 @@ fn a_line_that_was_cut_short_is_passed_over_and_another_bad_one_named() {
     std::fs::write(&path, b"{}\n").unwrap();
     let error = Ledger::read(&path).unwrap_err().to_string();
     assert!(
-        error.ends_with("ledger.jsonl, line 1: not an entry of a ledger; correct or remove the line"),
+        error.ends_with("ledger.jsonl, line 1: not a ledger entry; correct or remove the line"),
         "{error}"
     );
 }

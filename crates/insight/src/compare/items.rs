@@ -1,4 +1,5 @@
-//! Runs of two sides in, the same runs with their items matched by path and label out.
+//! Matches the items of runs. In: the runs of both sides. Out: the same runs with their items matched by path and
+//! label.
 
 use std::collections::HashMap;
 use std::iter::Sum;
@@ -6,10 +7,10 @@ use std::path::Path;
 
 use crate::{InsightError, Predictions};
 
-/// What one run did on one item.
+/// The outcome of one run on one item.
 #[derive(Debug, Clone, Copy)]
 struct Outcome {
-    /// The item's place among all matched items.
+    /// The item's index among all matched items.
     item: usize,
     /// 1 for a mistake, else 0.
     error: f64,
@@ -22,13 +23,13 @@ struct Outcome {
 pub(super) struct Run(Vec<Outcome>);
 
 impl Run {
-    /// Weighted sums over the run's items; `weight` is asked for an item's place.
+    /// Weighted sums over the run's items; `weight` returns the weight of the item at an index.
     pub(super) fn sums(&self, weight: impl Fn(usize) -> f64) -> Sums {
         self.0.iter().map(|outcome| Sums::of(outcome, weight(outcome.item))).sum()
     }
 }
 
-/// Sums over outcomes, from which rates follow.
+/// Sums over outcomes, from which rates are computed.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sums {
     weights: f64,
@@ -71,7 +72,7 @@ pub(super) struct Paired {
 }
 
 impl Paired {
-    /// Matches items and checks that each is in the same share of the runs of both sides.
+    /// Matches items, and checks that each is in the same share of the runs of both sides.
     pub(super) fn new(a: &[Predictions], b: &[Predictions]) -> Result<Self, InsightError> {
         let nothing = |what| Err(InsightError::NothingToCompare { what });
         match (a, b) {
@@ -92,7 +93,7 @@ impl Paired {
         self.items
     }
 
-    /// Of each item, B's mistakes per run minus A's, -1..=1.
+    /// For each item, B's mistakes per run minus A's, -1..=1.
     pub(super) fn error_differences(&self) -> Vec<f64> {
         let mut differences = vec![0.0; self.items];
         for (runs, sign) in [(&self.a, -1.0), (&self.b, 1.0)] {
@@ -103,30 +104,30 @@ impl Paired {
         differences
     }
 
-    /// On how many items A is more often right than B, and B than A.
+    /// On how many items A is right more often than B, and B more often than A.
     pub(super) fn ahead(&self) -> (usize, usize) {
         let differences = self.error_differences();
         let count = |is: fn(f64) -> bool| differences.iter().filter(|&&difference| is(difference)).count();
-        // Thirds and sevenths do not add up to 0 exactly; a real difference is at least one answer of one run.
+        // Thirds and sevenths don't add up to exactly 0; a real difference is at least one prediction of one run.
         (count(|difference| difference > 1e-9), count(|difference| difference < -1e-9))
     }
 }
 
-/// Places of the two sides in a [`Seen`], and their names.
+/// Indices of the two sides in a [`Seen`], and their names.
 const A: usize = 0;
 const B: usize = 1;
 const NAMES: [&str; 2] = ["A", "B"];
 
-/// An item that some run has.
+/// An item that is in some run.
 #[derive(Debug)]
 struct Seen<'a> {
     path: &'a Path,
     label: &'a str,
-    /// In how many runs of each side.
+    /// How many runs of each side it is in.
     runs: [usize; 2],
 }
 
-/// All items so far, with their places.
+/// All items so far, with their indices.
 #[derive(Debug, Default)]
 struct Known<'a> {
     places: HashMap<&'a Path, usize>,
@@ -134,14 +135,17 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    /// Takes in one run of a side.
+    /// Adds one run of a side.
     fn run(&mut self, run: &'a Predictions, side: usize) -> Result<Run, InsightError> {
         let mut last_run = vec![false; self.entries.len()];
         let outcome = |i: usize| {
             let item = self.place(run, i, side)?;
             last_run.resize(self.entries.len(), false);
             if std::mem::replace(&mut last_run[item], true) {
-                return Err(differs(&run.paths[i], format!("it is twice in one run of {}", NAMES[side])));
+                return Err(differs(
+                    &run.paths[i],
+                    format!("it appears twice in one run of {}", NAMES[side]),
+                ));
             }
             let error = if run.prediction(i) == run.targets[i] { 0.0 } else { 1.0 };
             Ok(Outcome { item, error, loss: f64::from(run.losses[i]) })
@@ -149,7 +153,7 @@ impl<'a> Known<'a> {
         (0..run.len()).map(outcome).collect::<Result<_, _>>().map(Run)
     }
 
-    /// The place of item `i` of a run.
+    /// The index of item `i` of a run.
     fn place(&mut self, run: &'a Predictions, i: usize, side: usize) -> Result<usize, InsightError> {
         let (path, label) = (run.paths[i].as_path(), run.target_label(i));
         let place = *self.places.entry(path).or_insert(self.entries.len());
@@ -165,7 +169,7 @@ impl<'a> Known<'a> {
         Ok(place)
     }
 
-    /// Whether every item is in the same share of the runs of both sides.
+    /// Checks that every item is in the same share of the runs of both sides.
     fn check(&self, runs_a: usize, runs_b: usize) -> Result<(), InsightError> {
         let fits = |seen: &&Seen<'_>| seen.runs[A] * runs_b == seen.runs[B] * runs_a;
         let Some(Seen { path, runs, .. }) = self.entries.iter().find(|seen| !fits(seen)) else {

@@ -1,4 +1,4 @@
-//! Two models on the same items: predictions of both in, whether one is better than chance can explain out.
+//! Compares two models on the same items. In: predictions of both. Out: whether one is better than chance can explain.
 
 mod items;
 mod resample;
@@ -12,25 +12,24 @@ use crate::table::{Align, Table};
 use crate::{InsightError, Predictions};
 use items::Paired;
 
-/// Below this p-value a difference is called one.
+/// A difference counts as real if the p-value is below this.
 const SIGNIFICANCE: f64 = 0.05;
-/// The same where a side has only one run, which cannot tell a better recipe from a lucky seed: of 80 real pairs that
-/// differed in their seed alone, 8 lay below 5 %, and 2 below 1 % (docs/recipes.md).
+/// The same if a side has only one run, which can't tell a better recipe from a lucky seed. Of 80 real pairs that
+/// differed only in their seed, 8 had a p-value below 5 %, and 2 below 1 % (docs/recipes.md).
 const SIGNIFICANCE_OF_ONE: f64 = 0.01;
 
 /// Compares one run of A with one run of B over the same items, matched by path and label in any order.
 ///
-/// The exact test of McNemar looks at the items that only one of the two gets right: if neither is better, each of
-/// them is a toss of a coin. Two-sided `p = 2 · P(X <= min(b, c))`, `X ~ Binomial(b + c, 1/2)`, at most 1. Source:
-/// Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
-/// Psychometrika 12 (1947); the same as `scipy.stats.binomtest(b, b + c, 0.5)`.
+/// McNemar's exact test considers the items that only one of the two gets right: if neither model is better, each of
+/// them is a coin toss. Two-sided `p = 2 · P(X <= min(b, c))`, `X ~ Binomial(b + c, 1/2)`, at most 1. Source: Q.
+/// McNemar, "Note on the sampling error of the difference between correlated proportions or percentages", Psychometrika
+/// 12 (1947); the same as `scipy.stats.binomtest(b, b + c, 0.5)`.
 ///
-/// It tells about these two models, not about the recipes that trained them, which another seed may order the other
-/// way. So a difference is only called one below 1 %; to compare recipes pass several runs of each to [`compare_many`].
+/// It compares these two models, not the recipes that trained them, which another seed may rank the other way round. So
+/// a difference only counts below 1 %. To compare recipes, pass several runs of each to [`compare_many`].
 ///
 /// # Errors
-///
-/// If an item is missing on one side, twice in a run, or labelled differently, or if there are no items.
+/// An item is missing on one side, appears twice in a run, or has different labels, or there are no items.
 ///
 /// ```
 /// use sciurus_insight::{ItemId, Predictions, Verdict, Vocab, compare};
@@ -54,21 +53,21 @@ pub fn compare(a: &Predictions, b: &Predictions) -> Result<Comparison, InsightEr
 
 /// Compares several runs of A (seeds of one recipe) with several of B.
 ///
-/// Runs may have seen different splits, as they do when the seed also splits, as long as every item is in the same
-/// share of A's runs as of B's: pass the same seeds on both sides, in the same order. An item's error is its mean over
-/// the runs that saw it. With one run each this is [`compare`]; with more, the p-value is that of a sign-flip
-/// permutation test over items with 9,999 seeded permutations, `(1 + as extreme) / (1 + permutations)`. Source:
-/// B. Phipson and G. K. Smyth, "Permutation P-values Should Never Be Zero", Statistical Applications in Genetics and
+/// Runs may have different splits, as they do when the seed also determines the split, as long as every item is in the
+/// same share of A's runs as of B's: pass the same seeds on both sides, in the same order. An item's error is its mean
+/// over the runs that have it. With one run each this is [`compare`]. With more, the p-value comes from a sign-flip
+/// permutation test over items with 9,999 seeded permutations, `(1 + as extreme) / (1 + permutations)`. Source: B.
+/// Phipson and G. K. Smyth, "Permutation P-values Should Never Be Zero", Statistical Applications in Genetics and
 /// Molecular Biology 9 (2010).
 ///
-/// Items are not the only noise: seeds differ too, and all items of a bad seed are bad together. So the bootstrap
-/// behind the intervals draws runs as well as items, and a difference is only called one if the p-value is below 5 %
-/// *and* the interval of the error rates' difference excludes 0. Without that, a recipe whose seeds differ by half of
-/// its error rate was called different from itself in 22 % of 1,000 simulated comparisons, with it in 2.5 %.
+/// Items aren't the only noise: seeds differ too, and a bad seed is bad on all items together. So the bootstrap behind
+/// the intervals resamples runs as well as items, and a difference only counts if the p-value is below 5 % *and* the
+/// interval of the error rates' difference excludes 0. In 1,000 simulated comparisons of a recipe with itself, whose
+/// seeds differed by half of its error rate, the p-value alone found a difference in 22 %; with the interval it was
+/// 2.5 %.
 ///
 /// # Errors
-///
-/// As [`compare`], and if a side has no run.
+/// As for [`compare`], or a side has no run.
 pub fn compare_many(a: &[Predictions], b: &[Predictions]) -> Result<Comparison, InsightError> {
     let paired = Paired::new(a, b)?;
     let (error_rate, valid_loss) = resample::differences(&paired);
@@ -95,9 +94,9 @@ pub fn compare_many(a: &[Predictions], b: &[Predictions]) -> Result<Comparison, 
     })
 }
 
-/// What [`compare`] found; differences are B minus A, so a negative one speaks for B.
+/// The result of [`compare`]. Differences are B minus A, so a negative one favours B.
 ///
-/// Its `Display` is a table for a terminal with the verdict below.
+/// Its `Display` is a table for a terminal, with the verdict below.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Comparison {
@@ -107,30 +106,30 @@ pub struct Comparison {
     pub a: Side,
     /// How B did.
     pub b: Side,
-    /// Items that A gets right more often than B: with one run each, that only A gets right.
+    /// Items that A gets right more often than B; with one run each, those that only A gets right.
     pub a_ahead: usize,
     /// Items that B gets right more often than A.
     pub b_ahead: usize,
     /// The difference of the error rates.
     pub error_rate: Difference,
-    /// The difference of the mean losses, in nats. It says something only if both were trained with the same loss
-    /// function, and it has no part in the verdict.
+    /// The difference of the mean losses, in nats. It's only meaningful if both were trained with the same loss
+    /// function, and doesn't affect the verdict.
     pub valid_loss: Difference,
-    /// Which test gave the p-value.
+    /// The test that gave the p-value.
     pub test: PairedTest,
-    /// How often a difference of error rates as large as this one would come up by chance, 0..1.
+    /// How often a difference of error rates as large as this one would arise by chance, 0..1.
     pub p_value: f64,
     /// Whether B is better than A.
     pub verdict: Verdict,
 }
 
-/// One side of a [`Comparison`]; everything pooled over its runs.
+/// One side of a [`Comparison`]; everything is pooled over its runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Side {
-    /// The error rate of each run, 0..1, in the order they were passed in: their spread is what seeds do.
+    /// The error rate of each run, 0..1, in the order they were passed in. Their spread shows the effect of seeds.
     pub error_rates: Vec<f64>,
-    /// The share of answers that were wrong, 0..1.
+    /// The share of wrong predictions, 0..1.
     pub error_rate: f64,
     /// The mean loss in nats.
     pub valid_loss: f64,
@@ -144,13 +143,13 @@ impl Side {
     }
 }
 
-/// B minus A, with the 95 % interval of a paired bootstrap: 1,000 seeded resamples of the items, and of the runs where
-/// there are several; percentiles 2.5 and 97.5.
+/// B minus A, with the 95 % interval of a paired bootstrap: percentiles 2.5 and 97.5 of 1,000 seeded resamples of the
+/// items, and of the runs if there are several.
 ///
 /// Source: B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
-    /// The difference that was measured.
+    /// The observed difference.
     #[serde(deserialize_with = "nan_from_null")]
     pub value: f64,
     /// The lower end of the interval.
@@ -171,14 +170,14 @@ impl fmt::Display for Difference {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PairedTest {
-    /// McNemar's exact test, of one run with one run.
+    /// McNemar's exact test, for one run of each.
     #[serde(rename = "mcnemar")]
     McNemar,
-    /// The sign-flip permutation test over items, of several runs.
+    /// The sign-flip permutation test over items, for several runs.
     SignFlip,
 }
 
-/// Whether B is better than A: at the 5 % level for several runs of each, at the 1 % level where a side has only one.
+/// Whether B is better than A: at the 5 % level with several runs of each, at the 1 % level if a side has only one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -186,12 +185,12 @@ pub enum Verdict {
     Better,
     /// B makes more mistakes than A, beyond the noise.
     Worse,
-    /// Nothing that chance would not explain. It does not say that both are equally good.
+    /// Nothing that chance could not explain. That doesn't mean that both are equally good.
     NoDifference,
 }
 
 impl Verdict {
-    /// What an interval of B minus A says.
+    /// The verdict of an interval of B minus A.
     fn of(error_rate: Difference) -> Self {
         match error_rate {
             Difference { high, .. } if high < 0.0 => Self::Better,
@@ -249,7 +248,7 @@ fn items_of(count: usize) -> String {
     if count == 1 { "1 item".to_string() } else { format!("{count} items") }
 }
 
-/// `p = 0.66`, and more digits where the verdict hangs on them.
+/// `p = 0.66`, with more digits where the verdict depends on them.
 fn probability(p: f64) -> String {
     match p {
         p if p < 0.0001 => "p < 0.0001".to_string(),

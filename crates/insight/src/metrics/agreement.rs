@@ -1,4 +1,4 @@
-//! How far predictions agree with targets beyond chance: Cohen's kappa, Matthews' correlation, balanced accuracy.
+//! Agreement of predictions and targets beyond chance: Cohen's kappa, Matthews' correlation, balanced accuracy.
 
 use super::by_class::{Counts, Pairs};
 use super::resampled::{Statistic, resampled_metric};
@@ -6,7 +6,8 @@ use crate::Predictions;
 
 /// `(agreement - chance) / (1 - chance)`, at most 1, 0 for chance: scikit-learn's `cohen_kappa_score` (Cohen 1960).
 ///
-/// Chance is what the frequencies of targets and predictions alone would agree in. NaN if that is everything.
+/// Chance is the agreement that follows from the frequencies of targets and predictions alone. NaN if chance agrees on
+/// everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CohenKappa;
 
@@ -23,8 +24,8 @@ impl Statistic for CohenKappa {
 
 resampled_metric!(CohenKappa, |_this| "cohen_kappa");
 
-/// The correlation of predictions and targets, -1..=1, for any number of classes: scikit-learn's `matthews_corrcoef`
-/// (Gorodkin 2004). 0 where one of them never varies.
+/// The correlation of predictions and targets, -1..=1, for two or more classes: scikit-learn's `matthews_corrcoef`
+/// (Gorodkin 2004). 0 if one of them is constant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Matthews;
 
@@ -44,8 +45,8 @@ impl Statistic for Matthews {
 
 resampled_metric!(Matthews, |_this| "matthews");
 
-/// The mean over classes of the share of their items that are rightly predicted, 0..1: scikit-learn's
-/// `balanced_accuracy_score`. Classes without items do not count.
+/// The mean over classes of the share of their items that are predicted correctly, 0..1: scikit-learn's
+/// `balanced_accuracy_score`. Classes without items don't count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BalancedAccuracy;
 
@@ -67,7 +68,7 @@ resampled_metric!(BalancedAccuracy, |_this| "balanced_accuracy");
 struct Sums {
     total: f64,
     right: f64,
-    /// Sum over classes of how often it is a target times how often it is predicted.
+    /// Sum over classes of how often each is a target times how often it's predicted.
     chance: f64,
 }
 

@@ -1,4 +1,5 @@
-//! Precision, recall and F-beta, averaged over classes; and the weighted confusion counts that they and others need.
+//! Precision, recall and F-beta, averaged over classes; and the weighted confusion counts behind these and other
+//! metrics.
 
 use std::fmt;
 
@@ -6,21 +7,21 @@ use super::Accuracy;
 use super::resampled::{self, FromWeights, Statistic};
 use crate::{Interval, Metric, Predictions};
 
-/// How the numbers of classes become one; scikit-learn's `average`.
+/// How the scores of classes are averaged; scikit-learn's `average`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Average {
-    /// The mean over all classes of the vocabulary, each counting the same.
+    /// The mean over all classes of the vocabulary, each with the same weight.
     Macro,
-    /// One number from the counts of all classes together. With one label per item that is the accuracy.
+    /// One number from the summed counts of all classes. For single-label items that is the accuracy.
     Micro,
-    /// The mean over classes, each counting as often as it is a target.
+    /// The mean over classes, each weighted by how often it's a target.
     Weighted,
-    /// The mean over items, for items with any number of labels. With one label per item that is the accuracy.
+    /// The mean over items, for multi-label items. For single-label items that is the accuracy.
     Samples,
 }
 
 impl Average {
-    /// What a metric's name ends with; nothing for `Macro`.
+    /// What a metric's name ends with; empty for `Macro`.
     pub(super) fn suffix(self) -> &'static str {
         match self {
             Average::Macro => "",
@@ -30,7 +31,7 @@ impl Average {
         }
     }
 
-    /// A metric's name without the ending of one of these averages, and that average; `Macro` where there is none.
+    /// A metric's name without the suffix of one of these averages, and that average; `Macro` if there is no suffix.
     fn split<'a>(name: &'a str, averages: &[Self]) -> (&'a str, Self) {
         let found =
             averages.iter().find_map(|&average| Some((name.strip_suffix(average.suffix())?, average)));
@@ -40,9 +41,9 @@ impl Average {
 
 /// Precision, recall or F-beta over the classes, 0..1.
 ///
-/// Per class, with `tp` items rightly predicted as it, `p` predicted as it and `t` that are it: precision `tp / p`, recall
-/// `tp / t`, F-beta `(1 + b²) tp / (p + b² t)`. What would be divided by zero is 0, scikit-learn's `zero_division=0`.
-/// Source: scikit-learn `precision_score`, `recall_score`, `fbeta_score`.
+/// Per class, with `tp` items correctly predicted as it, `p` items predicted as it and `t` items that are it: precision
+/// `tp / p`, recall `tp / t`, F-beta `(1 + b²) tp / (p + b² t)`. A division by zero gives 0, scikit-learn's
+/// `zero_division=0`. Source: scikit-learn `precision_score`, `recall_score`, `fbeta_score`.
 ///
 /// ```
 /// use sciurus_insight::{Average, ByClass, Metric};
@@ -52,7 +53,7 @@ impl Average {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ByClass(pub(super) Averaged);
 
-/// A score of classes made one number; what [`ByClass`] and [`ByLabel`](super::ByLabel) are.
+/// A score per class, averaged to one number: what [`ByClass`] and [`ByLabel`](super::ByLabel) are.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Averaged {
     pub(super) score: Score,
@@ -68,7 +69,7 @@ pub(super) enum Score {
 }
 
 impl ByClass {
-    /// The share of items predicted as a class that are it.
+    /// The share of items predicted as a class that really are of it.
     #[must_use]
     pub fn precision(average: Average) -> Self {
         Self(Averaged::new(Score::Precision, average))
@@ -92,17 +93,18 @@ impl Averaged {
         Self { score, average, name: format!("{score}{}", average.suffix()) }
     }
 
-    /// `precision`, `recall` or `fBETA`, with the name of one of these averages or without.
+    /// `precision`, `recall` or `fBETA`, with or without the suffix of one of these averages.
     pub(super) fn named(name: &str, averages: &[Average]) -> Option<Self> {
         let (score, average) = Average::split(name, averages);
         Some(Self::new(Score::named(score)?, average))
     }
 
-    /// The number from counts of classes, given those of all items; of a mean over items too, which with one label each is that
-    /// of all together.
+    /// The number from counts of classes, given those of all items. For single-label items, the mean over items equals
+    /// that of the summed counts.
     ///
-    /// A class that has no score among all items counts as 0. One that has none only because a resample lacks its items does not
-    /// count there: else every resample would be worse than the whole, and the interval beside the number it is for.
+    /// A class that has no score even with all items counts as 0. A class that has none only because a resample lacks
+    /// its items doesn't count in that resample. Otherwise every resample would be worse than the whole, and the
+    /// interval would miss the number it's for.
     pub(super) fn of(&self, counts: &Counts, all: &Counts) -> f64 {
         let total: f64 = counts.targets.iter().sum();
         let mean = |weight: &dyn Fn(usize) -> f64| {
@@ -156,7 +158,7 @@ impl Score {
         }
     }
 
-    /// None where it would divide by zero.
+    /// `None` if it would divide by zero.
     pub(super) fn of(self, right: f64, predicted: f64, targets: f64) -> Option<f64> {
         let (above, below) = match self {
             Score::Precision => (right, predicted),
@@ -189,7 +191,7 @@ impl Metric for ByClass {
 
     fn interval(&self, predictions: &Predictions) -> Option<Interval> {
         match self.0.average {
-            // With one label per item both are the accuracy, whose interval needs no resampling.
+            // For single-label items both are the accuracy, whose interval needs no resampling.
             Average::Micro | Average::Samples => Accuracy.interval(predictions),
             Average::Macro | Average::Weighted => resampled::interval(self, predictions),
         }
@@ -207,7 +209,7 @@ pub(super) struct Pairs<'a> {
 /// Weights of items by class.
 #[derive(Debug)]
 pub(super) struct Counts {
-    /// Of items rightly predicted as the class.
+    /// Of items correctly predicted as the class.
     pub(super) right: Vec<f64>,
     /// Of items predicted as the class.
     pub(super) predicted: Vec<f64>,
@@ -216,7 +218,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Nothing of any class yet.
+    /// All zero.
     pub(super) fn none(classes: usize) -> Self {
         let [right, predicted, targets] = [0; 3].map(|_| vec![0.0; classes]);
         Self { right, predicted, targets }

@@ -1,11 +1,12 @@
-//! Whether probabilities mean what they say: Brier score, expected calibration error, reliability, temperature.
+//! Calibration, or whether probabilities mean what they say: Brier score, expected calibration error, reliability,
+//! temperature.
 
 use serde::{Deserialize, Serialize};
 
 use super::resampled::{Statistic, resampled_metric};
 use crate::Predictions;
 
-/// Bins of [`CalibrationError`] and of the reliability diagram; the usual number.
+/// Bins of [`CalibrationError`]; the usual number.
 const BINS: usize = 15;
 
 /// The mean over items of the sum over classes of `(probability - truth)²`, 0 (certain and right) to 2 (certain and
@@ -31,9 +32,9 @@ fn brier(row: impl Iterator<Item = f64>, target: usize) -> f64 {
     row.enumerate().map(|(class, p)| (p - f64::from(class == target)).powi(2)).sum()
 }
 
-/// Expected calibration error, 0..1: the mean over 15 bins of equal width of the difference between the mean probability
-/// of the predicted class and the share that is right, each bin counting by its items. Source: Guo et al. 2017, "On
-/// Calibration of Modern Neural Networks".
+/// Expected calibration error, 0..1: the mean over 15 bins of equal width, weighted by their items, of the difference
+/// between the mean probability of the predicted class and the share of correct predictions. Source: Guo et al. 2017,
+/// "On Calibration of Modern Neural Networks".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CalibrationError;
 
@@ -46,32 +47,32 @@ impl Statistic for CalibrationError {
 
 resampled_metric!(CalibrationError, |_this| "calibration_error");
 
-/// Items whose predicted class has a probability in one range.
+/// Items whose predicted class has a probability within a range.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ReliabilityBin {
-    /// How many there are.
+    /// How many items there are.
     pub items: f64,
-    /// The share of them that is right (0..1); NaN without items.
+    /// The share of correct predictions (0..1); NaN if there are no items.
     pub accuracy: f64,
-    /// The mean probability of their predicted class (0..1); NaN without items.
+    /// The mean probability of the predicted classes (0..1); NaN if there are no items.
     pub confidence: f64,
 }
 
-/// The reliability diagram: `bins` ranges of equal width of the predicted class's probability, low to high; each holds its
-/// upper end.
+/// The reliability diagram: `bins` ranges of equal width of the predicted class's probability, from low to high; each
+/// includes its upper end.
 #[must_use]
 pub fn reliability(predictions: &Predictions, bins: usize) -> Vec<ReliabilityBin> {
     binned(&answers(predictions), &vec![1.0; predictions.len()], bins.max(1))
 }
 
-/// The mean over items of `|accuracy - confidence|` of their bin, 0..1; not a number without items.
+/// The mean over items of `|accuracy - confidence|` of their bin, 0..1; NaN if there are no items.
 pub(crate) fn calibration_error(bins: &[ReliabilityBin]) -> f64 {
     let distance = |bin: &ReliabilityBin| bin.items * (bin.accuracy - bin.confidence).abs();
     let distances = bins.iter().filter(|bin| bin.items > 0.0).map(distance).sum::<f64>();
     distances / bins.iter().map(|bin| bin.items).sum::<f64>()
 }
 
-/// Probability of each item's predicted class, and whether it is right.
+/// The probability of each item's predicted class, and whether the prediction is right.
 fn answers(predictions: &Predictions) -> Vec<(f64, bool)> {
     let answer = |i: usize| {
         let class = predictions.prediction(i);
@@ -96,12 +97,13 @@ fn binned(answers: &[(f64, bool)], weights: &[f64], bins: usize) -> Vec<Reliabil
     sums.into_iter().map(bin).collect()
 }
 
-/// A temperature that calibrates probabilities: `softmax(logits / temperature)` changes no prediction, only how sure it is.
+/// A temperature that calibrates probabilities: `softmax(logits / temperature)` changes no prediction, only how
+/// confident it is.
 ///
 /// ```
 /// use sciurus_insight::{ItemId, Predictions, Temperature, Vocab};
 ///
-/// // Three of four answers are right, but each claims 99 %: the model is too sure.
+/// // Three of four predictions are right, but each claims 99 %: the model is overconfident.
 /// let vocab = Vocab::new(["grey", "red"].map(String::from));
 /// let probabilities = [0.99, 0.01].repeat(4);
 /// let items = (0..4).map(ItemId).collect();
@@ -116,19 +118,19 @@ fn binned(answers: &[(f64, bool)], weights: &[f64], bins: usize) -> Vec<Reliabil
 #[serde(transparent)]
 pub struct Temperature(pub f64);
 
-/// Temperatures are looked for between these.
+/// The range in which temperatures are searched.
 const TEMPERATURES: [f64; 2] = [0.05, 20.0];
 
 impl Temperature {
-    /// The temperature with the lowest cross entropy on these predictions; fit it on items that were not trained on.
-    /// Source: Guo et al. 2017. Between 0.05 and 20; 1 without items.
+    /// The temperature with the lowest cross entropy on these predictions, between 0.05 and 20; 1 if there are no
+    /// items. Fit it on items that the model was not trained on. Source: Guo et al. 2017.
     #[must_use]
     pub fn fit(predictions: &Predictions) -> Self {
         Self::of_predictions(predictions, 0.0)
     }
 
-    /// The same where there are few items: each target counts `(n + 1) / (n + 2)` and the other classes share the rest, so
-    /// that a model without a mistake among `n` items is not called infinitely sure. Source: Platt 1999, for two classes.
+    /// The same for few items. Each target counts `(n + 1) / (n + 2)`, and the other classes share the rest, so that a
+    /// model without a mistake on `n` items doesn't become infinitely confident. Source: Platt 1999, for two classes.
     #[must_use]
     pub fn fit_few(predictions: &Predictions) -> Self {
         Self::of_predictions(predictions, 1.0 / (predictions.len() as f64 + 2.0))
@@ -139,14 +141,15 @@ impl Temperature {
         Self::of_logits(rows.iter().map(Vec::as_slice).zip(predictions.targets.iter().copied()), doubt)
     }
 
-    /// The same for logits of items with their targets, in double precision; `doubt` (0..1) is what all classes but the target
-    /// share.
+    /// The same for logits of items with their targets, in double precision. All classes but the target share `doubt`
+    /// (0..1).
     #[must_use]
     pub fn of_logits<'a>(rows: impl Iterator<Item = (&'a [f64], usize)>, doubt: f64) -> Self {
         let rows: Vec<(&[f64], usize)> = rows.collect();
         let Some((first, _)) = rows.first() else { return Self(1.0) };
         let doubt_each = doubt / (first.len() as f64 - 1.0).max(1.0);
-        // Cross entropy is convex in the inverse of the temperature, so its slope changes sign once.
+        // Cross entropy is convex in the inverse of the temperature, so its slope changes sign once and bisection finds
+        // it.
         let slope = |inverse: f64| -> f64 {
             let of_row = |&(row, target): &(&[f64], usize)| {
                 let shares = tempered(row, inverse);
@@ -156,6 +159,7 @@ impl Temperature {
             rows.iter().map(of_row).sum()
         };
         let [mut low, mut high] = [TEMPERATURES[1].recip(), TEMPERATURES[0].recip()];
+        // 60 halvings narrow the range down to what double precision can distinguish.
         for _ in 0..60 {
             let middle = (low * high).sqrt();
             if slope(middle) < 0.0 { low = middle } else { high = middle }
@@ -163,20 +167,20 @@ impl Temperature {
         Self((low * high).sqrt().recip())
     }
 
-    /// Probabilities of one item from its logits, `[class]`.
+    /// The probabilities of one item from its logits, `[class]`.
     #[must_use]
     pub fn softened(self, logits: &[f64]) -> Vec<f64> {
         tempered(logits, self.0.recip())
     }
 
-    /// The probabilities of one item at this temperature, given those at temperature 1: `[class]`, with sum 1.
+    /// The probabilities of one item at this temperature, given those at temperature 1: `[class]`, summing to 1.
     #[must_use]
     pub fn applied_to(self, probabilities: &[f32]) -> Vec<f32> {
         tempered(&logarithms(probabilities), self.0.recip()).into_iter().map(|p| p as f32).collect()
     }
 }
 
-/// Logits, up to a constant that changes nothing. A probability too small for f32 counts as the smallest one.
+/// Logits up to an additive constant, which doesn't matter. Probabilities too small for f32 count as the smallest one.
 fn logarithms(probabilities: &[f32]) -> Vec<f64> {
     probabilities.iter().map(|p| f64::from(p.max(f32::MIN_POSITIVE)).ln()).collect()
 }
@@ -193,7 +197,7 @@ mod tests {
     use super::*;
     use crate::softmax;
 
-    /// The f32 of [`Predictions`] costs seven digits, so the full precision is checked here.
+    /// [`Predictions`] stores f32, with seven digits, so the full precision is checked here.
     #[test]
     fn golden_calibration_in_double_precision() {
         let golden: serde_json::Value =

@@ -1,4 +1,4 @@
-//! Metrics: predictions in, one number out, exact over the whole split, with an interval where one is known.
+//! Metrics. In: predictions. Out: one number, exact over the whole split, with an interval where one is known.
 
 mod agreement;
 mod by_class;
@@ -22,10 +22,10 @@ use std::fmt;
 
 use crate::{Interval, Predictions, wilson};
 
-/// A number that tells how good predictions are: [`Predictions`], or, of items with any number of labels,
+/// A number that says how good predictions are: [`Predictions`], or for multi-label items
 /// [`MultiPredictions`](crate::MultiPredictions).
 ///
-/// It sees the whole split at once, so it is never a mean of batch means. To add one, implement
+/// It gets the whole split at once, so it's never a mean of batch means. To add one, implement
 /// [`value`](Self::value) and [`name`](Self::name):
 ///
 /// ```
@@ -48,16 +48,16 @@ use crate::{Interval, Predictions, wilson};
 /// }
 /// ```
 pub trait Metric<P = Predictions>: fmt::Debug + Send + Sync {
-    /// The number; not a number (NaN) if there are no items to compute it from.
+    /// The number; NaN if there are no items to compute it from.
     fn value(&self, predictions: &P) -> f64;
 
     /// The metric's name in lower case with underscores.
     ///
-    /// Required, although a trait should have one required method: it heads the column of the training table and is
-    /// the key in the run's log, and the name of a Rust type is no stable text.
+    /// Required, although a trait should have only one required method: it's the heading in the training table and the
+    /// key in the run's log, and the name of a Rust type isn't stable text.
     fn name(&self) -> &str;
 
-    /// The 95 % interval of the value, if the metric knows one; by default it does not.
+    /// The 95 % interval of the value, if the metric has one; by default it has none.
     fn interval(&self, _predictions: &P) -> Option<Interval> {
         None
     }
@@ -96,7 +96,7 @@ impl Metric for ErrorRate {
 
 /// The share of items whose prediction is right, 0..1: scikit-learn's `accuracy_score`.
 ///
-/// Used as [`ErrorRate`] is.
+/// Used like [`ErrorRate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accuracy;
 

@@ -1,5 +1,5 @@
-//! Metrics of items with any number of labels each, all with an interval by resampling items: how many labels are right,
-//! precision, recall and F-beta over labels, and how well probabilities rank items.
+//! Multi-label metrics, all with an interval by resampling items: the share of correct labels, precision, recall and
+//! F-beta over labels, and how well probabilities rank items.
 
 use super::Metric;
 use super::by_class::{Average, Averaged, Counts, Score};
@@ -7,13 +7,13 @@ use super::ranking::{Ranking, mean_over};
 use super::resampled::{FromWeights, interval_of, value_of};
 use crate::{Interval, MultiPredictions};
 
-/// The share of labels, over all items, that are rightly on or off, 0..1: fastai's `accuracy_multi`, at the predictions'
-/// thresholds. Where most items lack most labels, it is high for a model that says nothing at all.
+/// The share of labels, over all items, that are correctly on or off, 0..1: fastai's `accuracy_multi`, at the
+/// predictions' thresholds. If most items lack most labels, it's high even for a model that predicts none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccuracyMulti;
 
-/// Precision, recall or F-beta over labels, 0..1, at the predictions' thresholds: scikit-learn's, with `zero_division=0`,
-/// so that with [`Average::Samples`] an item without a label counts as 0 even where none is predicted.
+/// Precision, recall or F-beta over labels, 0..1, at the predictions' thresholds: scikit-learn's, with
+/// `zero_division=0`. So with [`Average::Samples`] an item without labels counts as 0 even if none is predicted.
 ///
 /// ```
 /// use sciurus_insight::{Average, ByLabel, Metric};
@@ -22,13 +22,13 @@ pub struct AccuracyMulti;
 #[derive(Debug, Clone, PartialEq)]
 pub struct ByLabel(pub(super) Averaged);
 
-/// Mean over labels of the average precision (mAP), 0..1: scikit-learn's `average_precision_score(average="macro")`, but
-/// for labels that no item has, which do not count.
+/// Mean over labels of the average precision (mAP), 0..1: scikit-learn's `average_precision_score(average="macro")`,
+/// except that labels without items don't count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MeanAveragePrecision;
 
-/// Mean over labels of the area under the ROC curve, 0..1: scikit-learn's `roc_auc_score(average="macro")`. Labels that no
-/// item or every item has do not count.
+/// Mean over labels of the area under the ROC curve, 0..1: scikit-learn's `roc_auc_score(average="macro")`. Labels that
+/// no item or every item has don't count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MultiRocAuc;
 
@@ -39,7 +39,7 @@ impl ByLabel {
         Self(Averaged::new(Score::Precision, average))
     }
 
-    /// The share of labels that are predicted.
+    /// The share of true labels that are predicted.
     #[must_use]
     pub fn recall(average: Average) -> Self {
         Self(Averaged::new(Score::Recall, average))
@@ -57,7 +57,7 @@ trait MultiStatistic {
     fn prepare<'a>(&'a self, predictions: &'a MultiPredictions) -> FromWeights<'a>;
 }
 
-/// Makes a [`MultiStatistic`] a metric whose name is the given expression.
+/// Makes a [`MultiStatistic`] a metric with the given name.
 macro_rules! multi_metric {
     ($metric:ty, |$this:ident| $name:expr) => {
         impl Metric<MultiPredictions> for $metric {
@@ -96,7 +96,7 @@ impl MultiStatistic for AccuracyMulti {
 impl MultiStatistic for ByLabel {
     fn prepare<'a>(&'a self, predictions: &'a MultiPredictions) -> FromWeights<'a> {
         let classes = predictions.vocab.len();
-        // Right, predicted and true labels of each item.
+        // Correct, predicted and true labels of each item.
         let mark = |i: usize, class: usize| {
             let (on, target) = (predictions.is_on(i, class), predictions.is_target(i, class));
             [on && target, on, target].map(f64::from)
@@ -139,7 +139,7 @@ impl MultiStatistic for MultiRocAuc {
     }
 }
 
-/// The average precision of each label, 0..1; NaN for a label that no item has.
+/// The average precision of each label, 0..1; NaN for a label without items.
 #[must_use]
 pub fn average_precision_by_label(predictions: &MultiPredictions) -> Vec<f64> {
     let weights = vec![1.0; predictions.len()];
@@ -154,7 +154,7 @@ fn rankings(predictions: &MultiPredictions) -> Vec<Ranking> {
     (0..predictions.vocab.len()).map(ranking).collect()
 }
 
-/// The mean of a number of each item, as often as its weight says.
+/// The mean of a number per item, weighted.
 fn weighted_mean(values: Vec<f64>) -> FromWeights<'static> {
     Box::new(move |weights| {
         let sum: f64 = values.iter().zip(weights).map(|(value, weight)| value * weight).sum();

@@ -1,4 +1,4 @@
-//! Metrics by name, as a command line or a file of settings gives them.
+//! Metrics by name, as in settings files and on the command line. In: a name. Out: a metric, or the names there are.
 
 use super::by_class::Averaged;
 use super::{
@@ -8,15 +8,15 @@ use super::{
 };
 use crate::{InsightError, MultiPredictions};
 
-/// What [`metric_named`] knows, for help and errors.
+/// The names that [`metric_named`] knows, for help and errors.
 pub const METRIC_NAMES: &str = "error_rate, accuracy, balanced_accuracy, top_K, precision, recall, fBETA (f1, f2, ...; these three \
      also with _micro or _weighted), roc_auc, average_precision, cohen_kappa, matthews, brier, calibration_error";
 
-/// What [`multi_metric_named`] knows, for help and errors.
+/// The names that [`multi_metric_named`] knows, for help and errors.
 pub const MULTI_METRIC_NAMES: &str = "accuracy_multi, precision, recall, fBETA (f1, f2, ...; these three also with _micro, _weighted or \
      _samples), average_precision, roc_auc";
 
-/// The metric of a name.
+/// The metric with a name.
 ///
 /// ```
 /// use sciurus_insight::metric_named;
@@ -27,7 +27,7 @@ pub const MULTI_METRIC_NAMES: &str = "accuracy_multi, precision, recall, fBETA (
 /// ```
 ///
 /// # Errors
-/// There is no metric of that name; the error lists those there are.
+/// There is no metric with that name; the error lists those there are.
 pub fn metric_named(name: &str) -> Result<Box<dyn Metric>, InsightError> {
     let metric: Box<dyn Metric> = match name {
         "error_rate" => Box::new(ErrorRate),
@@ -55,7 +55,7 @@ fn by_class(name: &str) -> Option<Box<dyn Metric>> {
     Some(Box::new(ByClass(averaged)))
 }
 
-/// Whether a name is only known for items with any number of labels.
+/// The error for a name that is unknown, or known only for multi-label items.
 fn unknown_for_one(name: &str) -> InsightError {
     let (of_several, name) = (multi_only(name), name.to_owned());
     if of_several {
@@ -68,7 +68,7 @@ fn multi_only(name: &str) -> bool {
     name == "accuracy_multi" || by_label(name).is_some()
 }
 
-/// The metric of a name, for items with any number of labels.
+/// The metric with a name, for multi-label items.
 ///
 /// ```
 /// use sciurus_insight::multi_metric_named;
@@ -79,7 +79,7 @@ fn multi_only(name: &str) -> bool {
 /// ```
 ///
 /// # Errors
-/// There is no metric of that name for such items; the error lists those there are.
+/// There is no metric with that name for multi-label items; the error lists those there are.
 pub fn multi_metric_named(name: &str) -> Result<Box<dyn Metric<MultiPredictions>>, InsightError> {
     let metric: Box<dyn Metric<MultiPredictions>> = match name {
         "accuracy_multi" => Box::new(AccuracyMulti),

@@ -4,13 +4,15 @@ use super::resampled::{FromWeights, Statistic, resampled_metric};
 use crate::Predictions;
 
 /// Area under the ROC curve, 0..1: the chance that an item of a class gets a higher probability for it than an item of
-/// another, half where they are equal. With two classes that of the second one, else the mean over classes, each against
-/// the rest: scikit-learn's `roc_auc_score(multi_class="ovr")`. Classes that no item or every item has do not count.
+/// another class, where ties count half. With two classes, that of the second one; else the mean over classes, each
+/// against the rest: scikit-learn's `roc_auc_score(multi_class="ovr")`. Classes that no item or every item has don't
+/// count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RocAuc;
 
-/// Average precision, 0..1: the sum over thresholds of precision times the growth of recall. With two classes that of the
-/// second one, else the mean over classes: scikit-learn's `average_precision_score`. Classes that no item has do not count.
+/// Average precision, 0..1: the sum over thresholds of precision times the increase of recall. With two classes, that
+/// of the second one; else the mean over classes: scikit-learn's `average_precision_score`. Classes without items don't
+/// count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AveragePrecision;
 
@@ -37,13 +39,13 @@ pub fn roc_auc_by_class(predictions: &Predictions) -> Vec<f64> {
     (0..predictions.vocab.len()).map(|class| Ranking::new(predictions, class).roc_auc(&weights)).collect()
 }
 
-/// The mean over classes of a number of their rankings; only the second class of two.
+/// The mean over classes of a score of their rankings; with two classes, only the second one.
 fn over_classes<'a>(predictions: &'a Predictions, score: fn(&Ranking, &[f64]) -> f64) -> FromWeights<'a> {
     let classes = if predictions.vocab.len() == 2 { 1..2 } else { 0..predictions.vocab.len() };
     mean_over(classes.map(|class| Ranking::new(predictions, class)).collect(), score)
 }
 
-/// The mean of a number of rankings, those left out that have none.
+/// The mean of a score over rankings, leaving out those without one.
 pub(super) fn mean_over<'a>(rankings: Vec<Ranking>, score: fn(&Ranking, &[f64]) -> f64) -> FromWeights<'a> {
     Box::new(move |weights| {
         let scores = rankings.iter().map(|ranking| score(ranking, weights));
@@ -52,11 +54,11 @@ pub(super) fn mean_over<'a>(rankings: Vec<Ranking>, score: fn(&Ranking, &[f64]) 
     })
 }
 
-/// Items by falling probability of one class.
+/// Items by descending probability of one class.
 pub(super) struct Ranking {
-    /// Item, and whether it is of the class.
+    /// Items, and whether each is of the class.
     order: Vec<(usize, bool)>,
-    /// Where in `order` items with another probability begin; the end is the last of them.
+    /// Where runs of equal probability end in `order`; the last one is the end.
     ends: Vec<usize>,
 }
 
@@ -66,7 +68,7 @@ impl Ranking {
         Self::of(predictions.len(), probability, |item| predictions.targets[item] == class)
     }
 
-    /// As many items, given the probability of each and whether it is of the class.
+    /// Ranks `items` items, given the probability of each and whether it's of the class.
     pub(super) fn of(
         items: usize,
         probability: impl Fn(usize) -> f32,
@@ -80,7 +82,7 @@ impl Ranking {
         Self { order, ends }
     }
 
-    /// Weights of items of the class and of others, for each group of equal probability.
+    /// For each run of equal probability, the weights of items of the class and of others.
     fn groups<'a>(&'a self, weights: &'a [f64]) -> impl Iterator<Item = [f64; 2]> + 'a {
         let mut start = 0;
         self.ends.iter().map(move |&end| {

@@ -1,44 +1,45 @@
-//! Metrics that are no plain proportion: a number from weighted items, and its interval by resampling them.
+//! Metrics that aren't plain proportions: a number from weighted items, with its interval by resampling them.
 
 use rand::RngExt;
 use sciurus_data::Seed;
 
 use crate::{Interval, Predictions};
 
-/// How often items are drawn again for an interval.
+/// How many resamples an interval is made from.
 const RESAMPLES: usize = 1000;
-/// Fewer resamples with a value than this give no interval.
+/// With fewer resamples than this that have a value, there's no interval.
 const FEWEST: usize = RESAMPLES / 2;
 
-/// Takes the weight of each item, gives the number.
+/// Computes the number, given the weight of each item.
 pub(super) type FromWeights<'a> = Box<dyn Fn(&[f64]) -> f64 + 'a>;
 
-/// A number computed from items that each count as often as their weight says.
+/// A number computed from weighted items.
 ///
 /// One preparation, such as sorting, serves all resamples.
 pub(super) trait Statistic {
-    /// Prepares the computation; what comes back takes the weight of each item.
+    /// Prepares the computation; the returned function takes the weight of each item.
     fn prepare<'a>(&'a self, predictions: &'a Predictions) -> FromWeights<'a>;
 }
 
-/// The number over all items; NaN without any.
+/// The number over all items; NaN if there are none.
 pub(super) fn value(statistic: &dyn Statistic, predictions: &Predictions) -> f64 {
     value_of(predictions.len(), &statistic.prepare(predictions))
 }
 
-/// The number over all of `items` items; NaN without any.
+/// The number over all of `items` items; NaN if there are none.
 pub(super) fn value_of(items: usize, compute: &FromWeights<'_>) -> f64 {
     if items == 0 { f64::NAN } else { compute(&vec![1.0; items]) }
 }
 
-/// The 95 % percentile interval of a seeded bootstrap over items (Efron 1979): items drawn with replacement, as many as
-/// there are, a thousand times. None where too few of those have a value, such as an AUC without one of its classes, and none
-/// where all have the same: of a model that makes no mistake, resampling knows nothing of those it might make.
+/// The 95 % percentile interval of a seeded bootstrap over items (Efron 1979): as many items as there are, drawn with
+/// replacement, a thousand times. `None` if too few resamples have a value, as for an AUC without one of its classes.
+/// Also `None` if all have the same value: for a model without mistakes, resampling can't say anything about the
+/// mistakes it might make.
 pub(super) fn interval(statistic: &dyn Statistic, predictions: &Predictions) -> Option<Interval> {
     interval_of(predictions.len(), &statistic.prepare(predictions))
 }
 
-/// The same of a prepared number over `items` items.
+/// The same for a prepared number over `items` items.
 pub(super) fn interval_of(items: usize, compute: &FromWeights<'_>) -> Option<Interval> {
     if items == 0 {
         return None;
@@ -60,7 +61,7 @@ pub(super) fn interval_of(items: usize, compute: &FromWeights<'_>) -> Option<Int
     Some(Interval { low: at(0.025), high: at(0.975) })
 }
 
-/// Makes a [`Statistic`] a [`Metric`](super::Metric) whose name is the given expression.
+/// Makes a [`Statistic`] a [`Metric`](super::Metric) with the given name.
 macro_rules! resampled_metric {
     ($metric:ty, |$this:ident| $name:expr) => {
         impl $crate::Metric for $metric {

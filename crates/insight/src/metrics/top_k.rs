@@ -5,7 +5,7 @@ use crate::{Interval, Predictions, wilson};
 
 /// The share of items whose target is among the `k` most probable classes, 0..1: fastai's `top_k_accuracy`.
 ///
-/// Of classes with the same probability the first count as more probable.
+/// Of classes with the same probability, the first ones count as more probable.
 ///
 /// ```
 /// use sciurus_insight::{Metric, TopK};

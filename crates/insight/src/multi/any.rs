@@ -1,4 +1,5 @@
-//! Predictions of either kind, as a learner makes them and a run's file holds them.
+//! Predictions of either kind, as a learner makes them and a run's file contains them. In: predictions. Out: what both
+//! kinds have in common.
 
 use std::path::Path;
 
@@ -8,12 +9,12 @@ use serde::de::IgnoredAny;
 
 use crate::{InsightError, MultiPredictions, Predictions, json_file};
 
-/// What a model said about items with one label each, or with any number.
+/// Predictions for items with one label each, or for multi-label items.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AnyPredictions {
     /// Items with exactly one label each.
     Single(Predictions),
-    /// Items with any number of labels each.
+    /// Multi-label items.
     Multi(MultiPredictions),
 }
 
@@ -33,7 +34,7 @@ impl AnyPredictions {
         self.len() == 0
     }
 
-    /// The mean loss in nats; not a number without items.
+    /// The mean loss in nats; NaN if there are no items.
     #[must_use]
     pub fn valid_loss(&self) -> f64 {
         match self {
@@ -51,7 +52,7 @@ impl AnyPredictions {
         }
     }
 
-    /// Which item of the data set each row is about.
+    /// The item in the data set of each row.
     #[must_use]
     pub fn items(&self) -> &[ItemId] {
         match self {
@@ -69,7 +70,7 @@ impl AnyPredictions {
         }
     }
 
-    /// Whether item `i` (its position here) is predicted right: its label, or all of its labels.
+    /// Whether item `i` (its index here) is predicted correctly: its label, or all of its labels.
     #[must_use]
     pub fn is_right(&self, i: usize) -> bool {
         match self {
@@ -81,8 +82,7 @@ impl AnyPredictions {
     /// Reads a file of either kind.
     ///
     /// # Errors
-    ///
-    /// As [`Predictions::load`].
+    /// As for [`Predictions::load`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self, InsightError> {
         let path = path.as_ref();
         let bytes = json_file::bytes(path)?;
@@ -94,11 +94,10 @@ impl AnyPredictions {
         }
     }
 
-    /// Writes JSON to `path`, replacing a file there; no reader ever sees half of it.
+    /// Writes JSON to `path`, replacing any file there; no reader ever sees half of it.
     ///
     /// # Errors
-    ///
-    /// As [`Predictions::save`].
+    /// As for [`Predictions::save`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), InsightError> {
         match self {
             Self::Single(predictions) => predictions.save(path),
@@ -107,7 +106,7 @@ impl AnyPredictions {
     }
 }
 
-/// Only what tells the kinds apart.
+/// Only the field that tells the kinds apart.
 #[derive(Deserialize)]
 struct Kind {
     thresholds: Option<IgnoredAny>,

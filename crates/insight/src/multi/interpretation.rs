@@ -1,4 +1,5 @@
-//! Where a model of several labels goes wrong: predictions in, a table of labels and the items with the largest losses out.
+//! Where a multi-label model goes wrong. In: predictions. Out: a table of labels, and the items with the largest
+//! losses.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,8 +16,8 @@ use crate::table::{Align, Table, share, shorten};
 /// The longest list of labels in a table.
 const LABELS_WIDTH: usize = 36;
 
-/// Answers questions about predictions of several labels. There is no confusion matrix: a label is not taken for another,
-/// it is there or not.
+/// Interprets multi-label predictions. There's no confusion matrix: a label isn't mistaken for another one, it's either
+/// there or not.
 ///
 /// ```
 /// use sciurus_insight::{ItemId, LabelTable, MultiInterpretation, MultiPredictions, Vocab};
@@ -48,13 +49,13 @@ impl MultiInterpretation {
         Self { predictions }
     }
 
-    /// What is interpreted.
+    /// The predictions being interpreted.
     #[must_use]
     pub fn predictions(&self) -> &MultiPredictions {
         &self.predictions
     }
 
-    /// How each label fares, in the vocabulary's order.
+    /// The scores of each label, in the vocabulary's order.
     #[must_use]
     pub fn labels(&self) -> Vec<LabelScores> {
         let predictions = &self.predictions;
@@ -87,26 +88,26 @@ impl MultiInterpretation {
     }
 }
 
-/// How one label fares, shares 0..1. What would be a share of nothing is not a number, which JSON writes as `null`.
+/// The scores of one label, shares 0..1. A share of nothing is NaN, which is `null` in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LabelScores {
     /// The label.
     pub label: String,
     /// Items that have it.
     pub support: usize,
-    /// Share of the items predicted to have it that do.
+    /// Precision: the share of the items predicted to have it that do.
     #[serde(deserialize_with = "nan_from_null")]
     pub precision: f64,
-    /// Share of the items that have it that are predicted to.
+    /// Recall: the share of the items that have it that are predicted to.
     #[serde(deserialize_with = "nan_from_null")]
     pub recall: f64,
-    /// The harmonic mean of both.
+    /// F1: the harmonic mean of both.
     #[serde(deserialize_with = "nan_from_null")]
     pub f1: f64,
-    /// How well its probability ranks the items, whatever the threshold.
+    /// Average precision: how well its probability ranks the items, whatever the threshold.
     #[serde(deserialize_with = "nan_from_null")]
     pub average_precision: f64,
-    /// What its probability must exceed.
+    /// The threshold that its probability must exceed.
     pub threshold: f32,
 }
 
@@ -133,13 +134,13 @@ impl fmt::Display for LabelTable<'_> {
 /// One item of [`MultiInterpretation::top_losses`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MultiTopLoss {
-    /// Which item of the data set.
+    /// The item in the data set.
     pub item: ItemId,
     /// Its image, relative to the data root.
     pub path: PathBuf,
     /// Its true labels.
     pub targets: Vec<String>,
-    /// The labels that it is predicted to have.
+    /// The predicted labels.
     pub predictions: Vec<String>,
     /// The loss in nats.
     pub loss: f32,
@@ -168,7 +169,7 @@ impl MultiTopLoss {
     }
 }
 
-/// Shows top losses as a table for a terminal, one line per item, the image last.
+/// Shows top losses as a table for a terminal, one line per item, with the image last.
 #[derive(Debug, Clone, Copy)]
 pub struct MultiTopLossTable<'a>(pub &'a [MultiTopLoss]);
 
@@ -196,7 +197,7 @@ impl fmt::Display for MultiTopLossTable<'_> {
     }
 }
 
-/// Labels with commas between them; `none` for none.
+/// Labels with commas between them, or `none`.
 pub(crate) fn listed(labels: &[String]) -> String {
     if labels.is_empty() { "none".to_string() } else { labels.join(", ") }
 }

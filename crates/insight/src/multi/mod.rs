@@ -1,5 +1,5 @@
-//! Photos with any number of labels each: what a model said about them in, thresholds, a table of labels and the items
-//! with the largest losses out. Their metrics are beside the others.
+//! Multi-label predictions. In: logits or probabilities. Out: thresholds, a table of labels and the items with the
+//! largest losses. Their metrics are next to the others.
 
 mod any;
 mod interpretation;

@@ -1,5 +1,4 @@
-//! What a model said about items with any number of labels each: logits or probabilities come in, checked
-//! [`MultiPredictions`] go out.
+//! Predictions for multi-label items. In: logits or probabilities. Out: checked [`MultiPredictions`].
 
 use std::path::{Path, PathBuf};
 
@@ -9,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::predictions::check_length;
 use crate::{InsightError, json_file};
 
-/// What a label's probability must exceed unless another threshold was chosen: fastai's.
+/// The default threshold that a label's probability must exceed: fastai's.
 const THRESHOLD: f32 = 0.5;
 
-/// What a model said about every item of a split whose items have any number of labels, none too.
+/// A model's predictions for every item of a split, where items may have several labels or none.
 ///
-/// Every list has one entry (or one row) per item. The constructors and [`load`](Self::load) are the only ways in, and
-/// check that everything fits together; whoever changes a field afterwards keeps it so.
+/// Every list has one entry (or one row) per item. The constructors and [`load`](Self::load) are the only ways to make
+/// one, and check that everything fits together; if you change a field afterwards, keep it that way.
 ///
 /// ```
 /// use sciurus_insight::{ItemId, MultiPredictions, Vocab};
@@ -35,29 +34,31 @@ const THRESHOLD: f32 = 0.5;
 #[serde(try_from = "Unchecked")]
 #[non_exhaustive]
 pub struct MultiPredictions {
-    /// Which item of the data set each row is about.
+    /// The item in the data set of each row.
     pub items: Vec<ItemId>,
     /// The image of each item, relative to the data root.
     pub paths: Vec<PathBuf>,
     /// The labels; class `c` is `vocab.label(c)`.
     pub vocab: Vocab,
-    /// Probabilities 0..1, row-major `[item, class]`, each by itself.
+    /// Probabilities 0..1, row-major `[item, class]`, independent of each other.
     pub probabilities: Vec<f32>,
-    /// The classes that each item has, rising.
+    /// The classes that each item has, ascending.
     pub targets: Vec<Vec<usize>>,
     /// The loss of each item in nats: the mean over labels of their binary cross entropy.
     pub losses: Vec<f32>,
-    /// Per class, what a probability must exceed for the label to be on (0..1): 0.5 unless others were chosen.
+    /// Per class, the threshold (0..1) that a probability must exceed for the label to be on: 0.5 unless others were
+    /// chosen.
     pub thresholds: Vec<f32>,
 }
 
 impl MultiPredictions {
-    /// Predictions from logits, row-major `[item, class]`: probabilities are their sigmoid, losses the mean over classes of
-    /// `ln(1 + exp(logit)) - logit · truth` in nats, PyTorch's `binary_cross_entropy_with_logits`. Computed in `f64`.
+    /// Predictions from logits, row-major `[item, class]`: probabilities are their sigmoid, losses the mean over
+    /// classes of `ln(1 + exp(logit)) - logit · truth` in nats, PyTorch's `binary_cross_entropy_with_logits`. Computed
+    /// in `f64`.
     ///
     /// # Errors
-    ///
-    /// If lengths do not fit together, a target is not in the vocabulary or not in rising order, or a logit is not finite.
+    /// Lengths don't fit together, a target is not in the vocabulary or not in ascending order, or a logit is not
+    /// finite.
     pub fn from_logits(
         vocab: Vocab,
         items: Vec<ItemId>,
@@ -74,12 +75,11 @@ impl MultiPredictions {
         Self::new(vocab, (items, paths), (probabilities, targets), &loss)
     }
 
-    /// Predictions from probabilities, row-major `[item, class]`. A probability of 0 or 1 counts as one next to it, so that
-    /// every loss is finite. Prefer [`from_logits`](Self::from_logits), which has no such limit.
+    /// Predictions from probabilities, row-major `[item, class]`. Probabilities of 0 and 1 count as the next number
+    /// between them, so that every loss is finite. Prefer [`from_logits`](Self::from_logits), which has no such limit.
     ///
     /// # Errors
-    ///
-    /// As [`from_logits`](Self::from_logits), or if a value is no probability.
+    /// As for [`from_logits`](Self::from_logits), or a value is not a probability.
     pub fn from_probabilities(
         vocab: Vocab,
         items: Vec<ItemId>,
@@ -120,8 +120,7 @@ impl MultiPredictions {
     /// The same predictions with other thresholds, one per class (0..=1).
     ///
     /// # Errors
-    ///
-    /// If there is not one threshold per class, or one is not in 0..=1.
+    /// There isn't exactly one threshold per class, or one is not in 0..=1.
     pub fn with_thresholds(mut self, thresholds: Vec<f32>) -> Result<Self, InsightError> {
         self.thresholds = thresholds;
         self.check_thresholds()?;
@@ -134,13 +133,13 @@ impl MultiPredictions {
         self.items.len()
     }
 
-    /// Whether there are no items; rates and means are then not a number.
+    /// Whether there are no items; rates and means are then NaN.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// The probabilities of item `i` (its position here, below [`len`](Self::len)), one per class.
+    /// The probabilities of item `i` (its index here, below [`len`](Self::len)), one per class.
     #[must_use]
     pub fn row(&self, i: usize) -> &[f32] {
         let classes = self.vocab.len();
@@ -159,20 +158,20 @@ impl MultiPredictions {
         self.row(i)[class] > self.thresholds[class]
     }
 
-    /// The labels that item `i` is predicted to have.
+    /// The predicted labels of item `i`.
     #[must_use]
     pub fn on_labels(&self, i: usize) -> Vec<&str> {
         let on = (0..self.vocab.len()).filter(|&class| self.is_on(i, class));
         on.map(|class| self.vocab.label(class)).collect()
     }
 
-    /// The labels that item `i` has.
+    /// The true labels of item `i`.
     #[must_use]
     pub fn target_labels(&self, i: usize) -> Vec<&str> {
         self.targets[i].iter().map(|&class| self.vocab.label(class)).collect()
     }
 
-    /// Whether every label of item `i` is predicted right.
+    /// Whether every label of item `i` is predicted correctly.
     #[must_use]
     pub fn is_right(&self, i: usize) -> bool {
         (0..self.vocab.len()).all(|class| self.is_on(i, class) == self.is_target(i, class))
@@ -184,7 +183,7 @@ impl MultiPredictions {
         (0..self.len()).filter(|&i| !self.is_right(i)).count()
     }
 
-    /// The mean loss in nats over items and labels; not a number without items.
+    /// The mean loss in nats over items and labels; NaN if there are no items.
     #[must_use]
     pub fn valid_loss(&self) -> f64 {
         self.losses.iter().copied().map(f64::from).sum::<f64>() / self.len() as f64
@@ -193,22 +192,20 @@ impl MultiPredictions {
     /// Reads a file that [`save`](Self::save) wrote.
     ///
     /// # Errors
-    ///
-    /// If the file cannot be read, is not such a file, or its lists do not fit together.
+    /// The file can't be read, is not such a file, or its lists don't fit together.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, InsightError> {
         json_file::load(path.as_ref())
     }
 
-    /// Writes JSON to `path`, replacing a file there; no reader ever sees half of it.
+    /// Writes JSON to `path`, replacing any file there; no reader ever sees half of it.
     ///
     /// # Errors
-    ///
-    /// If the folder is missing or not writable, the disk is full, or a path of an item is not valid Unicode.
+    /// The folder is missing or not writable, the disk is full, or an item's path is not valid Unicode.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), InsightError> {
         json_file::save(path.as_ref(), self)
     }
 
-    /// What indexing by item and class relies on.
+    /// Checks what indexing by item and class relies on.
     fn check_shape(&self) -> Result<(), InsightError> {
         let (items, classes) = (self.len(), self.vocab.len());
         check_length("paths (one per item)", items, self.paths.len())?;
@@ -233,7 +230,7 @@ impl MultiPredictions {
         }
     }
 
-    /// Losses and probabilities; after [`check_shape`](Self::check_shape).
+    /// Checks losses and probabilities; call it after [`check_shape`](Self::check_shape).
     fn check_values(&self) -> Result<(), InsightError> {
         check_length("losses (one per item)", self.len(), self.losses.len())?;
         for (i, path) in self.paths.iter().enumerate() {
@@ -259,7 +256,7 @@ pub fn sigmoid(logit: f32) -> f64 {
     1.0 / (1.0 + (-f64::from(logit)).exp())
 }
 
-/// What a file says before it is checked.
+/// The contents of a file, before they're checked.
 #[derive(Deserialize)]
 struct Unchecked {
     items: Vec<ItemId>,

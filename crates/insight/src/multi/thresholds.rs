@@ -1,16 +1,16 @@
-//! The threshold of each label that gives the best F1. In: predictions with their truth. Out: a threshold per label.
+//! The threshold of each label that gives the best F1. In: predictions with their targets. Out: a threshold per label.
 
 use crate::{AnyPredictions, MultiPredictions};
 
-/// Between thresholds with the same F1, the one nearest to this is taken.
+/// Among thresholds with the same F1, the one nearest to this is chosen.
 const USUAL: f32 = 0.5;
 
 impl MultiPredictions {
-    /// For each class the threshold (0..1) with the highest F1 on these very items, the one nearest to 0.5 among equals, in
-    /// the middle between two probabilities; 0.5 for a class that no item has.
+    /// For each class, the threshold (0..1) with the highest F1 on these items, halfway between two probabilities, and
+    /// nearest to 0.5 if several are equal; 0.5 for a class without items.
     ///
-    /// What is measured with them on the same items flatters the model, the more the fewer items there are. Items that had
-    /// no part in the choice, such as a test split, do not.
+    /// Scores at these thresholds on the same items flatter the model, more so the fewer items there are. Scores on
+    /// items that had no part in the choice, such as a test set, don't.
     #[must_use]
     pub fn best_thresholds(&self) -> Vec<f32> {
         (0..self.vocab.len()).map(|class| self.best_threshold(class)).collect()
@@ -40,7 +40,7 @@ impl MultiPredictions {
 }
 
 impl AnyPredictions {
-    /// The same at the thresholds of [`MultiPredictions::best_thresholds`], if items have any number of labels.
+    /// The same predictions at the thresholds of [`MultiPredictions::best_thresholds`], if they're multi-label.
     #[must_use]
     pub fn at_best_thresholds(self) -> Self {
         match self {
@@ -52,7 +52,7 @@ impl AnyPredictions {
         }
     }
 
-    /// The same at the thresholds of other predictions of the same model.
+    /// The same predictions at the thresholds of other predictions of the same model.
     #[must_use]
     pub fn at_thresholds_of(self, other: &Self) -> Self {
         match (self, other) {
@@ -64,7 +64,7 @@ impl AnyPredictions {
     }
 }
 
-/// A number that `above` exceeds and `below` does not: 0.5 where it lies between them, else the middle.
+/// A threshold that `above` exceeds and `below` does not: 0.5 if it's between them, else the middle.
 fn between(below: f32, above: f32) -> f32 {
     if (below..above).contains(&USUAL) {
         return USUAL;

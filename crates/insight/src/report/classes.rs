@@ -1,4 +1,4 @@
-//! How each class fares: support, precision, recall and F1 from the confusion matrix.
+//! The scores of each class: support, precision, recall and F1 from the confusion matrix.
 
 use maud::{Markup, html};
 
@@ -8,7 +8,7 @@ use crate::table::share;
 
 const NUMBERS: [&str; 4] = ["items", "precision", "recall", "F1"];
 
-/// One class's scores, 0..1; `None` where nothing was counted that they could be a share of.
+/// One class's scores, 0..1; `None` where they would be a share of nothing.
 #[derive(Debug, PartialEq)]
 struct Scores {
     support: usize,
@@ -19,7 +19,7 @@ struct Scores {
 
 impl Scores {
     /// Precision `tp / (tp + fp)`, recall `tp / (tp + fn)`, F1 their harmonic mean `2 tp / (2 tp + fp + fn)`: those of
-    /// scikit-learn's `precision_recall_fscore_support`, which says 0 where this says `None`.
+    /// scikit-learn's `precision_recall_fscore_support`, which gives 0 where this gives `None`.
     fn of(confusion: &ConfusionMatrix, class: usize) -> Self {
         let classes = || 0..confusion.vocab.len();
         let hits = confusion.count(class, class);

@@ -7,10 +7,10 @@ use super::measures::number;
 use super::{EpochRow, Report};
 use crate::Measured;
 
-/// More points than this cannot be seen in a line.
+/// More points than this can't be distinguished in a line.
 const MAX_POINTS: usize = 400;
 
-/// Curves, and a table to unfold; nothing if there is neither.
+/// Curves, and a table to unfold; nothing if there are neither epochs nor learning rates.
 pub(super) fn section(report: &Report) -> Markup {
     if report.epochs.is_empty() && report.learning_rates.is_empty() {
         return html! {};
@@ -65,7 +65,7 @@ fn metric(epochs: &[EpochRow], name: &str) -> LineChart {
     }
 }
 
-/// Epochs are counted through all phases, from 1.
+/// Epochs are counted across all phases, from 1.
 fn point(i: usize, y: f64) -> Point {
     Point { x: (i + 1) as f64, y, interval: None }
 }
@@ -74,7 +74,7 @@ fn find<'a>(row: &'a EpochRow, name: &str) -> Option<&'a Measured> {
     row.metrics.iter().find(|measured| measured.name == name)
 }
 
-/// The names of all metrics, in the order they first come.
+/// The names of all metrics, in order of first appearance.
 fn metric_names(epochs: &[EpochRow]) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
     for measured in epochs.iter().flat_map(|row| &row.metrics) {

@@ -1,4 +1,4 @@
-//! How each label fares where items have any number of them.
+//! The scores of each label, for multi-label items.
 
 use maud::{Markup, html};
 

@@ -1,23 +1,23 @@
-//! Lines over a shared axis as inline SVG: points in, a figure with title, axes, legend and a text for screen readers
-//! out.
+//! Lines over a shared axis as inline SVG. In: points. Out: a figure with title, axes, legend and a description for
+//! screen readers.
 
 use maud::{Markup, html};
 
 use crate::Interval;
 
-/// The picture in its own units.
+/// The size of the figure in its own units.
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 210.0;
-/// Room for the labels of the axes.
+/// Space for the axis labels.
 const LEFT: f64 = 52.0;
 const RIGHT: f64 = 10.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 34.0;
-/// About how many labels an axis has.
+/// Approximate number of labels on an axis.
 const TICKS: f64 = 5.0;
 /// Lines with more points than this are drawn without dots.
 const DOTTED: usize = 40;
-/// How many colours the style has.
+/// How many colours the style sheet has.
 const COLOURS: usize = 6;
 
 /// One line.
@@ -27,7 +27,7 @@ pub(super) struct Series {
     pub(super) points: Vec<Point>,
 }
 
-/// A value, with its interval where there is one. What is not finite leaves a gap.
+/// A value, with its interval if there is one. A value that isn't finite leaves a gap.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Point {
     pub(super) x: f64,
@@ -35,19 +35,19 @@ pub(super) struct Point {
     pub(super) interval: Option<Interval>,
 }
 
-/// Lines with what is written around them.
+/// Lines, and the text around them.
 #[derive(Debug)]
 pub(super) struct LineChart {
     pub(super) title: String,
     /// What the horizontal axis counts.
     pub(super) across: &'static str,
     pub(super) series: Vec<Series>,
-    /// Where on the horizontal axis something begins, and what.
+    /// Where on the horizontal axis something begins, and what it is.
     pub(super) marks: Vec<(f64, String)>,
 }
 
 impl LineChart {
-    /// The figure; nothing without a finite point.
+    /// The figure; empty if there's no finite point.
     pub(super) fn figure(&self) -> Markup {
         let Some(frame) = Frame::around(&self.series) else { return html! {} };
         html! {
@@ -71,7 +71,7 @@ impl LineChart {
         }
     }
 
-    /// Where every line begins and ends.
+    /// A description: where every line begins and ends.
     fn told(&self) -> String {
         let ends = |series: &Series| {
             let mut finite = series.points.iter().filter(|point| point.y.is_finite());
@@ -84,7 +84,7 @@ impl LineChart {
     }
 }
 
-/// Which values the picture spans.
+/// The range of values that the figure spans.
 #[derive(Debug, Clone, Copy)]
 struct Frame {
     x: Axis,
@@ -98,7 +98,7 @@ impl Frame {
             let ends = point.interval.map(|interval| [interval.low, interval.high]);
             [point.y].into_iter().chain(ends.into_iter().flatten())
         });
-        // From 0, as losses, rates and learning rates are compared with it; below only where values are.
+        // Losses, rates and learning rates are compared with 0, so the axis starts there, or below if values do.
         let y = Axis::of(heights.chain([0.0]))?.to_ticks();
         Some(Self { x: Axis::of(points().map(|point| point.x))?, y })
     }
@@ -127,7 +127,7 @@ impl Frame {
         }
     }
 
-    /// Neighbours are written on two lines, so that they do not run into each other.
+    /// Neighbouring marks are written on two lines, so that they don't run into each other.
     fn mark(&self, i: usize, x: f64, what: &str) -> Markup {
         let left = self.left(x).max(LEFT);
         html! {
@@ -155,7 +155,7 @@ impl Frame {
         }
     }
 
-    /// Moves to the first point after every gap, draws to the others.
+    /// Moves to the first point after every gap, and draws lines to the others.
     fn path(&self, points: &[Point]) -> String {
         let (mut path, mut pen) = (String::new(), 'M');
         for point in points {
@@ -170,7 +170,7 @@ impl Frame {
     }
 }
 
-/// A span of values.
+/// A range of values.
 #[derive(Debug, Clone, Copy)]
 struct Axis {
     low: f64,
@@ -186,7 +186,7 @@ impl Axis {
         values.filter(|value| value.is_finite()).fold(None, whole)
     }
 
-    /// Where a value lies, 0..=1; the middle if there is only one.
+    /// The position of a value, 0..=1; the middle if there's only one value.
     fn share(self, value: f64) -> f64 {
         let span = self.high - self.low;
         if span > 0.0 { (value - self.low) / span } else { 0.5 }
@@ -217,7 +217,7 @@ impl Axis {
     }
 }
 
-/// A number as an axis shows it: no more digits than it needs, and powers of ten for the small ones.
+/// A number as an axis label: no more digits than needed, and powers of ten for small numbers.
 fn short(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 {

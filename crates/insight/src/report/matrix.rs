@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::photos::Choice;
 use crate::ConfusionMatrix;
 
-/// More classes than this are no grid that can be looked at: the most confused pairs are listed instead.
+/// With more classes than this a grid is unreadable, so the most confused pairs are listed instead.
 const MAX_GRID: usize = 50;
 /// How many pairs are listed.
 const LISTED: usize = 100;
@@ -47,7 +47,7 @@ fn grid(confusion: &ConfusionMatrix) -> Markup {
     }
 }
 
-/// A count, the stronger its colour the larger its share of the row.
+/// A count, coloured more strongly the larger its share of the row.
 fn cell(confusion: &ConfusionMatrix, target: usize, prediction: usize) -> Markup {
     let count = confusion.count(target, prediction);
     let row: usize = (0..confusion.vocab.len()).map(|class| confusion.count(target, class)).sum();

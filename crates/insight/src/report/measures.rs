@@ -8,7 +8,7 @@ use crate::{AnyPredictions, Interval, Measured, mistake_weight};
 /// Width of the bar in its own units.
 const WIDTH: f64 = 160.0;
 
-/// Metrics with intervals, the loss, and what one mistake weighs.
+/// Metrics with intervals, the loss, and the weight of one mistake.
 pub(super) fn section(report: &Report) -> Markup {
     let predictions = &report.predictions;
     html! {
@@ -35,7 +35,7 @@ pub(super) fn section(report: &Report) -> Markup {
                             td { (predictions.len()) " items, nats" }
                         }
                         @if !report.test_metrics.is_empty() {
-                            tr { th scope="rowgroup" colspan="5" { "on the test photos, by which nothing was chosen" } }
+                            tr { th scope="rowgroup" colspan="5" { "on the test photos, which no choice was based on" } }
                             @for measured in &report.test_metrics { (row(measured)) }
                         }
                     }
@@ -60,7 +60,7 @@ fn row(measured: &Measured) -> Markup {
     }
 }
 
-/// The interval on a line from 0 to 1, the value as a dot; nothing for what lies outside.
+/// The interval on a line from 0 to 1, with the value as a dot; nothing if it's outside.
 fn bar(value: f64, interval: Interval) -> Markup {
     let inside = |v: f64| (0.0..=1.0).contains(&v);
     let place = |v: f64| format!("{:.1}", 5.0 + v * (WIDTH - 10.0));
@@ -75,7 +75,7 @@ fn bar(value: f64, interval: Interval) -> Markup {
     }
 }
 
-/// Four decimals; a dash for what is not a number.
+/// Four decimals; a dash for NaN and infinity.
 pub(super) fn number(value: f64) -> String {
     if value.is_finite() { format!("{value:.4}") } else { "–".to_string() }
 }

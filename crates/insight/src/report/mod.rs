@@ -1,7 +1,7 @@
-//! A run as one HTML page: predictions, history and thumbnails in, a self-contained document out.
+//! A run as one HTML page. In: predictions, history and thumbnails. Out: a self-contained document.
 //!
-//! The page asks for nothing from anywhere: style, script, pictures and diagrams are in it, and its content security
-//! policy forbids the rest. It reads in light and dark, with a keyboard, with a screen reader and, but for the choice of
+//! The page loads nothing: style, script, pictures and diagrams are part of it, and its content security policy forbids
+//! everything else. It works in light and dark mode, with a keyboard, with a screen reader and, except for choosing
 //! photos, without JavaScript.
 
 mod classes;
@@ -24,24 +24,24 @@ use crate::{
     Predictions, Temperature,
 };
 
-/// How many photos with the largest losses the page opens with.
+/// How many photos with the largest losses the page shows when it opens.
 const TOP: usize = 12;
 
-/// What a page tells about a run.
+/// The contents of a run's page.
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
-/// | `fact` | none | a name and a value, below the title; may be called again | any text |
+/// | `fact` | none | a name and a value, shown below the title; may be called again | any text |
 /// | `metrics` | error rate, accuracy | the table of metrics | |
-/// | `test_metrics` | none | a second table, measured on other items that nothing was chosen by | |
-/// | `temperature` | none | by what the model that is used divides its logits, told beside the reliability diagram | above 0 |
+/// | `test_metrics` | none | a second table, on test items that no choice was based on | |
+/// | `temperature` | none | what the exported model divides its logits by, shown next to the reliability diagram | above 0 |
 /// | `epochs` | none | the curves by epoch | in order |
 /// | `learning_rates` | none | the curve by step | a list per step, one rate per group |
 /// | `thumbnails` | none | a small picture per item | about 200 pixels |
 /// | `overlays` | none | a second picture per item, such as Grad-CAM, that the reader can turn on | as `thumbnails` |
-/// | `top` | 12 | how many photos with the largest losses the page opens with | any |
+/// | `top` | 12 | how many photos with the largest losses the page shows when it opens | any |
 ///
-/// What is not given has no section. Every text is escaped: labels and paths may hold anything.
+/// A section without data is left out. Every text is escaped: labels and paths may contain anything.
 ///
 /// ```
 /// use sciurus_insight::{ItemId, Predictions, Report, Thumbnail, Vocab};
@@ -75,16 +75,16 @@ pub struct Report {
     top: usize,
 }
 
-/// What one epoch came to.
+/// The results of one epoch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EpochRow {
-    /// The epoch as the run counts it; the page shows it as it is.
+    /// The epoch's number in the run; the page shows it as it is.
     pub epoch: usize,
     /// The title of its phase, such as `frozen`.
     pub phase: String,
     /// The training loss in nats, as the run reports it.
     pub train_loss: f64,
-    /// The mean loss over the valid split in nats; not a number if it was not measured.
+    /// The mean loss over the validation set in nats; NaN if it wasn't computed.
     pub valid_loss: f64,
     /// Its metrics.
     pub metrics: Vec<Measured>,
@@ -110,15 +110,15 @@ impl fmt::Debug for Thumbnail {
 }
 
 impl Report {
-    /// A report with this title about these predictions.
+    /// A report with this title on these predictions.
     #[must_use]
     pub fn new(title: impl Into<String>, predictions: Predictions) -> Self {
         let metrics = vec![Measured::new(&ErrorRate, &predictions), Measured::new(&Accuracy, &predictions)];
         Self::about(title.into(), AnyPredictions::Single(predictions), metrics)
     }
 
-    /// A report about predictions of any number of labels. It has a table of labels in place of what takes one class for
-    /// another (confusion matrix) and of the reliability diagram.
+    /// A report on multi-label predictions. It has a table of labels instead of the confusion matrix and the
+    /// reliability diagram.
     #[must_use]
     pub fn of_many(title: impl Into<String>, predictions: MultiPredictions) -> Self {
         let metrics = vec![
@@ -144,7 +144,7 @@ impl Report {
         }
     }
 
-    /// One more thing that the run was, such as its seed; facts are shown in the order they come.
+    /// Adds a fact about the run, such as its seed; facts are shown in the order they were added.
     #[must_use]
     pub fn fact(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.facts.push((name.into(), value.into()));
@@ -158,14 +158,14 @@ impl Report {
         self
     }
 
-    /// The metrics of the test split.
+    /// The metrics of the test set.
     #[must_use]
     pub fn test_metrics(mut self, metrics: Vec<Measured>) -> Self {
         self.test_metrics = metrics;
         self
     }
 
-    /// By what the model that is used divides its logits; its predictions here are without it.
+    /// What the exported model divides its logits by; the predictions here are without it.
     #[must_use]
     pub fn temperature(mut self, temperature: Temperature) -> Self {
         self.temperature = Some(temperature);
@@ -186,21 +186,21 @@ impl Report {
         self
     }
 
-    /// Small pictures; items without one are told by their path. Of two pictures of an item the last counts.
+    /// Small pictures; items without one are shown by their path. Of two pictures of an item, the last one counts.
     #[must_use]
     pub fn thumbnails(mut self, thumbnails: Vec<Thumbnail>) -> Self {
         self.thumbnails = thumbnails;
         self
     }
 
-    /// Second pictures, of the size of the first, shown in their place when the reader asks.
+    /// Second pictures, of the same size as the first, shown in their place when the reader asks for them.
     #[must_use]
     pub fn overlays(mut self, overlays: Vec<Thumbnail>) -> Self {
         self.overlays = overlays;
         self
     }
 
-    /// How many photos with the largest losses the page opens with.
+    /// How many photos with the largest losses the page shows when it opens.
     #[must_use]
     pub fn top(mut self, top: usize) -> Self {
         self.top = top;

@@ -1,4 +1,4 @@
-//! The page of a run: title, facts, and the sections one below the other.
+//! The page of a run: title, facts, and the sections below each other.
 
 use maud::{Markup, PreEscaped, html};
 
@@ -22,7 +22,7 @@ pub(super) fn page(report: &Report) -> Markup {
     document(&report.title, &body)
 }
 
-/// What depends on whether items have one label or any number.
+/// The sections that depend on whether items are single-label or multi-label.
 fn of_kind(report: &Report) -> Markup {
     match &report.predictions {
         AnyPredictions::Single(predictions) => {

@@ -1,4 +1,4 @@
-//! The photos of a report: those with the largest losses at first, then what a button chooses.
+//! The photos of a report: at first those with the largest losses, then what a button chooses.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use super::{Report, Thumbnail};
 use crate::predictions::largest_first;
 use crate::{AnyPredictions, ConfusionMatrix, MultiPredictions, Predictions};
 
-/// When a photo is to be seen.
+/// When a photo is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shown {
     /// When the page opens: its loss is among the largest.
@@ -26,9 +26,9 @@ pub(super) struct Choice {
     /// `top`, `mistakes`, `all`, or `pair` with the classes.
     show: &'static str,
     pair: Option<(usize, usize)>,
-    /// What the reader is told is shown.
+    /// What the status line says is shown.
     name: String,
-    /// How many items there are of them, with and without a picture.
+    /// How many such items there are, with or without a picture.
     count: usize,
 }
 
@@ -53,7 +53,7 @@ impl Choice {
         Self { show, pair: None, name: name.to_string(), count }
     }
 
-    /// The button that shows them, `style` and content inside.
+    /// The button that shows them, with this `style` and content.
     pub(super) fn button(&self, style: Option<&str>, content: &Markup) -> Markup {
         let Self { show, pair, name, count } = self;
         let told = format!("{name}: {count}, show photos");
@@ -65,7 +65,7 @@ impl Choice {
     }
 }
 
-/// The buttons and a card per item that is worth one: that has a picture, is a mistake, or has a large loss.
+/// The buttons, and a card for each item that has a picture, is a mistake, or has a large loss.
 pub(super) fn section(report: &Report) -> Markup {
     let Report { predictions, top, .. } = report;
     let (thumbnails, overlays) = (by_item(&report.thumbnails), by_item(&report.overlays));
@@ -137,7 +137,7 @@ fn card(predictions: &AnyPredictions, i: usize, shown: Shown, pictures: [Option<
     }
 }
 
-/// What a card tells of its item. Target and prediction are what the page's script compares.
+/// What a card says about its item. The page's script compares target and prediction.
 struct Told {
     target: String,
     prediction: String,
@@ -201,7 +201,7 @@ fn data_uri(thumbnail: &Thumbnail) -> String {
     format!("data:image/jpeg;base64,{}", STANDARD.encode(&thumbnail.jpeg))
 }
 
-/// With a blank at which no line breaks.
+/// With a non-breaking space.
 fn percent(probability: f32) -> String {
     format!("{:.1}\u{a0}%", 100.0 * probability)
 }

@@ -1,25 +1,25 @@
-//! Whether probabilities mean what they say: items binned by the probability of their prediction, the share that was
-//! right in each bin, and the expected calibration error.
+//! The reliability diagram: whether probabilities mean what they say. Items binned by the probability of their
+//! prediction, the share of correct predictions in each bin, and the expected calibration error.
 
 use maud::{Markup, html};
 
 use crate::metrics::calibration_error;
 use crate::{Predictions, ReliabilityBin, Temperature, reliability};
 
-/// Bins over 0..1.
+/// Number of bins over 0..1.
 const BINS: usize = 10;
-/// The diagram in its own units: its square, and the room for labels at the left and below.
+/// Sizes of the diagram in its own units: its square, and the space for labels at the left and below.
 const SIDE: f64 = 240.0;
 const MARGIN: f64 = 44.0;
-/// Room above and at the right for half a label.
+/// Space above and at the right for half a label.
 const EDGE: f64 = 10.0;
 
-/// The bins that have items, with their places.
+/// The bins that have items, with their indices.
 fn filled(bins: &[ReliabilityBin]) -> impl Iterator<Item = (usize, &ReliabilityBin)> {
     bins.iter().enumerate().filter(|(_, bin)| bin.items > 0.0)
 }
 
-/// The diagram with its numbers; nothing without items.
+/// The diagram with its numbers; nothing if there are no items.
 pub(super) fn section(predictions: &Predictions, temperature: Option<Temperature>) -> Markup {
     if predictions.is_empty() {
         return html! {};
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::{ItemId, Vocab};
 
-    /// Probabilities are kept in f32, which costs digits.
+    /// Probabilities are stored in f32, which costs digits.
     #[test]
     fn golden_calibration_error() {
         let golden: serde_json::Value =

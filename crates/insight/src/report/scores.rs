@@ -1,8 +1,8 @@
-//! A table of a report with a row for each class or label.
+//! A table in a report, with a row for each class or label.
 
 use maud::{Markup, html};
 
-/// The heading of the first column and those of the columns of numbers; rows are a name and its numbers.
+/// A table with the heading of the first column and those of the number columns; a row is a name and its numbers.
 pub(super) fn table(
     first: &str,
     numbers: &[&str],

@@ -107,7 +107,7 @@ fn metrics_of_the_other_kind_say_so() {
     }
     for name in ["accuracy_multi", "f1_samples"] {
         let error = metric_named(name).unwrap_err().to_string();
-        assert!(error.contains("--label-separator") && error.contains("top_K"), "{error}");
+        assert!(error.contains("`label_separator`") && error.contains("top_K"), "{error}");
     }
     let error = multi_metric_named("luck").unwrap_err().to_string();
     assert!(error.contains("there is no metric \"luck\""), "{error}");

@@ -79,7 +79,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn relu(a: __m256) -> __m256 {
-        // The second operand is the result when one is NaN.
+        // The instruction returns its second operand if either is NaN, so this order keeps NaN.
         _mm256_max_ps(_mm256_setzero_ps(), a)
     }
     #[inline(always)]

@@ -6,7 +6,7 @@ use std::mem::transmute;
 
 use super::{Job, Simd};
 
-/// Sixteen floats, bf16 widened by shifts.
+/// Sixteen floats; bf16 is widened by shifts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Avx512;
 
@@ -42,7 +42,7 @@ fn first(lanes: usize) -> __mmask16 {
     ((1_u32 << lanes) - 1) as __mmask16
 }
 
-/// Which of two vectors' 64 halves of words make the first, and the second, 16 pairs.
+/// Indices into the 64 half-words of two vectors: those of the first 16 pairs, and those of the second 16.
 const PAIRS: [[u16; 32]; 2] = {
     let mut pairs = [[0; 32]; 2];
     let mut at = 0;
@@ -54,7 +54,7 @@ const PAIRS: [[u16; 32]; 2] = {
     pairs
 };
 
-/// What the two sets share.
+/// The functions that both sets share.
 macro_rules! shared {
     () => {
         const LANES: usize = 16;
@@ -138,7 +138,7 @@ macro_rules! shared {
         }
         #[inline(always)]
         unsafe fn relu(a: __m512) -> __m512 {
-            // The second operand is the result when one is NaN.
+            // The instruction returns its second operand if either is NaN, so this order keeps NaN.
             _mm512_max_ps(_mm512_setzero_ps(), a)
         }
         #[inline(always)]

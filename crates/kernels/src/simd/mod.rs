@@ -1,7 +1,7 @@
 //! Vectors of f32 behind one trait, so that each kernel is written once.
 //!
-//! A [`Job`] is a kernel with its arguments. `Isa::run` calls it inside a function that has the instruction set's
-//! features switched on; everything it calls is `#[inline(always)]`, so all of it is compiled with them.
+//! A [`Job`] is a kernel with its arguments. `Isa::run` calls it inside a function that has the instruction set's features turned
+//! on. Everything it calls is `#[inline(always)]`, so that all of it is compiled with these features.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -21,9 +21,9 @@ pub(crate) use portable::Portable;
 
 /// A kernel with its arguments.
 ///
-/// A job is made in the file that defines it, by functions that have checked lengths: its slices have one shape, as the
-/// proofs in `run` say. Where it holds a pointer, that came from an unsafe block, which promises that it reaches as far as
-/// the job states and that no other thread goes there. So a job that exists may be run.
+/// A job is only made in the file that defines it, by functions that have checked lengths: its slices have matching shapes, as the
+/// proofs in `run` say. If it has a pointer, the pointer came from an unsafe block, which guarantees that it reaches as far as the
+/// job states, and that no other thread uses that memory. So every job that exists may be run.
 pub(crate) trait Job {
     type Output;
 
@@ -37,10 +37,10 @@ pub(crate) trait Job {
 /// Vectors of `LANES` floats. A vector also carries `LANES` 32-bit words, each one f32 or two bf16.
 ///
 /// # Safety of its functions
-/// The processor has the instruction set, and pointers are valid for `LANES` elements, with no alignment asked.
+/// The processor has the instruction set, and pointers are valid for `LANES` elements. They need not be aligned.
 pub(crate) trait Simd: Copy + Send + Sync + 'static {
     const LANES: usize;
-    /// Registers that hold vectors, which tiles are cut for.
+    /// Number of vector registers, which determines the size of tiles.
     const REGISTERS: usize;
     type V: Copy;
 
@@ -108,9 +108,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn where_bytes_are(bytes: *const u8, wanted: u8, lanes: usize, value: Self::V) -> Self::V;
     /// Each 32-bit word shifted left by 23 bits: whole numbers become exponents.
     unsafe fn to_exponent(a: Self::V) -> Self::V;
-    /// Words that hold a bf16 of `low` in their lower half and one of `high` in the upper.
+    /// Words with a bf16 of `low` in their lower half and one of `high` in their upper half.
     unsafe fn pair_bf16(low: *const u16, high: *const u16) -> Self::V;
-    /// The same for `2 * LANES` values of both.
+    /// Like `pair_bf16`, for `2 * LANES` values of both.
     #[inline(always)]
     unsafe fn pair_bf16_twice(low: *const u16, high: *const u16) -> [Self::V; 2] {
         // SAFETY: the caller's promise.
@@ -123,7 +123,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn dot_bf16(sum: Self::V, a: Self::V, b: Self::V) -> Self::V;
 }
 
-/// A vector's lanes, zeros after them.
+/// A vector's lanes, followed by zeros.
 ///
 /// # Safety
 /// The processor has the features of `S`.
@@ -152,8 +152,8 @@ mod tests {
     use super::*;
     use crate::isa::Isa;
 
-    /// Values that rounding and comparing treat in different ways, as bits: signs of zero, ties to even, just beside a
-    /// tie, overflow to infinity, the smallest normal number, quiet and signalling NaN.
+    /// Special cases of rounding and comparing, as bits: both zeros, ties to even, values next to a tie, overflow to infinity, the
+    /// smallest normal number, quiet and signalling NaN.
     const BITS: [u32; 16] = [
         0,
         0x8000_0000,
@@ -176,7 +176,7 @@ mod tests {
     /// Does something with each vector of 16 lanes.
     struct EachVector<F>(F);
 
-    /// What is done with the vector that begins at a lane.
+    /// What to do with the vector that begins at a lane.
     trait At {
         unsafe fn at<S: Simd>(&mut self, lane: usize);
     }

@@ -78,7 +78,7 @@ impl Simd for Neon {
     }
     #[inline(always)]
     unsafe fn relu(a: float32x4_t) -> float32x4_t {
-        // Clears what is below 0 and keeps all other bits, also of NaN and -0, as the other sets do.
+        // Clears values below 0 and keeps all others bit for bit, including NaN and -0, as the other sets do.
         vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(a), vcltzq_f32(a)))
     }
     #[inline(always)]

@@ -1,4 +1,4 @@
-//! Plain Rust over arrays, which the compiler turns into SSE2, for example. Also what Miri runs.
+//! Plain Rust with arrays, which the compiler turns into SSE2, for example. Miri runs this set too.
 #![allow(unsafe_op_in_unsafe_fn, reason = "the trait states what each function needs, once for all of them")]
 
 use super::Simd;
@@ -14,7 +14,8 @@ fn map2(a: V, b: V, f: impl Fn(f32, f32) -> f32) -> V {
     [f(a[0], b[0]), f(a[1], b[1]), f(a[2], b[2]), f(a[3], b[3])]
 }
 
-/// One rounding where the processor has the instruction, else two: a call into libm would be far slower.
+/// A fused multiply-add if the processor has it (one rounding), else a multiplication and an addition (two roundings): a call into
+/// libm would be far slower.
 #[inline(always)]
 fn multiply_add(a: f32, b: f32, c: f32) -> f32 {
     if cfg!(any(target_arch = "aarch64", target_feature = "fma")) { a.mul_add(b, c) } else { a * b + c }

@@ -1,9 +1,10 @@
-//! Whether two photos show the same picture, although one is a part of the other, mirrored, or has a caption. In: two
-//! thumbnails. Out: the best [`Alignment`] of the two and its correlation.
+//! Whether two photos show the same picture, even if one is a crop of the other, is mirrored, or has a caption. In: two
+//! thumbnails. Out: their best [`Alignment`], with its correlation.
 //!
-//! Everything is a comparison of low frequencies: the DCT of a window of a thumbnail, without its mean, each frequency
-//! weighted by itself (photos have energy in inverse proportion), scaled to length 1. Brightness and contrast fall out, a
-//! mirror image is a change of signs, and a window of a thumbnail has as many frequencies as the whole.
+//! Everything is a comparison of low frequencies: the DCT of a window of a thumbnail without its mean, each frequency
+//! multiplied by itself (in photos, energy falls with frequency), scaled to length 1. That makes brightness and
+//! contrast drop out, a mirror image is just a change of signs, and a window of a thumbnail has as many frequencies as
+//! the whole.
 
 use crate::duplicates::phash::{SIDE, Turn};
 use crate::thumbnail::Thumbnail;
@@ -11,39 +12,39 @@ use serde::{Deserialize, Serialize};
 use std::f32::consts::PI;
 use std::fmt;
 
-/// Frequencies each way that decide where windows are searched.
+/// Frequencies in each direction for finding the best window.
 const SEARCHED: usize = 8;
 
-/// Frequencies each way of a first look at a window.
+/// Frequencies in each direction for a first, quick comparison with a window.
 const COARSE: usize = 4;
 
-/// Below this correlation of a first look, a window is not looked at again. Windows and not wholes are compared, as a
-/// caption's strip outshines the rest of a whole.
+/// With a correlation below this in the quick comparison, a window is skipped. It's used for windows only: in a whole
+/// photo, the strip of a caption drowns out the rest.
 const HOPEFUL: f32 = 0.4;
 
-/// Frequencies each way that decide whether two pictures are the same.
+/// Frequencies in each direction for deciding whether two pictures are the same.
 const COMPARED: usize = 12;
 
-/// Largest part that is cut off at an edge, of the side.
+/// Most that may be cut off at an edge, as a share of the side.
 const LARGEST_CUT: f32 = 0.16;
 
 /// Cuts that are tried at each edge, before they are refined.
 const CUTS: [f32; 3] = [0.0, 0.07, 0.14];
 
-/// Strips at the top or at the bottom that a caption may have covered in one of the photos, of the height.
+/// Heights of strips at the top or bottom that a caption may cover in one of the photos, as shares of the height.
 const STRIPS: [f32; 3] = [0.1, 0.17, 0.25];
 
-/// Below this correlation, a window is not refined.
+/// With a correlation below this, a window isn't refined.
 const PROMISING: f32 = 0.5;
 
-/// What is left away at each edge of a window for its middle, of the side.
+/// Margin that is left out at each edge of a window to get its middle, as a share of the side.
 const MARGIN: f32 = 0.2;
 
-/// Least correlation of the middles of copies: of planted ones the least alike reach 0.82, the most alike of other photos whose wholes
-/// are alike (framed pictures, things on white, lawns) 0.64.
+/// Smallest correlation of the middles of copies. Among planted copies the least alike reach 0.82. Among different
+/// photos that are alike as wholes (framed pictures, things on white, lawns) the most alike reach 0.64.
 const MIDDLES: f32 = 0.75;
 
-/// Standard deviation in grey levels below which a window shows nothing that could be compared.
+/// If the standard deviation of a window is below this many grey levels, it shows nothing that could be compared.
 const FLAT: f32 = 1.5;
 
 /// A part of a photo: left, top, right, bottom, each 0..=1 of width or height.
@@ -54,7 +55,7 @@ impl Window {
     /// All of a photo.
     pub const WHOLE: Self = Self([0.0, 0.0, 1.0, 1.0]);
 
-    /// It without a margin on each side.
+    /// The window without a margin on each side.
     fn middle(self) -> Self {
         let [left, top, right, bottom] = self.0;
         let (x, y) = (MARGIN * (right - left), MARGIN * (bottom - top));
@@ -66,20 +67,20 @@ impl Window {
     }
 }
 
-/// How two photos lie on each other.
+/// How one photo lies on another.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Alignment {
-    /// What is compared of the first.
+    /// The part of the first that is compared.
     pub first: Window,
-    /// What is compared of the second.
+    /// The part of the second that is compared.
     pub second: Window,
-    /// What brings the second to lie as the first.
+    /// The turn that makes the second lie like the first.
     pub turn: Turn,
     /// -1..=1: 1 for the same picture.
     pub correlation: f32,
 }
 
-/// A thumbnail with what comparisons need again and again.
+/// A thumbnail, with what its comparisons need again and again.
 #[derive(Debug)]
 pub(crate) struct Aligned {
     values: Box<[f32; SIDE * SIDE]>,
@@ -88,10 +89,10 @@ pub(crate) struct Aligned {
     strips: Vec<(Window, Spectrum<SEARCHED>)>,
 }
 
-/// Weighted frequencies, the first (the mean) 0, scaled to length 1; all 0 for a window that shows nothing.
+/// Weighted frequencies, scaled to length 1, where the first (the mean) is 0. All 0 for a window that shows nothing.
 type Spectrum<const N: usize> = [[f32; N]; N];
 
-/// Products that are summed side by side.
+/// How many products are summed side by side, so that the compiler can vectorise the loop.
 const LANES: usize = 8;
 
 fn dot<const N: usize>(a: &Spectrum<N>, b: &Spectrum<N>) -> f32 {
@@ -106,7 +107,8 @@ fn dot<const N: usize>(a: &Spectrum<N>, b: &Spectrum<N>) -> f32 {
     sums.iter().sum()
 }
 
-/// `Σ value cos(π k place)` over the part of each pixel that lies between `start` and `end`, place 0..=1 between them.
+/// `Σ value cos(π k x)` over the part of each pixel that lies between `start` and `end`, where x runs from 0 to 1
+/// between them.
 fn waves<const N: usize>(start: f32, end: f32) -> [[f32; SIDE]; N] {
     let (start, end) = (start * SIDE as f32, end * SIDE as f32);
     let mut waves = [[0.0; SIDE]; N];
@@ -133,7 +135,7 @@ fn along<const N: usize>(values: &[f32; SIDE * SIDE], waves: &[[f32; SIDE]; N]) 
     sums
 }
 
-/// Sums down the columns, weighted and scaled; `area` is that of the window in pixels of the thumbnail.
+/// Sums down the columns, weighted and scaled; `area` is the window's, in pixels of the thumbnail.
 fn down<const N: usize>(along: &[[f32; SIDE]; N], waves: &[[f32; SIDE]; N], area: f32) -> Spectrum<N> {
     let mut block = [[0.0; N]; N];
     let (mut length, mut energy) = (0.0, 0.0);
@@ -148,7 +150,7 @@ fn down<const N: usize>(along: &[[f32; SIDE]; N], waves: &[[f32; SIDE]; N], area
             }
         }
     }
-    // Each frequency's amplitude is about 2 / area of its sum, its variance half the square of that.
+    // A frequency's amplitude is about 2 / area times its sum, and its variance is half the square of that.
     let flat = energy.sqrt() * 2.0_f32.sqrt() / area < FLAT;
     let scale = if flat { 0.0 } else { 1.0 / length.sqrt() };
     block.as_flattened_mut().iter_mut().for_each(|value| *value *= scale);
@@ -184,7 +186,7 @@ impl Aligned {
         Self { values, searched, compared, strips }
     }
 
-    /// The spectra of the windows that are tried, of this photo.
+    /// The spectra of all windows of this photo that are tried.
     pub(crate) fn windows(&self) -> Windows {
         let along =
             CUTS.map(|left| CUTS.map(|right| along::<SEARCHED>(&self.values, &waves(left, 1.0 - right))));
@@ -202,13 +204,14 @@ impl Aligned {
         Windows(windows)
     }
 
-    /// How alike the whole photos are, one of them turned.
+    /// How alike the whole photos are, with the second one turned.
     pub(crate) fn whole(&self, other: &Self, turn: Turn) -> Alignment {
         let correlation = dot(&self.compared, &turn.of_frequencies(&other.compared));
         Alignment { first: Window::WHOLE, second: Window::WHOLE, turn, correlation }
     }
 
-    /// The best alignment of the two as wholes in any orientation, or without a strip that a caption may have covered.
+    /// The best alignment of the two, either as wholes in any orientation, or without a strip that a caption may have
+    /// covered.
     pub(crate) fn wholes_and_strips(&self, other: &Self) -> Alignment {
         let mut best = Turn::ALL.map(|turn| self.whole(other, turn)).into_iter().fold(None, better);
         for ((window, own), (_, others)) in self.strips.iter().zip(&other.strips) {
@@ -223,8 +226,9 @@ impl Aligned {
         best.unwrap_or_else(|| self.whole(other, Turn::default()))
     }
 
-    /// Whether the middles of what an alignment compares are alike, too. A frame around two pictures, or white around two things,
-    /// makes the wholes alike, but not the middles. Middles that both show nothing contradict nothing.
+    /// Whether the middles of what an alignment compares are alike too. The same frame around two pictures, or white
+    /// around two things, makes the wholes alike, but not the middles. If both middles show nothing, there's nothing to
+    /// contradict.
     pub(crate) fn confirms(&self, other: &Self, alignment: &Alignment) -> bool {
         let own = spectrum::<COMPARED>(&self.values, alignment.first.middle());
         let others = spectrum::<COMPARED>(&other.values, alignment.second.middle());
@@ -232,8 +236,8 @@ impl Aligned {
         both_flat || dot(&own, &alignment.turn.of_frequencies(&others)) >= MIDDLES
     }
 
-    /// The best place of the whole other photo, in any orientation, within a window of this one; `None` where no place is
-    /// promising.
+    /// The best position of the whole other photo, in any orientation, as a window of this one; `None` if no position
+    /// is promising.
     pub(crate) fn within(&self, windows: &Windows, other: &Self) -> Option<Alignment> {
         let mut best = (PROMISING, Turn::default(), Window::WHOLE);
         for turn in Turn::ALL {
@@ -253,7 +257,7 @@ impl Aligned {
         (correlation > PROMISING).then(|| self.refined(window, other, turn))
     }
 
-    /// Moves the edges of a window as long as the correlation grows, in ever smaller steps.
+    /// Moves the edges of a window as long as the correlation grows, in smaller and smaller steps.
     fn refined(&self, window: Window, other: &Self, turn: Turn) -> Alignment {
         let turned = turn.of_frequencies(&other.searched);
         let correlate = |window| dot(&spectrum(&self.values, window), &turned);
@@ -306,7 +310,7 @@ impl fmt::Display for Alignment {
             (true, true) => f.write_str(")"),
             (true, false) => f.write_str(", the first a part of the second)"),
             (false, true) => f.write_str(", the second a part of the first)"),
-            (false, false) => f.write_str(", but for a strip)"),
+            (false, false) => f.write_str(", except for a strip)"),
         }
     }
 }
@@ -329,7 +333,7 @@ mod tests {
         })
     }
 
-    /// A picture in the middle of a white sheet with a black line around.
+    /// A picture in the middle of a white sheet, with a black line around it.
     fn framed(seed: f32) -> RgbImage {
         let inner = photo(seed);
         RgbImage::from_fn(240, 190, |x, y| match (x, y) {

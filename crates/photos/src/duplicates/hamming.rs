@@ -1,10 +1,11 @@
-//! All pairs of hashes that differ in few bits, without comparing all with all. In: the hashes of many photos, each in
-//! eight orientations. Out: pairs within a radius.
+//! Finds all pairs of hashes that differ in few bits, without comparing each with each. In: the hashes of many photos,
+//! each in eight orientations. Out: pairs within a radius.
 //!
-//! Multi-index hashing: a hash is cut into four parts of 16 bits. Two hashes that differ in at most `r` bits differ in some
-//! part `i` by at most `t_i` bits, if the `t_i + 1` add up to `r + 1`. So for each part the hashes are sorted by its value,
-//! and only the lists of near values are compared. Source: Norouzi, Punjani, Fleet, "Fast Search in Hamming Space with
-//! Multi-Index Hashing", 2012; thresholds by the general pigeonhole principle (Qin et al., 2018).
+//! Multi-index hashing: a hash is cut into four parts of 16 bits. If two hashes differ in at most `r` bits, then some
+//! part `i` differs in at most `t_i` bits, provided that the `t_i + 1` add up to `r + 1`. So for each part the hashes
+//! are sorted by its value, and only hashes with near values are compared. Source: Norouzi, Punjani, Fleet, "Fast
+//! Search in Hamming Space with Multi-Index Hashing", 2012; thresholds by the general pigeonhole principle (Qin et al.,
+//! 2018).
 
 use crate::duplicates::phash::{PerceptualHash, Turn};
 use rayon::prelude::*;
@@ -13,7 +14,7 @@ const PARTS: u32 = 4;
 const PART_BITS: u32 = 16;
 const VALUES: usize = 1 << PART_BITS;
 
-/// The largest radius that is searched for: above it, hashes of different pictures are as near as those of copies.
+/// The largest radius to search: beyond it, hashes of different pictures are as near as those of copies.
 pub(crate) const LARGEST_RADIUS: u32 = 16;
 
 /// Two photos whose hashes are near.
@@ -23,18 +24,18 @@ pub struct NearHashes {
     pub first: u32,
     /// Index of the second photo.
     pub second: u32,
-    /// In how many bits they differ, at least.
+    /// In how many bits they differ, in the orientation where that is fewest.
     pub distance: u32,
-    /// Index in [`Turn::ALL`] of what brings the first to the second.
+    /// Index in [`Turn::ALL`] of the turn from the first to the second.
     pub turn: u8,
 }
 
-/// Every pair of photos that differ in at most `radius` (0..=16) bits in some orientation, each pair once with its nearest
-/// one, in ascending order. Uses all of rayon's threads; a million photos take seconds (`cargo bench -p sciurus-data
-/// --bench duplicates`).
+/// Every pair of photos that differ in at most `radius` (0..=16) bits in some orientation, each pair once with its
+/// nearest orientation, in ascending order. Uses all of rayon's threads; a million photos take seconds
+/// (`cargo bench -p sciurus-photos --bench duplicates`).
 ///
-/// Of photos with the same hash, only the first is compared with others: it stands for all, and each of them is a pair
-/// with it. So a folder of a million white pages is no trouble.
+/// Of photos with the same hash, only the first is compared with others, and each of the rest is paired with it. So a
+/// folder of a million white pages is not a problem.
 ///
 /// ```
 /// use sciurus_photos::{PerceptualHash, near_hashes};
@@ -60,7 +61,7 @@ pub fn near_hashes(photos: &[[PerceptualHash; 8]], radius: u32) -> Vec<NearHashe
     pairs
 }
 
-/// The first photo of each hash; and the others, each with the first.
+/// The first photo of each hash; and the others, each paired with its first.
 fn unique(photos: &[[PerceptualHash; 8]]) -> (Vec<u32>, Vec<NearHashes>) {
     let mut order: Vec<u32> = (0..photos.len() as u32).collect();
     let hash = |photo: u32| photos[photo as usize][0];
@@ -85,11 +86,11 @@ fn part_of(hash: PerceptualHash, part: u32) -> usize {
     (hash.0 >> (part * PART_BITS)) as usize & (VALUES - 1)
 }
 
-/// Hashes sorted by the value of one part, and by photo where it is equal.
+/// Hashes sorted by the value of one part, and by photo among equal values.
 #[derive(Debug)]
 struct Index {
     part: u32,
-    /// Where the hashes of each value begin; one more at the end.
+    /// Where the hashes of each value begin, and where the last ones end.
     starts: Vec<u32>,
     hashes: Vec<u64>,
     photos: Vec<u32>,
@@ -115,14 +116,14 @@ impl Index {
         Self { part, starts, hashes, photos: sorted }
     }
 
-    /// The hashes with this value, and whose they are.
+    /// The hashes with this value, and the photos they belong to.
     fn of_value(&self, value: usize) -> (&[u64], &[u32]) {
         let range = self.starts[value] as usize..self.starts[value + 1] as usize;
         (&self.hashes[range.clone()], &self.photos[range])
     }
 }
 
-/// The pairs whose part is near, the first of them turned.
+/// The pairs whose parts are near, with the first photo turned.
 fn join(
     photos: &[[PerceptualHash; 8]],
     chosen: &[u32],
@@ -142,7 +143,7 @@ fn join(
     (0..VALUES).into_par_iter().flat_map_iter(near_values).collect()
 }
 
-/// Each of the turned photos with the upright ones that come after it.
+/// Compares each of the turned photos with the upright ones that come after it.
 fn compare(
     (turned, firsts): (&[u64], &[u32]),
     (upright, seconds): (&[u64], &[u32]),
@@ -154,7 +155,7 @@ fn compare(
         while seconds.get(from).is_some_and(|&second| second <= first) {
             from += 1;
         }
-        // Hardly any is near, and without a branch for each the compiler takes several at once.
+        // Hardly any hash is near, and without a branch for each the compiler can compare several at once.
         let near = |other: u64| (hash ^ other).count_ones() <= radius;
         if !upright[from..].iter().fold(false, |any, &other| any | near(other)) {
             continue;
@@ -193,7 +194,7 @@ mod tests {
         for radius in [0, 1, 3, 8, 10, 16] {
             let mut expected = Vec::new();
             for first in 0..photos.len() {
-                // The first of a hash stands for all.
+                // The first photo of a hash stands for all of them.
                 for second in first + 1..photos.len() {
                     let stands =
                         |photo: usize| !photos[..photo].iter().any(|before| before[0] == photos[photo][0]);

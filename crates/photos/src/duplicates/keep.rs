@@ -1,30 +1,31 @@
-//! Which of several copies to keep. In: the photos and the members of a group. Out: the member, and why that one.
+//! Which of several copies to keep. In: the photos and the members of a group. Out: the member to keep, and why that
+//! one.
 
 use crate::duplicates::Photo;
 use serde::{Deserialize, Serialize};
 use std::cmp::{Ordering, Reverse};
 use std::fmt;
 
-/// Why a copy is the one to keep: the first of these in which it is ahead of all others.
+/// Why a copy is the one to keep: the first of these in which it beats all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum KeepReason {
-    /// It is a file and no symbolic link: a link to a copy that is moved would lead nowhere.
+    /// It's a file, not a symbolic link: a link would break when its target is moved away as a copy.
     NoLink,
-    /// Its licence is the best one that is known.
+    /// It has the best known licence.
     BestLicence,
     /// It has the most pixels.
     Largest,
     /// It has the finest details, by a tenth at least.
     Sharpest,
-    /// Its camera wrote the earliest time, and it has one.
+    /// It was taken first, by its camera's clock.
     OldestTaken,
-    /// Its file has not been changed for the longest time.
+    /// Its file has been unchanged for longest.
     OldestFile,
-    /// Its file has the most bytes: it was squeezed the least.
+    /// Its file has the most bytes, so it was compressed the least.
     MostBytes,
-    /// Nothing tells them apart; it stands first.
+    /// Nothing tells the copies apart; it's the first of them.
     First,
 }
 
@@ -43,7 +44,7 @@ impl fmt::Display for KeepReason {
     }
 }
 
-/// In the order in which they decide.
+/// The reasons, in the order in which they decide.
 const REASONS: [KeepReason; 7] = [
     KeepReason::NoLink,
     KeepReason::BestLicence,
@@ -54,7 +55,7 @@ const REASONS: [KeepReason; 7] = [
     KeepReason::MostBytes,
 ];
 
-/// The member to keep, and the reason that decided last: those before it left several. `members` is not empty.
+/// The member to keep, and the reason that finally decided. `members` must not be empty.
 pub(crate) fn choose(photos: &[Photo<'_>], members: &[usize]) -> (usize, KeepReason) {
     let mut left = members.to_vec();
     for reason in REASONS {
@@ -68,7 +69,7 @@ pub(crate) fn choose(photos: &[Photo<'_>], members: &[usize]) -> (usize, KeepRea
     (left.first().copied().unwrap_or_default(), KeepReason::First)
 }
 
-/// `Less` if the first is better; what is not known comes last.
+/// `Less` if the first is better; unknown values come last.
 fn rank(reason: KeepReason, a: &Photo<'_>, b: &Photo<'_>) -> Ordering {
     let by = |key: fn(&Photo<'_>) -> Option<u64>| {
         let known_first = |photo| key(photo).map_or((true, 0), |key| (false, key));
@@ -91,7 +92,7 @@ fn pixels(photo: &Photo<'_>) -> u64 {
     u64::from(photo.report.width) * u64::from(photo.report.height)
 }
 
-/// Sharpness in steps of a tenth, so that noise decides nothing.
+/// Sharpness in steps of a tenth, so that noise doesn't decide.
 fn tenths(photo: &Photo<'_>) -> i64 {
     (photo.report.measures.sharpness.max(1e-9).ln() / 1.1_f64.ln()).round() as i64
 }

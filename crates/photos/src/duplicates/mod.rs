@@ -1,5 +1,5 @@
-//! Copies of photos: which there are, which one to keep, and what harm they do. In: [`PixelReport`]s with what the caller
-//! knows of each photo. Out: [`Duplicates`]: pairs with their evidence, and [`DuplicateGroup`]s.
+//! Copies of photos: which there are, which one to keep, and what harm they do. In: [`PixelReport`]s, with what the
+//! caller knows about each photo. Out: [`Duplicates`]: pairs with their evidence, and [`DuplicateGroup`]s.
 
 mod aligned;
 mod hamming;
@@ -22,10 +22,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-/// A photo and what is known of it beside its pixels.
+/// A photo, and what is known about it besides its pixels.
 #[derive(Debug, Clone, Copy)]
 pub struct Photo<'r> {
-    /// What its content tells.
+    /// What its pixels show.
     pub report: &'r PixelReport,
     /// When the file was last changed, in seconds since 1970.
     pub modified: Option<u64>,
@@ -33,14 +33,14 @@ pub struct Photo<'r> {
     pub is_link: bool,
     /// Its class.
     pub class: Option<usize>,
-    /// The part of the data it belongs to.
+    /// The split it belongs to.
     pub split: Option<Split>,
-    /// How good its licence is: the smaller the better; `None` if it is not known.
+    /// How good its licence is, smaller is better; `None` if unknown.
     pub licence: Option<u32>,
 }
 
 impl<'r> Photo<'r> {
-    /// A photo of which nothing else is known.
+    /// A photo about which nothing else is known.
     #[must_use]
     pub fn new(report: &'r PixelReport) -> Self {
         Self { report, modified: None, is_link: false, class: None, split: None, licence: None }
@@ -52,16 +52,16 @@ impl<'r> Photo<'r> {
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
 /// | `radius` | 8 | bits in which perceptual hashes of near copies may differ | 0..=16 |
-/// | `correlation` | 0.87 | how alike thumbnails of near copies are, laid on each other: of planted copies the least alike reach 0.91, the most alike of other photos 0.84 | 0..=1 |
-/// | `window_limit` | 5000 | up to how many different photos each is also searched for in windows of all others, which finds crops and captions; the time grows with the square | any |
+/// | `correlation` | 0.87 | smallest correlation of near copies' thumbnails, laid on each other: of planted copies the least alike reach 0.91, of different photos the most alike 0.84 | 0..=1 |
+/// | `window_limit` | 5000 | up to this many different photos, each is also searched for in windows of all others, which finds crops and captions; the time grows with the square | any |
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DuplicateOptions {
     /// Bits in which perceptual hashes of near copies may differ, 0..=16.
     pub radius: u32,
-    /// Least correlation of thumbnails, 0..=1.
+    /// Smallest correlation of near copies' thumbnails, 0..=1.
     pub correlation: f32,
-    /// Most photos with different pixels that are searched for in windows of all others.
+    /// Up to this many photos with different pixels, each is searched for in windows of all others.
     pub window_limit: usize,
 }
 
@@ -107,7 +107,7 @@ pub struct DuplicatePair {
 /// Photos that are copies of each other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DuplicateGroup {
-    /// Indices of the photos, ascending; two at least.
+    /// Indices of the photos, ascending; at least two.
     pub members: Vec<usize>,
     /// Whether all of them have equal pixels.
     pub exact: bool,
@@ -117,27 +117,28 @@ pub struct DuplicateGroup {
     pub reason: KeepReason,
     /// Whether members belong to different classes: one label is wrong.
     pub across_classes: bool,
-    /// Whether members are on different sides of a split: the model is measured on what it has learned by heart.
+    /// Whether members are in different splits: the model is then validated on what it has memorised.
     pub across_splits: bool,
 }
 
 /// All copies among some photos.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Duplicates {
-    /// The pairs that were found, ascending. Of three equal files, each of the later two is a pair with the first.
+    /// The pairs that were found, ascending. Of three equal files, the second and third are each paired with the first.
     pub pairs: Vec<DuplicatePair>,
-    /// The groups that they form, by their first member.
+    /// The groups they form, ordered by their first member.
     pub groups: Vec<DuplicateGroup>,
-    /// Whether crops and captions were searched for among all; beyond [`DuplicateOptions::window_limit`] only among pairs
-    /// that hashes or the caller suggest.
+    /// Whether crops and captions were searched for among all photos. With more than [`DuplicateOptions::window_limit`]
+    /// photos, only pairs suggested by hashes or by the caller are compared.
     pub windows_searched: bool,
 }
 
 /// Finds exact and near copies, in any orientation.
 ///
-/// Near copies are found by their perceptual hashes, and crops and captions by looking for each photo in windows of all
-/// others; `suggested` pairs (of near embeddings, say) are looked at too. Each pair is then laid on each other, and only
-/// the same picture counts. The result does not depend on the number of threads.
+/// Near copies are found by their perceptual hashes; crops and captions by searching for each photo in windows of all
+/// others. `suggested` pairs (for example of near embeddings) are compared too. The thumbnails of each pair are then
+/// laid on each other, and only those that show the same picture count. The result does not depend on the number of
+/// threads.
 ///
 /// ```
 /// use sciurus_data::{DecodeLimits, RgbImage};
@@ -185,7 +186,7 @@ pub fn find_duplicates(
     Duplicates { pairs, groups, windows_searched }
 }
 
-/// The first photo of each set of pixels, and all others, each with its first.
+/// The first photo of each set of equal pixels; and all others, each paired with its first.
 fn exact_pairs(photos: &[Photo<'_>]) -> (Vec<usize>, Vec<DuplicatePair>) {
     let mut seen: HashMap<ContentHash, usize> = HashMap::with_capacity(photos.len());
     let (mut firsts, mut pairs) = (Vec::new(), Vec::new());
@@ -209,7 +210,7 @@ type Found = Vec<((usize, usize), Alignment)>;
 #[derive(Debug)]
 struct Pictures<'p> {
     photos: Vec<&'p PixelReport>,
-    /// The place of each photo, and of its exact copies, in `photos`.
+    /// The index in `photos` of each photo and of its exact copies.
     place_of: HashMap<ContentHash, usize>,
     all: &'p [Photo<'p>],
 }
@@ -225,7 +226,7 @@ impl<'p> Pictures<'p> {
         Aligned::new(&self.photos[place].thumbnail)
     }
 
-    /// The caller's pairs, as places; exact copies and indices that there are not fall out.
+    /// The caller's pairs as indices into `photos`; exact copies and indices out of range are dropped.
     fn suggested(&self, pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
         let place = |index: usize| self.place_of.get(&self.all.get(index)?.report.pixels).copied();
         let pair = |&(a, b): &(usize, usize)| {
@@ -246,7 +247,7 @@ impl<'p> Pictures<'p> {
         near.par_iter().map(look).collect()
     }
 
-    /// Pairs that are compared in every way.
+    /// Pairs, compared in every way.
     fn aligned(&self, pairs: &[(usize, usize)]) -> Found {
         let look = |&(a, b): &(usize, usize)| {
             let (first, second) = (self.align(a), self.align(b));
@@ -262,7 +263,7 @@ impl<'p> Pictures<'p> {
         pairs.par_iter().flat_map_iter(look).collect()
     }
 
-    /// Every picture searched for in windows of every other.
+    /// Every picture, searched for in windows of every other.
     fn by_windows(&self) -> Found {
         let all: Vec<Aligned> =
             (0..self.photos.len()).into_par_iter().map(|place| self.align(place)).collect();
@@ -277,7 +278,7 @@ impl<'p> Pictures<'p> {
                     found.push(((a.min(b), a.max(b)), alignment));
                 }
             }
-            // Hardly any of these are copies, and all together would fill the memory.
+            // Hardly any of these pairs are copies, and keeping all of them would fill the memory.
             found.retain(|(_, alignment)| alignment.correlation > 0.5);
             found
         };
@@ -285,10 +286,10 @@ impl<'p> Pictures<'p> {
     }
 }
 
-/// The same alignment with first and second exchanged.
+/// The same alignment with first and second swapped.
 pub(crate) fn swapped(alignment: Alignment) -> Alignment {
     let Alignment { first, second, turn, correlation } = alignment;
-    // Turning back exchanges the two mirror images where rows and columns are exchanged too.
+    // The inverse of a turn that transposes swaps its two mirrorings.
     let turn = match turn.transposed {
         true => Turn { transposed: true, mirrored: turn.flipped, flipped: turn.mirrored },
         false => turn,
@@ -322,7 +323,7 @@ fn groups(photos: &[Photo<'_>], pairs: &[DuplicatePair]) -> Vec<DuplicateGroup> 
     members.into_values().map(|members| group(photos, members)).collect()
 }
 
-/// The smallest member of a photo's group, with the way there made shorter.
+/// The first member of a photo's group. Shortens the path to it on the way.
 fn find(leader: &mut [usize], mut photo: usize) -> usize {
     while leader[photo] != photo {
         leader[photo] = leader[leader[photo]];
@@ -346,7 +347,7 @@ fn group(photos: &[Photo<'_>], mut members: Vec<usize>) -> DuplicateGroup {
     }
 }
 
-/// Whether there are two different ones; what is not known does not differ.
+/// Whether two known values differ.
 fn differ<T: PartialEq>(mut values: impl Iterator<Item = T>) -> bool {
     values.next().is_some_and(|first| values.any(|value| value != first))
 }

@@ -1,5 +1,5 @@
-//! Fingerprints of how a photo looks, for finding its copies. In: grey values. Out: a [`PerceptualHash`] of 64 bits, upright and
-//! for every turn and mirror image.
+//! Perceptual hashes: fingerprints of how a photo looks, for finding its copies. In: grey values. Out: a
+//! [`PerceptualHash`] of 64 bits, upright and in every other orientation.
 
 use crate::pixels::measure::grey;
 use crate::pixels::pillow::{Filter, Plane, resize};
@@ -16,12 +16,12 @@ pub(crate) const SIDE: usize = 32;
 /// Sides of the block of low frequencies that becomes the hash.
 const LOW: usize = 8;
 
-/// Values this near to the median count as equal to it: where a picture has one colour, all frequencies but the first are
+/// Values this near to the median count as equal to it. In a picture of one colour, all frequencies but the first are
 /// rounding errors.
 const EQUAL: f64 = 1e-6;
 
-/// The 8 × 8 DCT hash of a picture ("pHash"), 64 bits, as imagehash 4.3.2 computes it: grey, 32 × 32 by Lanczos, DCT, the
-/// lowest 8 × 8 frequencies, a bit for each that lies above their median.
+/// The 8 × 8 DCT hash of a picture ("pHash"), 64 bits, as imagehash 4.3.2 computes it: grey, 32 × 32 by Lanczos, DCT,
+/// and for each of the lowest 8 × 8 frequencies a bit that says whether it's above their median.
 ///
 /// ```
 /// use sciurus_data::RgbImage;
@@ -43,14 +43,14 @@ impl PerceptualHash {
         all_turns(&small_grey(&grey(image)))[0]
     }
 
-    /// In how many of 64 bits two hashes differ: 0 to 8 for copies, around 32 for different pictures.
+    /// How many of the 64 bits of two hashes differ: 0 to 8 for copies, around 32 for different pictures.
     #[must_use]
     pub fn distance(self, other: Self) -> u32 {
         (self.0 ^ other.0).count_ones()
     }
 }
 
-/// The 32 × 32 grey values, row by row, that hash and thumbnail are made of.
+/// The 32 × 32 grey values, row by row, that the hash and the thumbnail are made from.
 pub(crate) fn small_grey(grey: &Plane) -> [u8; SIDE * SIDE] {
     let mut values = [0; SIDE * SIDE];
     let small = resize(grey.view(), SIDE, SIDE, Filter::Lanczos);
@@ -66,15 +66,14 @@ pub(crate) fn all_turns(small: &[u8; SIDE * SIDE]) -> [PerceptualHash; 8] {
     Turn::ALL.map(|turn| hash(&turn.of_frequencies(&block)))
 }
 
-/// A turn or a mirror image. Applied in this order: rows and columns swapped, then mirrored left to right, then top to
-/// bottom.
+/// A rotation or mirror image. Its steps in order: swap rows and columns, mirror left to right, flip top to bottom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Turn {
-    /// Rows become columns (mirrored at the diagonal).
+    /// Rows and columns are swapped (mirrored at the diagonal).
     pub transposed: bool,
-    /// Left and right are exchanged.
+    /// Left and right are swapped.
     pub mirrored: bool,
-    /// Top and bottom are exchanged.
+    /// Top and bottom are swapped.
     pub flipped: bool,
 }
 
@@ -91,7 +90,7 @@ impl Turn {
         all
     };
 
-    /// Mirroring changes the sign of the odd frequencies, transposing exchanges the two directions.
+    /// Mirroring changes the sign of the odd frequencies; transposing swaps the two directions.
     pub(crate) fn of_frequencies<T, const N: usize>(self, block: &[[T; N]; N]) -> [[T; N]; N]
     where
         T: Copy + Neg<Output = T>,
@@ -147,7 +146,7 @@ fn low_frequencies(small: &[u8; SIDE * SIDE]) -> [[f64; LOW]; LOW] {
     block
 }
 
-/// A bit for each value above the median of all, the first one highest.
+/// A bit for each value above the median of all; the first value gives the highest bit.
 fn hash(block: &[[f64; LOW]; LOW]) -> PerceptualHash {
     let mut sorted = [0.0; LOW * LOW];
     sorted.copy_from_slice(block.as_flattened());
@@ -169,7 +168,7 @@ impl fmt::Debug for PerceptualHash {
     }
 }
 
-/// A text that is not 16 hexadecimal digits.
+/// Text that is not 16 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a perceptual hash is 16 hexadecimal digits, not `{0}`")]
 pub struct NotAPerceptualHash(String);
@@ -224,8 +223,8 @@ mod tests {
                 image = imageops::flip_vertical(&image);
             }
             let distance = hash.distance(PerceptualHash::of(&image));
-            // Rows are made shorter before columns, so grey levels of a picture on its side may differ by one, and one
-            // frequency changes places with another at the median.
+            // Rows are resized before columns, so a picture on its side may differ by one grey level, and then two
+            // frequencies may swap sides of the median.
             assert!(distance <= 2, "{turn}: {distance}");
         }
         let quarter = PerceptualHash::of(&imageops::rotate90(&photo()));

@@ -1,5 +1,5 @@
-//! Copies found while photos come one at a time. In: [`PixelReport`]s of photos that are kept, then of the next one. Out:
-//! which of the kept photos it is a copy of, judged as [`find_duplicates`](crate::find_duplicates) judges.
+//! Finds copies while photos arrive one at a time. In: [`PixelReport`]s of photos that are kept, then of the next one.
+//! Out: which of the kept photos it's a copy of, by the same rules as [`find_duplicates`](crate::find_duplicates).
 
 use crate::duplicates::aligned::{Aligned, Alignment, Windows};
 use crate::duplicates::phash::PerceptualHash;
@@ -9,10 +9,10 @@ use rayon::prelude::*;
 use sciurus_data::ContentHash;
 use std::collections::HashMap;
 
-/// Photos that were seen, to be asked whether the next one is a copy of one of them.
+/// The photos so far, which can be asked whether the next one is a copy.
 ///
-/// A question costs time in proportion to the photos seen, where [`find_duplicates`](crate::find_duplicates) would compare
-/// all with all again. Of more than [`DuplicateOptions::window_limit`] photos, the later ones are compared by their hashes
+/// The time per photo grows only with the number of photos seen; [`find_duplicates`](crate::find_duplicates) would
+/// compare all of them again. Beyond [`DuplicateOptions::window_limit`] photos, later ones are compared by their hashes
 /// alone.
 ///
 /// ```
@@ -45,13 +45,13 @@ struct Seen {
 }
 
 impl SeenPhotos {
-    /// None yet.
+    /// No photos yet.
     #[must_use]
     pub fn new(options: DuplicateOptions) -> Self {
         Self { options, photos: Vec::new(), pixels: HashMap::new() }
     }
 
-    /// Adds a photo; its place is the number of those before it.
+    /// Adds a photo; its index is the number of photos before it.
     pub fn push(&mut self, report: &PixelReport) {
         let place = self.photos.len();
         self.pixels.entry(report.pixels).or_insert((place, report.content));
@@ -60,8 +60,8 @@ impl SeenPhotos {
         self.photos.push(Seen { hash: report.hashes[0], aligned, windows });
     }
 
-    /// The photo that this one is a copy of, by its place, and in what they are the same: the first with equal pixels, else
-    /// the most alike.
+    /// The index of the photo that this one is a copy of, and in what they are the same: the first one with equal
+    /// pixels, else the most alike.
     #[must_use]
     pub fn copy_of(&self, report: &PixelReport) -> Option<(usize, Sameness)> {
         if let Some(&(place, content)) = self.pixels.get(&report.pixels) {
@@ -82,7 +82,7 @@ impl SeenPhotos {
         found.max_by(order).map(|(place, alignment)| (place, Sameness::Near(alignment)))
     }
 
-    /// The best alignment of a seen photo and the next one; `None` where nothing suggests a look.
+    /// The best alignment of a seen photo and the next one; `None` if nothing suggests comparing them.
     fn best(
         &self,
         seen: &Seen,

@@ -1,4 +1,4 @@
-//! Credit for every photo, for people to read. In: a [`Ledger`]. Out: `ATTRIBUTION.md`, sorted, per class.
+//! Credit for every photo, for people to read. In: a [`Ledger`]. Out: `ATTRIBUTION.md`, sorted by class.
 
 use super::text::{WORDS, is_web, plain, shown, web_address};
 use super::{LEDGER_FILE, Ledger, LedgerEntry, LedgerError, lock_gathering};
@@ -12,13 +12,13 @@ use url::Position;
 /// The name of the page in its folder.
 pub const ATTRIBUTION_FILE: &str = "ATTRIBUTION.md";
 
-/// Bytes of a page at most.
+/// Largest page in bytes.
 const LARGEST: u64 = 1 << 30;
 
-/// What tells our page from one that somebody wrote.
+/// The mark that tells our page from one that somebody else wrote.
 const MARK: &str = "<!-- written from ledger.jsonl; changes are lost -->";
 
-/// The page that gives credit: for each class its photos by file, with creator, licence and page.
+/// The page that gives credit: the photos of each class by file, with creator, licence and page.
 #[must_use]
 pub fn attribution(ledger: &Ledger) -> String {
     let mut classes: BTreeMap<&str, Vec<&LedgerEntry>> = BTreeMap::new();
@@ -49,7 +49,7 @@ fn credit(entry: &LedgerEntry) -> String {
     format!("{}: {creator}, {licence}, {page}{own}", file(&entry.file))
 }
 
-/// A file's name as code, unless something in it would end the code or looks like what may not stand here.
+/// A file's name as code, unless something in it would end the code or can't be shown there.
 fn file(name: &str) -> String {
     let is_code = |c: char| !"`<>[]\\".contains(c) && shown(c) == c;
     if !name.is_empty() && name.chars().all(is_code) {
@@ -59,8 +59,8 @@ fn file(name: &str) -> String {
     }
 }
 
-/// An address as it may stand between `<` and `>`, if it is one on the web: what could end its place is written with percent
-/// signs, which leads to the same page.
+/// A web address as it may stand between `<` and `>`. Characters that could end it are percent-encoded, which leads to
+/// the same page.
 fn link(address: &str) -> Option<String> {
     let url = web_address(address)?;
     let mut link = url[..Position::BeforePath].to_owned();
@@ -74,7 +74,7 @@ fn link(address: &str) -> Option<String> {
     Some(link)
 }
 
-/// A text of somebody else, in which nothing counts as Markdown or HTML and nothing is hidden.
+/// Somebody else's text, escaped so that nothing in it counts as Markdown or HTML and nothing is hidden.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for c in plain(text, WORDS).split_whitespace().collect::<Vec<_>>().join(" ").chars() {
@@ -86,30 +86,28 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Keeps a folder's ledger and its page of credit true after files were moved in it. Does nothing where there is no ledger.
+/// Updates a folder's ledger and its attribution page after files were moved in it. Does nothing if there is no ledger.
 ///
 /// # Errors
-///
-/// The ledger cannot be understood, or one of both cannot be written.
+/// The ledger can't be understood, or one of the two files can't be written.
 pub fn follow_moves(folder: impl AsRef<Path>) -> Result<(), LedgerError> {
     let root = Root::open(folder.as_ref())?;
     if root.is_free(&InsidePath::ours(LEDGER_FILE)).unwrap_or(true) {
         return Ok(());
     }
-    // A run that gathers here writes the ledger too.
+    // A gather run in this folder writes the ledger too.
     let _lock = lock_gathering(&root)?;
     let ledger = Ledger::open(root.path())?.refreshed(root.path())?;
     ledger.save()?;
     write_attribution(&ledger, root.path()).map(drop)
 }
 
-/// Writes the page beside the ledger. A page of this name that somebody wrote himself stays as it is.
+/// Writes the attribution page next to the ledger. A page of this name that somebody else wrote stays as it is.
 ///
 /// Returns the page's path if it was written.
 ///
 /// # Errors
-///
-/// The page cannot be written.
+/// The page can't be written.
 pub fn write_attribution(ledger: &Ledger, folder: impl AsRef<Path>) -> Result<Option<PathBuf>, LedgerError> {
     let (root, name) = Root::of_file(&folder.as_ref().join(ATTRIBUTION_FILE))?;
     let failed = |source| LedgerError::io("read", &root.place(&name), source);

@@ -1,5 +1,5 @@
-//! Under which licences photos are, as far as the ledger beside them tells. In: the `ledger.jsonl` that gathering leaves in a
-//! folder. Out: counts by licence, for those who must give credit.
+//! Counts photos by licence. In: the `ledger.jsonl` that gathering leaves in a folder. Out: counts by licence, for
+//! anyone who must give credit.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -11,22 +11,22 @@ use sciurus_data::fs::read_regular;
 
 use super::LEDGER_FILE;
 
-/// Bytes of a ledger: some hundred for each photo.
+/// Largest ledger in bytes; an entry has a few hundred.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// What photos count as that the ledger does not know.
+/// What photos that aren't in the ledger count as.
 const UNKNOWN: &str = "unknown";
 
-/// What is read of a ledger's entry.
+/// The fields of a ledger entry that are read.
 #[derive(Debug, Deserialize)]
 struct Entry {
     hash: ContentHash,
     licence: String,
 }
 
-/// How many of some photos are under each licence, such as `by-sa`, by the ledger in `folder`; photos that it does not know
-/// count as `unknown`. Empty where there is no ledger: then nothing is known of licences at all. Lines that cannot be read
-/// are passed over.
+/// How many of some photos are under each licence, such as `by-sa`, according to the ledger in `folder`. Photos that
+/// aren't in it count as `unknown`. Empty if there is no ledger, since then nothing is known about licences at all.
+/// Lines that can't be read are skipped.
 #[must_use]
 pub fn licences<'h>(
     folder: &Path,
@@ -39,7 +39,7 @@ pub fn licences<'h>(
     let entries = text.lines().filter_map(|line| serde_json::from_str::<Entry>(line).ok());
     let mut known: HashMap<ContentHash, String> = HashMap::new();
     for entry in entries {
-        // Where the same photo was gathered twice, the first counts.
+        // If the same photo was gathered twice, the first entry counts.
         known.entry(entry.hash).or_insert(entry.licence);
     }
     let mut counts = BTreeMap::new();

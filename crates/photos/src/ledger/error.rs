@@ -1,18 +1,18 @@
-//! What can go wrong with a ledger and the page of credit.
+//! What can go wrong with a ledger and its attribution page.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use sciurus_data::fs::FileError;
 
-/// A ledger or its page of credit cannot be read or written.
+/// Why a ledger or its attribution page can't be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerError {
-    /// A file or folder cannot be read, listed or written.
-    #[error("cannot {what} {}; check that it exists and that your user may do so", path.display())]
+    /// A file or folder can't be read, listed or written.
+    #[error("cannot {what} {}; check that it exists and that your user has permission", path.display())]
     Io {
-        /// What was to be done: read, write or list.
+        /// What was tried: read, write or list.
         what: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -21,7 +21,7 @@ pub enum LedgerError {
         source: io::Error,
     },
     /// A line of the ledger is not an entry.
-    #[error("{}, line {line}: not an entry of a ledger; correct or remove the line", path.display())]
+    #[error("{}, line {line}: not a ledger entry; correct or remove the line", path.display())]
     Line {
         /// The ledger.
         path: PathBuf,

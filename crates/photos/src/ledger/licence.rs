@@ -1,11 +1,10 @@
-//! Under what licence a photo may be used. In: the codes, names and addresses by which sources tell it. Out: a
-//! [`Licence`].
+//! The licence of a photo. In: the codes, names and addresses that sources use for it. Out: a [`Licence`].
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A licence, whichever of its versions; the version is in its address.
+/// A licence in any of its versions; the version is in its address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -36,7 +35,7 @@ pub enum Licence {
     Other,
     /// The source says that all rights are reserved.
     AllRightsReserved,
-    /// The source does not tell.
+    /// The source doesn't say.
     Unknown,
 }
 
@@ -63,7 +62,8 @@ impl Licence {
     pub const CREATIVE_COMMONS: [Self; 8] =
         [Self::Cc0, Self::Pdm, Self::By, Self::BySa, Self::ByNc, Self::ByNd, Self::ByNcSa, Self::ByNcNd];
 
-    /// What a source's own words mean: `cc-by`, `CC BY-SA 4.0`, `by-nc`, `Public domain`, an address at Creative Commons.
+    /// What a source's own wording means: `cc-by`, `CC BY-SA 4.0`, `by-nc`, `Public domain`, an address at Creative
+    /// Commons.
     ///
     /// ```
     /// use sciurus_photos::Licence;
@@ -92,7 +92,7 @@ impl Licence {
         if any(&["rights reserved", "copyright", "©"]) || words == "c" {
             return Self::AllRightsReserved;
         }
-        // A photo "by Ann" is under no licence.
+        // A photo "by Ann" has no licence.
         let code = |part: &&str| matches!(*part, "by" | "nc" | "nd" | "sa") || part.parse::<u32>().is_ok();
         let creative_commons = has("cc") || words.contains("creativecommons.org/licenses/");
         if !has("by") || !(creative_commons || parts.iter().all(code)) {
@@ -108,7 +108,7 @@ impl Licence {
         }
     }
 
-    /// Where its newest version stands, for the licences that have one text.
+    /// The address of its newest version, for licences that have one text.
     #[must_use]
     pub fn url(self) -> Option<&'static str> {
         Some(match self {
@@ -140,10 +140,10 @@ impl fmt::Display for Licence {
     }
 }
 
-/// A text that names no licence.
+/// Text that is not the name of a licence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no licence; choose of cc0, pdm, by, by-sa, by-nc, by-nd, by-nc-sa, by-nc-nd, pexels, pixabay, unsplash, \
+    "`{0}` is not a licence; choose from cc0, pdm, by, by-sa, by-nc, by-nd, by-nc-sa, by-nc-nd, pexels, pixabay, unsplash, \
          other, all-rights-reserved and unknown"
 )]
 pub struct NotALicence(String);

@@ -1,5 +1,5 @@
-//! Ledger files: lines of JSON that grow at their end. In: values, or a file that a crash may have cut. Out: a line for each
-//! value; the values of whole lines.
+//! Ledger files: append-only lines of JSON. In: values, or a file that a crash may have cut off. Out: a line for each
+//! value; the values of complete lines.
 
 use super::LedgerError;
 use sciurus_data::fs::{InsidePath, Root};
@@ -7,21 +7,21 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{self, ErrorKind, Write};
 
-/// Bytes of a ledger at most: half a million photos have less.
+/// Largest ledger in bytes: more than half a million photos need.
 const LARGEST: u64 = 256 << 20;
 
-/// What becomes of a last line that was cut short.
+/// What to do with a last line that was cut short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tail {
-    /// It stays in the file.
+    /// Leave it in the file.
     Leave,
-    /// It is cut off, so that the next line begins where it began.
+    /// Cut it off, so that the next line begins where it began.
     Mend,
 }
 
-/// One line, with its end.
+/// One line, with its line ending.
 pub(crate) fn line(value: &impl Serialize) -> Vec<u8> {
-    // Our records are maps with texts as keys, which is all that JSON asks for.
+    // Can't fail: our records are maps with string keys, which is all that JSON requires.
     let mut line = serde_json::to_vec(value).unwrap_or_default();
     line.push(b'\n');
     line
@@ -33,7 +33,7 @@ pub(crate) fn append(root: &Root, path: &InsidePath, value: &impl Serialize) -> 
     write().map_err(|source| LedgerError::io("write", &root.place(path), source))
 }
 
-/// The values of a file; none if there is none. A last line without an end counts if it is whole.
+/// The values of a file; `None` if there is no file. A last line without a line ending counts if it's a whole value.
 pub(crate) fn read<T: DeserializeOwned>(
     root: &Root,
     path: &InsidePath,
@@ -52,7 +52,7 @@ pub(crate) fn read<T: DeserializeOwned>(
             whole += line.len();
             continue;
         }
-        // A crash cuts a line of ours; a file without any line of ours is somebody's, and is not cut.
+        // A crash cuts off a line of ours. A file without any line of ours is somebody else's, and isn't touched.
         let may_be_cut = !values.is_empty() || tail == Tail::Leave;
         match serde_json::from_slice(line) {
             Ok(value) => values.push(value),
@@ -94,7 +94,7 @@ mod tests {
             let kept: Vec<String> = match read(&root, &name, Tail::Mend) {
                 Ok(kept) => kept.unwrap(),
                 Err(error) => {
-                    // Not one line tells that this is a ledger.
+                    // No line shows that this is a ledger.
                     assert!((1..first).contains(&cut), "{cut} {error}");
                     assert_eq!(fs::read(&path).unwrap(), &bytes[..cut]);
                     continue;

@@ -1,5 +1,5 @@
 //! The ledger of a folder of photos: where each came from and under what licence. In: entries, one by one. Out:
-//! `ledger.jsonl` beside the photos, found again by content after files were moved.
+//! `ledger.jsonl` next to the photos. Photos are found again by content after they were moved.
 
 mod attribution;
 mod counts;
@@ -30,9 +30,9 @@ use walkdir::WalkDir;
 pub struct LedgerEntry {
     /// The file relative to the folder, with `/` between its parts.
     pub file: String,
-    /// The class that it was gathered for.
+    /// The class it was gathered for.
     pub class: String,
-    /// Where it was fetched.
+    /// Where it was downloaded from.
     pub url: Url,
     /// The page that shows it.
     pub landing_url: Option<Url>,
@@ -54,7 +54,7 @@ pub struct LedgerEntry {
     pub time: String,
     /// The source that found it.
     pub source: SourceId,
-    /// Its name there; empty if it has none.
+    /// Its id at the source; empty if it has none.
     pub source_id: String,
 }
 
@@ -75,11 +75,10 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Reads a ledger file. A last line that was cut short, as by a crash, is passed over.
+    /// Reads a ledger file. A last line that was cut short, for example by a crash, is skipped.
     ///
     /// # Errors
-    ///
-    /// The file cannot be read, or another line than the last is no entry.
+    /// The file can't be read, or a line other than the last is not an entry.
     pub fn read(path: impl Into<PathBuf>) -> Result<Self, LedgerError> {
         let path = path.into();
         let (root, name) = Root::of_file(&path)?;
@@ -88,11 +87,10 @@ impl Ledger {
         Ok(Self { path, entries })
     }
 
-    /// The ledger of a folder, to be added to; empty if there is none yet. A last line that was cut short is removed.
+    /// The ledger of a folder, for appending; empty if there is none yet. A last line that was cut short is removed.
     ///
     /// # Errors
-    ///
-    /// As [`Ledger::read`], but a missing file is none.
+    /// As for [`Ledger::read`], except that the file may be missing.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, LedgerError> {
         let path = folder.as_ref().join(LEDGER_FILE);
         let (root, name) = Root::of_file(&path)?;
@@ -100,7 +98,7 @@ impl Ledger {
         Ok(Self { path, entries })
     }
 
-    /// What was kept, in this order.
+    /// The photos that were kept, in order.
     #[must_use]
     pub fn entries(&self) -> &[LedgerEntry] {
         &self.entries
@@ -109,8 +107,7 @@ impl Ledger {
     /// Adds an entry at the end of the file.
     ///
     /// # Errors
-    ///
-    /// The file cannot be written.
+    /// The file can't be written.
     pub fn append(&mut self, entry: LedgerEntry) -> Result<(), LedgerError> {
         let (root, name) = Root::of_file(&self.path)?;
         lines::append(&root, &name, &entry)?;
@@ -118,12 +115,11 @@ impl Ledger {
         Ok(())
     }
 
-    /// The same ledger with each file where it lies now: files that were moved are found by their content below `root`.
+    /// The same ledger with each file where it is now: files that were moved are found below `root` by their content.
     /// Entries whose file is gone stay as they are. Nothing is written; see [`Ledger::save`].
     ///
     /// # Errors
-    ///
-    /// The folder cannot be listed.
+    /// The folder can't be listed.
     pub fn refreshed(&self, root: impl AsRef<Path>) -> Result<Self, LedgerError> {
         let root = &Root::open(root)?;
         let missing: Vec<usize> = (0..self.entries.len()).filter(|&at| !self.is_there(root, at)).collect();
@@ -150,11 +146,10 @@ impl Ledger {
         entry.place().is_some_and(|place| content_hash(root, &place) == Some(entry.hash))
     }
 
-    /// Writes all entries anew; the file appears whole or not at all.
+    /// Rewrites all entries; the file appears whole or not at all.
     ///
     /// # Errors
-    ///
-    /// The file cannot be written.
+    /// The file can't be written.
     pub fn save(&self) -> Result<(), LedgerError> {
         let (root, name) = Root::of_file(&self.path)?;
         let write = |file: &mut dyn Write| {
@@ -165,40 +160,40 @@ impl Ledger {
 }
 
 impl LedgerEntry {
-    /// The file as a path inside the folder; `None` if what the ledger says leads elsewhere, or to state of ours. A ledger may
-    /// come from anywhere.
+    /// The file as a path inside the folder; `None` if the ledger's path leads elsewhere, or to a file of state. A
+    /// ledger may come from anywhere.
     #[must_use]
     pub fn place(&self) -> Option<InsidePath> {
         InsidePath::portable(&self.file).ok().filter(|place| !place.is_hidden())
     }
 }
 
-/// The name of the ledger in the folder of a data set: a line of JSON for each photo.
+/// The name of the ledger in a data set's folder: one line of JSON per photo.
 pub const LEDGER_FILE: &str = "ledger.jsonl";
 
-/// The name of the lock of a folder that is gathered into.
+/// The name of the lock of a folder while photos are gathered into it.
 const LOCK_FILE: &str = ".gather.lock";
 
-/// Makes sure that one process writes the ledger of a folder, as long as the lock is held.
+/// Makes sure that only one process writes a folder's ledger, while the lock is held.
 ///
 /// # Errors
-///
-/// Another process holds it, or it cannot be written.
+/// Another process holds it, or it can't be written.
 pub fn lock_gathering(root: &Root) -> Result<Lock, LedgerError> {
     let lock = Lock::take(root, &InsidePath::ours(LOCK_FILE), "gathering photos")?;
     root.sweep();
     Ok(lock)
 }
 
-/// Bytes of a file that is looked at; no photo has more.
+/// Largest file that is read; no photo is larger.
 const LARGEST_FILE: u64 = 1 << 30;
 
-/// The fingerprint of a file in the folder; `None` if it cannot be read.
+/// The fingerprint of a file in the folder; `None` if it can't be read.
 pub fn content_hash(root: &Root, path: &InsidePath) -> Option<ContentHash> {
     root.read(path, LARGEST_FILE).ok().map(|bytes| ContentHash::of(&bytes))
 }
 
-/// Files below a folder by their content, but for some; of equal files the first by name comes last.
+/// Files below a folder by their content, with some exceptions. Of files with equal content, the first by name comes
+/// last.
 fn contents(root: &Path, but_for: &HashSet<&str>) -> Result<HashMap<ContentHash, Vec<String>>, LedgerError> {
     let mut found: HashMap<ContentHash, Vec<String>> = HashMap::new();
     let hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().first() == Some(&b'.');
@@ -225,10 +220,10 @@ fn place(root: &Path, path: &Path) -> Option<String> {
     Some(parts?.join("/"))
 }
 
-/// Asks the system to have a folder's ledger on the disk.
+/// Asks the operating system to write a folder's ledger to disk.
 pub fn sync_ledger(root: &Root) {
     if let Ok(file) = root.reader(&InsidePath::ours(LEDGER_FILE)) {
-        // What is lost in a power cut is fetched again; nothing depends on this.
+        // What a power cut loses is downloaded again; nothing depends on this.
         let _ = file.sync_all();
     }
 }

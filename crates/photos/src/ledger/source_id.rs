@@ -1,10 +1,10 @@
-//! Where a photo was found, by name, as the ledger and the command line have it.
+//! Names of sources, as in the ledger and on the command line. In: a name. Out: a [`SourceId`], or what can be chosen.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// Names a source.
+/// The source of a photo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceId {
@@ -30,7 +30,7 @@ pub enum SourceId {
     SerpApi,
     /// A service that speaks the protocol of Bing Image Search v7.
     Bing,
-    /// A text or table of addresses.
+    /// A text file or table of addresses.
     Urls,
     /// A web page that was saved.
     Page,
@@ -41,7 +41,7 @@ pub enum SourceId {
 }
 
 impl SourceId {
-    /// All of them: without a key, with a key, on this machine.
+    /// All of them: those without a key, those with a key, those on this machine.
     pub const ALL: [Self; 15] = [
         Self::Openverse,
         Self::Commons,
@@ -99,10 +99,10 @@ impl FromStr for SourceId {
     }
 }
 
-/// A text that names no source.
+/// Text that is not the name of a source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "there is no source `{0}`; choose openverse, commons, inaturalist, gbif, flickr, pexels, pixabay, unsplash, brave, \
-     serpapi or bing, or give a folder, a zip or tar file, a saved web page, or a text or CSV file of addresses"
+     serpapi or bing, or pass a folder, a zip or tar file, a saved web page, or a text or CSV file of addresses"
 )]
 pub struct NotASource(String);

@@ -1,26 +1,26 @@
-//! Texts of somebody else: a service, a list, an archive. In: anything. Out: one that a terminal, a page and a file can
-//! show, and no longer than its place allows.
+//! Cleans text that comes from somebody else: a service, a list, an archive. In: any text. Out: one that a terminal, a
+//! page and a file can show, and that isn't too long.
 //!
-//! An answer may hold the escapes that recolour a terminal or rewrite what stands on it, and marks that make text run
-//! backwards, so that it reads as something else. Both are gone where a text enters one of our types.
+//! A response may contain escape sequences that recolour a terminal or overwrite what it shows, and marks that reverse
+//! the direction of text so that it reads as something else. Both are removed before text gets into one of our types.
 
 use sciurus_data::steers;
 use url::Url;
 
-/// Characters of a detail in an error: enough to tell what is wrong.
+/// Most characters of a detail in an error: enough to see what is wrong.
 pub const DETAIL: usize = 200;
-/// Characters of a text that says something about a photo, such as who made it.
+/// Most characters of a text about a photo, such as who made it.
 pub const WORDS: usize = 4096;
-/// Bytes of an address; what is longer is passed over, as by most servers.
+/// Longest address in bytes; longer ones are ignored, as by most servers.
 pub const LONGEST_ADDRESS: usize = 4096;
 
-/// A text in which nothing is hidden: white space becomes a blank, every other character that a reader cannot see becomes
-/// `�`, and after so many characters it ends.
+/// A text in which nothing is hidden: white space becomes a space, every other invisible character becomes `�`, and
+/// it's cut off after `longest` characters.
 pub fn plain(text: &str, longest: usize) -> String {
     text.chars().take(longest).map(shown).collect()
 }
 
-/// What is shown of a character.
+/// How a character is shown.
 pub fn shown(c: char) -> char {
     match c {
         '\t' | '\n' | '\r' | '\u{2028}' | '\u{2029}' => ' ',
@@ -29,13 +29,13 @@ pub fn shown(c: char) -> char {
     }
 }
 
-/// An address on the web. Others, such as `javascript:` and `file:`, are no links to give to anybody.
+/// A web address. Others, such as `javascript:` and `file:`, must never be given to anyone as a link.
 pub fn web_address(text: &str) -> Option<Url> {
     let text = text.trim();
     if text.len() > LONGEST_ADDRESS {
         return None;
     }
-    // Some services leave the scheme out.
+    // Some services leave out the scheme.
     let parsed = match text.strip_prefix("//") {
         Some(rest) => Url::parse(&format!("https://{rest}")),
         None => Url::parse(text),
@@ -43,7 +43,7 @@ pub fn web_address(text: &str) -> Option<Url> {
     parsed.ok().filter(is_web)
 }
 
-/// Whether an address is one on the web.
+/// Whether an address is a web address.
 pub fn is_web(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https") && url.has_host()
 }

@@ -1,9 +1,9 @@
-//! Whether a file holds a moving picture, told from its structure without decoding it. In: bytes and their format. Out:
-//! yes or no; what cannot be followed counts as no.
+//! Whether a file is an animation, judged from its structure without decoding it. In: bytes and their format. Out: yes
+//! or no; no if the structure can't be followed.
 
 use image::ImageFormat;
 
-/// Whether a GIF has a second frame, a PNG or a WebP says that it is animated.
+/// Whether a GIF has a second frame, or a PNG or WebP says that it's animated.
 pub(crate) fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
     match format {
         ImageFormat::Gif => gif_frames(bytes, 2) >= 2,
@@ -16,7 +16,7 @@ pub(crate) fn is_animated(bytes: &[u8], format: ImageFormat) -> bool {
     }
 }
 
-/// An `acTL` chunk stands before the pixels of an animated PNG.
+/// In an animated PNG, an `acTL` chunk comes before the pixels.
 fn png_says_so(bytes: &[u8]) -> Option<bool> {
     let mut at = 8;
     loop {
@@ -54,7 +54,7 @@ fn colour_table(flags: u8) -> usize {
     if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
 }
 
-/// The place behind a row of data blocks, the last of which is empty.
+/// The position after a row of data blocks, which ends with an empty one.
 fn after_blocks(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         match *bytes.get(at)? {

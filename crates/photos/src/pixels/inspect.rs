@@ -1,4 +1,4 @@
-//! A look at the pixels of many files, on all cores. In: paths. Out: for each file one [`PixelReport`], or the reason to
+//! Inspects the pixels of many files, on all cores. In: paths. Out: a [`PixelReport`] for each file, or the reason to
 //! skip it.
 
 use crate::pixels::PixelReport;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::UNIX_EPOCH;
 
-/// A file and what its pixels tell.
+/// A file, and what its pixels show.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InspectedFile {
     /// Path relative to the root.
@@ -24,12 +24,12 @@ pub struct InspectedFile {
     pub modified: Option<u64>,
     /// Whether its name is a symbolic link.
     pub is_link: bool,
-    /// What its content tells.
+    /// What its pixels show.
     pub report: PixelReport,
 }
 
 impl InspectedFile {
-    /// The name's ending in small letters, if it is not one of the content's format; empty if the name has none.
+    /// The name's extension in lower case, if it doesn't belong to the content's format; empty if the name has none.
     #[must_use]
     pub fn wrong_extension(&self) -> Option<String> {
         let ending = self.path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
@@ -38,7 +38,7 @@ impl InspectedFile {
     }
 }
 
-/// What a look at many files found, in the order of the paths given.
+/// The results for many files, in the order of the given paths.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct PixelInspection {
     /// The files that are images.
@@ -47,18 +47,17 @@ pub struct PixelInspection {
     pub skipped: Vec<Skipped>,
 }
 
-/// Reports from earlier, by the content they are about.
+/// Earlier reports, by content.
 pub type KnownReports = HashMap<ContentHash, PixelReport>;
 
-/// Reads each file once and takes all checks, hashes and thumbnails from one decode, in parallel on rayon's threads. A
-/// file whose content is among the `known` reports is read, but not decoded. The result does not depend on the number of
-/// threads.
+/// Reads and decodes each file once, and computes all checks, hashes and thumbnails from that, in parallel on rayon's
+/// threads. A file whose content is among the `known` reports is read, but not decoded. The result does not depend on
+/// the number of threads.
 ///
 /// `paths` are relative to `root`. `progress` is called after each file, from many threads.
 ///
 /// # Errors
-///
-/// When the machine has no more file handles or memory to read with; bad files are collected instead.
+/// The machine runs out of file handles or memory. Bad files are collected instead.
 ///
 /// ```
 /// use sciurus_data::{DecodeLimits, RgbImage};

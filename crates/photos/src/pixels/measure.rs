@@ -1,19 +1,19 @@
-//! Numbers that say how a photo looks: brightness, information, edges, colour. In: pixels. Out: [`PixelMeasures`], plain
-//! data that [`quality`](crate::QualityCheck) judges.
+//! Numbers that describe how a photo looks: brightness, information, edges, colour. In: pixels. Out: [`PixelMeasures`],
+//! plain data that the [quality checks](crate::QualityCheck) judge.
 
 use crate::pixels::pillow::{Filter, Plane, View, grey_of, resize};
 use sciurus_data::RgbImage;
 use serde::{Deserialize, Serialize};
 
-/// Longest side, in pixels, of the copy that CleanVision's blur check looks at.
+/// Longest side, in pixels, of the copy for CleanVision's blur check.
 const CLEANVISION_BLUR_SIZE: f64 = 64.0;
 
-/// Longest side, in pixels, of the copy that [`PixelMeasures::sharpness`] looks at.
+/// Longest side, in pixels, of the copy for [`PixelMeasures::sharpness`].
 const SHARPNESS_SIZE: usize = 256;
 
-/// How a photo looks, in numbers, as CleanVision 0.3.7 takes them (all but `chroma_p99` and `sharpness`).
+/// How a photo looks, in numbers, as CleanVision 0.3.7 computes them (all but `chroma_p99` and `sharpness`).
 ///
-/// All are rounded to nine decimals, so that JSON gives back the very same numbers.
+/// All are rounded to nine decimals, so that a round trip through JSON gives the same numbers.
 ///
 /// A pixel's brightness is `sqrt(0.241 R² + 0.691 G² + 0.068 B²) / 255`, 0..=1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -22,8 +22,8 @@ pub struct PixelMeasures {
     pub brightness_p99: f64,
     /// 5th percentile of brightness, 0..=1.
     pub brightness_p5: f64,
-    /// Entropy of the histograms of all channels laid side by side, in bits: 0 to 8 for one channel, 1.58 (all pixels are
-    /// equal) to 9.58 for three.
+    /// Entropy of the concatenated histograms of all channels, in bits: 0 to 8 for one channel; for three, 1.58 (all
+    /// pixels are equal) to 9.58.
     pub entropy_bits: f64,
     /// Standard deviation of the edges in a grey copy whose longest side is at most 64 pixels, 0..=255.
     pub edges: f64,
@@ -37,7 +37,8 @@ pub struct PixelMeasures {
 }
 
 impl PixelMeasures {
-    /// Measures an image; `one_channel` photos hold brightness alone, so their information is that of one channel.
+    /// Measures an image. For photos with one channel, which store only brightness, the information is that of one
+    /// channel.
     pub(crate) fn of(image: &RgbImage, grey: &Plane, channels: Channels) -> Self {
         let counts = Counts::of(image);
         let (edges, grey_histogram_std) = cleanvision_blur(image);
@@ -62,7 +63,7 @@ fn rounded(value: f64) -> f64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channels {
-    /// Brightness alone.
+    /// Only brightness.
     Grey,
     /// Three colours.
     Colour,
@@ -79,7 +80,7 @@ pub(crate) fn grey(image: &RgbImage) -> Plane {
     }
 }
 
-/// 1000 times the square of a pixel's brightness, as a whole number up to 65,025,000.
+/// 1000 times the square of a pixel's brightness, as an integer up to 65,025,000.
 fn brightness_key(pixel: &[u8]) -> u32 {
     let square = |value: u8| u32::from(value) * u32::from(value);
     241 * square(pixel[0]) + 691 * square(pixel[1]) + 68 * square(pixel[2])
@@ -133,7 +134,7 @@ impl Counts {
         bin_of(&self.chroma, rank).0 as u8
     }
 
-    /// numpy's percentiles: between two ranks they are interpolated.
+    /// numpy's percentiles, interpolated between two ranks.
     fn brightness_percentiles<const N: usize>(&self, image: &RgbImage, percents: [f64; N]) -> [f64; N] {
         percents.map(|percent| {
             let place = percent / 100.0 * self.pixels.saturating_sub(1) as f64;
@@ -143,7 +144,7 @@ impl Counts {
         })
     }
 
-    /// The brightness of the pixel with this rank: its coarse step is known, a second look finds its place within.
+    /// The brightness of the pixel with this rank. Its coarse bin is known; a second pass finds its position within.
     fn brightness_at(&self, image: &RgbImage, rank: u64) -> f64 {
         let (step, below) = bin_of(&self.brightness, rank);
         let mut fine = vec![0_u64; 1 << COARSE];
@@ -158,7 +159,7 @@ impl Counts {
     }
 }
 
-/// The bin that holds a rank (from 0), and how many lie in the bins before it.
+/// The bin that contains a rank (from 0), and how many values are in the bins before it.
 fn bin_of(counts: &[u64], rank: u64) -> (usize, u64) {
     let mut below = 0;
     for (bin, &count) in counts.iter().enumerate() {
@@ -170,7 +171,7 @@ fn bin_of(counts: &[u64], rank: u64) -> (usize, u64) {
     (0, 0)
 }
 
-/// CleanVision's two numbers for its blur check: the edges' standard deviation, and that of the histogram's counts.
+/// The two numbers of CleanVision's blur check: standard deviations of the edges and of the histogram's counts.
 fn cleanvision_blur(image: &RgbImage) -> (f64, f64) {
     let (width, height) = (f64::from(image.width()), f64::from(image.height()));
     let ratio = width.max(height) / CLEANVISION_BLUR_SIZE;
@@ -189,14 +190,15 @@ fn cleanvision_blur(image: &RgbImage) -> (f64, f64) {
     (variance(edges.into_iter()).sqrt(), variance(histogram.into_iter()).sqrt())
 }
 
-/// Python's `//` for floating point numbers: through the remainder, so that 300 // (300 / 64) is what Python says.
+/// Python's `//` for floating point numbers: it goes through the remainder, so 300 // (300 / 64) gives what Python
+/// gives.
 fn floor_divide(value: f64, by: f64) -> f64 {
     let exact = (value - value % by) / by;
     let floor = exact.floor();
     if exact - floor > 0.5 { floor + 1.0 } else { floor }
 }
 
-/// Pillow's `FIND_EDGES`: eight times a pixel less its neighbours, cut to 0..=255; the border stays as it is.
+/// Pillow's `FIND_EDGES`: eight times a pixel minus its neighbours, clipped to 0..=255; the border stays as it is.
 fn find_edges(values: &[u8], width: usize, height: usize) -> Vec<f64> {
     let at = |x: usize, y: usize| i32::from(values[y * width + x]);
     let edge = |place: usize| {
@@ -211,7 +213,7 @@ fn find_edges(values: &[u8], width: usize, height: usize) -> Vec<f64> {
     (0..values.len()).map(edge).collect()
 }
 
-/// Variance over all values (not one less); 0 for none.
+/// Population variance (divided by n, not n - 1); 0 if there are no values.
 fn variance(values: impl Iterator<Item = f64> + Clone) -> f64 {
     let count = values.clone().count().max(1) as f64;
     let mean = values.clone().sum::<f64>() / count;

@@ -1,4 +1,4 @@
-//! What one decode of a file tells: measures of its pixels, facts of its format, and what is odd about either.
+//! What one decode of a file shows: measures of its pixels, facts about its format, and what is odd about either.
 
 mod animation;
 mod inspect;

@@ -1,12 +1,13 @@
-//! Grey values and small copies of photos as Pillow makes them, bit for bit, for measures that other programs define on
-//! its results. In: an image. Out: its grey values, or a smaller copy through the bicubic, bilinear or Lanczos filter.
+//! Grey values and small copies of photos exactly as Pillow makes them, bit for bit, for measures that other programs
+//! define on its results. In: an image. Out: its grey values, or a smaller copy through the bicubic, bilinear or
+//! Lanczos filter.
 //!
-//! `fast_image_resize` is faster but rounds its weights to fewer bits, so that a value in a hundred differs by one.
+//! `fast_image_resize` is faster but rounds its weights to fewer bits, so that one value in a hundred differs by one.
 
 use sciurus_data::RgbImage;
 use std::f64::consts::PI;
 
-/// Rows of values, `channels` for each pixel.
+/// Rows of values, with `channels` values per pixel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plane {
     pub(crate) width: usize,
@@ -23,7 +24,7 @@ impl Plane {
     }
 }
 
-/// A [`Plane`] whose values are somebody else's.
+/// A borrowed [`Plane`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View<'a> {
     pub(crate) width: usize,
@@ -45,7 +46,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// Pillow's filters for changes of size, antialiased.
+/// Pillow's antialiased resize filters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Filter {
     Bilinear,
@@ -54,7 +55,7 @@ pub(crate) enum Filter {
 }
 
 impl Filter {
-    /// How many pixels of the source, at equal size, lie on each side of the middle.
+    /// How many source pixels, without scaling, are on each side of the centre.
     fn support(self) -> f64 {
         match self {
             Self::Bilinear => 1.0,
@@ -76,25 +77,25 @@ impl Filter {
     }
 }
 
-/// ITU-R 601 in whole numbers: what Pillow's `convert("L")` makes of a pixel.
+/// ITU-R 601 in integers, as in Pillow's `convert("L")`.
 pub(crate) fn grey_of([red, green, blue]: [u8; 3]) -> u8 {
     ((u32::from(red) * 19_595 + u32::from(green) * 38_470 + u32::from(blue) * 7_471 + 0x8000) >> 16) as u8
 }
 
-/// Bits behind the point of a weight.
+/// Fractional bits of a weight.
 const PRECISION: u32 = 32 - 8 - 2;
 
-/// The weights of one pixel of the result, and the first pixel of the source that they belong to.
+/// The weights of one pixel of the result, and the first source pixel they belong to.
 #[derive(Debug)]
 struct Taps {
     first: usize,
     weights: Vec<i32>,
 }
 
-/// Another size. A plane that has it already is returned as it is; a plane without pixels stays one.
+/// Resizes a plane. One that already has the size is returned as it is; one without pixels stays empty.
 ///
-/// Rows are made shorter (or longer) first and then added up for each row of the result, as Pillow does; but each when its
-/// turn comes, as the shortened rows of a strip of one column and many rows would be many times the strip.
+/// As in Pillow, rows are resized first and then added up for each row of the result. But each row is resized only when
+/// it's needed: all resized rows of a strip with one column and many rows would be many times the strip.
 ///
 /// Source: Pillow, `src/libImaging/Resample.c`, 8 bits per channel.
 pub(crate) fn resize(source: View<'_>, width: usize, height: usize, filter: Filter) -> Plane {
@@ -126,7 +127,7 @@ fn taps(length: usize, result: usize, filter: Filter) -> Vec<Taps> {
     let support = filter.support() * filter_scale;
     let tap = |place: usize| {
         let center = (place as f64 + 0.5) * scale;
-        // Python's int() and C's cast: toward zero, and a negative place is the edge.
+        // Like Python's int() and C's cast, this rounds toward zero; a negative position is clipped to the edge.
         let first = (center - support + 0.5).max(0.0) as usize;
         let end = ((center + support + 0.5) as usize).min(length);
         let weigh = |x: usize| filter.weight((x as f64 + first as f64 - center + 0.5) * (1.0 / filter_scale));
@@ -147,7 +148,7 @@ fn rounded(sum: i32) -> u8 {
 
 const HALF: i32 = 1 << (PRECISION - 1);
 
-/// A row of another length, behind what is in `into`; of the same length without taps.
+/// Appends a row resized to another length, or as it is without taps, to `into`.
 fn narrow(row: &[u8], taps: Option<&[Taps]>, channels: usize, into: &mut Vec<u8>) {
     match (taps, channels) {
         (None, _) => into.extend_from_slice(row),
@@ -169,7 +170,7 @@ fn across<const CHANNELS: usize>(row: &[u8], taps: &[Taps], into: &mut Vec<u8>) 
     }
 }
 
-/// The rows of a result while those of its source come one by one.
+/// The rows of a result, made while the rows of its source come one by one.
 #[derive(Debug)]
 struct Sums {
     taps: Vec<Taps>,
@@ -177,7 +178,7 @@ struct Sums {
     values: Vec<i32>,
     /// The next row of the source.
     next: usize,
-    /// The first row of the result that waits for more.
+    /// The first row of the result that isn't finished.
     open: usize,
 }
 

@@ -1,5 +1,5 @@
-//! What is wrong with single photos, judged by their pixels. In: [`PixelReport`]s. Out: for each check a score with its cut
-//! and a sentence of evidence.
+//! Checks single photos by their pixels. In: [`PixelReport`]s. Out: for each check a score with its cut and a sentence of
+//! evidence.
 
 use crate::pixels::PixelReport;
 use crate::pixels::inspect::InspectedFile;
@@ -10,7 +10,7 @@ use std::fmt;
 /// A check of a photo's pixels or file. Its score is 0..=1, 0 the worst; below [`QualityCheck::cut`] it is an issue.
 ///
 /// The first seven are those of CleanVision 0.3.7, with its formulas and cuts. Palette images and images with alpha are
-/// judged as they are shown, over white, where CleanVision looks at palette numbers and hidden colours.
+/// judged as they are displayed, over white; CleanVision looks at palette numbers and hidden colours instead.
 ///
 /// | Check | Score | Cut |
 /// |---|---|---|
@@ -20,7 +20,7 @@ use std::fmt;
 /// | `LowInformation` | a tenth of the entropy in bits, at most 1 | 0.3 |
 /// | `Blurry` | edges of a copy of 64 pixels, and peaks in its histogram | 0.29 |
 /// | `Greyscale` | 0 for a file with one channel | 0.5 |
-/// | `OddSize` | how near the size is to those of the set | 0.5 |
+/// | `OddSize` | how close the size is to those of the data set | 0.5 |
 /// | `Colourless` | 0.02 for each level of chroma, at most 1 | 0.25 |
 /// | `Unsharp` | `s / (s + 100)`, `s` the variance of the Laplacian of a copy of 256 pixels | 0.5 |
 /// | `WrongExtension`, `Turned`, `Animated`, `Transparent` | 0 if so | 0.5 |
@@ -32,27 +32,27 @@ pub enum QualityCheck {
     Dark,
     /// Almost white.
     Light,
-    /// Very long or very high.
+    /// Very wide or very tall.
     OddAspect,
-    /// Hardly any difference between its pixels.
+    /// Its pixels hardly differ.
     LowInformation,
-    /// Blurred or flat, as CleanVision sees it; flat drawings and blur are mixed here, see [`QualityCheck::Unsharp`].
+    /// Blurry or flat, by CleanVision's formula; it cannot tell blur from flat drawings, see [`QualityCheck::Unsharp`].
     Blurry,
     /// The file has one channel.
     Greyscale,
-    /// Much larger or smaller than the rest of the set.
+    /// Much larger or smaller than the rest of the data set.
     OddSize,
-    /// The file has colours, but they are all (nearly) grey.
+    /// The file has colour channels, but all its colours are (nearly) grey.
     Colourless,
-    /// Blurred: few fine details.
+    /// Blurry: few fine details.
     Unsharp,
-    /// The name ends in another format than the content has.
+    /// The file name's extension does not match the content's format.
     WrongExtension,
-    /// The EXIF block asks viewers to turn the picture; programs that do not heed it see it on its side.
+    /// The EXIF data ask viewers to rotate the picture; programs that ignore them show it on its side.
     Turned,
-    /// A moving picture; its first frame is used.
+    /// An animation; its first frame is used.
     Animated,
-    /// Some pixels are not opaque; they are seen over white.
+    /// Some pixels are not opaque; they are shown over white.
     Transparent,
 }
 
@@ -98,7 +98,7 @@ impl fmt::Display for QualityCheck {
     }
 }
 
-/// What one check says of one photo.
+/// The result of one check of one photo.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QualityIssue {
     /// The check.
@@ -107,7 +107,7 @@ pub struct QualityIssue {
     pub score: f64,
     /// The score below which it is an issue.
     pub cut: f64,
-    /// What was seen, for people.
+    /// What was seen, in words for people; worded for a photo that has the issue.
     pub evidence: String,
 }
 
@@ -133,7 +133,7 @@ impl fmt::Display for QualityIssue {
 #[must_use]
 pub fn dark(measures: &PixelMeasures) -> QualityIssue {
     let score = measures.brightness_p99;
-    let evidence = format!("99 % of its pixels are darker than {:.0} % of white", 100.0 * score);
+    let evidence = format!("almost entirely dark (brightest parts at {:.0} % of white)", 100.0 * score);
     QualityIssue::new(QualityCheck::Dark, score, evidence)
 }
 
@@ -142,7 +142,7 @@ pub fn dark(measures: &PixelMeasures) -> QualityIssue {
 pub fn light(measures: &PixelMeasures) -> QualityIssue {
     let score = 1.0 - measures.brightness_p5;
     let evidence =
-        format!("95 % of its pixels are brighter than {:.0} % of white", 100.0 * measures.brightness_p5);
+        format!("almost entirely white (darkest parts at {:.0} %)", 100.0 * measures.brightness_p5);
     QualityIssue::new(QualityCheck::Light, score, evidence)
 }
 
@@ -151,14 +151,17 @@ pub fn light(measures: &PixelMeasures) -> QualityIssue {
 pub fn odd_aspect(width: u32, height: u32) -> QualityIssue {
     let (width_f, height_f) = (f64::from(width.max(1)), f64::from(height.max(1)));
     let score = (width_f / height_f).min(height_f / width_f);
-    QualityIssue::new(QualityCheck::OddAspect, score, format!("{width} x {height} pixels"))
+    let shape = if width > height { "wide" } else { "tall" };
+    let evidence = format!("unusually {shape} ({width} x {height} pixels)");
+    QualityIssue::new(QualityCheck::OddAspect, score, evidence)
 }
 
 /// A tenth of the entropy of the histograms, at most 1.
 #[must_use]
 pub fn low_information(measures: &PixelMeasures) -> QualityIssue {
     let score = (0.1 * measures.entropy_bits).min(1.0);
-    let evidence = format!("its colours tell {:.1} bits; photos tell 7 to 9.5", measures.entropy_bits);
+    let evidence =
+        format!("almost a single colour ({:.1} bits; photos have 7 to 9.5)", measures.entropy_bits);
     QualityIssue::new(QualityCheck::LowInformation, score, evidence)
 }
 
@@ -168,50 +171,46 @@ pub fn blurry(measures: &PixelMeasures) -> QualityIssue {
     let share = |value: f64| 1.0 - (-0.01 * value).exp();
     let peaks = share(measures.grey_histogram_std);
     let score = (share(measures.edges) + if peaks <= 0.18 { 0.0 } else { peaks }).min(1.0);
-    let evidence = format!("at 64 pixels its edges vary by {:.0} of 255 levels", measures.edges);
-    QualityIssue::new(QualityCheck::Blurry, score, evidence)
+    QualityIssue::new(QualityCheck::Blurry, score, "blurry, or a flat drawing".to_owned())
 }
 
 /// 0 for a file that stores brightness alone, else 1.
 #[must_use]
 pub fn greyscale(channels: Channels) -> QualityIssue {
     let (score, evidence) = match channels {
-        Channels::Grey => (0.0, "the file stores no colour"),
-        Channels::Colour => (1.0, "the file stores colour"),
+        Channels::Grey => (0.0, "black and white"),
+        Channels::Colour => (1.0, "in colour"),
     };
     QualityIssue::new(QualityCheck::Greyscale, score, evidence.to_owned())
 }
 
-/// How colourful the strongest percent of its pixels is: 0.02 for each level between strongest and weakest colour.
+/// How colourful the most colourful percent of its pixels is: 0.02 for each level between the strongest and the weakest
+/// channel.
 #[must_use]
 pub fn colourless(measures: &PixelMeasures) -> QualityIssue {
     let score = (0.02 * f64::from(measures.chroma_p99)).min(1.0);
-    let evidence = format!(
-        "in 99 % of its pixels red, green and blue differ by at most {} of 255 levels",
-        measures.chroma_p99
-    );
+    let evidence = format!("almost without colour ({} of 255 levels)", measures.chroma_p99);
     QualityIssue::new(QualityCheck::Colourless, score, evidence)
 }
 
 /// `s / (s + 100)` with the [`sharpness`](PixelMeasures::sharpness) `s`: fine details of a copy of fixed size. On 330 web
-/// photos 1 % of the sharp ones and 98 % of those blurred by 2 pixels lie below the cut, which CleanVision's check finds
-/// 2 % of; it ranks drawings as sharp (`cargo bench -p sciurus-data --bench duplicates`).
+/// photos, 1 % of the sharp ones and 98 % of those blurred by 2 pixels lie below the cut; CleanVision's check finds 2 % of
+/// the blurred ones. It ranks drawings as sharp (`cargo bench -p sciurus-data --bench duplicates`).
 #[must_use]
 pub fn unsharp(measures: &PixelMeasures) -> QualityIssue {
     let score = measures.sharpness / (measures.sharpness + SHARP);
-    let evidence =
-        format!("at 256 pixels its details vary by {:.0}; sharp photos by 200 to 3000", measures.sharpness);
+    let evidence = format!("blurry (sharpness {:.0}; sharp photos have 200 to 3000)", measures.sharpness);
     QualityIssue::new(QualityCheck::Unsharp, score, evidence)
 }
 
-/// The sharpness that is the cut.
+/// The sharpness at the cut.
 const SHARP: f64 = 100.0;
 
-/// How near each photo's size `sqrt(width height)` is to the sizes of the set: 1 in the middle of them, 0 far outside.
+/// How close each photo's size `sqrt(width height)` is to the sizes of the data set: 1 in the middle of them, 0 far outside.
 ///
-/// With the quartiles Q1 and Q3 (numpy's, interpolated) of sizes, `lo = Q1 - 3 (Q3 - Q1)` and `hi` likewise, the score is
-/// `1 - |size - (lo + hi) / 2| / (hi - lo)`, at least 0. Where half of the set has one size, the distance is taken
-/// relative to that size, and every other size is an issue (its cut is 1).
+/// With the quartiles Q1 and Q3 (NumPy's, interpolated) of sizes, `lo = Q1 - 3 (Q3 - Q1)` and `hi = Q3 + 3 (Q3 - Q1)`, the
+/// score is `1 - |size - (lo + hi) / 2| / (hi - lo)`, at least 0. Where half of the data set has the same size, the distance
+/// is relative to that size, and every other size is an issue (its cut is 1).
 #[must_use]
 pub fn odd_size(sizes: &[(u32, u32)]) -> Vec<QualityIssue> {
     let lengths: Vec<f64> =
@@ -225,13 +224,16 @@ pub fn odd_size(sizes: &[(u32, u32)]) -> Vec<QualityIssue> {
     let (unit, cut) = if high > low { (high - low, 0.5) } else { (middle, 1.0) };
     let judge = |(&(width, height), length): (&(u32, u32), f64)| {
         let score = 1.0 - ((length - middle).abs() / unit).clamp(0.0, 1.0);
-        let evidence = format!("{width} x {height} pixels; the set's middle is {middle:.0} x {middle:.0}");
+        let than = if length > middle { "larger" } else { "smaller" };
+        let evidence = format!(
+            "{than} than most photos ({width} x {height} pixels; typical: {middle:.0} x {middle:.0})"
+        );
         QualityIssue { cut, ..QualityIssue::new(QualityCheck::OddSize, score, evidence) }
     };
     sizes.iter().zip(lengths).map(judge).collect()
 }
 
-/// numpy's interpolation; 0 for none.
+/// NumPy's interpolated quantile; 0 without values.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * sorted.len().saturating_sub(1) as f64;
     let at = |place: f64| sorted.get(place as usize).copied().unwrap_or_default();
@@ -239,7 +241,7 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
     low + (high - low) * place.fract()
 }
 
-/// Everything that one photo's pixels and file say, issue or not; [`odd_size`] needs the set.
+/// All checks of one photo's pixels and file, issue or not. [`odd_size`] is not among them: it needs the whole data set.
 #[must_use]
 pub fn checks(file: &InspectedFile) -> Vec<QualityIssue> {
     let PixelReport { measures, width, height, channels, .. } = &file.report;
@@ -251,7 +253,7 @@ pub fn checks(file: &InspectedFile) -> Vec<QualityIssue> {
         blurry(measures),
         greyscale(*channels),
     ];
-    // What has no channel of colour, or no pixels that differ, is named once.
+    // A file without colour channels is already reported as greyscale.
     if *channels == Channels::Colour {
         all.push(colourless(measures));
     }
@@ -269,17 +271,17 @@ fn file_checks(file: &InspectedFile) -> [QualityIssue; 4] {
     };
     let when = |is_so: bool, evidence: &str| is_so.then(|| evidence.to_owned());
     let extension = file.wrong_extension().map(|ending| {
-        let ending = if ending.is_empty() { "in nothing".to_owned() } else { format!("in .{ending}") };
-        format!("its name ends {ending}, but it is a {} file", report.format)
+        let named = match ending.is_empty() {
+            true => "its name has no extension".to_owned(),
+            false => format!("its name ends in .{ending}"),
+        };
+        format!("{named}, but it is a {} file", report.format)
     });
     [
         fact(QualityCheck::WrongExtension, extension),
-        fact(QualityCheck::Turned, when(report.turned, "its EXIF block turns or mirrors it")),
-        fact(QualityCheck::Animated, when(report.animated, "it moves; only its first frame is used")),
-        fact(
-            QualityCheck::Transparent,
-            when(report.transparent, "parts of it are transparent, and seen over white"),
-        ),
+        fact(QualityCheck::Turned, when(report.turned, "rotated or mirrored by its EXIF data")),
+        fact(QualityCheck::Animated, when(report.animated, "an animation; only its first frame is used")),
+        fact(QualityCheck::Transparent, when(report.transparent, "partly transparent, shown over white")),
     ]
 }
 

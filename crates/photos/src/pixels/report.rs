@@ -1,5 +1,5 @@
-//! Everything that a look at a photo's pixels tells, as plain data that can be kept. In: a file's bytes. Out: a
-//! [`PixelReport`], the same for the same bytes wherever they lie.
+//! Everything that a photo's pixels show, as plain data that can be cached. In: a file's bytes. Out: a [`PixelReport`],
+//! the same for the same bytes wherever they are.
 
 use crate::duplicates::phash::{PerceptualHash, all_turns, small_grey};
 use crate::pixels::animation::is_animated;
@@ -12,7 +12,8 @@ use sciurus_data::{DecodeLimits, Facts, decode_with_facts};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What one decode of a file tells. It depends on the file's bytes alone, so it can be kept under [`PixelReport::content`].
+/// What one decode of a file shows. It depends only on the file's bytes, so it can be cached under
+/// [`PixelReport::content`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PixelReport {
     /// Fingerprint of the file's bytes.
@@ -21,7 +22,7 @@ pub struct PixelReport {
     pub pixels: ContentHash,
     /// Size of the file in bytes.
     pub bytes: u64,
-    /// What the content is.
+    /// The format of the content.
     pub format: FileFormat,
     /// Width in pixels, upright.
     pub width: u32,
@@ -29,13 +30,13 @@ pub struct PixelReport {
     pub height: u32,
     /// What the file stores for each pixel.
     pub channels: Channels,
-    /// Whether some pixel is not opaque.
+    /// Whether some pixel isn't opaque.
     pub transparent: bool,
-    /// Whether the EXIF block asks to turn or mirror the picture.
+    /// Whether the EXIF orientation asks viewers to turn or mirror the picture.
     pub turned: bool,
-    /// Whether the file holds a moving picture.
+    /// Whether the file is an animation.
     pub animated: bool,
-    /// When the photo was taken, as its camera says: `2019-05-04T12:30:00`, which sorts by time.
+    /// When the photo was taken, by its camera's clock: `2019-05-04T12:30:00`, which sorts by time.
     pub taken: Option<String>,
     /// How it looks, in numbers.
     pub measures: PixelMeasures,
@@ -46,11 +47,10 @@ pub struct PixelReport {
 }
 
 impl PixelReport {
-    /// Decodes a file once and takes everything from its pixels.
+    /// Decodes a file once and computes everything from its pixels.
     ///
     /// # Errors
-    ///
-    /// Says why the bytes are no usable image.
+    /// The reason why the bytes can't be used.
     pub fn of(bytes: &[u8], limits: &DecodeLimits) -> Result<Self, SkipReason> {
         let (image, facts) = decode_with_facts(bytes, limits)?;
         let grey = grey(&image);
@@ -75,12 +75,12 @@ impl PixelReport {
     }
 }
 
-/// The fingerprint of pixels and shape.
+/// The fingerprint of pixels, width and height.
 fn hash_pixels(image: &RgbImage) -> ContentHash {
     ContentHash::of_parts(&[&image.width().to_le_bytes(), &image.height().to_le_bytes(), image.as_raw()])
 }
 
-/// The time at which the shutter opened, from the EXIF block; `None` if there is none, or no clock in the camera.
+/// When the shutter opened, from the EXIF block; `None` if there is none, or if the camera has no clock.
 fn taken(facts: &Facts) -> Option<String> {
     let exif = exif::Reader::new().read_raw(facts.exif.clone()?).ok()?;
     let tags = [exif::Tag::DateTimeOriginal, exif::Tag::DateTimeDigitized, exif::Tag::DateTime];
@@ -95,14 +95,14 @@ fn taken(facts: &Facts) -> Option<String> {
     })
 }
 
-/// The formats that are decoded.
+/// The formats that can be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FileFormat {
     /// JPEG.
     Jpeg,
-    /// PNG, also animated.
+    /// PNG, including animated PNG.
     Png,
     /// WebP.
     WebP,
@@ -122,12 +122,12 @@ impl FileFormat {
             ImageFormat::Gif => Self::Gif,
             ImageFormat::Bmp => Self::Bmp,
             ImageFormat::Tiff => Self::Tiff,
-            // Nothing else is recognised as a format that can be decoded.
+            // Can't happen: nothing else is recognised as a format that can be decoded.
             _ => Self::Jpeg,
         }
     }
 
-    /// The endings of names, in small letters, that say this format.
+    /// The lower-case file name extensions of this format.
     #[must_use]
     pub fn extensions(self) -> &'static [&'static str] {
         match self {

@@ -1,4 +1,4 @@
-//! A plan carried out: files moved, or a corrected table written where labels come from one.
+//! Carries a plan out: moves files, or writes a corrected table if the labels come from a table.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,33 +10,33 @@ use serde::Serialize;
 
 use crate::Error;
 
-/// A corrected table; an earlier one is never replaced unasked, as people go on editing it.
+/// A corrected table. It is never overwritten unless the user asks for it, because people keep editing it.
 const TABLE: OutputKind = OutputKind { what: "a corrected table", is_ours: |_| false };
 
-/// What became of a plan that was carried out.
+/// The result of carrying a plan out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum PlanApplied {
     /// Files were moved.
     Moved(Applied),
-    /// A new table was written; the old one and all files stay as they are.
+    /// A corrected table was written; the old one and all files stay as they are.
     Table {
         /// The new table.
         table: PathBuf,
-        /// Lines that changed or went.
+        /// Lines that were changed or removed.
         changes: usize,
-        /// Changes that the plan asks for. Those that were not made are of photos that the table does not name, or that are others
-        /// by now.
+        /// Changes that the plan asks for. The rest were not made because the table does not name the photo, or the photo has
+        /// changed.
         planned: usize,
     },
 }
 
-/// Carries a plan out for photos whose labels come from folders (files are moved) or from a table (a corrected one is written to
-/// `table`, or to `NAME.clean.csv` beside it).
+/// Carries a plan out. If labels come from folders, files are moved; if they come from a table, a corrected table is written to
+/// `table`, or to `NAME.clean.csv` beside the old one.
 ///
 /// # Errors
-/// Labels come from the names of files, which are not changed; `table` is there and is not to be replaced; the photos cannot be
-/// read; or as [`apply`].
+/// Labels come from file names, which are not changed; `table` exists and `replace` does not allow to overwrite it; the photos
+/// cannot be read; or as [`apply`].
 pub fn apply_plan(
     plan: &CleanPlan,
     data: &DataSettings,
@@ -48,7 +48,7 @@ pub fn apply_plan(
         Labeler::NamePattern { .. } => Err(Error::Run {
             path: data.folder.clone(),
             reason:
-                "labels come from file names, which are not changed; train with the plan instead (`plan`)"
+                "labels come from file names, and files are not renamed; train with the plan instead (`plan`)"
                     .to_owned(),
         }),
         Labeler::Csv(labels) => {

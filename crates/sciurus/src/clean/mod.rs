@@ -1,7 +1,7 @@
-//! Finding what is wrong with a data set: everything looked at once, then one queue.
+//! Finds what is wrong with a data set: looks at every photo once, then makes one queue.
 //!
-//! In: a folder (and which backbones to look with). Out: a [`Cleaner`], which makes [`CleanPlan`]s: at first, and again after each
-//! hundred decisions. The detectors are [`sciurus_clean::find`]'s; this drives them over real files.
+//! In: a folder, and the backbones to use. Out: a [`Cleaner`], which makes [`CleanPlan`]s: at the start, and again after every
+//! hundred decisions. The detectors are those of [`sciurus_clean::find`]; this module runs them on real files.
 
 mod apply;
 mod report;
@@ -44,10 +44,10 @@ use crate::{DownloadProgress, Error};
 /// Neighbours of each image in the graph: Datalab's default.
 const NEIGHBOURS: usize = 10;
 
-/// Bytes of a broken file that can be set aside: it is known by its content, which must be read.
+/// Most bytes of an unreadable file that can be set aside: it is identified by its content, which must be read.
 const LARGEST_BROKEN: u64 = 1 << 30;
 
-/// More photos than this are not all compared with all, which would take minutes: see docs/cleaning-benchmarks.md.
+/// Above this many photos, neighbours are approximate: comparing all pairs would take minutes, see docs/cleaning-benchmarks.md.
 const EXACT: usize = 200_000;
 
 /// What a [`Cleaner`] is doing.
@@ -55,9 +55,9 @@ const EXACT: usize = 200_000;
 pub enum CleanStep {
     /// Listing files.
     Listing(Progress),
-    /// Looking at the pixels of each file.
+    /// Checking the pixels of each file.
     Pixels(Progress),
-    /// Fetching a backbone's weights.
+    /// Downloading a backbone's weights.
     Download(DownloadProgress),
     /// Embedding photos.
     Embedding(Arch, Progress),
@@ -65,13 +65,13 @@ pub enum CleanStep {
     Analysing,
 }
 
-/// A data set that was looked at from all sides.
+/// A data set with everything the detectors found.
 #[derive(Debug)]
 pub struct Cleaner {
     dataset: ImageDataset,
     /// Readable images, then unreadable files.
     items: Vec<QueueItem>,
-    /// The embeddings of the readable images by each backbone.
+    /// Each backbone's embeddings of the readable images.
     members: Vec<Embeddings>,
     /// The class of each readable image.
     classes: Vec<usize>,
@@ -86,10 +86,10 @@ pub struct Cleaner {
 }
 
 impl Cleaner {
-    /// Looks at a data set. Nothing in it is changed. `progress` is called from many threads.
+    /// Looks at a data set without changing it. `progress` is called from many threads.
     ///
     /// # Errors
-    /// The folder is no data set, or a backbone's weights cannot be found.
+    /// The folder is not a data set, or a backbone's weights cannot be found.
     pub fn look(settings: &CleanSettings, progress: &(dyn Fn(CleanStep) + Sync)) -> Result<Self, Error> {
         let dataset = settings.dataset(progress)?;
         let paths: Vec<PathBuf> = dataset.items.iter().map(|item| item.path.clone()).collect();
@@ -123,22 +123,22 @@ impl Cleaner {
         Ok(Self { dataset, items, members, classes, groups, fixed, files, duplicates, model, notes })
     }
 
-    /// The data set as it is.
+    /// The data set, without any decisions applied.
     pub fn dataset(&self) -> &ImageDataset {
         &self.dataset
     }
 
-    /// What went wrong on the way and was worked around, for people to read: a cache that was damaged or cannot be written.
+    /// Problems that were worked around, for people to read: a cache that was damaged or cannot be written.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// How many images and unreadable files were looked at.
+    /// The number of images and unreadable files.
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no images and no unreadable files.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
@@ -151,8 +151,8 @@ impl Cleaner {
         self.plan_after(&Corrections::default())
     }
 
-    /// The queue of the images about which nothing was decided. The heads are fitted again with what was decided: corrected
-    /// labels count as clean, and what was left out no longer counts.
+    /// The queue of all undecided images. The heads are fitted again with the decisions: corrected labels count as clean, and
+    /// images that were set aside no longer count.
     ///
     /// # Errors
     /// An embedding is not finite.
@@ -167,7 +167,7 @@ impl Cleaner {
             (0..quality.rows.len()).flat_map(|item| quality.rows.row(item).iter().copied()).collect()
         });
         let photos = photos(&self.dataset, &self.files);
-        findings.extend(duplicate_findings(&self.duplicates, &photos, belief.as_deref()));
+        findings.extend(duplicate_findings(&self.duplicates, &photos, &self.items, belief.as_deref()));
         let open: Vec<bool> = (0..self.items.len()).map(|item| decision(item).is_none()).collect();
         findings.retain(|finding| open[finding.item]);
         let mut planned = queue(&self.items, &findings);
@@ -176,7 +176,7 @@ impl Cleaner {
         Ok(CleanPlan::new(&self.dataset.root, &self.model, planned))
     }
 
-    /// What the labels of readable images look like; none where images have any number of labels.
+    /// The label quality of the readable images; `None` for multi-label data.
     fn quality<'a>(
         &self,
         decision: &impl Fn(usize) -> Option<&'a Correction>,
@@ -203,7 +203,7 @@ impl Cleaner {
     }
 }
 
-/// The embeddings by every backbone of the files that all of them could read; the others leave `files`.
+/// Every backbone's embeddings of the files that all of them could read; other files are removed from `files`.
 fn embed(
     settings: &CleanSettings,
     dataset: &ImageDataset,
@@ -248,7 +248,7 @@ fn embed(
     Ok((members, gone))
 }
 
-/// The item of each file; files are a part of the data set's items, in their order.
+/// The item of each file. The files are some of the data set's items, in the same order.
 fn of_files<'a>(
     dataset: &'a ImageDataset,
     files: &'a [InspectedFile],
@@ -257,12 +257,12 @@ fn of_files<'a>(
     files.iter().filter_map(move |file| Some((items.find(|item| item.path == file.path)?, file)))
 }
 
-/// The class of each file; the first where there are any number.
+/// The class of each file; for multi-label data the first one.
 fn classes(dataset: &ImageDataset, files: &[InspectedFile]) -> Vec<usize> {
     of_files(dataset, files).map(|(item, _)| item.target.classes().first().copied().unwrap_or(0)).collect()
 }
 
-/// How the label of each file was learnt, if it was and is still the same.
+/// How the label of each file was learnt; `None` if the file was not trained on, or its label has changed.
 fn learnt<'a>(
     training: &'a [LearntLabel],
     dataset: &ImageDataset,
@@ -286,8 +286,8 @@ fn readable_items<'a>(
     })
 }
 
-/// Files that are no images and could be moved away; `broken` becomes the list of them, those of the scan included. What cannot
-/// be opened is told elsewhere: it cannot be known by its content.
+/// Unreadable files that could be moved away, those of the scan included; `broken` is reduced to them. Files that cannot be
+/// opened are left out, because they cannot be identified by their content.
 fn broken_items(dataset: &ImageDataset, broken: &mut Vec<Skipped>) -> Vec<QueueItem> {
     let about_content = |file: &&Skipped| {
         !matches!(
@@ -322,8 +322,8 @@ fn broken_items(dataset: &ImageDataset, broken: &mut Vec<Skipped>) -> Vec<QueueI
     items
 }
 
-/// The files with what the data set knows of them. A split that was drawn by chance is no property of a photo: only one that the
-/// data give can leak.
+/// The files with what the data set knows about them. Splits count only if the data define them: a random split is not a
+/// property of a photo, so copies across it are not a leak in the data.
 fn photos<'a>(dataset: &'a ImageDataset, files: &'a [InspectedFile]) -> Vec<Photo<'a>> {
     let is_given = dataset.splitter.is_given();
     of_files(dataset, files)
@@ -337,7 +337,7 @@ fn photos<'a>(dataset: &'a ImageDataset, files: &'a [InspectedFile]) -> Vec<Phot
         .collect()
 }
 
-/// Groups of near copies by embedding, joined with those by pixels.
+/// Groups of near copies by embedding, merged with the groups by pixels.
 fn joined(mut groups: Vec<usize>, duplicates: &Duplicates) -> Vec<usize> {
     for group in &duplicates.groups {
         let numbers: Vec<usize> = group.members.iter().map(|&member| groups[member]).collect();

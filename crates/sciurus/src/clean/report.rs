@@ -1,4 +1,4 @@
-//! A plan as one HTML page, with the photos it is about.
+//! A plan as one HTML page, with pictures of its photos.
 
 use sciurus_data::{DecodeLimits, decode_file};
 
@@ -8,15 +8,15 @@ use sciurus_photos::small_jpeg;
 
 use super::{CleanSummary, Cleaner};
 
-/// Photos that get a picture: the worst.
+/// How many photos get a picture, worst first.
 const PICTURES: usize = 300;
 /// The longer side of a small picture (pixels).
 const SIDE: u32 = 200;
-/// Quality (1..=100) of small pictures.
+/// JPEG quality (1..=100) of small pictures.
 const QUALITY: u8 = 80;
 
 impl Cleaner {
-    /// A page about a plan of this data set. Photos that cannot be read any more have no picture.
+    /// A page about a plan for this data set. Photos that can no longer be read have no picture.
     pub fn report(&self, plan: &CleanPlan) -> CleanReport {
         let summary = CleanSummary::of(plan, 0);
         let picture = |item: &PlanItem| {

@@ -1,8 +1,8 @@
-//! The loop closed: trained with the photos as they are and as they were decided, both measured on the same reviewed photos.
+//! Measures what cleaning achieved: trains before and after, and compares both models on the same reviewed photos.
 //!
-//! In: what was decided, and settings to train with. Out: two runs to train, then a [`Comparison`]. Both models are measured with
-//! the decided labels: a wrong label in the validation set counts a right prediction as a mistake, and would hide what cleaning
-//! achieved.
+//! In: the decisions, and settings to train with. Out: two runs to train, then a [`Comparison`]. Both models are measured with
+//! the decided labels, because a wrong label in the validation set counts a right prediction as a mistake and would hide the
+//! effect of cleaning.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -15,28 +15,28 @@ use super::Cleaner;
 use crate::Error;
 use crate::run::{Run, RunSettings, TrainSettings};
 
-/// Two runs that tell what cleaning achieved.
+/// Two runs that show what cleaning achieved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Retrain {
     /// Settings and folder of the run on the photos as they are.
     pub before: (TrainSettings, PathBuf),
-    /// The same on the photos as they were decided.
+    /// The same with the decisions applied.
     pub after: (TrainSettings, PathBuf),
-    /// Photos that were decided.
+    /// Photos with a decision.
     pub decided: usize,
-    /// Of these, how many change.
+    /// How many of them change.
     pub changes: usize,
-    /// Photos of the validation set that were decided.
+    /// Photos of the validation set with a decision.
     pub reviewed: usize,
-    /// Photos of the validation set.
+    /// Photos in the validation set.
     pub valid: usize,
 }
 
 impl Retrain {
-    /// Writes what was decided as a plan beside `folder`, and prepares both runs: `FOLDER-before` and `FOLDER-after`.
+    /// Writes the decisions as a plan beside `folder`, and prepares both runs: `FOLDER-before` and `FOLDER-after`.
     ///
     /// # Errors
-    /// Nothing was decided yet, or the plan cannot be written.
+    /// Nothing has been decided yet, or the plan cannot be written.
     pub fn prepare(
         cleaner: &Cleaner,
         journal: &Journal,
@@ -44,11 +44,11 @@ impl Retrain {
         folder: &Path,
     ) -> Result<Self, Error> {
         if journal.decisions().is_empty() {
-            let reason = "nothing was decided yet; decide first with --review".to_owned();
+            let reason = "nothing has been decided yet; review the photos first".to_owned();
             return Err(Error::Run { path: journal.path().to_owned(), reason });
         }
         let mut plan = cleaner.plan()?;
-        // What was not decided stays as it is: proposals are no decisions.
+        // Undecided photos stay as they are, because a proposal is not a decision.
         let decided = journal.corrections();
         plan.items.retain(|item| decided.find(&item.path, &item.content).is_some());
         plan.decide(journal.decisions());
@@ -74,7 +74,7 @@ impl Retrain {
         })
     }
 
-    /// Compares both runs once they are trained, the first measured with the decided labels too.
+    /// Compares both runs once they are trained. The first one is measured with the decided labels too.
     ///
     /// # Errors
     /// A run did not finish, or its photos are multi-label.

@@ -1,5 +1,4 @@
-//! A review as a conversation: the next card, a choice, the next card. The terminal and the browser show it, this decides what
-//! comes.
+//! The logic of a review: which card comes next, and what a choice does. A user interface only has to show the cards.
 
 use sciurus_clean::find::{ErrorsLeft, StopRule, audit_sample};
 use sciurus_clean::plan::{CleanAction, CleanPlan, Decision, Journal, PlanItem};
@@ -8,37 +7,37 @@ use sciurus_data::Seed;
 use super::Cleaner;
 use crate::Error;
 
-/// Decisions after which the heads are fitted again.
+/// The heads are fitted again after this many decisions.
 const REFIT: usize = 100;
 
-/// Images that are looked at and decided together, worst first; never empty.
+/// Images that are shown and decided together, worst first; never empty.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Card {
     /// The images.
     pub items: Vec<PlanItem>,
-    /// Whether the card is one of a random audit of what was not reviewed.
+    /// Whether the card belongs to a random audit of the unreviewed rest.
     pub is_audit: bool,
 }
 
-/// What becomes of the images of a card.
+/// What happens to the images of a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
-    /// What is proposed for each.
+    /// Follow the proposal for each image.
     AsProposed,
-    /// All stay as they are.
+    /// Keep all images as they are.
     Keep,
-    /// All leave the data set.
+    /// Take all images out of the data set.
     SetAside,
-    /// All get this label.
+    /// Give all images this label.
     Relabel(String),
 }
 
 /// A review of a data set.
 ///
-/// Cards come worst first; a choice is in the journal when [`choose`](Self::choose) returns. After about a hundred decisions
-/// the heads are fitted again, with the decisions as clean labels, and the rest comes in a new order; what is decided never
-/// comes back. When few of the last cards were wrong, [`is_done`](Self::is_done) says so; [`audit`](Self::audit) then shows a
-/// random part of the rest, and [`errors_left`](Self::errors_left) tells how many errors it probably holds.
+/// Cards come worst first. A choice is in the journal when [`choose`](Self::choose) returns. After about a hundred decisions
+/// the heads are fitted again, with the decisions as clean labels, and the remaining cards come in a new order; decided cards
+/// never come back. When few of the last cards were wrong, [`is_done`](Self::is_done) is true. [`audit`](Self::audit) then
+/// shows a random sample of the rest, and [`errors_left`](Self::errors_left) estimates how many errors the rest holds.
 #[derive(Debug)]
 pub struct Review {
     cleaner: Cleaner,
@@ -49,11 +48,11 @@ pub struct Review {
     /// Cards decided in this review, in order.
     past: Vec<Past>,
     since_refit: usize,
-    /// Images that were not reviewed when an audit began.
+    /// Images that were undecided when an audit began.
     open_before_audit: Option<usize>,
 }
 
-/// A card that was decided, and for each of its images whether it was wrong.
+/// A decided card, and for each of its images whether something was wrong with it.
 #[derive(Debug, Clone)]
 struct Past {
     card: Card,
@@ -61,7 +60,7 @@ struct Past {
 }
 
 impl Review {
-    /// A review that goes on where the journal ends.
+    /// A review that continues where the journal ends.
     ///
     /// # Errors
     /// An embedding is not finite.
@@ -85,13 +84,13 @@ impl Review {
         self.cards.last()
     }
 
-    /// Images that were not decided.
+    /// The number of undecided images.
     #[must_use]
     pub fn left(&self) -> usize {
         self.cards.iter().map(|card| card.items.len()).sum()
     }
 
-    /// The seed that the data set was made with.
+    /// The data set's seed.
     #[must_use]
     pub fn seed(&self) -> Seed {
         self.cleaner.dataset().seed
@@ -104,16 +103,17 @@ impl Review {
         (wrong.clone().count(), wrong.filter(|wrong| **wrong).count())
     }
 
-    /// Whether few of the last images were wrong: the rule says to stop.
+    /// Whether the stop rule says to stop, because few of the last images were wrong.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.rule.is_done(&self.wrong(|card| !card.is_audit))
     }
 
-    /// Decides the card, and goes on to the next. When this returns, the decisions are on the disk. `time` is now, as RFC 3339.
+    /// Decides the current card, and goes on to the next. When this returns, the decisions are on the disk. `time` is the
+    /// present time, as RFC 3339.
     ///
     /// # Errors
-    /// The journal cannot be written: the decisions before the failure count, the card stays.
+    /// The journal cannot be written. The decisions before the failure count, and the card stays.
     pub fn choose(&mut self, choice: &Choice, time: &str) -> Result<(), Error> {
         let Some(card) = self.cards.last().cloned() else { return Ok(()) };
         let mut wrong = Vec::new();
@@ -142,11 +142,11 @@ impl Review {
         Ok(())
     }
 
-    /// Takes the last card's decisions back, which then comes next; before any, the last decision of the journal. Returns how many
-    /// images are undecided again.
+    /// Undoes the decisions about the last card, which then comes next. If no card was decided in this review, undoes the last
+    /// decision of the journal. Returns how many images are undecided again.
     ///
     /// # Errors
-    /// The journal cannot be written; the decisions that it could not take back stand.
+    /// The journal cannot be written. The decisions that could not be undone stand.
     pub fn undo(&mut self, time: &str) -> Result<usize, Error> {
         if let Some(Past { card, .. }) = self.past.last().cloned() {
             for _ in &card.items {
@@ -167,7 +167,7 @@ impl Review {
         Ok(1)
     }
 
-    /// Brings a random part of what was not reviewed to the front, `images` of it, to learn how many errors are left.
+    /// Brings a random sample of `images` undecided cards to the front, to estimate how many errors are left.
     pub fn audit(&mut self, images: usize, seed: Seed) {
         let chosen = audit_sample(self.cards.len(), images, seed);
         self.open_before_audit = Some(self.left());
@@ -179,7 +179,7 @@ impl Review {
         self.cards.extend(front);
     }
 
-    /// How many errors are probably left in what nobody looked at, after an audit.
+    /// An estimate of the errors left among the images that nobody looked at; `None` before an audit.
     #[must_use]
     pub fn errors_left(&self) -> Option<ErrorsLeft> {
         let audited = self.wrong(|card| card.is_audit);
@@ -187,7 +187,7 @@ impl Review {
         Some(ErrorsLeft::from_audit(self.open_before_audit?, audited.len(), wrong))
     }
 
-    /// The plan with everything that was decided.
+    /// The plan with all decisions.
     ///
     /// # Errors
     /// An embedding is not finite.
@@ -197,7 +197,7 @@ impl Review {
         Ok(plan)
     }
 
-    /// Whether each image that was decided on such cards of this review was wrong.
+    /// For each image decided in this review, on cards that `counts` selects: whether something was wrong with it.
     fn wrong(&self, counts: impl Fn(&Card) -> bool) -> Vec<bool> {
         let past = self.past.iter().filter(|past| counts(&past.card));
         past.flat_map(|past| past.wrong.iter().copied()).collect()

@@ -1,4 +1,4 @@
-//! What a [`Cleaner`](super::Cleaner) is asked for.
+//! The options of a [`Cleaner`](super::Cleaner).
 
 use std::path::PathBuf;
 
@@ -12,19 +12,19 @@ use crate::model::weights::WeightPlaces;
 use crate::{Error, Run, TrainSettings, WeightSource};
 
 settings! {
-    /// What is looked at, and with what.
+    /// The options of a cleaning: which data, and which networks look at it.
     pub struct CleanSettings {
-        /// Which photos, which labels and which split: copies are looked for across a split only where the data give one.
+        /// Photos, labels and split. Copies are searched across the split only if the data define it.
         pub data: DataSettings = DataSettings::default(),
         /// The pretrained networks that look at the photos, at least one; their predictions are averaged.
         pub archs: Vec<Arch> = vec![Arch::ResNet18],
-        /// Where the network's weights come from; a file only where there is one network.
+        /// Where the network's weights come from; a file is possible only with a single network.
         pub weights: WeightSource = WeightSource::Pretrained,
-        /// Whether weights must be on this machine: nothing is downloaded.
+        /// Whether weights must be on this machine already; nothing is downloaded then.
         pub offline: bool = false,
-        /// How a run learnt the labels, where it is a run that is cleaned.
+        /// How a run learnt the labels, if the photos of a run are cleaned; else empty.
         pub training: Vec<LearntLabel> = Vec::new(),
-        /// Where embeddings are kept by content, in place of the user's cache folder; may be deleted at any time.
+        /// Where embeddings are cached, in place of the user's cache folder; may be deleted at any time.
         pub cache_folder: Option<PathBuf> = None,
     }
 }
@@ -45,7 +45,7 @@ impl CleanSettings {
         Ok(Self { data: settings.data, offline: settings.fit.offline, training, ..Self::default() })
     }
 
-    /// How to train on these photos where no run was trained on them: with the first network, the rest as usual.
+    /// Settings to train on these photos if there is no run: with the first network, and defaults otherwise.
     #[must_use]
     pub fn training_settings(&self) -> TrainSettings {
         let mut settings = TrainSettings { data: self.data.clone(), ..TrainSettings::default() };
@@ -56,7 +56,7 @@ impl CleanSettings {
 
     pub(super) fn dataset(&self, progress: &(dyn Fn(CleanStep) + Sync)) -> Result<ImageDataset, Error> {
         if self.archs.is_empty() {
-            let expected = "name at least one network; `sciurus archs` lists them";
+            let expected = "choose at least one network; `sciurus archs` lists them";
             return Err(Error::BadOption(BadOption {
                 option: "arch",
                 value: "none".to_owned(),
@@ -66,7 +66,7 @@ impl CleanSettings {
         if self.archs.len() > 1 && self.weights != WeightSource::Pretrained {
             let names: Vec<&str> = self.archs.iter().map(|arch| arch.name()).collect();
             let expected =
-                "a weight file is for one network; name one, or put files for all into SCIURUS_MODELS";
+                "a weight file is for one network; choose one, or put a file for each into SCIURUS_MODELS";
             return Err(Error::BadOption(BadOption {
                 option: "arch",
                 value: names.join(","),
@@ -98,7 +98,7 @@ mod tests {
         let mut settings = TrainSettings::small(&photos);
         settings.data.seed = 7;
         settings.data.test_fraction = Some(0.25);
-        // Pictures whose numbers have the same last digit are a group.
+        // Pictures whose numbers end in the same digit form a group.
         settings.data.group = Some(r"-\d\d(\d)\.".to_owned());
         let run = Run::prepare(folder.path().join("run"), settings, Listeners::default()).unwrap();
         let there = run.learner().loaders().dataset();

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use sciurus_clean::plan::{CleanAction, CleanPlan, PlanItem};
 use serde::Serialize;
 
-/// How often an issue was found, with the worst few.
+/// How often an issue was found, with the worst examples.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct IssueCount {
-    /// Its name.
+    /// The issue's name.
     pub issue: String,
     /// Images that have it.
     pub images: usize,
-    /// The worst of them.
+    /// The worst of these images.
     pub worst: Vec<PlanItem>,
 }
 
@@ -21,18 +21,18 @@ pub struct IssueCount {
 pub struct CleanSummary {
     /// Images and unreadable files in the plan.
     pub images: usize,
-    /// Those with some issue.
+    /// Those with at least one issue.
     pub with_issues: usize,
     /// Images to relabel.
     pub relabel: usize,
     /// Images to set aside.
     pub set_aside: usize,
-    /// By issue, the most frequent first.
+    /// Counts by issue, the most frequent first.
     pub issues: Vec<IssueCount>,
 }
 
 impl CleanSummary {
-    /// Counts a plan, with at most `worst` images for each issue.
+    /// Counts a plan's issues and actions, with at most `worst` example images for each issue.
     pub fn of(plan: &CleanPlan, worst: usize) -> Self {
         let mut by_issue: BTreeMap<&str, IssueCount> = BTreeMap::new();
         for item in &plan.items {

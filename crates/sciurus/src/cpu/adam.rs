@@ -1,4 +1,4 @@
-//! The optimizer's step as one pass over a parameter.
+//! The optimizer's step as a single pass over a parameter.
 
 use burn::backend::Flex;
 use burn::tensor::{DType, Tensor};
@@ -7,8 +7,8 @@ use sciurus_kernels::{AdamStep, Buffer, Isa};
 
 use super::tensor::{floats, parameter, plain, values};
 
-/// Weights, average and square after a step, all `[count]`. The old averages are used up, or handed back where the
-/// tensors are none that the kernel takes.
+/// Weights, average and square after a step, all `[count]`. Consumes the old averages, or returns them as the error if the kernel
+/// does not support the tensors.
 #[allow(clippy::result_large_err, reason = "what is handed back is the caller's own")]
 pub(crate) fn adam_step(
     step: AdamStep,
@@ -36,11 +36,12 @@ pub(crate) fn adam_step(
     Ok([floats(next, [count]), average, square].map(Tensor::from_primitive::<Flex>))
 }
 
-/// The averages as this function made them in the step before, to be written in place.
+/// The averages that the previous step made, ready to be overwritten in place.
 #[allow(clippy::result_large_err, reason = "what is handed back is the caller's own")]
 fn owned(averages: [Tensor<1>; 2]) -> Result<[FlexTensor; 2], Option<[Tensor<1>; 2]>> {
     match averages.each_ref().map(plain) {
         [Some(average), Some(square)] => {
+            // Drops the other owner of the storage, so that it is written in place and not copied first.
             drop(averages);
             Ok([average, square])
         }

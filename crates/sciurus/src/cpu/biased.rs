@@ -1,5 +1,5 @@
-//! A convolution with a bias, and layer norm over the channels of each pixel, each as one operation: what stands between
-//! the stages of a ConvNeXt.
+//! A convolution with a bias, and layer norm over the channels of each pixel, each as one operation: the layers between the
+//! stages of a ConvNeXt.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -80,7 +80,7 @@ struct BiasedState<E: Number> {
     weight: FlexTensor,
 }
 
-/// Its parents are the input, weight and bias.
+/// The operation. Its parents are the input, weight and bias.
 #[derive(Debug)]
 struct Biased<E>(PhantomData<E>);
 
@@ -148,7 +148,7 @@ struct NormedState {
     moments: PixelMoments,
 }
 
-/// Its parents are the input, weight and bias.
+/// The operation. Its parents are the input, weight and bias.
 #[derive(Debug)]
 struct Normed<E>(PhantomData<E>);
 

@@ -1,8 +1,8 @@
-//! Convolutions one after the other as one operation, each with its norm layer and a nonlinearity: the blocks of
-//! MobileNets and EfficientNets, their first layers, which take images, and their last.
+//! A chain of convolutions as one operation, each with its norm layer and a nonlinearity: the blocks of MobileNets and
+//! EfficientNets, and their first and last layers.
 //!
-//! The convolutions may be depthwise, the input of the last one may be weighed by squeeze and excitation, and the
-//! block's input may be added to its output.
+//! The convolutions may be depthwise, the last one's input may go through squeeze and excitation, and the block's input may be
+//! added to its output.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -31,17 +31,17 @@ use crate::nn::Precision;
 /// The layers of a chain.
 #[derive(Debug, Clone)]
 pub(crate) struct ChainLayers<'a> {
-    /// Each over the one before, with what follows its norm layer.
+    /// The layers in order, each with the nonlinearity after its norm layer.
     pub(crate) main: Vec<(ConvNorm<'a>, Nonlinearity)>,
     /// Squeeze and excitation of the last layer's input.
     pub(crate) excitation: Option<[&'a Conv2d; 2]>,
-    /// Whether the input is added, and how often an image passes the block by in training (0..1). No nonlinearity may
-    /// follow the last norm layer then.
+    /// With a shortcut: the probability that an image skips the block in training (0..1). The last norm layer then must not be
+    /// followed by a nonlinearity.
     pub(crate) shortcut: Option<f64>,
 }
 
 impl<'a> ChainLayers<'a> {
-    /// One layer.
+    /// A chain of one layer.
     pub(crate) fn one(
         (conv, norm): &'a (Conv2d, crate::model::BatchNorm),
         nonlinearity: Nonlinearity,
@@ -50,7 +50,7 @@ impl<'a> ChainLayers<'a> {
     }
 }
 
-/// A chain over features `[batch, in, h, w]`.
+/// Runs a chain on features `[batch, in, h, w]`.
 pub(crate) fn chain(layers: &ChainLayers<'_>, input: &Tensor<4>, pass: &mut Pass) -> Option<Tensor<4>> {
     match (input.dtype(), pass.is_training()) {
         _ if !pass.is_fused() => None,
@@ -61,7 +61,7 @@ pub(crate) fn chain(layers: &ChainLayers<'_>, input: &Tensor<4>, pass: &mut Pass
     }
 }
 
-/// A chain over images `[batch, 3, h, w]`, which get no gradient.
+/// Runs a chain on images `[batch, 3, h, w]`, which get no gradient.
 pub(crate) fn image_chain(
     layers: &ChainLayers<'_>,
     images: &Tensor<4>,
@@ -88,7 +88,7 @@ pub(crate) fn image_chain(
 pub(super) enum Source<E: Number> {
     /// Pixels `[batch, height, width, channel]`.
     Pixels(FlexTensor),
-    /// Images with zeros around, and the convolution's shape over them.
+    /// Images padded with zeros, and the convolution's shape on them.
     Images(Prepared<E>),
 }
 
@@ -108,7 +108,7 @@ impl<E: Number> Source<E> {
         }
     }
 
-    /// Images, and height and width of what the chain's first layer sees.
+    /// The number of images, and height and width of the first layer's input.
     pub(super) fn size(&self) -> (usize, [usize; 2]) {
         match self {
             Source::Pixels(pixels) => {
@@ -119,7 +119,7 @@ impl<E: Number> Source<E> {
         }
     }
 
-    /// The first layer's shape, where it is over prepared images.
+    /// The first layer's shape, if it runs on prepared images.
     pub(super) fn first_shape(&self) -> Option<ConvShape> {
         match self {
             Source::Pixels(_) => None,
@@ -129,7 +129,7 @@ impl<E: Number> Source<E> {
 }
 
 impl ChainLayers<'_> {
-    /// All layers with their shapes, if the kernels know them.
+    /// All layers with their shapes, if the kernels support them.
     fn ready<E: Number>(&self, source: &Source<E>) -> Option<Vec<Ready>> {
         let (batch, mut size) = source.size();
         let mut all: Vec<Ready> = Vec::with_capacity(self.main.len());
@@ -185,7 +185,7 @@ fn train<E: Number>(
     recorded(nodes, state, output).map(Tensor::from_primitive::<Autodiff<Flex>>)
 }
 
-/// Records the chain with as many parents as its layers have parameters.
+/// Records the chain, with one parent per parameter of its layers.
 fn recorded<E: Number>(nodes: Vec<NodeGuard>, state: State<E>, output: FlexTensor) -> Option<Tracked> {
     match nodes.len() {
         4 => recorded_of::<E, 4>(nodes, state, output),
@@ -205,16 +205,16 @@ fn recorded_of<E: Number, const N: usize>(
     Some(record(Chain(PhantomData), <[_; N]>::try_from(nodes).ok()?, Arc::new(state), output))
 }
 
-/// What the forward pass leaves for the backward pass.
+/// What the forward pass keeps for the backward pass.
 #[derive(Debug)]
 struct State<E: Number> {
     source: Source<E>,
     main: Vec<Saved<E>>,
     curves: Vec<Nonlinearity>,
-    /// What lies between the layers, one less than there are.
+    /// Activations between the layers: one fewer than there are layers.
     inner: Vec<Buffer<E>>,
     excited: Option<Excited<E>>,
-    /// Whether the input is added, and then perhaps what each image's branch is multiplied with.
+    /// With a shortcut, and stochastic depth: the factor of each image's branch.
     shortcut: Option<Option<Vec<f32>>>,
 }
 
@@ -247,7 +247,7 @@ impl<E: Number> State<E> {
         (state, output)
     }
 
-    /// What a layer reads.
+    /// A layer's input.
     fn input_of(&self, layer: usize) -> &[E] {
         match &self.excited {
             Some(excited) if layer + 1 == self.curves.len() => &excited.weighed,
@@ -255,7 +255,7 @@ impl<E: Number> State<E> {
         }
     }
 
-    /// What a layer would read without squeeze and excitation.
+    /// A layer's input before squeeze and excitation.
     fn unweighed(&self, layer: usize) -> &[E] {
         if layer == 0 { self.source.values() } else { &self.inner[layer - 1] }
     }
@@ -285,8 +285,8 @@ impl<E: Number> State<E> {
     }
 }
 
-/// The operation; its parents are the input, then weight, norm weight and norm bias of each layer, then weight and bias
-/// of both layers of squeeze and excitation.
+/// The operation. Its parents are the input, then weight, norm weight and norm bias of each layer, then weight and bias of both
+/// layers of squeeze and excitation.
 #[derive(Debug)]
 struct Chain<E>(PhantomData<E>);
 
@@ -332,7 +332,7 @@ impl<E: Number, const N: usize> Backward<Flex, N> for Chain<E> {
 }
 
 impl<E: Number> State<E> {
-    /// From the gradient of the chain's output, which the shortcut still needs, that of the last convolution's output.
+    /// The gradient of the last convolution's output, from that of the chain's output, which stays as it is for the shortcut.
     fn last_gradient<const N: usize>(
         &self,
         upstream: &mut [E],
@@ -352,7 +352,7 @@ impl<E: Number> State<E> {
         behind
     }
 
-    /// Turns the gradient of a layer's result into that of its convolution's output, in place or in another place.
+    /// Turns the gradient of a layer's result into that of its convolution's output, in place or into another buffer.
     fn before_norm<const N: usize>(
         &self,
         index: usize,
@@ -375,12 +375,12 @@ impl<E: Number> State<E> {
     }
 }
 
-/// The parent that is the weight of a layer.
+/// The index of the parent that is a layer's weight.
 fn weight_of(layer: usize) -> usize {
     1 + 3 * layer
 }
 
-/// A chain in evaluation, its norm layers folded into the weights.
+/// Runs a chain in evaluation mode, with its norm layers folded into the weights.
 fn evaluate<E: Number>(layers: &ChainLayers<'_>, source: &Source<E>, pass: &Pass) -> Option<Tensor<4>> {
     let (batch, mut size) = source.size();
     let mut current: Option<Buffer<E>> = None;

@@ -29,10 +29,10 @@ use crate::nn::Pass;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConvNeXtLayers<'a> {
     pub(crate) depthwise: &'a Conv2d,
-    /// To four times the channels, and back.
+    /// Linear layers to four times the channels, and back.
     pub(crate) perceptron: PerceptronLayers<'a>,
     pub(crate) scale: &'a Param<Tensor<3>>,
-    /// How often an image passes the block by in training (0..1).
+    /// Probability that an image skips the block in training (0..1).
     pub(crate) drop_path: f64,
 }
 
@@ -51,8 +51,8 @@ pub(crate) fn convnext_block(
     }
 }
 
-/// Where the operation's parents begin: after the input, weight and bias of the depthwise convolution, the perceptron's
-/// six, and the layer scale.
+/// Where groups of the operation's parents begin. Parents are the input, weight and bias of the depthwise convolution, the six of
+/// the perceptron, and the layer scale.
 const DEPTHWISE: usize = 1;
 const PERCEPTRON: usize = 3;
 const LAST_BIAS: usize = 8;
@@ -98,7 +98,7 @@ fn train<E: Number>(layers: &ConvNeXtLayers<'_>, input: Tracked, pass: &mut Pass
     Some(Tensor::from_primitive::<Autodiff<Flex>>(tracked))
 }
 
-/// What the forward pass leaves for the backward pass, in the order it was made.
+/// What the forward pass keeps for the backward pass, in the order it is made.
 #[derive(Debug)]
 struct State<E: Number> {
     shape: ConvShape,
@@ -109,7 +109,7 @@ struct State<E: Number> {
     perceptron: Perceptron<E>,
     /// Before bias, layer scale and shortcut.
     narrowed: Buffer<E>,
-    /// What each image's branch is multiplied with.
+    /// Stochastic depth: the factor of each image's branch.
     kept: Option<Vec<f32>>,
 }
 
@@ -133,7 +133,7 @@ impl<E: Number> State<E> {
         (state, output)
     }
 
-    /// What each image's branch is multiplied with.
+    /// The factor of each image's branch; all 1 without stochastic depth.
     fn factors(&self) -> Vec<f32> {
         self.kept.clone().unwrap_or_else(|| vec![1.0; self.shape.batch])
     }
@@ -154,7 +154,7 @@ impl<E: Number> State<E> {
     }
 }
 
-/// The operation; its parents are the input and then what [`read`] gives.
+/// The operation. Its parents are the input, then the parameters in the order of [`read`].
 #[derive(Debug)]
 struct ConvNeXtBlock<E>(PhantomData<E>);
 
@@ -176,7 +176,7 @@ impl<E: Number> Backward<Flex, 10> for ConvNeXtBlock<E> {
 type Received<'a, E> = Receive<'a, Arc<State<E>>, 10>;
 
 impl<E: Number> State<E> {
-    /// Gradients of layer scale and last bias; from the gradient of the output, that of `narrowed`.
+    /// Computes the gradients of the layer scale and the last bias; returns that of `narrowed`, from the gradient of the output.
     fn branch_gradient(&self, upstream: &[E], receive: &mut Received<'_, E>) -> Buffer<E> {
         let isa = Isa::current();
         let scale = values::<f32>(&self.scale);
@@ -207,7 +207,7 @@ impl<E: Number> State<E> {
         scaled(scale, upstream)
     }
 
-    /// Gradients of the depthwise convolution and of the input.
+    /// Computes the gradients of the depthwise convolution and of the input.
     fn depthwise_gradients(&self, behind: &[E], upstream: &[E], receive: &mut Received<'_, E>) {
         let isa = Isa::current();
         let shape = &self.shape;

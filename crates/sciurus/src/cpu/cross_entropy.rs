@@ -11,7 +11,7 @@ use sciurus_kernels::{Buffer, softmax_cross_entropy};
 use super::record::{Receive, record};
 use super::tensor::{floats, parameter, tracked, values};
 
-/// Cross entropy (nats) `[1]` of logits `[batch, class]` against weights `[batch, class]`, summed.
+/// Summed cross entropy (nats) `[1]` of logits `[batch, class]` against weights `[batch, class]`.
 pub(crate) fn cross_entropy(logits: &Tensor<2>, targets: &[f32]) -> Option<Tensor<1>> {
     if logits.dtype() != DType::F32 {
         return None;
@@ -33,7 +33,7 @@ pub(crate) fn cross_entropy(logits: &Tensor<2>, targets: &[f32]) -> Option<Tenso
 struct CrossEntropy;
 
 impl Backward<Flex, 1> for CrossEntropy {
-    /// The gradient of the logits, where the loss's own is 1.
+    /// The gradient of the logits if the loss's gradient is 1.
     type State = FlexTensor;
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {

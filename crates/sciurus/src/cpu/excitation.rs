@@ -1,6 +1,6 @@
-//! Squeeze and excitation over pixels: a weight (0..1) for each channel of each image, from the means of all channels.
+//! Squeeze and excitation on pixels: a weight (0..1) for each channel of each image, computed from the means of all channels.
 //!
-//! Means, weights and their two layers are f32; there is one of each per image, not per pixel.
+//! Means, weights and the two layers are f32. That costs little, because they exist once per image, not per pixel.
 
 use burn_flex::FlexTensor;
 use sciurus_kernels::{
@@ -18,11 +18,11 @@ pub(super) struct Excitation {
     pub(super) biases: [FlexTensor; 2],
 }
 
-/// What a forward pass keeps: `weights = sigmoid(fc2(silu(squeezed)))` with `squeezed = fc1(means)`.
+/// What a forward pass keeps. `weights = sigmoid(fc2(silu(squeezed)))` with `squeezed = fc1(means)`.
 #[derive(Debug)]
 pub(super) struct Excited<E: Number> {
     layers: Excitation,
-    /// Images, and channels of the pixels and within.
+    /// The number of images; then the channels of the pixels and of the hidden layer.
     batch: usize,
     channels: [usize; 2],
     /// `[batch, channel]`
@@ -40,7 +40,7 @@ fn sigmoid(x: f32) -> f32 {
 }
 
 impl<E: Number> Excited<E> {
-    /// Weighs pixels `[batch, height, width, channel]`.
+    /// Multiplies pixels `[batch, height, width, channel]` by their channels' weights.
     pub(super) fn forward(layers: Excitation, batch: usize, pixels: &[E]) -> Self {
         let isa = Isa::current();
         let [within, channels] = layers.biases.each_ref().map(|bias| values::<f32>(bias).len());
@@ -60,7 +60,7 @@ impl<E: Number> Excited<E> {
         Self { layers, batch, channels, means, squeezed, weights, weighed }
     }
 
-    /// From the gradient of what was weighed that of `pixels`, and those of weight and bias of both layers.
+    /// The gradient of `pixels`, and those of weight and bias of both layers, from the gradient of the weighted pixels.
     pub(super) fn backward(&self, pixels: &[E], gradient: &[E]) -> (Buffer<E>, [FlexTensor; 4]) {
         let isa = Isa::current();
         let Self { layers, batch, channels: [wide, within], .. } = self;
@@ -95,12 +95,12 @@ fn silu(values: &[f32]) -> Vec<f32> {
     values.iter().map(|&x| x * sigmoid(x)).collect()
 }
 
-/// A layer over pictures of one pixel.
+/// The shape of a linear layer, as a 1x1 convolution on pictures of one pixel.
 fn dense(batch: usize, channels: [usize; 2]) -> ConvShape {
     ConvShape { batch, size: [1, 1], channels, kernel: [1, 1], stride: 1, padding: 0 }
 }
 
-/// One of the two layers over `[batch, in]`.
+/// Runs one of the two layers on `[batch, in]`.
 fn product(shape: &ConvShape, input: &[f32], layers: &Excitation, index: usize) -> Vec<f32> {
     let [channels_in, channels_out] = shape.channels;
     let packed = PackedWeights::<f32>::forward(Isa::current(), shape, values(&layers.weights[index]), None);

@@ -1,4 +1,4 @@
-//! SqueezeNet's fire module as one operation: a convolution to few channels, then two side by side.
+//! SqueezeNet's fire module as one operation: a convolution to few channels, then two in parallel.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::nn::Pass;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FireLayers<'a> {
     pub(crate) squeeze: &'a Conv2d,
-    /// The 1x1 and the 3x3 convolution, which have as many channels.
+    /// The 1x1 and the 3x3 convolution, which have the same number of channels.
     pub(crate) expand: [&'a Conv2d; 2],
 }
 
@@ -52,7 +52,7 @@ impl Shapes {
         let [one, three] = layers.expand;
         let expand = [shape(one, batch, squeeze.out_size())?, shape(three, batch, squeeze.out_size())?];
         let alike = expand[0].output_len() == expand[1].output_len();
-        // Half of the channels begin at a whole word.
+        // Even, so that in bf16 the second half of the channels begins at a whole 32-bit word.
         (alike && expand[0].channels[1].is_multiple_of(2)).then_some(Self { squeeze, expand })
     }
 
@@ -67,7 +67,7 @@ impl Shapes {
     }
 }
 
-/// Both convolutions of an expansion, each into its half of the channels.
+/// Runs both convolutions of an expansion, each into its half of the channels.
 fn expand<E: Number>(shapes: &Shapes, folded: &[Folded<E>; 2], squeezed: &[E]) -> FlexTensor {
     let channels = shapes.channels();
     let mut output = Buffer::stale(2 * shapes.expand[0].output_len());
@@ -117,7 +117,7 @@ fn train<E: Number>(layers: &FireLayers<'_>, input: &Tensor<4>) -> Option<Tensor
     Some(Tensor::from_primitive::<Autodiff<Flex>>(tracked))
 }
 
-/// What the forward pass leaves for the backward pass.
+/// What the forward pass keeps for the backward pass.
 struct State<E: Number> {
     input: FlexTensor,
     squeezed: Buffer<E>,
@@ -133,7 +133,7 @@ impl<E: Number> std::fmt::Debug for State<E> {
     }
 }
 
-/// Its parents are the input, then weight and bias of squeeze, 1x1 and 3x3.
+/// The operation. Its parents are the input, then weight and bias of squeeze, 1x1 and 3x3.
 #[derive(Debug)]
 struct Fire<E>(PhantomData<E>);
 

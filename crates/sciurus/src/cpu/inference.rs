@@ -1,4 +1,4 @@
-//! Layers as they are used for prediction: norm folded into the weights, ReLU and shortcut done in passing.
+//! Layers for prediction: norm layers are folded into the weights, and ReLU and shortcut are applied in the same pass.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::layer::{BlockLayers, ConvNorm, Grouping, affine, shape};
 use super::tensor::{Number, features, parameter, pixels, plain, sizes, values};
 use crate::nn::Pass;
 
-/// A convolution with all that follows it folded in.
+/// A convolution with everything that follows it folded in.
 struct Layer<E> {
     packed: PackedWeights<E>,
     bias: Vec<f32>,
@@ -36,7 +36,7 @@ impl<E: Number> Folded<E> {
         Self(Arc::new(Layer::new(shape, weight, None, bias.to_vec())))
     }
 
-    /// A convolution with a bias, as `pass` keeps it.
+    /// A convolution with a bias; kept in `pass` for reuse.
     pub(super) fn bias(conv: &Conv2d, shape: &ConvShape, pass: &Pass) -> Option<Self> {
         let make = || {
             let weight = parameter(&plain(&conv.weight.val())?);
@@ -46,7 +46,7 @@ impl<E: Number> Folded<E> {
         pass.folded_layers().get((conv.weight.id, E::PER_WORD), make).map(Self)
     }
 
-    /// A convolution with its norm layer in evaluation, as `pass` keeps it.
+    /// A convolution with its norm layer in evaluation mode; kept in `pass` for reuse.
     pub(super) fn norm(layer: &ConvNorm<'_>, shape: &ConvShape, pass: &Pass) -> Option<Self> {
         let conv = layer.conv;
         let make = || {
@@ -57,7 +57,7 @@ impl<E: Number> Folded<E> {
         pass.folded_layers().get((conv.weight.id, E::PER_WORD), make).map(Self)
     }
 
-    /// Convolves pixels, then adds a shortcut and applies ReLU where asked.
+    /// Convolves pixels, then adds a shortcut and applies ReLU, if requested.
     pub(super) fn forward(
         &self,
         shape: &ConvShape,
@@ -69,7 +69,7 @@ impl<E: Number> Folded<E> {
         output
     }
 
-    /// Convolves pixels into some channels of others.
+    /// Convolves pixels into some channels of other pixels.
     pub(super) fn forward_into(
         &self,
         shape: &ConvShape,
@@ -88,7 +88,7 @@ impl<E: Number> Folded<E> {
     }
 }
 
-/// A residual block in evaluation.
+/// Runs a residual block in evaluation mode.
 pub(super) fn evaluate_block<E: Number>(
     layers: &BlockLayers<'_>,
     input: FlexTensor,
@@ -123,8 +123,8 @@ pub(super) fn evaluate_block<E: Number>(
 }
 
 impl ConvNorm<'_> {
-    /// The layer in evaluation over pixels, its norm layer folded into the weights; then a shortcut is added and a
-    /// nonlinearity applied.
+    /// Runs the layer on pixels in evaluation mode, with its norm layer folded into the weights; then adds a shortcut and applies
+    /// a nonlinearity.
     pub(super) fn evaluate<E: Number>(
         &self,
         (shape, grouping): (ConvShape, Grouping),
@@ -161,7 +161,7 @@ impl ConvNorm<'_> {
         Some(output)
     }
 
-    /// The norm layer in evaluation as scale and shift.
+    /// The norm layer in evaluation mode as scale and shift.
     fn running_affine(&self) -> Option<[Vec<f32>; 2]> {
         let norm = self.norm;
         let read = |tensor: Tensor<1>| Some(values::<f32>(&parameter(&plain(&tensor)?)).to_vec());

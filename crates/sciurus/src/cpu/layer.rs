@@ -1,4 +1,4 @@
-//! A convolution with its norm layer, or with its bias: what blocks are made of.
+//! A convolution with its norm layer, or with its bias: the building blocks of the fused operations.
 
 use burn::backend::autodiff::ops::NodeGuard;
 use burn::module::Param;
@@ -29,22 +29,22 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// Guards of their nodes, in the order of an operation's parents.
+    /// Their graph nodes, in the order of an operation's parents.
     pub(super) fn nodes(&self) -> [NodeGuard; 3] {
         [self.weight.node(), self.norm[0].node(), self.norm[1].node()]
     }
 }
 
-/// Which channels of its input a channel of a convolution sees.
+/// Which input channels an output channel of a convolution sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Grouping {
-    /// All of them.
+    /// All input channels.
     Dense,
-    /// Its own.
+    /// Only its own channel.
     Depthwise,
 }
 
-/// A [`ConvNorm`] that the kernels know, over pixels of a known size.
+/// A [`ConvNorm`] that the kernels support, for pictures of a known size.
 pub(super) struct Ready {
     pub(super) shape: ConvShape,
     pub(super) grouping: Grouping,
@@ -52,14 +52,14 @@ pub(super) struct Ready {
 }
 
 impl ConvNorm<'_> {
-    /// Shape and parameters over `[batch, height, width]` pixels, if the kernels know the one and the processor has the
-    /// others.
+    /// Shape and parameters for `[batch, height, width]` pixels, if the kernels support the shape and the parameters are on the
+    /// CPU.
     pub(super) fn ready(&self, batch: usize, size: [usize; 2]) -> Option<Ready> {
         let (shape, grouping) = any_shape(self.conv, batch, size)?;
         Some(Ready { shape, grouping, parameters: self.parameters()? })
     }
 
-    /// The parameters as tracked primitives, if they are on the processor.
+    /// The parameters as tracked primitives, if they are on the CPU.
     pub(super) fn parameters(&self) -> Option<Parameters> {
         let weight = tracked(&self.conv.weight.val())?;
         Some(Parameters {
@@ -68,7 +68,7 @@ impl ConvNorm<'_> {
         })
     }
 
-    /// Notes the running statistics after a pass that saw these moments over `count` pixels.
+    /// Records the new running statistics after a pass with these moments of `count` pixels.
     pub(super) fn note(&self, moments: &Moments, count: usize, pass: &mut Pass) {
         let of_batch = |values: &[f32], param: &Param<Tensor<1>>| {
             let data = TensorData::new(values.to_vec(), [values.len()]);
@@ -80,12 +80,12 @@ impl ConvNorm<'_> {
     }
 }
 
-/// The shape of a convolution over all channels, if it is one that the kernels know.
+/// The shape of a dense convolution, if the kernels support it.
 pub(super) fn shape(conv: &Conv2d, batch: usize, size: [usize; 2]) -> Option<ConvShape> {
     any_shape(conv, batch, size).filter(|(_, grouping)| *grouping == Grouping::Dense).map(|(shape, _)| shape)
 }
 
-/// The shape of a convolution over `[batch, height, width]` pixels, if it is one that the kernels know.
+/// The shape of a convolution on `[batch, height, width]` pixels, if the kernels support it.
 pub(super) fn any_shape(conv: &Conv2d, batch: usize, size: [usize; 2]) -> Option<(ConvShape, Grouping)> {
     let padding = match conv.padding {
         PaddingConfig2d::Valid => 0,
@@ -110,7 +110,7 @@ pub(super) fn any_shape(conv: &Conv2d, batch: usize, size: [usize; 2]) -> Option
     (known && fits).then_some((shape, grouping))
 }
 
-/// What a [`ConvNorm`] keeps of its forward pass.
+/// What a [`ConvNorm`] keeps from its forward pass.
 #[derive(Debug)]
 pub(super) struct Saved<E: Number> {
     pub(super) shape: ConvShape,
@@ -121,17 +121,17 @@ pub(super) struct Saved<E: Number> {
     /// The convolution's output, before the norm layer.
     pub(super) convolved: Buffer<E>,
     pub(super) moments: Moments,
-    /// The norm layer as factors of the convolution's output: scale and shift `[out]`.
+    /// The norm layer applied to the convolution's output: scale and shift `[out]`.
     pub(super) affine: [Vec<f32>; 2],
 }
 
 impl<E: Number> Saved<E> {
-    /// Convolves over all channels and measures.
+    /// Convolves over all channels, and measures mean and variance.
     pub(super) fn dense(shape: ConvShape, input: &[E], parameters: &Parameters) -> Self {
         Self::forward((shape, Grouping::Dense), input, parameters)
     }
 
-    /// Convolves and measures.
+    /// Convolves, and measures mean and variance.
     pub(super) fn forward(
         (shape, grouping): (ConvShape, Grouping),
         input: &[E],
@@ -157,17 +157,17 @@ impl<E: Number> Saved<E> {
         Self { shape, grouping, weight, norm_weight, convolved, moments, affine }
     }
 
-    /// Scale and shift, borrowed.
+    /// Scale and shift as slices.
     pub(super) fn affine(&self) -> [&[f32]; 2] {
         [&self.affine[0], &self.affine[1]]
     }
 
-    /// The channels' means.
+    /// The convolution's output, and the means of its channels.
     pub(super) fn centre(&self) -> Option<(&[E], &[f32])> {
         Some((&self.convolved, &self.moments.mean))
     }
 
-    /// Gradients of the norm layer's weight and bias, and the factors of its input's gradient.
+    /// Gradients of the norm layer's weight and bias, and the factors for its input's gradient.
     pub(super) fn norm_gradients(&self, sums: &GradientSums) -> ([FlexTensor; 2], NormGradient) {
         let channels = self.moments.mean.len();
         let count = (self.convolved.len() / channels) as f64;
@@ -207,7 +207,7 @@ impl<E: Number> Saved<E> {
         }
     }
 
-    /// Writes, or adds, the gradient of the convolution's input.
+    /// Writes or adds the gradient of the convolution's input.
     pub(super) fn input_gradient(&self, output_gradient: &[E], input_gradient: &mut [E], existing: Existing) {
         let [channels_in, channels_out] = self.shape.channels;
         match (self.grouping, existing) {
@@ -257,7 +257,7 @@ pub(super) fn whole_input_gradient<E: Number>(
     gradient
 }
 
-/// Writes, or adds, the gradient of a convolution's input.
+/// Writes or adds the gradient of a convolution's input.
 pub(super) fn input_gradient_of<E: Number>(
     shape: &ConvShape,
     weight: &FlexTensor,
@@ -274,7 +274,7 @@ pub(super) fn inverse_deviation(variance: f32) -> f64 {
     (f64::from(variance) + BatchNorm::EPSILON).sqrt().recip()
 }
 
-/// A norm layer as scale and shift of its input.
+/// A norm layer as a scale and a shift of its input.
 pub(super) fn affine(moments: &Moments, weight: &[f32], bias: &[f32]) -> [Vec<f32>; 2] {
     let mut affine = [Vec::with_capacity(weight.len()), Vec::with_capacity(weight.len())];
     for channel in 0..weight.len() {
@@ -288,7 +288,7 @@ pub(super) fn affine(moments: &Moments, weight: &[f32], bias: &[f32]) -> [Vec<f3
 /// The layers of a residual block.
 #[derive(Debug, Clone)]
 pub(crate) struct BlockLayers<'a> {
-    /// Two or three, each over the one before.
+    /// Two or three layers in order.
     pub(crate) main: Vec<ConvNorm<'a>>,
     pub(crate) shortcut: Option<ConvNorm<'a>>,
 }

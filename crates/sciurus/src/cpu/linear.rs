@@ -1,4 +1,4 @@
-//! A linear layer without bias as one operation: a 1x1 convolution over pictures of one pixel.
+//! A linear layer without bias as one operation: a 1x1 convolution on pictures of one pixel.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub(crate) fn linear(layer: &Linear, input: &Tensor<2>, pass: &Pass) -> Option<T
     Some(Tensor::from_primitive::<Autodiff<Flex>>(output))
 }
 
-/// Burn's weight `[in, out]` as kernels take it: `[out, in]`.
+/// Burn's weight `[in, out]` transposed for the kernels: `[out, in]`.
 pub(super) fn by_output(weight: &FlexTensor) -> FlexTensor {
     parameter(&weight.permute(&[1, 0]))
 }
@@ -77,7 +77,7 @@ impl Backward<Flex, 2> for Product {
     }
 }
 
-/// The gradient of a linear layer's weight as Burn keeps it: `[in, out]`.
+/// The gradient of a linear layer's weight in Burn's order: `[in, out]`.
 pub(super) fn by_input<E: Number>(shape: &ConvShape, input: &[E], output_gradient: &[E]) -> FlexTensor {
     let [channels_in, channels_out] = shape.channels;
     let (from, to) = (View::new(input, channels_in), View::new(output_gradient, channels_out));

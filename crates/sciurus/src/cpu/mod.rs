@@ -1,11 +1,11 @@
-//! The processor's fast path: blocks of a network as single operations over the kernels of `sciurus-kernels`.
+//! The fast path on the CPU: blocks of a network as fused operations on the kernels of `sciurus-kernels`.
 //!
-//! In: a block's layers and a tensor. Out: the same result that the layers give one by one, forward and backward; or
-//! `None` where the tensor is on another device or a layer is none that the kernels know, and then the layers run one
-//! by one. Models call these first and stay ordinary Burn modules.
+//! In: a block's layers and a tensor. Out: the same result as the layers one by one, forward and backward. The functions return
+//! `None` if the tensor is on another device, or if the kernels do not support a layer; the layers then run one by one. Models
+//! call these functions first, and stay ordinary Burn modules.
 //!
-//! Tensors between blocks keep Burn's shape `[batch, channel, height, width]` and lie in memory pixel by pixel
-//! (`[batch, height, width, channel]`), in f32 or bf16; parameters, their gradients and all sums are f32.
+//! Tensors between blocks have Burn's shape `[batch, channel, height, width]`, but are stored pixel by pixel
+//! (`[batch, height, width, channel]`), in f32 or bf16. Parameters, their gradients and all sums are f32.
 
 mod adam;
 mod biased;

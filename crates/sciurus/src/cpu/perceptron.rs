@@ -1,4 +1,4 @@
-//! Layer norm, then two linear layers with GELU between, over each pixel: the end of the blocks of ConvNeXts and
+//! Layer norm, then two linear layers with GELU between them, on each pixel: the second half of the blocks of ConvNeXts and
 //! transformers.
 
 use burn::nn::Linear;
@@ -21,22 +21,22 @@ use crate::nn::LayerNorm;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PerceptronLayers<'a> {
     pub(crate) norm: &'a LayerNorm,
-    /// To more features, and back.
+    /// The layer to more features, and the layer back.
     pub(crate) linear: [&'a Linear; 2],
 }
 
-/// Parameters in the order of an operation's parents: weight and bias of norm layer, first and second linear layer. Weights
-/// of linear layers are `[out, in]`.
+/// Parameters in the order of an operation's parents: weight and bias of the norm layer, the first and the second linear layer.
+/// Weights of linear layers are `[out, in]`.
 #[derive(Debug)]
 pub(super) struct Parameters([FlexTensor; 6]);
 
-/// Where each layer's weight is; its bias follows.
+/// The index of each layer's weight; its bias follows.
 pub(super) const NORM: usize = 0;
 pub(super) const FIRST: usize = 2;
 pub(super) const SECOND: usize = 4;
 
 impl PerceptronLayers<'_> {
-    /// The parameters, read in their order with `one` and `two`.
+    /// The parameters in their order, read with `one` (vectors) and `two` (matrices).
     pub(super) fn read<T>(
         &self,
         one: impl Fn(&Tensor<1>) -> Option<T>,
@@ -71,7 +71,7 @@ impl Parameters {
         values(&self.0[index])
     }
 
-    /// A linear layer with its bias, as it is used.
+    /// A linear layer with its bias, packed for use.
     pub(super) fn folded<E: Number>(&self, weight: usize, shape: &ConvShape) -> Folded<E> {
         Folded::new(shape, &self.0[weight], self.get(weight + 1))
     }
@@ -92,12 +92,12 @@ impl Parameters {
     }
 }
 
-/// The shape of a linear layer over the pixels of pictures.
+/// The shape of a linear layer on each pixel of pictures: a 1x1 convolution.
 pub(super) fn linear_shape(layer: &Linear, batch: usize, size: [usize; 2]) -> ConvShape {
     ConvShape { batch, size, channels: layer.weight.val().dims(), kernel: [1, 1], stride: 1, padding: 0 }
 }
 
-/// What the forward pass leaves for the backward pass.
+/// What the forward pass keeps for the backward pass.
 #[derive(Debug)]
 pub(super) struct Perceptron<E: Number> {
     pub(super) parameters: Parameters,
@@ -111,7 +111,7 @@ pub(super) struct Perceptron<E: Number> {
 }
 
 impl<E: Number> Perceptron<E> {
-    /// Runs the layers up to GELU over pictures of `size`.
+    /// Runs the layers up to GELU on pictures of this `size`.
     pub(super) fn forward(
         layers: &PerceptronLayers<'_>,
         parameters: Parameters,
@@ -139,8 +139,8 @@ impl<E: Number> Perceptron<E> {
         Folded::new(&self.narrow, weight, bias).forward(&self.narrow, &self.activated, (shortcut, false))
     }
 
-    /// From the gradient of the second linear layer's sums, gradients of all parameters but its bias, whose parents begin
-    /// with number `first`; returns that of the input.
+    /// Computes the gradients of all parameters except the last bias, from the gradient of the second linear layer's sums. The
+    /// parameters' parents begin at index `first`. Returns the gradient of the input.
     pub(super) fn gradients<S, const N: usize>(
         &self,
         input: &[E],
@@ -168,7 +168,7 @@ impl<E: Number> Perceptron<E> {
     }
 }
 
-/// The sum of two.
+/// The sum of two activations.
 pub(super) fn added<E: Number>(a: &[E], b: &[E], channels: usize) -> Buffer<E> {
     let (ones, zeros) = (vec![1.0; channels], vec![0.0; channels]);
     let mut sum = Buffer::stale(a.len());

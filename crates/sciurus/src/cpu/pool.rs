@@ -18,7 +18,7 @@ use super::record::{Receive, record};
 use super::tensor::{Number, features, floats, parameter, pixels, plain, sizes, tracked, values};
 use crate::nn::Pass;
 
-/// The window of a pooling layer; sizes of what it pools are left 0.
+/// The window of a pooling layer. The sizes of its input are left 0.
 pub(crate) fn pool_shape(pool: &MaxPool2d) -> PoolShape {
     let padding = match pool.padding {
         PaddingConfig2d::Explicit(top, ..) => top,
@@ -35,7 +35,7 @@ pub(crate) fn pool_shape(pool: &MaxPool2d) -> PoolShape {
     }
 }
 
-/// Max pooling of features `[batch, channel, height, width]`; `shape` gives the window, the features the rest.
+/// Max pooling of features `[batch, channel, height, width]`. `shape` gives the window; the rest comes from the features.
 pub(crate) fn max_pool(shape: PoolShape, input: &Tensor<4>, pass: &Pass) -> Option<Tensor<4>> {
     match input.dtype() {
         _ if !pass.is_fused() => None,
@@ -59,7 +59,7 @@ fn max_pool_of<E: Number>(shape: PoolShape, input: &Tensor<4>) -> Option<Tensor<
     Some(Tensor::from_primitive::<Autodiff<Flex>>(tracked))
 }
 
-/// Pools pixels; also where in its window each maximum was.
+/// Pools pixels. Also returns where in its window each maximum was.
 pub(super) fn pooled<E: Number>(shape: &PoolShape, input: &[E]) -> (FlexTensor, Buffer<u8>) {
     let mut output = Buffer::stale(shape.output_len());
     let mut places = Buffer::stale(output.len());
@@ -119,7 +119,7 @@ fn concat_pool_of<E: Number>(input: &Tensor<4>) -> Option<Tensor<2>> {
 struct ConcatPool<E>(PhantomData<E>);
 
 impl<E: Number> Backward<Flex, 1> for ConcatPool<E> {
-    /// Sizes of the features, and the pixel of each maximum.
+    /// The features' sizes, and the pixel of each maximum.
     type State = Arc<([usize; 4], Vec<u32>)>;
 
     fn backward(self, ops: Ops<Self::State, 1>, gradients: &mut Gradients, _: &mut Checkpointer) {
@@ -135,12 +135,12 @@ impl<E: Number> Backward<Flex, 1> for ConcatPool<E> {
     }
 }
 
-/// The gradient of a bias, from that of what it was added to.
+/// The gradient of a bias, from the gradient of the sum it was added to.
 pub(super) fn bias_gradient_of<E: Number>(gradient: &[E], channels: usize) -> FlexTensor {
     bias_gradient(&gradient_sums(Isa::current(), channels, gradient, None, None).gradient)
 }
 
-/// The gradient of a bias, from the sums of its channels.
+/// The gradient of a bias, from its channels' sums.
 pub(super) fn bias_gradient(sums: &[f64]) -> FlexTensor {
     let mut gradient = Buffer::stale(sums.len());
     gradient.iter_mut().zip(sums).for_each(|(gradient, &sum)| *gradient = sum as f32);

@@ -1,4 +1,4 @@
-//! Writing an operation into Burn's graph, and handing its gradients out.
+//! Records an operation in Burn's autodiff graph, and hands out its gradients.
 
 use burn::backend::Flex;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
@@ -8,7 +8,7 @@ use burn_flex::FlexTensor;
 
 use super::tensor::Tracked;
 
-/// Records an operation and what it keeps, if anything it depends on needs a gradient.
+/// Records an operation and its state, if any of its parents needs a gradient.
 pub(super) fn record<O, const N: usize>(
     operation: O,
     parents: [NodeGuard; N],
@@ -24,7 +24,7 @@ where
     }
 }
 
-/// Where the gradients of an operation's parents go.
+/// Receives the gradients of an operation's parents.
 pub(super) struct Receive<'a, S, const N: usize> {
     ops: &'a Ops<S, N>,
     gradients: &'a mut Gradients,
@@ -52,7 +52,7 @@ impl<'a, S, const N: usize> Receive<'a, S, N> {
         }
     }
 
-    /// Gradients of the norm layer whose convolution's weight is parent `layer`: weight and bias follow it.
+    /// Gives the gradients of a norm layer. Parent `layer` is its convolution's weight; the norm's weight and bias follow.
     pub(super) fn give_norm(&mut self, layer: usize, [weight, bias]: [FlexTensor; 2]) {
         self.give(layer + 1, || weight);
         self.give(layer + 2, || bias);

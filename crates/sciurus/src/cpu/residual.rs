@@ -1,5 +1,5 @@
-//! ResNet's blocks as one operation: two (basic) or three (bottleneck) convolutions with their norm layers and ReLU, and
-//! the shortcut around them.
+//! ResNet's blocks as one operation: two (basic) or three (bottleneck) convolutions with norm layers and ReLU, and the shortcut
+//! around them.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ fn train<E: Number>(layers: &BlockLayers<'_>, input: Tracked, pass: &mut Pass) -
     recorded(nodes, state).map(Tensor::from_primitive::<Autodiff<Flex>>)
 }
 
-/// Records the block with as many parents as its layers have parameters.
+/// Records the block, with one parent per parameter of its layers.
 fn recorded<E: Number>(nodes: Vec<NodeGuard>, state: State<E>) -> Option<Tracked> {
     match nodes.len() {
         7 => recorded_of::<E, 7>(nodes, state),
@@ -84,21 +84,21 @@ fn recorded_of<E: Number, const N: usize>(nodes: Vec<NodeGuard>, state: State<E>
     Some(record(ResidualBlock(PhantomData), <[_; N]>::try_from(nodes).ok()?, Arc::new(state), output))
 }
 
-/// What the forward pass leaves for the backward pass.
+/// What the forward pass keeps for the backward pass.
 #[derive(Debug)]
 struct State<E: Number> {
     /// Pixels `[batch, height, width, in]`.
     input: FlexTensor,
     main: Vec<Saved<E>>,
-    /// What lies between the convolutions, one less than there are.
+    /// Activations between the convolutions: one fewer than there are convolutions.
     inner: Vec<Buffer<E>>,
     shortcut: Option<Saved<E>>,
-    /// Features, whose sign says what the last ReLU let pass.
+    /// Output features. Their sign shows what the last ReLU let pass.
     output: FlexTensor,
 }
 
 impl<E: Number> State<E> {
-    /// The forward pass over pixels.
+    /// Runs the forward pass on pixels.
     fn forward(input: FlexTensor, layers: &[Ready], shortcut: Option<&Ready>) -> Self {
         let isa = Isa::current();
         let mut main: Vec<Saved<E>> = Vec::with_capacity(layers.len());
@@ -130,7 +130,7 @@ impl<E: Number> State<E> {
     }
 }
 
-/// The operation; its parents are the input, then weight, norm weight and norm bias of each layer, the shortcut's last.
+/// The operation. Its parents are the input, then weight, norm weight and norm bias of each layer, the shortcut's last.
 #[derive(Debug)]
 struct ResidualBlock<E>(PhantomData<E>);
 
@@ -161,8 +161,8 @@ impl<E: Number, const N: usize> Backward<Flex, N> for ResidualBlock<E> {
 }
 
 impl<E: Number> State<E> {
-    /// Gradients of the layers on the main way. Of `gradient`, that of the output, what passed the last ReLU stays: the
-    /// shortcut's. Returned is the gradient of the first convolution's output.
+    /// Computes the gradients of the layers on the main path, and returns that of the first convolution's output. `gradient` is
+    /// the output's on entry; on return it is what passed the last ReLU, which is the shortcut's gradient.
     fn main_gradients<const N: usize>(
         &self,
         gradient: &mut [E],
@@ -179,7 +179,7 @@ impl<E: Number> State<E> {
         let mut behind = Buffer::<E>::stale(gradient.len());
         norm_gradient(isa, &factors, (&layer.convolved, Some(output)), gradient, Some(&mut behind));
 
-        // Back through the layers before it; `behind` is the gradient of the convolution after `inner`.
+        // Back through the earlier layers. `behind` is the gradient of the convolution that reads `inner`.
         for (index, inner) in self.inner.iter().enumerate().rev() {
             let (layer, next) = (&self.main[index], &self.main[index + 1]);
             receive.give(weight_of(index + 1), || next.weight_gradient(inner, &behind));
@@ -196,7 +196,7 @@ impl<E: Number> State<E> {
         behind
     }
 
-    /// Gradients of the shortcut's layer; `gradient` becomes that of its convolution's output.
+    /// Computes the gradients of the shortcut's layer; `gradient` becomes that of its convolution's output.
     fn shortcut_gradients<const N: usize>(
         &self,
         shortcut: &Saved<E>,
@@ -215,7 +215,7 @@ impl<E: Number> State<E> {
 
 const INPUT: usize = 0;
 
-/// The parent that is the weight of a layer; the shortcut comes after those of the main way.
+/// The index of the parent that is a layer's weight. The shortcut comes after the layers of the main path.
 fn weight_of(layer: usize) -> usize {
     1 + 3 * layer
 }

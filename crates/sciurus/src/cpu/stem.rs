@@ -1,4 +1,4 @@
-//! The first layers of a network, which take the images as they come.
+//! The first layers of a network, which take images in their original layout.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use super::tensor::{Number, Tracked, features, parameter, pixels, plain, sizes, 
 use crate::nn::Pass;
 use crate::nn::Precision;
 
-/// Images with zeros around, as the first convolution reads them, and its shape over them.
+/// Images padded with zeros for the first convolution, and its shape on them.
 #[derive(Debug)]
 pub(super) struct Prepared<E: Number> {
     pub(super) images: Buffer<E>,
@@ -37,7 +37,7 @@ impl<E: Number> Prepared<E> {
     pub(super) fn new(conv: &Conv2d, images: &FlexTensor) -> Option<Self> {
         let [batch, channels, height, width] = sizes(images);
         let shape = shape(conv, batch, [height, width])?;
-        // An even width lets windows of bf16 begin at whole words.
+        // The width is even, so that windows of bf16 begin at whole 32-bit words.
         let padded = [height + 2 * shape.padding, (width + 2 * shape.padding).next_multiple_of(2)];
         let images = parameter(images);
         let mut prepared = Buffer::stale(batch * padded[0] * padded[1] * channels);
@@ -64,7 +64,7 @@ pub(crate) fn norm_stem(
     }
 }
 
-/// The pooling over a convolution's output.
+/// The shape of the pooling of a convolution's output.
 fn pool_over(pool: PoolShape, shape: &ConvShape) -> PoolShape {
     PoolShape { batch: shape.batch, size: shape.out_size(), channels: shape.channels[1], ..pool }
 }
@@ -116,7 +116,7 @@ struct NormStemState<E: Number> {
     output: FlexTensor,
 }
 
-/// Its parents are the images, which get no gradient, weight, norm weight and norm bias.
+/// The operation. Its parents are the images (which get no gradient), weight, norm weight and norm bias.
 #[derive(Debug)]
 struct NormStem<E>(PhantomData<E>);
 
@@ -185,7 +185,7 @@ struct ReluStemState<E: Number> {
     output: FlexTensor,
 }
 
-/// Its parents are the images, which get no gradient, weight and bias.
+/// The operation. Its parents are the images (which get no gradient), weight and bias.
 #[derive(Debug)]
 struct ReluStem<E>(PhantomData<E>);
 

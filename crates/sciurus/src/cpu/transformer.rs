@@ -1,7 +1,6 @@
-//! The two halves of a transformer's block, each as one operation: attention and perceptron, with their layer norms and
-//! shortcuts.
+//! The two halves of a transformer's block, each as one operation: attention and perceptron, with layer norms and shortcuts.
 //!
-//! Tokens are pixels of a picture one pixel wide: `[batch, feature, token, 1]`.
+//! Tokens are the pixels of a picture that is one pixel wide: `[batch, feature, token, 1]`.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -30,7 +29,7 @@ use crate::nn::{LayerNorm, Pass};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AttentionLayers<'a> {
     pub(crate) norm: &'a LayerNorm,
-    /// To queries, keys and values, one after the other.
+    /// The layer to queries, keys and values, one after another.
     pub(crate) qkv: &'a Linear,
     pub(crate) proj: &'a Linear,
     pub(crate) heads: usize,
@@ -62,7 +61,7 @@ pub(crate) fn perceptron_block(
     }
 }
 
-/// Half a block: an operation whose parents are the input and six parameters.
+/// Half a block: an operation whose parents are its input and six parameters.
 trait Half: Sized + std::fmt::Debug + Send + Sync + 'static {
     type Element: Number;
     type Layers<'a>: Copy;
@@ -74,14 +73,14 @@ trait Half: Sized + std::fmt::Debug + Send + Sync + 'static {
         two: impl Fn(&Tensor<2>) -> Option<T>,
     ) -> Option<[T; 6]>;
 
-    /// Runs the layers over pixels `[batch, token, 1, feature]`.
+    /// Runs the layers on pixels `[batch, token, 1, feature]`.
     fn forward(
         layers: Self::Layers<'_>,
         input: FlexTensor,
         parameters: [&FlexTensor; 6],
     ) -> (Self, Buffer<Self::Element>);
 
-    /// Hands the gradients out, from that of the output.
+    /// Computes all gradients from that of the output, and hands them out.
     fn backward(&self, upstream: &[Self::Element], receive: &mut Receive<'_, Arc<Self>, 7>);
 }
 
@@ -116,16 +115,16 @@ impl<H: Half> Backward<Flex, 7> for Operation<H> {
     }
 }
 
-/// The gradient of tokens that also went past the layers.
+/// The gradient of tokens that went through the layers and through the shortcut.
 fn input_gradient<E: Number>(input: &FlexTensor, branch: &[E], upstream: &[E]) -> FlexTensor {
     let [batch, height, width, channels] = sizes(input);
     features(added(branch, upstream, channels), [batch, channels, height, width])
 }
 
-/// What attention leaves for its backward pass.
+/// What attention keeps for its backward pass.
 #[derive(Debug)]
 struct Attention<E: Number> {
-    /// Of the norm layer, of `qkv` and of `proj`.
+    /// Parameters of the norm layer, of `qkv` and of `proj`.
     parameters: Parameters,
     shape: AttentionShape,
     qkv_shape: ConvShape,
@@ -210,7 +209,7 @@ impl<E: Number> Half for Attention<E> {
     }
 }
 
-/// What a perceptron with its shortcut leaves for its backward pass.
+/// What a perceptron with its shortcut keeps for its backward pass.
 #[derive(Debug)]
 struct Residual<E: Number> {
     input: FlexTensor,

@@ -1,8 +1,8 @@
-//! Embeddings by content, so that a photo is looked at once. In: rows. Out: the same rows in the next call, from a file that may
-//! be deleted at any time.
+//! A cache of embeddings by content, so that each photo is embedded only once. In: rows. Out: the same rows in later calls, from
+//! a file that may be deleted at any time.
 //!
-//! The file holds records `content (16 bytes), features (f32, little endian), checksum (8 bytes)`. A bit that flipped on the disk
-//! would change what is proposed for a photo, so a record whose checksum is wrong is not used, and is told.
+//! The file has records `content (16 bytes), features (f32, little endian), checksum (8 bytes)`. A bit that flipped on the disk
+//! would change the proposal for a photo, so a record with a wrong checksum is reported and not used.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use sciurus_data::ContentHash;
 use sciurus_data::fs::{FileError, Root};
 
-/// Bytes of a file that are read: eight million photos by ResNet-18.
+/// Most bytes of a cache file: eight million photos with ResNet-18.
 const LARGEST: u64 = 16 << 30;
-/// Bytes of the hash that tells a damaged record.
+/// Bytes of the hash that detects a damaged record.
 const CHECKSUM: usize = 8;
 
-/// Rows by content, in memory and, where there is one, in a file.
+/// Rows by content, in memory and, if a path is given, in a file.
 #[derive(Debug)]
 pub(crate) struct Cache {
     pub(crate) rows: HashMap<ContentHash, Vec<f32>>,
@@ -26,7 +26,7 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// The rows of a file, `[content, width]`; empty, and told, where it cannot be used.
+    /// Reads the rows of a file, `[content, width]`. If the file cannot be used, starts empty and records why.
     pub(crate) fn open(path: Option<PathBuf>, width: usize) -> Self {
         let mut cache = Self { rows: HashMap::new(), file: None, fault: None };
         if let Some(path) = path
@@ -46,7 +46,7 @@ impl Cache {
             read => read.map_err(failed)?,
         };
         let size = size_of::<ContentHash>() + width * size_of::<f32>() + CHECKSUM;
-        // What a kill left at the end is no record.
+        // A kill may have left an incomplete record at the end; it is skipped.
         let records = bytes.chunks_exact(size);
         let total = records.len();
         let whole: Vec<&[u8]> = records.filter(|record| is_whole(record)).collect();
@@ -54,7 +54,7 @@ impl Cache {
         if whole.len() < total {
             let damaged = total - whole.len();
             self.fault = Some(format!(
-                "{damaged} of {total} records in {} were damaged and are not used; their photos are read again",
+                "{damaged} of {total} records in {} were damaged and are ignored; their photos are read again",
                 path.display()
             ));
         }
@@ -66,7 +66,7 @@ impl Cache {
         Ok(())
     }
 
-    /// Keeps rows `[content, feature]`, row-major.
+    /// Stores rows `[content, feature]`, row-major.
     pub(crate) fn keep(&mut self, contents: &[ContentHash], features: &[f32]) {
         if contents.is_empty() {
             return;
@@ -80,7 +80,7 @@ impl Cache {
             self.rows.insert(*content, row.to_vec());
         }
         let Some((path, file)) = &mut self.file else { return };
-        // One write, so that records of two processes do not mix.
+        // A single write, so that records of two processes are not interleaved.
         if let Err(source) = file.write_all(&bytes) {
             let error = FileError::write(path, source);
             let path = path.clone();
@@ -88,16 +88,16 @@ impl Cache {
         }
     }
 
-    /// What was wrong with the file, if anything was.
+    /// What was wrong with the file, if anything.
     pub(crate) fn into_fault(self) -> Option<String> {
         self.fault
     }
 
-    /// Goes on without the file.
+    /// Continues without the file.
     fn give_up(&mut self, path: &Path, error: &FileError) {
         self.file = None;
         let folder = path.parent().unwrap_or(path).display().to_string();
-        self.fault = Some(format!("embeddings are not kept in {folder} for the next time: {error}"));
+        self.fault = Some(format!("embeddings cannot be cached in {folder}: {error}"));
     }
 }
 
@@ -143,7 +143,7 @@ mod tests {
             assert!(cache.into_fault().is_some_and(|fault| fault.contains("1 of 5 records")));
             assert_eq!(Cache::open(Some(path.clone()), 3).into_fault(), None);
         }
-        // What a kill left at the end is cut off without a word.
+        // An incomplete record at the end, as a kill leaves it, is skipped without a report.
         std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
         let mut cache = Cache::open(Some(path.clone()), 3);
         assert_eq!(cache.rows.len(), 4);
@@ -159,6 +159,6 @@ mod tests {
         let mut cache = Cache::open(Some(folder.path().join("file/x.embeddings")), 1);
         cache.keep(&[ContentHash::of(b"")], &[1.0]);
         assert_eq!(cache.rows.len(), 1);
-        assert!(cache.into_fault().is_some_and(|fault| fault.contains("are not kept")));
+        assert!(cache.into_fault().is_some_and(|fault| fault.contains("cannot be cached")));
     }
 }

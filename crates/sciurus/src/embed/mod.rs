@@ -1,7 +1,7 @@
-//! Embeddings of files: what a pretrained body sees in each photo, without a head and without training.
+//! Embeddings of photos: the features of a pretrained body, without a head and without training.
 //!
-//! In: an architecture with its weights, and files. Out: rows `[feature]`, kept in a cache file by content, so that a second call
-//! reads no photo again. The cache may be deleted at any time.
+//! In: an architecture with its weights, and files. Out: rows `[feature]`, cached in a file by content, so that a second call
+//! does not read the photos again. The cache may be deleted at any time.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ use crate::nn::{FoldedLayers, Pass, floats};
 use crate::{Device, DownloadProgress, Error, Precision};
 use cache::Cache;
 
-/// Photos that go through the network together.
+/// Photos in a batch.
 const BATCH: usize = 32;
 
 /// A photo to embed.
@@ -64,21 +64,21 @@ pub struct Embedder {
 /// The embeddings of some photos.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embedded {
-    /// Features of each item, in order; none where the photo cannot be read.
+    /// Features of each item, in order; `None` if the photo cannot be read.
     pub rows: Vec<Option<Vec<f32>>>,
     /// The photos that cannot be read, and why.
     pub skipped: Vec<Skipped>,
-    /// How many photos had to be read, as they were not in the cache.
+    /// How many photos were read because they were not in the cache.
     pub read: usize,
-    /// What was wrong with the cache, if anything was: damaged records, which were not used, or a folder that cannot be written.
+    /// What was wrong with the cache, if anything: damaged records, which were ignored, or a folder that cannot be written.
     pub cache_fault: Option<String>,
 }
 
 impl Embedder {
-    /// A body with weights, on the processor, for squares of 224 pixels cut out of the photos' middle and their mirror images.
+    /// A body with weights, on the CPU. It sees a square of 224 pixels from the middle of each photo, and its mirror image.
     ///
     /// # Errors
-    /// The weights cannot be found, fetched or read, or do not fit.
+    /// The weights cannot be found, downloaded or read, or do not match the architecture.
     pub fn new(
         arch: Arch,
         source: &WeightSource,
@@ -87,7 +87,7 @@ impl Embedder {
     ) -> Result<Self, Error> {
         let device = Device::Cpu.open()?;
         let preprocessing = Preprocessing { normalize: arch.normalize(), ..Preprocessing::default() };
-        // The head is never asked; it only makes a model of the body.
+        // The head is never used; it is only there because a model needs one.
         let model = VisionModel::new(arch, 2, Seed(0), &device)?;
         let (model, weights) = load_body(model, arch, source, places, on_download)?;
         Ok(Self {
@@ -104,35 +104,35 @@ impl Embedder {
         })
     }
 
-    /// The views of a photo whose embeddings are averaged; both sides, unless this says otherwise.
+    /// Sets the views of a photo whose embeddings are averaged; by default the photo and its mirror image.
     #[must_use]
     pub fn views(mut self, views: Views) -> Self {
         self.views = views;
         self
     }
 
-    /// The folder of the cache; none keeps nothing.
+    /// Sets the folder of the cache; `None` turns the cache off.
     #[must_use]
     pub fn cache_folder(mut self, folder: impl Into<Option<PathBuf>>) -> Self {
         self.cache = folder.into();
         self
     }
 
-    /// What the body is: its name and weights.
+    /// The weights of the body.
     pub fn weights(&self) -> &WeightsRecord {
         &self.weights
     }
 
-    /// Its architecture.
+    /// The architecture of the body.
     pub fn arch(&self) -> Arch {
         self.arch
     }
 
-    /// The embeddings of photos: the body's features averaged over each picture, `[channel]`. `progress` hears how many are done.
-    /// A cache that cannot be used costs time and is told; it is no error.
+    /// Embeds photos: the body's features, averaged over each picture, `[channel]`. `progress` receives the number of finished
+    /// photos. A cache that cannot be used costs time and is reported, but is not an error.
     ///
     /// # Errors
-    /// The machine cannot read any more files.
+    /// The machine has run out of something, such as file handles.
     pub fn embed(&self, items: &[EmbedItem], progress: &mut dyn FnMut(usize)) -> Result<Embedded, Error> {
         let mut cache = Cache::open(self.cache_file(), self.arch.channels());
         let mut wanted: Vec<&EmbedItem> =
@@ -148,7 +148,7 @@ impl Embedder {
             scope.spawn(move || {
                 let batches =
                     wanted.chunks(BATCH).map(|batch| batch.par_iter().map(|item| self.read(item)).collect());
-                // The receiver is gone only if this function is.
+                // Sending fails only if this function has ended and dropped the receiver.
                 let _: Result<(), _> = batches.into_iter().try_for_each(|batch: Vec<_>| sender.send(batch));
             });
             for batch in receiver {
@@ -199,7 +199,7 @@ impl Embedder {
         floats(features.into_data())
     }
 
-    /// One file for each way to embed: weights, size, views and precision.
+    /// The cache file. There is one for each combination of weights, size, views and precision.
     fn cache_file(&self) -> Option<PathBuf> {
         let weights = self.weights.sha256.as_deref().map_or("random", |hash| &hash[..16.min(hash.len())]);
         let views = match self.views {

@@ -1,4 +1,4 @@
-//! Adam as fastai defines it: decoupled weight decay, and debiasing by the present momentum.
+//! Adam as fastai defines it: decoupled weight decay, and debiasing with the current momentum.
 //!
 //! In: a model, the gradients of a batch and [`Hyper`]. Out: the model after the step.
 
@@ -19,10 +19,11 @@ use crate::nn::{StateDict, flat};
 const SQUARED_MOMENTUM: f64 = 0.99;
 /// Added to the root of the squared gradients; PyTorch's default is 1e-8.
 const EPSILON: f64 = 1e-5;
-/// Share of a weight that decays in a step, times its learning rate.
+/// fastai's weight decay: a step takes away this share of a weight, times the learning rate.
 const WEIGHT_DECAY: f64 = 0.01;
 
-/// fastai's Adam. Per parameter, with learning rate `lr`, momentum `m`, step `t` counted from its first gradient `g`:
+/// fastai's Adam. For each parameter with gradient `g`, learning rate `lr`, momentum `m`, and step `t` counted from its first
+/// gradient:
 ///
 /// ```text
 /// p  *= 1 - lr * 0.01                      (weights of convolutions and linear layers only)
@@ -53,7 +54,7 @@ struct Rule {
 }
 
 impl Adam {
-    /// An optimizer that has seen nothing.
+    /// An optimizer without any state.
     pub fn new() -> Self {
         Self::default()
     }
@@ -63,7 +64,7 @@ impl Adam {
         self.moments.clear();
     }
 
-    /// Steps every parameter that has a gradient, by `scale` times that gradient.
+    /// Updates every parameter that has a gradient, using `scale` times that gradient.
     pub fn step(
         &mut self,
         model: VisionModel,
@@ -75,7 +76,7 @@ impl Adam {
         model.map(&mut Step { adam: self, gradients, scale, hyper, rules })
     }
 
-    /// Average, average square and step of each parameter that has been stepped, by name.
+    /// The average and the average square of each parameter that has been updated, by name.
     pub(super) fn export(&self, names: &[(ParamId, String)]) -> [StateDict; 2] {
         let mut parts = [StateDict::new(), StateDict::new()];
         for (id, name) in names {
@@ -87,13 +88,13 @@ impl Adam {
         parts
     }
 
-    /// How often each parameter has been stepped, by name.
+    /// How often each parameter has been updated, by name.
     pub(super) fn steps(&self, names: &[(ParamId, String)]) -> BTreeMap<String, i32> {
         let step = |(id, name): &(ParamId, String)| Some((name.clone(), self.moments.get(id)?.step));
         names.iter().filter_map(step).collect()
     }
 
-    /// The optimizer that was exported, for parameters with these names.
+    /// Restores an exported optimizer, for parameters with these names.
     pub(super) fn import(
         [average, square]: &[StateDict; 2],
         steps: &BTreeMap<String, i32>,
@@ -126,7 +127,7 @@ impl Adam {
     }
 }
 
-/// What one parameter's step multiplies and divides by.
+/// The factors of one parameter's step.
 #[derive(Debug, Clone, Copy)]
 struct Factors {
     keep: f64,
@@ -146,7 +147,7 @@ impl Factors {
         }
     }
 
-    /// The same for the kernel.
+    /// The same factors for the CPU kernel.
     fn fused(self) -> AdamStep {
         AdamStep {
             keep: self.keep as f32,

@@ -1,4 +1,4 @@
-//! A moving average of a model's weights, measured and exported in their place.
+//! A moving average of a model's weights, which is measured and exported instead of the weights themselves.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use crate::model::VisionModel;
 use crate::nn::{StateDict, flat};
 
 /// Exponential moving average of all weights and running statistics (Polyak & Juditsky 1992):
-/// `average = d * average + (1 - d) * weights` after each step `t` from 1, `d = min(decay, (1 + t) / (10 + t))`, so that the
+/// `average = d * average + (1 - d) * weights` after each step `t` from 1. `d = min(decay, (1 + t) / (10 + t))`, so that the
 /// random start is soon forgotten (TensorFlow's `ExponentialMovingAverage` with `num_updates`).
 #[derive(Debug, Clone)]
 pub(super) struct WeightAverage {
@@ -19,25 +19,25 @@ pub(super) struct WeightAverage {
 }
 
 impl WeightAverage {
-    /// An average that has seen nothing.
+    /// An average of no steps yet.
     pub(super) fn new(decay: f64) -> Self {
         Self { decay, steps: 0, values: HashMap::new() }
     }
 
-    /// Takes the weights after a step.
+    /// Adds the weights after a step.
     pub(super) fn add(&mut self, model: &VisionModel) {
         self.steps += 1;
         let decay = self.decay.min((1 + self.steps) as f64 / (10 + self.steps) as f64);
         model.visit(&mut Add { average: self, decay });
     }
 
-    /// Steps seen, and the averages by name.
+    /// The number of steps, and the averages by name.
     pub(super) fn export(&self, names: &[(ParamId, String)]) -> (u64, StateDict) {
         let value = |(id, name): &(ParamId, String)| Some((name.clone(), flat(self.values.get(id)?)));
         (self.steps, names.iter().filter_map(value).collect())
     }
 
-    /// Goes on from averages that were exported.
+    /// Restores exported averages.
     pub(super) fn import(
         &mut self,
         steps: u64,
@@ -50,7 +50,7 @@ impl WeightAverage {
         self.values = names.iter().filter_map(value).collect();
     }
 
-    /// The model with the average in the place of its weights; as it is before any step.
+    /// The model with the averages as its weights; unchanged before the first step.
     pub(super) fn applied_to(&self, model: VisionModel) -> VisionModel {
         model.map(&mut Apply(&self.values))
     }

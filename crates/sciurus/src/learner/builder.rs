@@ -1,4 +1,4 @@
-//! Making a [`Learner`]: fastai's `vision_learner`.
+//! Builds a [`Learner`]: fastai's `vision_learner`.
 
 use sciurus_clean::find::OnlineDynamics;
 use sciurus_data::Seed;
@@ -11,7 +11,7 @@ use crate::model::weights::{DownloadProgress, WeightPlaces, WeightSource, load_b
 use crate::model::{Arch, VisionModel};
 use crate::{Device, Error, Precision};
 
-/// Starts a learner for these loaders: a body of this architecture with pretrained weights, fastai's head, frozen.
+/// Starts building a learner for these loaders: a frozen, pretrained body of this architecture, with fastai's head.
 pub fn vision_learner(loaders: DataLoaders, arch: Arch) -> LearnerBuilder {
     LearnerBuilder {
         loaders,
@@ -31,9 +31,9 @@ pub fn vision_learner(loaders: DataLoaders, arch: Arch) -> LearnerBuilder {
 /// |---|---|---|
 /// | `weight_places` | `SCIURUS_MODELS`, then the cache | folders with weight files |
 /// | `seed` | the loaders' seed | initial head and dropout |
-/// | `metric` | `ErrorRate` | a column of the table; call it again for more |
+/// | `metric` | `ErrorRate` | a column of the table; call it again to add more |
 /// | `multi_metric` | `AccuracyMulti`, F1 | the same for multi-label data |
-/// | `observer` | none | sees every event; call it again for more |
+/// | `observer` | none | sees every event; call it again to add more |
 pub struct LearnerBuilder {
     loaders: DataLoaders,
     settings: FitSettings,
@@ -52,7 +52,7 @@ impl std::fmt::Debug for LearnerBuilder {
 }
 
 impl LearnerBuilder {
-    /// All settings at once, the architecture among them.
+    /// Sets everything at once, including the architecture.
     #[must_use]
     pub fn settings(mut self, settings: FitSettings) -> Self {
         self.settings = settings;
@@ -66,21 +66,21 @@ impl LearnerBuilder {
         self
     }
 
-    /// The folders that pretrained weights are looked for in.
+    /// The folders that are searched for pretrained weights.
     #[must_use]
     pub fn weight_places(mut self, places: WeightPlaces) -> Self {
         self.places = Some(places);
         self
     }
 
-    /// Where it trains.
+    /// The device to train on.
     #[must_use]
     pub fn device(mut self, device: Device) -> Self {
         self.settings.device = device;
         self
     }
 
-    /// What activations are kept in.
+    /// The number format of activations.
     #[must_use]
     pub fn precision(mut self, precision: Precision) -> Self {
         self.settings.precision = precision;
@@ -114,21 +114,20 @@ impl LearnerBuilder {
         self.boxed_metric(Box::new(metric))
     }
 
-    /// Adds a column to the table that is known by its name only, as from [`metric_named`](sciurus_insight::metric_named).
+    /// Adds a boxed metric as a column, such as one from [`metric_named`](sciurus_insight::metric_named).
     #[must_use]
     pub fn boxed_metric(mut self, metric: Box<dyn Metric>) -> Self {
         self.metrics.one.push(metric);
         self
     }
 
-    /// Adds a column to the table of photos with any number of labels, such as
-    /// [`AccuracyMulti`](sciurus_insight::AccuracyMulti).
+    /// Adds a column to the table for multi-label data, such as [`AccuracyMulti`](sciurus_insight::AccuracyMulti).
     #[must_use]
     pub fn multi_metric(self, metric: impl Metric<MultiPredictions> + 'static) -> Self {
         self.boxed_multi_metric(Box::new(metric))
     }
 
-    /// The same for a metric that is known by its name only, as from
+    /// Adds a boxed multi-label metric as a column, such as one from
     /// [`multi_metric_named`](sciurus_insight::multi_metric_named).
     #[must_use]
     pub fn boxed_multi_metric(mut self, metric: Box<dyn Metric<MultiPredictions>>) -> Self {
@@ -143,7 +142,7 @@ impl LearnerBuilder {
         self
     }
 
-    /// Called as a download of weights goes on.
+    /// Sets a callback for the progress of a download of weights.
     #[must_use]
     pub fn on_download(mut self, callback: impl FnMut(DownloadProgress) + 'static) -> Self {
         self.on_download = Some(Box::new(callback));
@@ -153,7 +152,8 @@ impl LearnerBuilder {
     /// Builds the model, loads its weights and freezes its body.
     ///
     /// # Errors
-    /// An option is out of range, the device is not in this build, or the weights cannot be found, fetched or read, or do not fit.
+    /// An option is out of range, the device is not in this build, or the weights cannot be found, downloaded or read, or do not
+    /// match the architecture.
     pub fn build(self) -> Result<Learner, Error> {
         let settings = &self.settings;
         let precision = settings.precision.on(settings.device)?;
@@ -206,7 +206,7 @@ impl LearnerBuilder {
     }
 }
 
-/// Class weights must be those of the data's classes.
+/// Checks that there is one class weight for each of the data's classes.
 fn check_objective(objective: &Objective, loaders: &DataLoaders) -> Result<(), Error> {
     let dataset = loaders.dataset();
     match dataset.is_multi_label() {

@@ -1,7 +1,7 @@
-//! Checkpoints: all that a fit needs to go on after its process was killed, as if nothing had happened.
+//! Checkpoints: everything a fit needs to continue after its process was killed, as if nothing had happened.
 //!
-//! In: the trainer's state and the [`Position`] in the fits. Out: a safetensors file of f32 tensors with JSON beside them. The
-//! newest file and the one before it are kept; each appears under its name only when complete.
+//! In: the trainer's state and the [`Position`] in the fits. Out: a safetensors file of f32 tensors, with JSON in its metadata.
+//! The newest file and the one before it are kept; each appears under its name only when complete.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,16 +16,16 @@ use crate::nn::StateDict;
 use crate::storage::tensor_file;
 use crate::storage::tensor_file::{Checksum, TensorFile};
 
-/// Version of the file that this build writes and reads.
+/// Version of the file format that this build writes and reads.
 const FORMAT: u32 = 1;
 /// Key of the JSON in the file's metadata.
 const KEY: &str = "sciurus_checkpoint";
 /// The newest checkpoint of a folder, and the one before it.
 const NAMES: [&str; 2] = ["checkpoint.safetensors", "checkpoint-previous.safetensors"];
-/// One that is written whole and not yet the newest.
+/// A checkpoint that is completely written, but not yet the newest.
 const NEXT: &str = "checkpoint-next.safetensors";
 
-/// Where training is: the next thing to do is `step` of `epoch` of `fit`.
+/// A position in training: `step` of `epoch` of `fit` comes next.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Position {
     /// Fit, counted from 0 over the learner's life.
@@ -42,7 +42,7 @@ pub(super) struct Position {
     pub(super) loader_epoch: u64,
 }
 
-/// All of a learner that training changes, as plain data.
+/// Everything in a learner that training changes, as plain data.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Checkpoint {
     pub(super) facts: Facts,
@@ -57,15 +57,15 @@ pub(super) struct Facts {
     pub(super) place: Position,
     /// Events that observers had seen.
     pub(super) events: u64,
-    /// Training steps, which the seeds of dropout count.
+    /// Training steps, which select dropout's random streams.
     pub(super) steps: u64,
-    /// Steps that the average of the weights has seen.
+    /// Steps in the moving average of the weights.
     pub(super) average_steps: u64,
-    /// Steps of each parameter's optimizer.
+    /// Optimizer steps of each parameter.
     pub(super) optimizer_steps: BTreeMap<String, i32>,
     /// Rows of the table.
     pub(super) history: Vec<EpochRecord>,
-    /// The row of the best epoch, where the best model is kept.
+    /// The row of the best epoch, if the best model is kept.
     pub(super) best: Option<EpochRecord>,
 }
 
@@ -97,7 +97,7 @@ pub(super) enum Part {
     Square,
     /// The best model so far.
     Best,
-    /// What was said of the photos so far.
+    /// The training dynamics of the photos so far.
     Looks,
 }
 
@@ -137,10 +137,11 @@ impl Checkpoint {
             .collect()
     }
 
-    /// The newest checkpoint of a folder that is whole, and what is wrong with a newer one that is not; none if there is none.
+    /// The newest intact checkpoint of a folder (`None` if there are no checkpoints), and what is wrong with a newer, damaged
+    /// one.
     ///
     /// # Errors
-    /// There are checkpoints, and none of them is whole.
+    /// There are checkpoints, but none of them is intact.
     pub(super) fn load(folder: &Path) -> Result<(Option<Self>, Vec<Error>), Error> {
         let mut damaged = Vec::new();
         for path in NAMES.map(|name| folder.join(name)).iter().filter(|path| path.exists()) {
@@ -155,12 +156,12 @@ impl Checkpoint {
     fn read(path: &Path) -> Result<Self, Error> {
         let wrong = |reason: String| Error::Bundle { path: path.to_owned(), reason };
         let mut file = TensorFile::open(path)?;
-        let facts = file.record(KEY).ok_or_else(|| wrong("it holds no Sciurus checkpoint".to_owned()))?;
+        let facts = file.record(KEY).ok_or_else(|| wrong("it is not a Sciurus checkpoint".to_owned()))?;
         let facts: Facts = serde_json::from_str(facts).map_err(|error| wrong(error.to_string()))?;
         if facts.format != FORMAT {
-            return Err(wrong(format!("it has format {}, this version reads {FORMAT}", facts.format)));
+            return Err(wrong(format!("it has format {}, and this version reads {FORMAT}", facts.format)));
         }
-        // A bit that flipped would go on in every later step.
+        // A flipped bit would affect every later step, so the checksum is required.
         Ok(Self { facts, tensors: file.tensors(Checksum::Required)? })
     }
 }
@@ -178,12 +179,12 @@ impl Checkpoints {
         Self { folder, every, written: Instant::now() }
     }
 
-    /// Whether the last one was written long enough ago.
+    /// Whether enough time has passed since the last checkpoint.
     pub(super) fn are_due(&self) -> bool {
         self.written.elapsed() >= self.every
     }
 
-    /// Writes a checkpoint and keeps the one before it. What is there stays as it is if that fails.
+    /// Writes a checkpoint and keeps the one before it. If that fails, existing checkpoints stay as they are.
     pub(super) fn write(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
         let [newest, previous] = NAMES.map(|name| self.folder.join(name));
         let next = self.folder.join(NEXT);
@@ -198,7 +199,7 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Removes what was written: the training is done.
+    /// Removes the checkpoints, because training is finished.
     pub(super) fn remove(&self) -> Result<(), Error> {
         for path in NAMES.iter().chain([&NEXT]).map(|name| self.folder.join(name)) {
             match std::fs::remove_file(&path) {

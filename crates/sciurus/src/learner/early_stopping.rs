@@ -1,11 +1,11 @@
-//! An observer that ends a fit which no longer gets better.
+//! An observer that ends a fit when the validation loss stops improving.
 
 use super::event::{Control, Event, Observer};
 use crate::Error;
 
-/// Ends a fit after `patience` epochs in which the validation loss was not below the best one by more than `min_change`;
-/// fastai's `EarlyStoppingCallback` with its `monitor="valid_loss"`. Each fit has its own patience: where the head alone
-/// no longer gets better, the whole network is trained next.
+/// Ends a fit after `patience` epochs in a row whose validation loss was not below the best one by more than `min_change`;
+/// fastai's `EarlyStoppingCallback` with `monitor="valid_loss"`. Each fit counts anew: when the head alone stops improving,
+/// the whole network is trained next.
 ///
 /// ```
 /// use sciurus::EarlyStopping;
@@ -14,9 +14,9 @@ use crate::Error;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct EarlyStopping {
-    /// Epochs without a better loss that end the fit; at least 1.
+    /// Epochs without improvement after which the fit ends; at least 1.
     pub patience: usize,
-    /// How much lower a loss must be to be better (nats, 0 or more).
+    /// How much lower a loss must be to count as an improvement (nats, 0 or more).
     pub min_change: f64,
     best: f64,
     waited: usize,
@@ -28,7 +28,7 @@ impl EarlyStopping {
         Self { patience: patience.max(1), min_change: 0.0, best: f64::INFINITY, waited: 0 }
     }
 
-    /// How much lower a loss must be to be better (nats).
+    /// How much lower a loss must be to count as an improvement (nats).
     #[must_use]
     pub fn min_change(mut self, nats: f64) -> Self {
         self.min_change = nats;

@@ -1,4 +1,4 @@
-//! A model over a loader: what it is measured by. In: a loader of a split. Out: predictions for all its photos.
+//! Runs a model in evaluation mode over a loader. In: a loader of a split. Out: predictions for all its photos.
 
 use burn::module::Module;
 use burn::tensor::Device as BurnDevice;
@@ -10,7 +10,7 @@ use crate::model::VisionModel;
 use crate::nn::{FoldedLayers, Pass, floats};
 use crate::{Error, Precision};
 
-/// A model to be run over a loader in evaluation mode.
+/// A model with everything it needs to predict a split.
 #[derive(Debug)]
 pub(crate) struct Evaluation<'a> {
     pub(crate) model: &'a VisionModel,
@@ -20,7 +20,7 @@ pub(crate) struct Evaluation<'a> {
 }
 
 impl Evaluation<'_> {
-    /// Predictions for all photos of an epoch of a loader; only an augmented loader's epochs differ.
+    /// Predictions for all photos of one epoch of a loader. Epochs differ only if the loader augments.
     ///
     /// # Errors
     /// No photo of the split could be read.

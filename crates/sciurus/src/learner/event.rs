@@ -1,6 +1,6 @@
-//! What happens during a fit, as plain facts, and those who watch.
+//! Events of a fit, and the observers that see them.
 //!
-//! The terminal's bar, the run's log and a web page are observers of one stream of [`Event`]s.
+//! The terminal's progress bar, the run's log and a web page all observe one stream of [`Event`]s.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub enum Phase {
     Unfrozen,
 }
 
-/// A fact about a running fit. Losses are in nats, times in seconds.
+/// Something that happened in a fit. Losses are in nats, times in seconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -30,7 +30,7 @@ pub enum Event {
     FitStarted {
         /// Which part trains.
         phase: Phase,
-        /// Number of epochs; where an observer ends the fit, as in a given time, there are fewer.
+        /// Number of epochs. There will be fewer if an observer ends the fit, as a time budget does.
         epochs: usize,
         /// Training batches in each epoch.
         steps: usize,
@@ -39,13 +39,13 @@ pub enum Event {
         /// Names of the metrics, in the order of the table.
         metrics: Vec<String>,
     },
-    /// The fit that began is one that was interrupted: it goes on from a checkpoint.
+    /// The fit that began continues an interrupted one, from a checkpoint.
     Resumed {
         /// Rows of the table so far, those of earlier fits included.
         rows: Vec<EpochRecord>,
-        /// The epoch it goes on in: as many of the last rows are this fit's.
+        /// The epoch it continues in, which is also how many of the last rows belong to this fit.
         epoch: usize,
-        /// The step it goes on with.
+        /// The step it continues with.
         step: usize,
     },
     /// A training batch is done.
@@ -64,7 +64,7 @@ pub enum Event {
         momentum: f64,
         /// Images in this batch.
         images: usize,
-        /// Time this batch took, waiting included.
+        /// Time this batch took, including waiting for it.
         #[serde(with = "seconds")]
         elapsed: Duration,
         /// Time spent waiting for images.
@@ -75,9 +75,9 @@ pub enum Event {
     RateTried {
         /// Step, counted from 0.
         step: usize,
-        /// Steps there are at most.
+        /// The largest number of steps.
         steps: usize,
-        /// The rate, of every parameter group.
+        /// The learning rate of every parameter group.
         learning_rate: f64,
         /// Smoothed loss after it.
         loss: f64,
@@ -89,11 +89,11 @@ pub enum Event {
         /// Images in this batch.
         images: usize,
     },
-    /// Photos could not be read and were left out.
+    /// Some photos could not be read and were left out.
     PhotosSkipped {
         /// The split they were in.
         split: Split,
-        /// Each with its reason.
+        /// The photos, each with its reason.
         skipped: Vec<Skipped>,
     },
     /// An epoch is done: a row of the table.
@@ -119,31 +119,31 @@ pub struct EpochRecord {
     pub train_loss: f64,
     /// Mean validation loss (nats).
     pub valid_loss: f64,
-    /// Metrics on the validation photos, without intervals.
+    /// Metrics on the validation set, without intervals.
     pub metrics: Vec<Measured>,
-    /// Time of the epoch, validation included.
+    /// Time of the epoch, including validation.
     #[serde(rename = "time", with = "seconds")]
     pub elapsed: Duration,
     /// Time spent waiting for training images.
     #[serde(with = "seconds")]
     pub waited: Duration,
-    /// Training speed, validation left out.
+    /// Training speed, without validation.
     pub images_per_second: f64,
 }
 
-/// What an observer wants next. Of several answers the greatest counts.
+/// What an observer asks for. If several observers disagree, the greatest value wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Control {
     /// Go on.
     Continue,
-    /// End this fit after this batch, and go on with the next one if a recipe has several, as
-    /// [`Learner::fine_tune`](crate::Learner::fine_tune) does: fastai's `CancelFitException`.
+    /// End this fit after this batch, and go on with the next fit of the recipe, if there is one (as in
+    /// [`Learner::fine_tune`](crate::Learner::fine_tune)): fastai's `CancelFitException`.
     EndFit,
-    /// End this fit after this batch, and begin no other. Everything measured so far stays.
+    /// End this fit after this batch, and don't begin another. Everything measured so far stays.
     Stop,
 }
 
-/// Sees every [`Event`]; may ask to stop, and can change nothing else.
+/// Sees every [`Event`]. An observer may ask to stop, but cannot change anything else.
 ///
 /// ```
 /// use sciurus::{Control, Error, Event, Observer};
@@ -161,10 +161,10 @@ pub enum Control {
 /// }
 /// ```
 pub trait Observer: Debug {
-    /// Looks at one event.
+    /// Handles one event.
     ///
     /// # Errors
-    /// What the observer writes cannot be written; the fit ends with this error.
+    /// The observer failed, for example because its file cannot be written. The fit then ends with this error.
     fn observe(&mut self, event: &Event) -> Result<Control, Error>;
 }
 
@@ -175,7 +175,7 @@ impl Observer for Box<dyn Observer> {
     }
 }
 
-/// The rows of all fits of a learner, in order.
+/// The table rows of all fits of a learner, in order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     /// One per epoch.

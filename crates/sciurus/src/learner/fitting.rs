@@ -1,4 +1,4 @@
-//! The loop of a fit: epochs of batches, each epoch measured; and the mock training of the learning rate finder.
+//! The training loop: epochs of batches, with a validation after each epoch; and the learning rate finder's mock training.
 
 use std::time::{Duration, Instant};
 
@@ -17,11 +17,11 @@ use crate::Error;
 use crate::model::{ParamGroup, VisionModel};
 use crate::nn::{StateDict, StoredTensor};
 
-/// The tensor of a checkpoint that holds what was said of the photos.
+/// The tensor of a checkpoint that holds the photos' training dynamics.
 const LOOKS: &str = "values";
 
 impl Learner {
-    /// A fit of this many epochs. Whether to go on with what follows it: `Continue` or `Stop`.
+    /// Runs a fit of this many epochs. Returns whether the recipe may go on: `Continue` or `Stop`.
     pub(super) fn run(&mut self, epochs: usize, schedule: &HyperSchedule) -> Result<Control, Error> {
         let fit = self.fits;
         self.fits += 1;
@@ -53,7 +53,8 @@ impl Learner {
         })
     }
 
-    /// One epoch and its validation, which also follows a stop in mid-epoch: what was trained is measured.
+    /// Runs one epoch and its validation. Validation also happens after a stop in mid-epoch, so that what was trained is
+    /// measured.
     fn run_epoch(
         &mut self,
         place: &mut Position,
@@ -80,7 +81,7 @@ impl Learner {
         self.last = Some(predictions);
         let control = trained.control.max(self.emit(&Event::EpochEnded(record))?);
         *place = Position { epoch: place.epoch + 1, step: 0, images: 0, ..*place };
-        // An epoch that was cut short is not complete, and must not be passed over after a resume.
+        // An epoch that was cut short is not complete, so a resumed run must not skip it.
         if trained.control == Control::Continue {
             self.checkpoint(place)?;
         }
@@ -105,7 +106,7 @@ impl Learner {
             self.tell_skipped(&batch, Split::Train)?;
             place.step = step + 1;
             if batch.targets.len() < 2 {
-                // Norm layers need two images; a batch lost to unreadable photos is passed over.
+                // Batch norm needs two images, so a batch that lost its photos to read errors is skipped.
                 continue;
             }
             let hyper = schedule.at(progress);
@@ -143,7 +144,7 @@ impl Learner {
         }
     }
 
-    /// Notes what was said of photos that have one label each and are not mixed with others.
+    /// Adds the logits of a batch to the photos' training dynamics, if it is single-label and not mixed.
     fn note_looks(&mut self, batch: &Batch, logits: &[f32]) {
         let (Targets::Single(labels), None) = (&batch.targets, &batch.mixed) else { return };
         let rows = logits.chunks_exact(logits.len() / labels.len().max(1));
@@ -170,7 +171,7 @@ impl Learner {
         self.checkpoints.as_mut().map_or(Ok(()), |checkpoints| checkpoints.write(&checkpoint))
     }
 
-    /// Takes everything over from a checkpoint; the place to go on at.
+    /// Restores everything from a checkpoint; returns the position to continue from.
     fn import(&mut self, mut checkpoint: Checkpoint) -> Result<Position, Error> {
         self.trainer.import(&mut checkpoint)?;
         let items = self.loaders.dataset().items.len();
@@ -189,7 +190,7 @@ impl Learner {
         Ok(place)
     }
 
-    /// Keeps the model if it is the best so far and the best is wanted.
+    /// Keeps a copy of the model if the best one is wanted and this is the best so far.
     fn note_best(&mut self, record: &EpochRecord, predictions: &AnyPredictions) {
         let is_better = self.best.as_ref().is_none_or(|best| record.valid_loss < best.record.valid_loss);
         if self.keep == Keep::Best && is_better {
@@ -206,7 +207,7 @@ impl Learner {
         Ok(())
     }
 
-    /// Times training steps of the whole network and a validation batch; the learner stays as it was.
+    /// Measures the time of training steps of the whole network and of a validation batch. The learner stays as it was.
     pub(crate) fn time_batches(&mut self) -> Result<BatchTimes, Error> {
         let (state, first) = (self.trainer.state(), self.trainer.first_group());
         self.trainer.freeze_to(ParamGroup(0));
@@ -220,7 +221,7 @@ impl Learner {
         let readable = self.loaders.train().epoch(self.epochs_done).find(|batch| batch.targets.len() > 1);
         let batch = readable.ok_or(Error::NothingReadable { split: Split::Train })?;
         let hyper = Hyper { learning_rates: vec![0.0; VisionModel::GROUPS], momentum: UNSCHEDULED_MOMENTUM };
-        // The first step asks the system for memory; of the others, the middle one counts.
+        // The first step is slow, because it asks the system for memory; the median of the others counts.
         let mut steps = [Duration::ZERO; 4];
         for step in &mut steps {
             let started = Instant::now();
@@ -234,14 +235,14 @@ impl Learner {
             let started = Instant::now();
             self.any_predictions(Split::Valid).map(|_| started.elapsed() / valid_steps as u32)
         };
-        // The first time photos are read and decoded, as those of a test split will be.
+        // The first pass reads and decodes the photos, as the test split's pass will; the second finds them decoded.
         let (first, again) = (validated()?, validated()?);
         let dataset = self.loaders.dataset();
         let test_steps = match dataset.split(Split::Test).next() {
             Some(_) => self.loaders.measured(Split::Test)?.steps_per_epoch(),
             None => 0,
         };
-        // Nobody was watching: what cannot be read is named again.
+        // No observer saw these passes, so unreadable photos must be reported again later.
         [self.loaders.train(), &valid].into_iter().for_each(Loader::forget_skipped);
         Ok(BatchTimes {
             train: steps[2],
@@ -252,7 +253,7 @@ impl Learner {
         })
     }
 
-    /// Steps with each rate in turn until all are tried or the loss has risen too far.
+    /// Trains one step with each rate in turn, until all were tried or the loss has risen too far.
     pub(super) fn try_rates(&mut self, options: LrFind) -> Result<LrCurve, Error> {
         let (mut rates, mut losses) = (Vec::new(), Vec::new());
         let (mut smooth, mut best) = (SmoothLoss::default(), f64::INFINITY);
@@ -291,29 +292,29 @@ impl Learner {
 pub(crate) struct BatchTimes {
     /// A training step of the whole network.
     pub(crate) train: Duration,
-    /// A validation batch whose photos were read before.
+    /// A validation batch whose photos are already decoded.
     pub(crate) valid: Duration,
     /// Training steps in an epoch.
     pub(crate) steps: usize,
-    /// Validation batches after each.
+    /// Validation batches after each epoch.
     pub(crate) valid_steps: usize,
-    /// All photos of the test split, reading included.
+    /// All photos of the test split, including reading and decoding.
     pub(crate) test: Duration,
 }
 
 impl BatchTimes {
-    /// Seconds that an epoch trains.
+    /// Seconds of training in an epoch.
     pub(crate) fn train_epoch(&self) -> f64 {
         self.train.as_secs_f64() * self.steps as f64
     }
 
-    /// Seconds that its validation takes.
+    /// Seconds of validation after an epoch.
     pub(crate) fn valid_epoch(&self) -> f64 {
         self.valid.as_secs_f64() * self.valid_steps as f64
     }
 }
 
-/// What an epoch's training left besides its place.
+/// The result of an epoch's training, besides its position.
 #[derive(Debug)]
 struct Trained {
     waited: Duration,
@@ -325,11 +326,11 @@ struct Trained {
 pub(super) struct Best {
     pub(super) record: EpochRecord,
     pub(super) model: VisionModel,
-    /// None after a resume: they are computed again when they are asked for.
+    /// `None` after a resume; they are then computed again when they are needed.
     pub(super) predictions: Option<AnyPredictions>,
 }
 
-/// Batches, each with the time it was waited for.
+/// Batches, each with the time spent waiting for it.
 struct Timed(sciurus_data::Batches);
 
 impl Timed {

@@ -1,4 +1,4 @@
-//! Schedules, smoothed loss and Adam against fastai's own numbers.
+//! Compares schedules, smoothed loss and Adam with fastai's own numbers.
 
 use burn::module::ParamId;
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -17,7 +17,7 @@ fn floats(value: &Value) -> Vec<f64> {
     serde_json::from_value(value.clone()).unwrap()
 }
 
-/// Every batch of a fit: rates of the three groups and momentum, bit for bit.
+/// Compares the three groups' rates and the momentum in every batch of a fit, bit for bit.
 fn assert_fit(what: &str, schedule: &HyperSchedule, epochs: usize, golden: &Value) {
     let pos = floats(&golden["pos"]);
     let steps = pos.len() / epochs;
@@ -41,7 +41,7 @@ fn assert_fit(what: &str, schedule: &HyperSchedule, epochs: usize, golden: &Valu
     }
 }
 
-/// Equal but for the last bits of a float64.
+/// Asserts that two values are equal except for the last bits of a float64.
 fn assert_close(ours: f64, golden: f64, what: &str) {
     assert!(
         (ours - golden).abs() <= 4.0 * f64::EPSILON * golden.abs(),
@@ -117,7 +117,7 @@ fn golden_learning_rate_suggestions() {
         ];
         for (kind, ours) in pairs {
             let expected = curve[kind].as_f64().unwrap();
-            // fastai's rates went through f32; another index would be off by 20 %.
+            // fastai's rates went through f32. A wrong index would be off by 20 %, so this tolerance cannot hide one.
             assert!((ours / expected - 1.0).abs() < 1e-6, "{name} {kind}: {ours:e} against {expected:e}");
         }
     }

@@ -1,4 +1,4 @@
-//! Gradients between the backward pass and the optimizer: added up over batches, and kept from growing too large.
+//! What happens to gradients between the backward pass and the optimizer: accumulation over batches, and clipping.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsAccumulator, GradientsParams};
@@ -6,7 +6,7 @@ use burn::tensor::{Gradients, Tensor};
 
 use crate::model::VisionModel;
 
-/// Adds the gradients of several batches up: the optimizer steps once for all of them, as if they were one batch.
+/// Adds up the gradients of several batches, so that the optimizer steps once for all of them, as if they were one batch.
 pub(super) struct Accumulation {
     batches: usize,
     seen: usize,
@@ -25,7 +25,7 @@ impl Accumulation {
         Self { batches, seen: 0, sum: GradientsAccumulator::new() }
     }
 
-    /// Takes a batch's gradients; gives the sum when enough have come, and how many batches it is of.
+    /// Adds a batch's gradients. Returns the sum and its number of batches once there are enough.
     pub(super) fn add(
         &mut self,
         model: &VisionModel,
@@ -40,12 +40,12 @@ impl Accumulation {
         if self.seen == self.batches { self.take() } else { None }
     }
 
-    /// Whether a sum has begun.
+    /// Whether gradients are waiting for a step.
     pub(super) fn waits(&self) -> bool {
         self.seen > 0
     }
 
-    /// What has come so far, if anything: the end of an epoch does not wait.
+    /// Takes the sum so far, if there is one. Used at the end of an epoch, which does not wait for more batches.
     pub(super) fn take(&mut self) -> Option<(GradientsParams, usize)> {
         let seen = std::mem::take(&mut self.seen);
         (seen > 0).then(|| (self.sum.grads(), seen))
@@ -72,7 +72,7 @@ impl ModuleVisitor for Squares<'_> {
     }
 }
 
-/// What gradients of this norm are multiplied by so that it is at most `largest`: PyTorch's `clip_grad_norm_`.
+/// The factor that brings gradients of this norm down to a norm of at most `largest`: PyTorch's `clip_grad_norm_`.
 pub(super) fn clipping(norm: f64, largest: f64) -> f64 {
     (largest / (norm + 1e-6)).min(1.0)
 }

@@ -1,4 +1,4 @@
-//! The learning rate finder: a mock training with growing rates, and the rates that its losses suggest.
+//! The learning rate finder: a mock training with growing rates, and the rates that the losses suggest.
 //!
 //! In: a curve of losses by rate. Out: [`LrCurve`], with fastai's four suggestions. Source: fastai
 //! `callback/schedule.py` (`LRFinder`, `valley`, `slide`, `minimum`, `steep`); the range test is Smith (2015).
@@ -14,17 +14,17 @@ use crate::Error;
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
 /// | `first` | 1e-7 | the first learning rate | above 0 |
-/// | `last` | 10 | what the rates grow towards, geometrically | above `first` |
+/// | `last` | 10 | the rate that they grow towards, geometrically | above `first` |
 /// | `steps` | 100 | batches, each with the next rate | at least 20 |
 ///
-/// It stops early when the smoothed loss is over four times the best one.
+/// It stops early when the smoothed loss exceeds four times the best one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LrFind {
     /// The first learning rate.
     pub first: f64,
-    /// What the rates grow towards; the last step stays one below it.
+    /// The rate that they grow towards. As in fastai, the last step is one short of it.
     pub last: f64,
-    /// Batches.
+    /// Number of batches, each with the next rate.
     pub steps: usize,
 }
 
@@ -34,7 +34,7 @@ impl Default for LrFind {
     }
 }
 
-/// The smoothed loss rises this many times above the best before the finder gives up.
+/// The finder gives up when the smoothed loss exceeds this many times the best one; fastai's value.
 const DIVERGED: f64 = 4.0;
 
 impl LrFind {
@@ -52,14 +52,14 @@ impl LrFind {
     }
 }
 
-/// What a mock training saw, and what it suggests.
+/// The losses of a mock training, and the learning rates that they suggest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LrCurve {
     /// The learning rate of each step.
     pub learning_rates: Vec<f64>,
     /// Smoothed training loss (nats) after each step.
     pub losses: Vec<f64>,
-    /// Rates to choose from; none if the curve is too short or the loss was no number from the start.
+    /// Rates to choose from; `None` if the curve is too short or the loss was NaN from the start.
     pub suggestions: Option<LrSuggestions>,
 }
 
@@ -77,9 +77,9 @@ pub struct LrCurve {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LrSuggestions {
-    /// In the middle of the longest stretch over which the loss falls: the one to take.
+    /// The middle of the longest stretch over which the loss falls. If in doubt, take this one.
     pub valley: f64,
-    /// Seen from the right, the last rate before the slope stops changing.
+    /// Going from high rates to low ones, the last rate before the slope stops changing.
     pub slide: f64,
     /// A tenth of the rate with the lowest loss.
     pub minimum: f64,
@@ -88,8 +88,7 @@ pub struct LrSuggestions {
 }
 
 impl LrCurve {
-    /// Suggestions from the curve without its first tenth of `steps` and its last five steps, up to the first loss that is
-    /// no number.
+    /// Makes suggestions from the curve, up to its first NaN, without the first tenth of `steps` and the last five steps.
     pub(super) fn new(learning_rates: Vec<f64>, losses: Vec<f64>, steps: usize) -> Self {
         let begin = (steps / 10).min(losses.len());
         let end = losses.len().saturating_sub(5).max(begin);
@@ -101,9 +100,9 @@ impl LrCurve {
 }
 
 impl LrSuggestions {
-    /// What losses (nats, smoothed) at these rates suggest; none for fewer than two points.
+    /// The suggestions for smoothed losses (nats) at these rates; `None` for fewer than two points.
     ///
-    /// fastai keeps rates and losses in f32, and so do these functions where it decides an index.
+    /// fastai keeps rates and losses in f32. These functions do the same where it decides an index.
     pub fn of(learning_rates: &[f64], losses: &[f64]) -> Option<Self> {
         if losses.len() < 2 || learning_rates.len() != losses.len() {
             return None;
@@ -118,8 +117,9 @@ impl LrSuggestions {
     }
 }
 
-/// The index a third and a half into the longest strictly falling subsequence, whose start fastai counts back from its end
-/// by its length. That start is -1 where the whole curve falls; Python's index from the end is then ours too.
+/// The index in the middle of the longest strictly falling subsequence: one and a half thirds of its length after its start,
+/// rounded like fastai. fastai computes the start as the end minus the length, which is -1 if the whole curve falls; Python
+/// then counts from the end, and so do we.
 fn valley(losses: &[f32]) -> usize {
     let mut lengths = vec![1_usize; losses.len()];
     let (mut start, mut end) = (0, 0);
@@ -139,7 +139,7 @@ fn valley(losses: &[f32]) -> usize {
     index.rem_euclid(losses.len() as i64) as usize
 }
 
-/// Moves an interval of 15 steps from the right while the slopes at its ends differ.
+/// Moves an interval of 15 steps from right to left while the slopes at its ends differ.
 fn slide(losses: &[f32]) -> usize {
     const INTERVAL: usize = 15;
     const THRESHOLD: f32 = 0.005;
@@ -171,7 +171,7 @@ fn steepest(learning_rates: &[f64], losses: &[f32]) -> usize {
     lowest(&slopes)
 }
 
-/// Whether a mock training has seen enough: the loss has risen far above the best, or is no number.
+/// Whether to end a mock training, because the loss has risen far above the best one or is NaN.
 pub(super) fn has_diverged(loss: f64, best: f64) -> bool {
     loss > DIVERGED * best || !loss.is_finite()
 }

@@ -1,4 +1,4 @@
-//! The metrics of a learner: of photos with one label each, or with any number.
+//! The metrics of a learner, single-label or multi-label.
 
 use sciurus_data::BadOption;
 use sciurus_data::ImageDataset;
@@ -19,7 +19,7 @@ pub(super) enum Metrics {
 type MeasureOne = fn(&dyn Metric, &Predictions) -> Measured;
 type MeasureMany = fn(&dyn Metric<MultiPredictions>, &MultiPredictions) -> Measured;
 
-/// What was asked for, before it is known which photos there are.
+/// The metrics that were asked for, before the data set decides which kind is used.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     pub(super) one: Vec<Box<dyn Metric>>,
@@ -27,19 +27,18 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// The metrics for photos with one label each, or with any number; the usual ones where none were asked for.
+    /// The metrics for a single-label or multi-label data set; the defaults if none were asked for.
     pub(super) fn for_photos(self, dataset: &ImageDataset) -> Result<Metrics, Error> {
         let wrong = |value: String, expected| {
             Err(Error::BadOption(BadOption { option: "metric", value, advice: expected }))
         };
         match (dataset.is_multi_label(), self.one.first(), self.many.first()) {
             (false, _, Some(metric)) => {
-                wrong(metric.name().to_owned(), "the photos have one label each; give metrics with `metric`")
+                wrong(metric.name().to_owned(), "the photos have one label each; add metrics with `metric`")
             }
-            (true, Some(metric), _) => wrong(
-                metric.name().to_owned(),
-                "the photos have any number of labels; give metrics with `multi_metric`",
-            ),
+            (true, Some(metric), _) => {
+                wrong(metric.name().to_owned(), "the photos are multi-label; add metrics with `multi_metric`")
+            }
             (false, None, None) => Ok(Metrics::One(vec![Box::new(ErrorRate)])),
             (true, None, None) => Ok(Metrics::Many(vec![
                 Box::new(AccuracyMulti),
@@ -59,12 +58,12 @@ impl Metrics {
         }
     }
 
-    /// What they come to, with intervals; nothing for predictions of the other kind.
+    /// The metrics' values with intervals; empty for predictions of the other kind.
     pub(super) fn measure(&self, predictions: &AnyPredictions) -> Vec<Measured> {
         self.each(predictions, (Measured::new, Measured::of_multi))
     }
 
-    /// The same without intervals: what an epoch shows.
+    /// The metrics' values without intervals, for the row of an epoch.
     pub(super) fn values(&self, predictions: &AnyPredictions) -> Vec<Measured> {
         self.each(predictions, (Measured::value, Measured::value_of_multi))
     }

@@ -1,4 +1,4 @@
-//! The training loop: a model, its data, an optimizer, and those who watch.
+//! The learner: a model, its data, an optimizer, and observers.
 //!
 //! In: [`DataLoaders`] and a [`VisionModel`]. Out: a trained model, [`Predictions`], a [`History`].
 
@@ -56,7 +56,7 @@ use metrics::Metrics;
 
 /// Trains and measures a [`VisionModel`] on [`DataLoaders`].
 ///
-/// Made by [`vision_learner`]. Its verbs are fastai's and give fastai's numbers.
+/// Build one with [`vision_learner`]. Its methods are named like fastai's and give fastai's numbers.
 #[derive(Debug)]
 pub struct Learner {
     loaders: DataLoaders,
@@ -75,7 +75,7 @@ pub struct Learner {
     events: u64,
     checkpoints: Option<Checkpoints>,
     resume: Option<Checkpoint>,
-    /// What was wrong with checkpoints that were passed over.
+    /// What was wrong with checkpoints that were skipped.
     damaged: Vec<String>,
     looks: OnlineDynamics,
 }
@@ -87,22 +87,22 @@ pub struct Learner {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Keep {
-    /// The last one's: fastai's default, and an honest error rate.
+    /// The last epoch's model: fastai's default, with an unbiased error rate.
     #[default]
     Last,
-    /// The one with the lowest validation loss: fastai's `SaveModelCallback`. Chosen by the photos that measure it, so its
-    /// error rate flatters it a little.
+    /// The model with the lowest validation loss: fastai's `SaveModelCallback`. Because the validation set chooses it, its
+    /// error rate is slightly optimistic.
     Best,
 }
 
 impl Learner {
-    /// Freezes the body: its convolutions stay untouched, its norm layers and the head train. Optimizer state is cleared.
+    /// Freezes the body: its convolutions stay as they are; its norm layers and the head train. Clears the optimizer's state.
     pub fn freeze(&mut self) {
         self.phase = Phase::Frozen;
         self.trainer.freeze_to(ParamGroup(VisionModel::GROUPS - 1));
     }
 
-    /// Lets the whole model train. Optimizer state is cleared.
+    /// Unfreezes the body, so that the whole model trains. Clears the optimizer's state.
     pub fn unfreeze(&mut self) {
         self.phase = Phase::Unfrozen;
         self.trainer.freeze_to(ParamGroup(0));
@@ -111,7 +111,7 @@ impl Learner {
     /// Trains with constant learning rates.
     ///
     /// # Errors
-    /// Options out of range, a loss that is no number, no readable photos, or an observer that fails.
+    /// An option is out of range, the loss becomes NaN or infinite, no photo is readable, or an observer fails.
     pub fn fit(&mut self, epochs: usize, rates: impl Into<LearningRates>) -> Result<Control, Error> {
         let schedule = recipe::constant(epochs, rates.into(), VisionModel::GROUPS)?;
         self.run(epochs, &schedule)
@@ -138,7 +138,7 @@ impl Learner {
         self.run(epochs, schedules)
     }
 
-    /// Trains with one cycle: learning rates up and down, momentum down and up.
+    /// Trains with the one-cycle policy: learning rates go up and down, momentum goes down and up.
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
@@ -147,7 +147,7 @@ impl Learner {
         self.run(options.epochs, &options.schedule(VisionModel::GROUPS)?)
     }
 
-    /// Trains with constant learning rates that fall along a cosine at the end.
+    /// Trains with constant learning rates that decay along a cosine at the end.
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
@@ -156,8 +156,8 @@ impl Learner {
         self.run(options.epochs, &options.schedule(VisionModel::GROUPS)?)
     }
 
-    /// Tries growing learning rates on a mock training and tells which of them suit. The model, the optimizer and the
-    /// order of later batches stay as they were.
+    /// Tries growing learning rates in a mock training and suggests good ones. The model, the optimizer and the order of later
+    /// batches stay as they were.
     ///
     /// ```no_run
     /// use sciurus::prelude::*;
@@ -172,7 +172,7 @@ impl Learner {
     /// ```
     ///
     /// # Errors
-    /// Options out of range, no readable photos, or an observer that fails.
+    /// An option is out of range, no photo is readable, or an observer fails.
     pub fn lr_find(&mut self, options: LrFind) -> Result<LrCurve, Error> {
         options.check()?;
         let (state, epochs_done) = (self.trainer.state(), self.epochs_done);
@@ -188,7 +188,7 @@ impl Learner {
     /// As [`fit`](Self::fit).
     pub fn fine_tune(&mut self, options: impl Into<FineTune>) -> Result<Control, Error> {
         let options = options.into();
-        // Both fits are checked before the first begins.
+        // The second fit's options are checked before the first fit begins.
         options.unfrozen().schedule(VisionModel::GROUPS)?;
         if options.freeze_epochs > 0 {
             self.freeze();
@@ -200,7 +200,7 @@ impl Learner {
         self.fit_one_cycle(options.unfrozen())
     }
 
-    /// Measures the model on the validation photos.
+    /// Measures the model on the validation set.
     ///
     /// # Errors
     /// No photo of the split could be read.
@@ -209,16 +209,16 @@ impl Learner {
         Ok(self.measure(&predictions))
     }
 
-    /// The model's predictions for a split of photos with one label each, in the order of its items.
+    /// The model's predictions for a split of single-label data, in the order of its items.
     ///
     /// # Errors
-    /// The split is empty, none of its photos could be read, or they have any number of labels.
+    /// The split is empty, none of its photos could be read, or the data are multi-label.
     pub fn predictions(&mut self, split: Split) -> Result<Predictions, Error> {
         only_one(self.any_predictions(split)?)
     }
 
-    /// The model's predictions for a split, in the order of its items, whether photos have one label each or any number:
-    /// the latter at thresholds of 0.5.
+    /// The model's predictions for a split, in the order of its items, for single-label and multi-label data. Multi-label
+    /// predictions use thresholds of 0.5.
     ///
     /// # Errors
     /// The split is empty, or none of its photos could be read.
@@ -228,7 +228,7 @@ impl Learner {
         self.evaluated((&loader, split), 0, views)
     }
 
-    /// The model's predictions for an epoch of a loader.
+    /// The model's predictions for one epoch of a loader.
     fn evaluated(
         &mut self,
         loader: (&Loader, Split),
@@ -244,18 +244,19 @@ impl Learner {
         })
     }
 
-    /// Predictions for a split from several augmented views of each photo besides the plain one; fastai's `tta`.
+    /// Test-time augmentation: predictions for a split, averaged over several augmented views of each photo and the plain one;
+    /// fastai's `tta`.
     ///
     /// # Errors
-    /// As [`predictions`](Self::predictions), or options out of range.
+    /// As [`predictions`](Self::predictions), or an option is out of range.
     pub fn tta(&mut self, split: Split, options: Tta) -> Result<Predictions, Error> {
         only_one(self.any_tta(split, options)?)
     }
 
-    /// The same, whether photos have one label each or any number.
+    /// Like [`tta`](Self::tta), for single-label and multi-label data.
     ///
     /// # Errors
-    /// As [`any_predictions`](Self::any_predictions), or options out of range.
+    /// As [`any_predictions`](Self::any_predictions), or an option is out of range.
     pub fn any_tta(&mut self, split: Split, options: Tta) -> Result<AnyPredictions, Error> {
         options.check()?;
         let plain = self.any_predictions(split)?;
@@ -283,7 +284,7 @@ impl Learner {
         })
     }
 
-    /// The validation predictions of the model as it is: those of the last epoch, or new ones before any.
+    /// The present model's validation predictions: those of the last epoch, or new ones if there was no epoch yet.
     ///
     /// # Errors
     /// As [`any_predictions`](Self::any_predictions).
@@ -294,7 +295,7 @@ impl Learner {
         }
     }
 
-    /// The learner's metrics on these predictions.
+    /// Computes the learner's metrics on these predictions.
     pub fn measure(&self, predictions: &AnyPredictions) -> Vec<Measured> {
         self.metrics.measure(predictions)
     }
@@ -304,8 +305,8 @@ impl Learner {
         self.metrics.names()
     }
 
-    /// Writes the model with all that is needed to use it to one file. Where photos have any number of labels, it has the
-    /// [best thresholds](MultiPredictions::best_thresholds) of the validation photos, and is measured with them.
+    /// Writes the model, with everything needed to use it, to one file. A multi-label model gets the
+    /// [best thresholds](MultiPredictions::best_thresholds) on the validation set, and is measured with them.
     ///
     /// # Errors
     /// The model cannot be measured, or the file cannot be written.
@@ -317,7 +318,7 @@ impl Learner {
         Ok(bundle)
     }
 
-    /// The model as plain data, with the metrics it was measured at, calibrated by its predictions for the validation set.
+    /// The model as plain data, with these metrics, calibrated on its validation predictions.
     pub fn bundle(&self, metrics: Vec<Measured>, predictions: &AnyPredictions) -> ModelBundle {
         let dataset = self.loaders.dataset();
         let manifest = Manifest {
@@ -337,23 +338,22 @@ impl Learner {
         ModelBundle::new(manifest, predictions, self.model().state_dict())
     }
 
-    /// Writes checkpoints into a folder, at most once in `every`: the newest and the one before it.
+    /// Turns on checkpoints: they are written into `folder`, at most one per `every`. The newest and the one before it are kept.
     pub fn write_checkpoints(&mut self, folder: impl Into<PathBuf>, every: Duration) {
         self.checkpoints = Some(Checkpoints::new(folder.into(), every));
     }
 
-    /// What was wrong with the newest checkpoint, where [`resume_from`](Self::resume_from) had to go on from the one before it.
+    /// What was wrong with the newest checkpoint, if [`resume_from`](Self::resume_from) had to use the one before it.
     pub fn damaged_checkpoints(&self) -> &[String] {
         &self.damaged
     }
 
-    /// Goes on from the newest checkpoint of a folder that is whole: call the same verbs as before, and what was done
-    /// already is passed over. Weights come out bit for bit as if nothing had interrupted them, if data, options and
-    /// program are the same. Returns how many events observers had seen; without a checkpoint there is nothing to pass over
-    /// and the number is 0.
+    /// Resumes from the newest intact checkpoint of a folder. Then call the same methods as before; what was already done is
+    /// skipped. With the same data, options and program, the weights come out bit for bit as if training had not been
+    /// interrupted. Returns how many events observers had seen; 0 if there is no checkpoint.
     ///
     /// # Errors
-    /// There are checkpoints, and none of them can be read.
+    /// There are checkpoints, but none of them can be read.
     pub fn resume_from(&mut self, folder: impl AsRef<Path>) -> Result<u64, Error> {
         let (checkpoint, damaged) = Checkpoint::load(folder.as_ref())?;
         self.resume = checkpoint;
@@ -362,8 +362,8 @@ impl Learner {
         Ok(self.events)
     }
 
-    /// How the labels of the training photos were learnt, as the model said while it was trained on them: one row for each photo
-    /// that has one label and was looked at as it is, not mixed with another one.
+    /// How the labels of the training photos were learnt, from the model's logits during training: one row for each
+    /// single-label photo that was seen at least once without being mixed with another photo.
     pub fn learnt_labels(&self) -> Vec<LearntLabel> {
         let dataset = self.loaders.dataset();
         let TrainingDynamics { aum, confidence, variability, correctness } = self.looks.dynamics();
@@ -382,7 +382,7 @@ impl Learner {
         (0..dataset.items.len()).filter(|&at| self.looks.count(at) > 0).map(row).collect()
     }
 
-    /// Removes the checkpoints that were written: the training is done.
+    /// Removes the checkpoints, once training is finished.
     ///
     /// # Errors
     /// A file cannot be removed.
@@ -390,7 +390,7 @@ impl Learner {
         self.checkpoints.take().map_or(Ok(()), |checkpoints| checkpoints.remove())
     }
 
-    /// Makes the model of the best epoch the learner's own and returns that epoch, where [`Keep::Best`] asked for it.
+    /// With [`Keep::Best`], makes the best epoch's model the learner's model and returns that epoch.
     pub fn restore_best(&mut self) -> Option<EpochRecord> {
         let best = self.best.take()?;
         self.last = best.predictions;
@@ -398,8 +398,9 @@ impl Learner {
         Some(best.record)
     }
 
-    /// Rounds all weights, but not biases, norm layers and statistics, to half precision (fp16), so that the exported file is
-    /// about half as large. The model is then measured anew: what is exported is what was measured. Optimizer state is cleared.
+    /// Rounds all weights to half precision (fp16), but not biases, norm layers and statistics, so that the exported file is
+    /// about half as large. Measures the model again afterwards, so that the exported model is the measured one. Clears the
+    /// optimizer's state.
     ///
     /// # Errors
     /// A weight is too large for half precision (above 65504).
@@ -415,32 +416,32 @@ impl Learner {
         self.observers.push(Box::new(observer));
     }
 
-    /// The rows of all fits so far.
+    /// The table rows of all fits so far.
     pub fn history(&self) -> &History {
         &self.history
     }
 
-    /// The data it trains on.
+    /// The learner's data.
     pub fn loaders(&self) -> &DataLoaders {
         &self.loaders
     }
 
-    /// The model as it is now, or the average of its weights where one is kept: what is measured and exported.
+    /// The model that is measured and exported: the present one, or the average of its weights if one is kept.
     pub fn model(&self) -> VisionModel {
         self.trainer.measured_model()
     }
 
-    /// The architecture.
+    /// The model's architecture.
     pub fn arch(&self) -> Arch {
         self.arch
     }
 
-    /// The seed of its head and of dropout.
+    /// The seed of the initial head and of dropout.
     pub fn seed(&self) -> Seed {
         self.trainer.seed()
     }
 
-    /// What activations are kept in: f32 or bf16.
+    /// The number format of activations: f32 or bf16.
     pub fn precision(&self) -> Precision {
         self.trainer.precision()
     }
@@ -456,7 +457,7 @@ impl Learner {
     }
 }
 
-/// Predictions of photos with one label each.
+/// The predictions as single-label ones.
 fn only_one(predictions: AnyPredictions) -> Result<Predictions, Error> {
     match predictions {
         AnyPredictions::Single(predictions) => Ok(predictions),
@@ -464,7 +465,7 @@ fn only_one(predictions: AnyPredictions) -> Result<Predictions, Error> {
     }
 }
 
-/// Shows an event to all observers; one that wants an end is enough.
+/// Shows an event to all observers; a single one can end the fit.
 fn notify(observers: &mut [Box<dyn Observer>], event: &Event) -> Result<Control, Error> {
     observers
         .iter_mut()

@@ -1,4 +1,4 @@
-//! The recipes of a fit: `fit`, `fit_one_cycle` and `fine_tune`, each with fastai's defaults.
+//! The recipes for fitting: `fit`, `fit_one_cycle`, `fit_flat_cosine` and `fine_tune`, with fastai's defaults.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,9 +7,9 @@ use sciurus_data::BadOption;
 
 use crate::Error;
 
-/// fastai's last divisor of the learning rate.
+/// fastai's divisor for the last learning rate.
 const DIV_FINAL: f64 = 1e5;
-/// What fastai's optimizer keeps where nothing schedules momentum.
+/// The momentum of fastai's optimizer when it is not scheduled.
 pub(super) const UNSCHEDULED_MOMENTUM: f64 = 0.9;
 
 /// Options of [`Learner::fit_one_cycle`](crate::Learner::fit_one_cycle); fastai's `fit_one_cycle`.
@@ -18,8 +18,8 @@ pub(super) const UNSCHEDULED_MOMENTUM: f64 = 0.9;
 /// |---|---|---|---|
 /// | `learning_rates` | `Same(1e-3)` | highest rate of each group | above 0 |
 /// | `pct_start` | 0.25 | share of the fit that warms up | 0..1 |
-/// | `div` | 25 | the first rate is the highest over this | at least 1 |
-/// | `div_final` | 1e5 | the last rate is the highest over this | at least 1 |
+/// | `div` | 25 | the first rate is the highest divided by this | at least 1 |
+/// | `div_final` | 1e5 | the last rate is the highest divided by this | at least 1 |
 /// | `momenta` | `[0.95, 0.85, 0.95]` | momentum at start, peak and end | 0..1 |
 ///
 /// ```
@@ -35,9 +35,9 @@ pub struct OneCycle {
     pub learning_rates: LearningRates,
     /// Share (0..1) of the fit that warms up.
     pub pct_start: f64,
-    /// The first rate is the highest over this.
+    /// The first rate is the highest divided by this.
     pub div: f64,
-    /// The last rate is the highest over this.
+    /// The last rate is the highest divided by this.
     pub div_final: f64,
     /// Momentum (0..1) at start, peak and end.
     pub momenta: [f64; 3],
@@ -70,7 +70,7 @@ impl OneCycle {
         self
     }
 
-    /// The first rate is the highest over `first`, the last one the highest over `last`.
+    /// The first rate is the highest divided by `first`, the last one the highest divided by `last`.
     #[must_use]
     pub fn divisors(mut self, first: f64, last: f64) -> Self {
         (self.div, self.div_final) = (first, last);
@@ -116,9 +116,9 @@ impl From<usize> for OneCycle {
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
-/// | `learning_rates` | `Same(1e-3)` | rate of each group until it falls | above 0 |
+/// | `learning_rates` | `Same(1e-3)` | rate of each group before it decays | above 0 |
 /// | `pct_start` | 0.75 | share of the fit with that rate | 0..1 |
-/// | `div_final` | 1e5 | the last rate is the first over this | at least 1 |
+/// | `div_final` | 1e5 | the last rate is the first divided by this | at least 1 |
 ///
 /// ```
 /// use sciurus::FlatCosine;
@@ -129,11 +129,11 @@ impl From<usize> for OneCycle {
 pub struct FlatCosine {
     /// Number of epochs.
     pub epochs: usize,
-    /// Learning rate of each group until it falls.
+    /// Learning rate of each group before it decays.
     pub learning_rates: LearningRates,
     /// Share (0..1) of the fit with that rate.
     pub pct_start: f64,
-    /// The last rate is the first over this.
+    /// The last rate is the first divided by this.
     pub div_final: f64,
 }
 
@@ -143,14 +143,14 @@ impl FlatCosine {
         Self { epochs, learning_rates: LearningRates::Same(1e-3), pct_start: 0.75, div_final: DIV_FINAL }
     }
 
-    /// Learning rate of each group until it falls.
+    /// Learning rate of each group before it decays.
     #[must_use]
     pub fn learning_rates(mut self, rates: impl Into<LearningRates>) -> Self {
         self.learning_rates = rates.into();
         self
     }
 
-    /// Share (0..1) of the fit before the rate falls.
+    /// Share (0..1) of the fit before the rate decays.
     #[must_use]
     pub fn pct_start(mut self, share: f64) -> Self {
         self.pct_start = share;
@@ -186,10 +186,10 @@ impl From<usize> for FlatCosine {
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
 /// | `freeze_epochs` | 1 | epochs that train the head and the norm layers only | 0 or more |
-/// | `base_learning_rate` | 2e-3 | highest rate of the head while frozen; halved after | above 0 |
-/// | `lr_mult` | 100 | the first group's rate is the head's over this | at least 1 |
+/// | `base_learning_rate` | 2e-3 | highest rate of the head while frozen; halved afterwards | above 0 |
+/// | `lr_mult` | 100 | the first group's rate is the head's divided by this | at least 1 |
 /// | `pct_start` | 0.3 | share of the unfrozen fit that warms up | 0..1 |
-/// | `div` | 5 | the first unfrozen rate is the highest over this | at least 1 |
+/// | `div` | 5 | the first unfrozen rate is the highest divided by this | at least 1 |
 ///
 /// ```
 /// use sciurus::FineTune;
@@ -198,17 +198,17 @@ impl From<usize> for FlatCosine {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FineTune {
-    /// Epochs with the whole model training.
+    /// Epochs that train the whole model.
     pub epochs: usize,
     /// Epochs that train the head and the norm layers only.
     pub freeze_epochs: usize,
-    /// Highest learning rate of the head while frozen; halved after.
+    /// Highest learning rate of the head while frozen; halved afterwards.
     pub base_learning_rate: f64,
-    /// The first group's rate is the head's over this.
+    /// The first group's rate is the head's divided by this.
     pub lr_mult: f64,
     /// Share (0..1) of the unfrozen fit that warms up.
     pub pct_start: f64,
-    /// The first unfrozen rate is the highest over this.
+    /// The first unfrozen rate is the highest divided by this.
     pub div: f64,
 }
 
@@ -218,7 +218,7 @@ impl FineTune {
         Self { epochs, freeze_epochs: 1, base_learning_rate: 2e-3, lr_mult: 100.0, pct_start: 0.3, div: 5.0 }
     }
 
-    /// Highest learning rate of the head while frozen; halved after.
+    /// Highest learning rate of the head while frozen; halved afterwards.
     #[must_use]
     pub fn base_learning_rate(mut self, rate: f64) -> Self {
         self.base_learning_rate = rate;
@@ -232,7 +232,7 @@ impl FineTune {
         self
     }
 
-    /// The first group's rate is the head's over this.
+    /// The first group's rate is the head's divided by this.
     #[must_use]
     pub fn lr_mult(mut self, divisor: f64) -> Self {
         self.lr_mult = divisor;
@@ -246,14 +246,14 @@ impl FineTune {
         self
     }
 
-    /// The fit of the frozen phase.
+    /// The first fit, with a frozen body.
     pub fn frozen(&self) -> OneCycle {
         OneCycle::new(self.freeze_epochs)
             .learning_rates(LearningRates::Head(self.base_learning_rate))
             .pct_start(0.99)
     }
 
-    /// The fit of the whole model.
+    /// The second fit, of the whole model.
     pub fn unfrozen(&self) -> OneCycle {
         let head = self.base_learning_rate / 2.0;
         OneCycle::new(self.epochs)
@@ -290,7 +290,7 @@ fn check_rates(rates: LearningRates) -> Result<(), Error> {
     match rates.is_valid() {
         true => Ok(()),
         false => Err(Error::BadOption(BadOption {
-            option: "learning rate",
+            option: "learning_rate",
             value: format!("{rates:?}"),
             advice: "choose a number above 0, such as 0.002",
         })),

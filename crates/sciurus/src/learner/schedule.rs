@@ -1,11 +1,11 @@
-//! Values that change over a fit: learning rates and momentum by progress.
+//! Schedules: learning rates and momentum as functions of progress.
 //!
 //! In: progress 0..=1 through a fit. Out: the value to use for that batch. Everything here reproduces fastai's numbers
-//! to the bit, including that it keeps positions in f32.
+//! bit for bit, which is why positions are kept in f32, as fastai does.
 
 use serde::{Deserialize, Serialize};
 
-/// A value by progress (0..=1) through a fit. Any `Fn(f64) -> f64` is one.
+/// A value as a function of progress (0..=1) through a fit. Any `Fn(f64) -> f64` is a schedule.
 ///
 /// ```
 /// use sciurus::Schedule;
@@ -77,13 +77,13 @@ impl Schedule for CombinedCosine {
     }
 }
 
-/// Learning rates of the parameter groups, as fastai's `slice` gives them.
+/// Learning rates of the parameter groups, like fastai's `slice`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LearningRates {
     /// The same rate for every group: `lr`.
     Same(f64),
-    /// This rate for the head, a tenth for all before it: `slice(lr)`.
+    /// This rate for the head, a tenth of it for all groups before: `slice(lr)`.
     Head(f64),
     /// Geometric steps from the first group to the head: `slice(first, head)`.
     Spread {
@@ -127,7 +127,7 @@ impl LearningRates {
     }
 }
 
-/// What the optimizer uses for one batch.
+/// The optimizer's hyperparameters for one batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hyper {
     /// Learning rate of each parameter group.
@@ -158,7 +158,7 @@ impl HyperSchedule {
         Self { learning_rates: learning_rates.into_iter().map(boxed).collect(), momentum: Box::new(momentum) }
     }
 
-    /// What to use at `progress` (0..=1).
+    /// The hyperparameters at `progress` (0..=1).
     pub fn at(&self, progress: f64) -> Hyper {
         Hyper {
             learning_rates: self.learning_rates.iter().map(|rate| rate.at(progress)).collect(),
@@ -173,8 +173,8 @@ impl std::fmt::Debug for HyperSchedule {
     }
 }
 
-/// Progress (0..1) at each batch of an epoch, as fastai adds it up: from `epoch / epochs`, then `1 / (steps * epochs)`
-/// a step. Endless.
+/// Progress (0..1) at each batch of an epoch, summed like fastai's: `epoch / epochs`, plus `1 / (steps * epochs)` per step. The
+/// iterator is endless.
 pub(crate) fn positions(epoch: usize, epochs: usize, steps: usize) -> impl Iterator<Item = f64> {
     let start = epoch as f64 / epochs as f64;
     let increment = 1.0 / (steps as f64 * epochs as f64);

@@ -1,4 +1,4 @@
-//! How a model is fitted, as plain data: what a run records and a learner is built from.
+//! How a model is fitted, as plain data. A run records it, and a learner is built from it.
 
 use sciurus_data::{BadOption, settings};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::model::weights::WeightSource;
 use crate::model::{Arch, VisionModel};
 use crate::nn::{Device, Precision};
 
-/// fastai's default rate, for all groups.
+/// fastai's default learning rate, for all groups.
 const SCRATCH_LEARNING_RATE: f64 = 1e-3;
 
 settings! {
@@ -19,60 +19,61 @@ settings! {
         pub arch: Arch = Arch::ResNet18,
         /// Where the body's weights come from.
         pub weights: WeightSource = WeightSource::Pretrained,
-        /// Whether weights must be on this machine: nothing is downloaded.
+        /// Whether weights must be on this machine already; nothing is downloaded then.
         pub offline: bool = false,
-        /// Where it trains.
+        /// The device to train on.
         pub device: Device = Device::Cpu,
-        /// What activations are kept and multiplied in.
+        /// The number format of activations.
         pub precision: Precision = Precision::Auto,
         /// Epochs that train the whole network, at least 1.
         pub epochs: usize = 4,
-        /// Epochs before them that train only the head and the norm layers; none with random weights.
+        /// Epochs before those, in which only the head and the norm layers train; ignored with random weights.
         pub freeze_epochs: usize = 1,
-        /// Highest learning rate of the head, above 0; without it 2e-3 to fine-tune and 1e-3 from random weights.
+        /// Highest learning rate of the head, above 0. Default: 2e-3 for fine-tuning, 1e-3 from random weights.
         pub learning_rate: Option<f64> = None,
-        /// Share of the whole network's fit in which the learning rate rises (0..1): fastai's `pct_start`. Without it 0.3 to
-        /// fine-tune and 0.25 from random weights.
+        /// Share of the whole network's fit in which the learning rate rises (0..1): fastai's `pct_start`. Default: 0.3 for
+        /// fine-tuning, 0.25 from random weights.
         pub warmup: Option<f64> = None,
         /// The loss function.
         pub loss: Loss = Loss::CrossEntropy,
-        /// How rare classes are made to count.
+        /// How rare classes are made to count more.
         pub balance: Balance = Balance::None,
-        /// Gradients with a larger norm over all parameters are scaled down to it, above 0: PyTorch's `clip_grad_norm_`.
+        /// Largest norm of the gradients over all parameters, above 0; larger ones are scaled down to it: PyTorch's
+        /// `clip_grad_norm_`.
         pub clip_norm: Option<f64> = None,
-        /// Batches for each step of the optimizer, which takes the mean of their gradients: at least 1.
+        /// Batches per optimizer step, which uses the mean of their gradients; at least 1.
         pub accumulate: usize = 1,
-        /// Decay (0..1) of an exponential moving average of the weights, which is then what is measured and exported.
+        /// Decay (0..1) of an exponential moving average of the weights. If set, the average is measured and exported.
         pub average_decay: Option<f64> = None,
         /// Whether the last or the best epoch's model is the result.
         pub keep: Keep = Keep::Last,
-        /// Epochs without a lower validation loss that end a fit, at least 1.
+        /// Early stopping: a fit ends after this many epochs without a lower validation loss, at least 1.
         pub patience: Option<usize> = None,
     }
 }
 
-/// How classes with few photos are made to count as much as others.
+/// How classes with few photos are made to count as much as the others.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, strum::EnumString, strum::VariantNames,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Balance {
-    /// They are not.
+    /// Every photo counts the same.
     #[default]
     None,
-    /// Each batch holds all classes equally often: photos of rare ones come more than once in an epoch.
+    /// All classes are equally frequent in a batch, so photos of rare classes occur more than once per epoch.
     Batches,
-    /// The loss weighs each class by the inverse of its number of training photos; multi-label, photos with a label by
-    /// `photos without / photos with` it.
+    /// The loss weights each class by the inverse of its number of training photos. In multi-label data, photos with a label
+    /// are weighted by `photos without it / photos with it`.
     Loss,
 }
 
 impl FitSettings {
-    /// An error where an option is out of its range, before anything is read or written.
+    /// Checks all options, before anything is read or written.
     ///
     /// # Errors
-    /// See each option.
+    /// An option is out of its range; see each option.
     pub fn check(&self) -> Result<(), Error> {
         let warmup = self.warmup.unwrap_or(0.5);
         BadOption::check("warmup", warmup, warmup > 0.0 && warmup < 1.0, "choose a share between 0 and 1")?;
@@ -94,12 +95,12 @@ impl FitSettings {
         Ok(BadOption::check("patience", 0, self.patience != Some(0), "choose 1 or more epochs")?)
     }
 
-    /// Whether training begins from random weights.
+    /// Whether training starts from random weights.
     pub(crate) fn is_from_scratch(&self) -> bool {
         self.weights == WeightSource::Random
     }
 
-    /// The fit of a model that begins from random weights.
+    /// The fit of a model that starts from random weights.
     pub(crate) fn one_cycle(&self) -> OneCycle {
         let options = OneCycle::new(self.epochs).learning_rates(self.learning_rate());
         let warmup = self.warmup.unwrap_or(options.pct_start);
@@ -115,7 +116,7 @@ impl FitSettings {
         options.pct_start(warmup)
     }
 
-    /// The highest learning rate of the head: the one that was asked for, or the usual one.
+    /// The highest learning rate of the head: the given one, or the default.
     pub(crate) fn learning_rate(&self) -> f64 {
         let usual = match self.is_from_scratch() {
             true => SCRATCH_LEARNING_RATE,

@@ -16,10 +16,10 @@ use crate::model::{ParamGroup, Role, VisionModel};
 use crate::nn::Pass;
 use crate::{Error, Precision};
 
-/// Stream of the seed that dropout masks are drawn from.
+/// Random stream for dropout masks: "DROP" in ASCII.
 const DROPOUT_STREAM: u64 = 0x4452_4f50;
 
-/// A model and its optimizer on one device: all that a training step changes.
+/// A model and its optimizer on one device: everything a training step changes.
 #[derive(Debug)]
 pub struct Trainer {
     model: VisionModel,
@@ -36,7 +36,7 @@ pub struct Trainer {
     new_head: bool,
 }
 
-/// All that training has changed of a [`Trainer`].
+/// Everything that training has changed in a [`Trainer`].
 #[derive(Debug, Clone)]
 pub(crate) struct TrainerState {
     pub(super) model: VisionModel,
@@ -45,17 +45,17 @@ pub(crate) struct TrainerState {
     pub(super) average: Option<WeightAverage>,
 }
 
-/// What a training step saw.
+/// The result of a training step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepResult {
-    /// The batch's loss (nats), before the step: mean cross entropy unless another was asked for.
+    /// The batch's loss (nats) before the step: mean cross entropy, unless another loss was set.
     pub loss: f64,
-    /// What the network said of the batch, before the step: `[batch, class]`, row after row.
+    /// The batch's logits before the step: `[batch, class]`, row-major.
     pub logits: Vec<f32>,
 }
 
 impl Trainer {
-    /// Trains `model` on `device`, which need not have autodiff; nothing is frozen.
+    /// A trainer of `model` on `device`, with nothing frozen. The device need not have autodiff.
     pub fn new(model: VisionModel, device: &Device, seed: Seed) -> Self {
         let device = device.clone().autodiff();
         let mut trainer = Self {
@@ -76,35 +76,35 @@ impl Trainer {
         trainer
     }
 
-    /// What activations are kept in: f32 unless this says otherwise.
+    /// Sets the number format of activations; the default is f32.
     #[must_use]
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
         self
     }
 
-    /// The loss function, and how much each class counts: cross entropy unless this says otherwise.
+    /// Sets the loss function and the class weights; the default is unweighted cross entropy.
     #[must_use]
     pub fn with_objective(mut self, objective: Objective) -> Self {
         self.objective = objective;
         self
     }
 
-    /// Scales gradients down whose norm, over all parameters, is above `largest`: PyTorch's `clip_grad_norm_`.
+    /// Scales gradients down if their norm over all parameters is above `largest`: PyTorch's `clip_grad_norm_`.
     #[must_use]
     pub fn clip_norm(mut self, largest: impl Into<Option<f64>>) -> Self {
         self.clip_norm = largest.into();
         self
     }
 
-    /// Steps once for every `batches` batches, by the mean of their gradients.
+    /// Steps once every `batches` batches, with the mean of their gradients.
     #[must_use]
     pub fn accumulate(mut self, batches: usize) -> Self {
         self.accumulation = Accumulation::over(batches.max(1));
         self
     }
 
-    /// Tells that the head begins new: its norm layers then measure from their first batch on; see
+    /// Declares the head untrained: its norm layers' running statistics then start from the first batch; see
     /// [`Pass::with_new_head`].
     #[must_use]
     pub fn with_new_head(mut self) -> Self {
@@ -119,15 +119,14 @@ impl Trainer {
         self
     }
 
-    /// Groups before `first` keep their convolutions untouched; norm layers train in every group. Clears the
-    /// optimizer's state.
+    /// Freezes the convolutions of the groups before `first`; norm layers train in every group. Clears the optimizer's state.
     pub fn freeze_to(&mut self, first: ParamGroup) {
         self.first = first;
         self.model = trained_from(self.model.clone(), first);
         self.optimizer.clear_state();
     }
 
-    /// Steps on one batch: pixels `[batch, 3, size, size]`.
+    /// Trains one step on a batch of pixels `[batch, 3, size, size]`.
     ///
     /// # Errors
     /// The batch's pixels do not have the size it states.
@@ -136,7 +135,7 @@ impl Trainer {
         Ok(self.step_mixed(images, (&batch.targets, batch.mixed.as_ref()), hyper))
     }
 
-    /// Steps on images `[batch, 3, height, width]` with one class each.
+    /// Trains one step on images `[batch, 3, height, width]` with one class each.
     pub fn step_on(&mut self, images: Tensor<4>, targets: &[usize], hyper: &Hyper) -> StepResult {
         self.step_mixed(images, (&Targets::Single(targets.to_vec()), None), hyper)
     }
@@ -165,7 +164,7 @@ impl Trainer {
         StepResult { loss: value, logits: values }
     }
 
-    /// Steps by what has accumulated, if the last batches were too few for a step.
+    /// Steps with the gradients accumulated so far, if the last batches were too few for a step.
     pub fn flush(&mut self, hyper: &Hyper) {
         if let Some(sum) = self.accumulation.take() {
             self.update(sum, hyper);
@@ -183,13 +182,13 @@ impl Trainer {
         }
     }
 
-    /// What training has changed so far. Gradients that wait for a step are not part of it.
+    /// Everything training has changed so far, except gradients that wait for a step.
     pub(super) fn state(&self) -> TrainerState {
         let (model, optimizer) = (self.model.clone(), self.optimizer.clone());
         TrainerState { model, optimizer, steps: self.steps, average: self.average.clone() }
     }
 
-    /// Goes on with another model of the same architecture and no average of earlier weights.
+    /// Continues with another model of the same architecture, and without an average of earlier weights.
     pub(super) fn set_model(&mut self, model: VisionModel) {
         self.model = trained_from(model, self.first);
         self.average = None;
@@ -201,12 +200,12 @@ impl Trainer {
         self.first
     }
 
-    /// Whether a step of the optimizer waits for more batches.
+    /// Whether gradients are waiting for more batches before the optimizer steps.
     pub(super) fn waits(&self) -> bool {
         self.accumulation.waits()
     }
 
-    /// Writes what training has changed into a checkpoint.
+    /// Adds everything training has changed to a checkpoint.
     pub(super) fn export(&self, checkpoint: &mut Checkpoint) {
         let names = self.names();
         let [gradient, square] = self.optimizer.export(&names);
@@ -222,7 +221,7 @@ impl Trainer {
         }
     }
 
-    /// Goes on from a checkpoint; what trains stays as it is set.
+    /// Restores a checkpoint. Which groups are frozen does not change.
     pub(super) fn import(&mut self, checkpoint: &mut Checkpoint) -> Result<(), Error> {
         let names = self.names();
         let device = self.device.clone().inner();
@@ -243,7 +242,7 @@ impl Trainer {
         self.model.parameters().into_iter().map(|info| (info.id, info.name)).collect()
     }
 
-    /// Goes on from a state.
+    /// Restores a state.
     pub(super) fn set_state(&mut self, state: TrainerState) {
         self.accumulation.take();
         TrainerState {
@@ -254,12 +253,12 @@ impl Trainer {
         } = state;
     }
 
-    /// The model as it is now, on the autodiff device.
+    /// The present model, on the autodiff device.
     pub fn model(&self) -> &VisionModel {
         &self.model
     }
 
-    /// The model to measure and export: the average of its weights where one is kept, else the model as it is.
+    /// The model to measure and export: with the average of its weights if one is kept, else the present model.
     pub fn measured_model(&self) -> VisionModel {
         match &self.average {
             None => self.model.clone(),
@@ -272,7 +271,7 @@ impl Trainer {
         self.seed
     }
 
-    /// What activations are kept in.
+    /// The number format of activations.
     pub fn precision(&self) -> Precision {
         self.precision
     }
@@ -293,7 +292,7 @@ fn trained_from(model: VisionModel, first: ParamGroup) -> VisionModel {
 }
 
 impl Drop for Trainer {
-    /// Gives the memory of its activations back: it is as large as the training was.
+    /// Returns the memory pool to the system: it holds as much memory as a training step needed.
     fn drop(&mut self) {
         sciurus_kernels::trim();
     }
@@ -306,7 +305,7 @@ pub(crate) fn images(batch: &Batch, device: &Device) -> Result<Tensor<4>, Error>
         return Err(Error::BadOption(BadOption {
             option: "batch",
             value: format!("{} pixel values", batch.pixels.len()),
-            advice: "it must hold batch x 3 x size x size values",
+            advice: "give batch x 3 x size x size values",
         }));
     }
     Ok(Tensor::from_data(TensorData::new(batch.pixels.clone(), shape), device))

@@ -1,4 +1,4 @@
-//! Test-time augmentation: how the predictions of several views of a photo become one.
+//! Test-time augmentation: averages the predictions for several views of a photo.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,8 +8,8 @@ use crate::Error;
 
 /// Options of [`Learner::tta`](crate::Learner::tta); fastai's `tta`.
 ///
-/// The result is `(1 - beta) * mean of the augmented views + beta * plain view`, in probabilities; the plain view is what
-/// [`Learner::predictions`](crate::Learner::predictions) gives.
+/// The result is `(1 - beta) * mean of the augmented views + beta * plain view`, in probabilities. The plain view's
+/// predictions are those of [`Learner::predictions`](crate::Learner::predictions).
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
@@ -30,7 +30,7 @@ impl Default for Tta {
 }
 
 impl Tta {
-    /// fastai's share for this many views.
+    /// This many augmented views, with fastai's share of the plain view.
     pub fn new(views: usize) -> Self {
         Self { views, ..Self::default() }
     }
@@ -39,7 +39,7 @@ impl Tta {
         if self.views > 0 && (0.0..=1.0).contains(&self.beta) {
             return Ok(());
         }
-        let expected = "choose 1 or more views and a share of 0 to 1";
+        let expected = "choose 1 or more views, and a share from 0 to 1";
         Err(Error::BadOption(BadOption { option: "tta", value: format!("{self:?}"), advice: expected }))
     }
 

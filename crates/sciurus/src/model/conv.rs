@@ -1,6 +1,6 @@
-//! Convolutions as bodies are built of them: square, padded so that stride 1 keeps the size, zero until weights are set.
+//! The convolutions that bodies are built from: square, padded so that stride 1 keeps the size, zero until weights are set.
 //!
-//! In: channels and kernel. Out: Burn's configuration, to which stride, groups and bias may be added.
+//! In: channels and kernel. Out: Burn's configuration, to which stride, groups and bias can be added.
 
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, PaddingConfig2d};
@@ -17,8 +17,8 @@ pub(super) fn square(channels: [usize; 2], kernel: usize) -> Conv2dConfig {
         .with_initializer(Initializer::Zeros)
 }
 
-/// Square patches side by side, each turned into one pixel: a `size` x `size` convolution with that stride and a bias.
-/// What is left over at the right and at the bottom is not seen.
+/// Turns adjacent square patches into one pixel each: a `size` x `size` convolution with stride `size` and a bias. Incomplete
+/// patches at the right and bottom edges are ignored.
 pub(super) fn patches(channels: [usize; 2], size: usize, device: &Device) -> Conv2d {
     Conv2dConfig::new(channels, [size, size])
         .with_stride([size, size])

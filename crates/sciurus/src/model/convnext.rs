@@ -15,17 +15,17 @@ use crate::nn::{LayerNorm, Pass};
 /// Channels and blocks of the stages.
 const STAGES: [[usize; 2]; 4] = [[96, 3], [192, 3], [384, 9], [768, 3]];
 
-/// What the layer scales start at.
+/// Initial value of the layer scales.
 const LAYER_SCALE: f64 = 1e-6;
 
 /// Options of a [`ConvNeXt`].
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
-/// | `drop_path` | 0.1 | how often the last block is passed by in training; others less, in proportion to their depth | 0..1 |
+/// | `drop_path` | 0.1 | probability to skip the last block in training; earlier blocks less, in proportion to their depth | 0..1 |
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConvNeXtConfig {
-    /// Probability (0..1) that an image passes the last block by.
+    /// Probability (0..1) that an image skips the last block in training.
     pub drop_path: f64,
 }
 
@@ -70,9 +70,9 @@ pub struct ConvNeXt {
 pub(super) enum Entry {
     /// Patches of 4x4 pixels.
     Stem((Conv2d, LayerNorm)),
-    /// Half the height and width.
+    /// Halves height and width.
     Downsample((LayerNorm, Conv2d)),
-    /// Blocks of the same channels.
+    /// Blocks with the same number of channels.
     Stage(Vec<Block>),
 }
 
@@ -115,7 +115,7 @@ fn normed(norm: &LayerNorm, features: Tensor<4>, pass: &Pass) -> Tensor<4> {
 #[derive(Module, Debug)]
 pub(super) struct Block {
     layer_scale: Param<Tensor<3>>,
-    /// Numbered as torchvision's, whose entries 1 and 4 have no weights: permutation and GELU.
+    /// Numbered like torchvision's, whose entries 1 and 4 have no weights: permutation and GELU.
     block: (Conv2d, Identity, LayerNorm, Linear, Gelu, Linear),
     #[module(skip)]
     drop_path: f64,

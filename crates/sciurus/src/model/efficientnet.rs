@@ -17,7 +17,7 @@ use crate::nn::Pass;
 struct Stage {
     expansion: usize,
     kernel: usize,
-    /// Of the first block.
+    /// Stride of the first block.
     stride: usize,
     channels: usize,
     blocks: usize,
@@ -45,10 +45,10 @@ const STEM: usize = 32;
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
-/// | `drop_path` | 0.2 | how often the last block is passed by in training; others less, in proportion to their depth | 0..1 |
+/// | `drop_path` | 0.2 | probability to skip the last block in training; earlier blocks less, in proportion to their depth | 0..1 |
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EfficientNetConfig {
-    /// Probability (0..1) that an image passes the last block by.
+    /// Probability (0..1) that an image skips the last block in training.
     pub drop_path: f64,
 }
 
@@ -95,7 +95,7 @@ pub struct EfficientNet {
 pub(super) enum Entry {
     /// The stem or the last convolution, followed by SiLU.
     Conv(NormedConv),
-    /// Blocks of the same channels.
+    /// Blocks with the same number of channels.
     Stage(Vec<Block>),
 }
 
@@ -109,7 +109,7 @@ impl EfficientNet {
         (0..self.features.len()).fold(images, |features, index| self.entry(index, features, pass))
     }
 
-    /// One entry; the first one takes images.
+    /// Runs one entry; the first one takes images.
     fn entry(&self, index: usize, features: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         match &self.features[index] {
             Entry::Conv(layer) => {
@@ -124,7 +124,7 @@ impl EfficientNet {
     }
 }
 
-/// An inverted residual whose channels are weighed by what is in the picture: MBConv.
+/// MBConv: an inverted residual with squeeze and excitation.
 #[derive(Module, Debug)]
 pub(super) struct Block {
     block: Vec<Step>,
@@ -142,7 +142,7 @@ pub(super) enum Step {
     Conv(NormedConv),
     /// Squeeze and excitation.
     Excite(SqueezeExcitation),
-    /// The projection, followed by nothing.
+    /// The projection, without a nonlinearity.
     Project(NormedConv),
 }
 
@@ -171,7 +171,7 @@ impl Block {
         fused.unwrap_or_else(|| self.layer_by_layer(input, pass))
     }
 
-    /// The block as a chain.
+    /// The block as a chain of fused layers.
     fn layers(&self) -> Option<ChainLayers<'_>> {
         let [before @ .., Step::Excite(excite), Step::Project((conv, norm))] = &self.block[..] else {
             return None;
@@ -196,7 +196,8 @@ impl Block {
     }
 }
 
-/// A weight (0..1) for each channel, from the means of all (Hu et al. 2018, "Squeeze-and-Excitation Networks").
+/// A weight (0..1) for each channel, computed from the means of all channels (Hu et al. 2018, "Squeeze-and-Excitation
+/// Networks").
 #[derive(Module, Debug)]
 pub(super) struct SqueezeExcitation {
     fc1: Conv2d,

@@ -11,12 +11,12 @@ use crate::nn::{BatchNorm, Pass};
 /// Features of the hidden layer.
 const HIDDEN: usize = 512;
 
-/// How a head makes one row of numbers of a feature map.
+/// How a head turns a feature map into one row of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pooling {
     /// Maximum and mean of each channel: fastai's `AdaptiveConcatPool2d`.
     Concat,
-    /// None: there is one pixel, such as the class token of a transformer. fastai: `pool=False`.
+    /// No pooling, because the map is a single pixel, such as the class token of a transformer. fastai: `pool=False`.
     Nothing,
 }
 
@@ -29,7 +29,7 @@ pub struct HeadConfig {
     pub classes: usize,
     /// Dropout probabilities (0..1) before the two linear layers; fastai: `[0.25, 0.5]`.
     pub dropout: [f64; 2],
-    /// How features become a row of numbers.
+    /// How a feature map becomes a row of numbers.
     pub pooling: Pooling,
 }
 
@@ -101,7 +101,7 @@ impl Head {
     }
 }
 
-/// Global pooling, the maximum first: `[batch, channel, height, width]` to `[batch, 2 * channel]`.
+/// Global maximum and average pooling, the maximum first: `[batch, channel, height, width]` to `[batch, 2 * channel]`.
 pub fn concat_pool(features: Tensor<4>) -> Tensor<2> {
     assert_shape!(features, [_, _, _, _]);
     let [batch, channels, height, width] = features.dims();
@@ -114,7 +114,7 @@ fn linear(layer: &Linear, input: Tensor<2>, pass: &Pass) -> Tensor<2> {
     cpu::linear(layer, &input, pass).unwrap_or_else(|| layer.forward(input))
 }
 
-/// A map of one pixel, as it is: `[batch, channel, 1, 1]` to `[batch, channel]`.
+/// The only pixel of a map: `[batch, channel, 1, 1]` to `[batch, channel]`.
 fn only_pixel(features: Tensor<4>) -> Tensor<2> {
     assert_shape!(features, [_, _, 1, 1]);
     let [batch, channels, ..] = features.dims();

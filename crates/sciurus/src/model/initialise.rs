@@ -1,4 +1,4 @@
-//! Random weights: torchvision's (timm's) for the body, fastai's for the head.
+//! Random initial weights: torchvision's (timm's) for the body, fastai's for the head.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
@@ -11,40 +11,41 @@ use super::{VisionModel, VisionTransformer};
 /// fastai's bias for the norm layers of a head.
 const HEAD_NORM_BIAS: f32 = 1e-3;
 
-/// Fills every weight from the seed. Each tensor has a stream of its own, numbered in the order of the network.
+/// Draws every weight from the seed. Each tensor has its own random stream, numbered in the order of the network.
 pub(super) fn initialised(model: VisionModel, seed: Seed) -> VisionModel {
     let start = model.body().initializer();
     model.map(&mut Initialise { path: ModulePath::default(), start, seed, index: 0 })
 }
 
-/// How the weights of a body start. Biases start at 0 and norm layers as the identity, unless it says otherwise.
+/// How the weights of a body are initialised. Biases start at 0 and norm layers as the identity, unless a variant says
+/// otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Initializer {
-    /// Kaiming normal by the values that go out: torchvision's ResNet, MobileNetV2 and EfficientNet.
+    /// Kaiming normal by fan-out: torchvision's ResNet, MobileNetV2 and EfficientNet.
     KaimingNormal,
-    /// Kaiming uniform by the values that come in: torchvision's SqueezeNet.
+    /// Kaiming uniform by fan-in: torchvision's SqueezeNet.
     KaimingUniform,
-    /// Normal, with a deviation of 0.02: torchvision's ConvNeXt.
+    /// Normal, with a standard deviation of 0.02: torchvision's ConvNeXt.
     Narrow,
     /// timm's vision transformer: linear layers and position embeddings as in `Narrow`, a class token near 0, and PyTorch's
-    /// own start for the convolution.
+    /// default initialisation for the convolution.
     Transformer,
 }
 
-/// Deviation of `Narrow`. torchvision and timm cut the normal distribution off at 2, which is 100 deviations.
+/// Standard deviation of `Narrow`. torchvision and timm truncate the distribution at 2, which is 100 deviations, so we don't.
 const NARROW: f64 = 0.02;
-/// Deviation of a class token.
+/// Standard deviation of a class token.
 const CLASS_TOKEN: f64 = 1e-6;
 
 struct Initialise {
     path: ModulePath,
     start: Initializer,
     seed: Seed,
-    /// How many tensors came before.
+    /// The number of tensors before this one.
     index: u64,
 }
 
-/// Stream of the seed that weights are drawn from.
+/// Random stream for weights: "WEIG" in ASCII.
 const WEIGHTS_STREAM: u64 = 0x5745_4947;
 
 impl ModuleMapper for Initialise {
@@ -66,7 +67,7 @@ impl ModuleMapper for Initialise {
     }
 }
 
-/// The initial values of a tensor of this shape, or none where the layer's own start is right.
+/// The initial values of a tensor of this shape; `None` if the layer's own initial values are right.
 fn values(path: &ModulePath, start: Initializer, shape: &[usize], rng: &mut Rng) -> Option<Vec<f32>> {
     match path.name().strip_prefix("body.") {
         Some(name) => body_values(name, path.role(), start, shape, rng),
@@ -74,7 +75,7 @@ fn values(path: &ModulePath, start: Initializer, shape: &[usize], rng: &mut Rng)
     }
 }
 
-/// fastai's `apply_init`: kaiming normal by the values that come in (Burn's linear weights are `[in, out]`).
+/// fastai's `apply_init`: Kaiming normal by fan-in (Burn's linear weights are `[in, out]`).
 fn head_values(path: &ModulePath, shape: &[usize], rng: &mut Rng) -> Option<Vec<f32>> {
     let count = shape.iter().product();
     match (path.role(), shape) {
@@ -94,7 +95,7 @@ fn body_values(
     let count: usize = shape.iter().product();
     let fan_in: usize = shape.iter().skip(1).product();
     let deviation = match (start, role, shape) {
-        // torchvision counts the values that go out without regard to groups.
+        // torchvision's fan-out ignores groups.
         (Initializer::KaimingNormal, Role::Weight, &[out, _, height, width]) => kaiming(out * height * width),
         (Initializer::KaimingUniform, Role::Weight, &[_, _, _, _]) => {
             return Some(uniform(count, (6.0 / fan_in as f64).sqrt(), rng));
@@ -110,12 +111,12 @@ fn body_values(
     Some(normal(count, deviation, rng))
 }
 
-/// The deviation that keeps the size of values through a layer with ReLU (He et al. 2015): gain sqrt(2).
+/// The standard deviation that keeps the scale of values through a layer with ReLU (He et al. 2015): gain sqrt(2).
 fn kaiming(fan: usize) -> f64 {
     (2.0 / fan as f64).sqrt()
 }
 
-/// PyTorch's bound of a convolution's weight and bias: `1 / sqrt(fan in)`, here of patches of 16 x 16 x 3 values.
+/// PyTorch's bound for a convolution's weight and bias: `1 / sqrt(fan in)`, here for patches of 16 x 16 x 3 values.
 fn patch_bound() -> f64 {
     ((3 * VisionTransformer::PATCH * VisionTransformer::PATCH) as f64).sqrt().recip()
 }

@@ -1,15 +1,15 @@
-//! How many images are predicted together, so that a model from anywhere takes no more memory than there is.
+//! Limits the number of images that are predicted together, so that a model of unknown origin cannot use up the memory.
 
 use super::Arch;
 
-/// Memory for the activations of a batch (bytes), which leaves the rest of 1 GB to weights and photos.
+/// Memory for the activations of a batch (bytes). It leaves the rest of 1 GB for weights and photos.
 const BUDGET: usize = 768 << 20;
 
-/// The largest number of images with this side (pixels) whose prediction takes at most 768 MB, at least one.
+/// The largest number of images of this size (pixels) that can be predicted with at most 768 MB, at least one.
 ///
-/// The memory of a prediction grows with the pixels. What each takes was measured as the peak of a process that predicts in f32, on
-/// the processor, 8 images of 224 pixels and one of 512 and of 1024, less that of one that predicts a single small image, and
-/// rounded up: 60 to 910 bytes.
+/// The memory of a prediction grows with the number of pixels. The bytes per pixel, 60 to 910, were measured and rounded up:
+/// the peak memory of a process that predicts 8 images of 224 pixels, one of 512 and one of 1024 in f32 on the CPU, minus that
+/// of a process that predicts a single small image.
 ///
 /// ```
 /// use sciurus::{Arch, model::fitting_batch};
@@ -21,7 +21,7 @@ pub fn fitting_batch(arch: Arch, image_size: usize) -> usize {
     (BUDGET / image.max(1)).max(1)
 }
 
-/// Bytes that the prediction of an image takes for each of its pixels.
+/// Bytes per pixel needed to predict an image.
 fn activation_bytes(arch: Arch) -> usize {
     match arch {
         Arch::ResNet10Narrow => 100,

@@ -1,7 +1,7 @@
 //! MobileNetV2 (Sandler et al. 2018, "MobileNetV2: Inverted Residuals and Linear Bottlenecks").
 //!
 //! The features of torchvision's `mobilenet_v2`, under its names: `features.0.0.weight`, `features.1.conv.1.weight`, …
-//! The classifier is cut off. fastai knows no cut for it (its search for a pooling layer finds none); this is `cut=-1`.
+//! The classifier is cut off. fastai has no cut for it (it searches for a pooling layer, and there is none); this is `cut=-1`.
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
@@ -70,7 +70,7 @@ impl MobileNetV2 {
         (0..self.features.len()).fold(images, |features, index| self.entry(index, features, pass))
     }
 
-    /// One entry; the first one takes images.
+    /// Runs one entry; the first one takes images.
     fn entry(&self, index: usize, features: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         match &self.features[index] {
             Entry::Conv(layer) => {
@@ -84,7 +84,7 @@ impl MobileNetV2 {
     }
 }
 
-/// Expansion to many channels, a convolution of each by itself, and a linear projection back to few.
+/// Expansion to many channels, a depthwise convolution, and a linear projection back to few channels.
 #[derive(Module, Debug)]
 pub(super) struct InvertedResidual {
     conv: Vec<Step>,
@@ -105,7 +105,7 @@ pub(super) enum Step {
 }
 
 impl InvertedResidual {
-    /// `channels`: in, within, out. Without expansion the first two are alike.
+    /// `channels`: in, within, out. Without expansion the first two are equal.
     fn new([channels_in, within, channels_out]: [usize; 3], stride: usize, device: &Device) -> Self {
         let depthwise = square([within, within], 3).with_stride([stride, stride]).with_groups(within);
         let project = square([within, channels_out], 1).with_bias(false);
@@ -128,7 +128,7 @@ impl InvertedResidual {
         fused.unwrap_or_else(|| self.layer_by_layer(input, pass))
     }
 
-    /// The block as a chain.
+    /// The block as a chain of fused layers.
     fn layers(&self) -> Option<ChainLayers<'_>> {
         let [before @ .., Step::Project(conv), Step::Norm(norm)] = &self.conv[..] else { return None };
         let mut main = Vec::with_capacity(self.conv.len());
@@ -157,10 +157,10 @@ mod tests {
     use crate::model::Body;
     use crate::model::single_blocks::{Walk, random_model};
 
-    /// Rounding of what a norm layer gives: values of a few units, each exact to some 1e-7.
+    /// Rounding error of a norm layer's output: values of a few units, each exact to about 1e-7.
     const ROUNDING: f32 = 1e-6;
 
-    /// The smallest distance of any value that an entry's ReLU6 sees from a corner, where the gradient jumps.
+    /// The smallest distance of an entry's ReLU6 inputs from a corner of ReLU6, where the gradient jumps.
     fn distance_from_corner(entry: &Entry, features: &Tensor<4>) -> f32 {
         let layers: Vec<&NormedConv> = match entry {
             Entry::Conv(layer) => vec![layer],

@@ -72,8 +72,8 @@ impl Body {
 
     /// fastai's parameter group of a body parameter, by its torchvision name: 0 (early) or 1 (late).
     ///
-    /// ResNets are cut before `layer3`, SqueezeNet before `features.5` (fastai's `model_meta`). All other bodies are one
-    /// group (fastai's `default_split`), group 0: what the rates of group 1 would be then makes no difference.
+    /// ResNets are split before `layer3`, SqueezeNet before `features.5` (fastai's `model_meta`). All other bodies are one group
+    /// (fastai's `default_split`), group 0; group 1 is then empty, and its learning rate has no effect.
     fn group(&self, name: &str) -> ParamGroup {
         let mut parts = name.split('.');
         let late = match self {
@@ -86,7 +86,7 @@ impl Body {
         ParamGroup(usize::from(late))
     }
 
-    /// How its weights start.
+    /// How its weights are initialised.
     fn initializer(&self) -> Initializer {
         match self {
             Body::ResNet(_) | Body::MobileNetV2(_) | Body::EfficientNet(_) => Initializer::KaimingNormal,
@@ -110,7 +110,7 @@ impl VisionModel {
     /// Number of parameter groups: early body, late body, head.
     pub const GROUPS: usize = 3;
 
-    /// Most classes of a model.
+    /// The largest number of classes.
     pub const MAX_CLASSES: usize = 100_000;
 
     /// A model of this architecture for `classes` classes with seeded random weights: the body as torchvision
@@ -122,7 +122,7 @@ impl VisionModel {
         Ok(initialise::initialised(Self::zeroed(arch, classes, device)?, seed))
     }
 
-    /// A model whose convolutions and linear layers are zero, to be filled from a file.
+    /// A model whose convolutions and linear layers are zero, for weights from a file.
     pub(crate) fn zeroed(arch: Arch, classes: usize, device: &Device) -> Result<Self, Error> {
         if classes < 2 {
             return Err(Error::TooFewClasses { classes });
@@ -134,7 +134,7 @@ impl VisionModel {
         Ok(Self::from_parts(arch.body(device), head))
     }
 
-    /// Puts a head on a body as they are. The head must expect the body's channels.
+    /// Combines a body and a head without changing them. The head must expect the body's channels.
     pub fn from_parts(body: Body, head: Head) -> Self {
         Self { body, head }
     }
@@ -154,7 +154,7 @@ impl VisionModel {
         self.head.forward(self.body.forward(images, pass), pass)
     }
 
-    /// Images `[batch, 3, height, width]` to logits `[batch, class]`, the mean over these views of them.
+    /// Images `[batch, 3, height, width]` to logits `[batch, class]`, averaged over these views of each image.
     pub fn forward_views(&self, images: Tensor<4>, views: Views, pass: &mut Pass) -> Tensor<2> {
         match views {
             Views::Plain => self.forward(images, pass),

@@ -1,7 +1,7 @@
-//! Whether numbers are such as a model can compute with: of its weights before it is used, and of its answers to two pictures.
+//! Checks that a model's numbers are finite: its weights before it is used, and its outputs for two test pictures.
 //!
-//! In: a state, or a model. Out: what is wrong with it, if anything. Weights that are huge, or running variances below 0, come of a
-//! training that diverged or of a damaged file; all that comes of them is "not a number".
+//! In: a state dict, or a model. Out: what is wrong with it, if anything. Huge weights and negative running variances come from
+//! a diverged training or a damaged file, and lead to predictions of NaN.
 
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
@@ -11,35 +11,35 @@ use sciurus_data::{Normalize, RgbImage, Seed};
 use super::VisionModel;
 use crate::nn::{Pass, StateDict, floats};
 
-/// Side of the pictures that a model is tried on (pixels): every network takes it, and it costs little.
+/// Side of the test pictures (pixels). Every network accepts it, and it costs little.
 const SIDE: usize = 64;
-/// The bits of the smallest f32 that is infinite as bf16: half way from the largest bf16 to the power of two behind it.
+/// The bits of the smallest f32 that bf16 rounds to infinity: halfway between the largest bf16 and the next power of two.
 const ROUNDS_TO_INFINITY: u32 = 0x7f7f_8000;
 
-/// Checks that all values are finite in f32 and in bf16, whichever a model computes in, and that no variance is below 0.
+/// Checks that all values are finite in f32 and in bf16, because a model may compute in either, and that no variance is below 0.
 ///
 /// # Errors
-/// The first tensor that does not hold, and why.
+/// The first tensor that fails, and why.
 pub(crate) fn check(state: &StateDict) -> Result<(), String> {
     for (name, tensor) in state {
         if !are_finite(&tensor.values) {
             return Err(format!(
-                "tensor `{name}` holds numbers that are not finite (NaN, infinite or too large)"
+                "tensor `{name}` has values that are not finite (NaN, infinite or too large)"
             ));
         }
         if name.ends_with("running_var") && tensor.values.iter().any(|variance| *variance < 0.0) {
-            return Err(format!("tensor `{name}` holds variances below 0"));
+            return Err(format!("tensor `{name}` has variances below 0"));
         }
     }
     Ok(())
 }
 
-/// Whether all values are finite, also when they are rounded to bf16.
+/// Whether all values are finite, even when rounded to bf16.
 pub(crate) fn are_finite(values: &[f32]) -> bool {
     values.iter().all(|value| value.abs().to_bits() < ROUNDS_TO_INFINITY)
 }
 
-/// Pixels `[2, 3, side, side]` of a grey picture and one of noise, with that side.
+/// Two test pictures, one grey and one noise: pixels `[2, 3, side, side]`, and the side.
 pub(crate) fn pictures(normalize: &Normalize) -> (Vec<f32>, usize) {
     let rng = &mut Seed(0).rng(&[]);
     let side = SIDE as u32;
@@ -52,7 +52,7 @@ pub(crate) fn pictures(normalize: &Normalize) -> (Vec<f32>, usize) {
     (pixels, SIDE)
 }
 
-/// Whether a model's body makes finite features of two pictures, normalised like this.
+/// Whether a model's body gives finite features for the two test pictures, with this normalisation.
 pub(crate) fn body_is_sound(model: &VisionModel, normalize: &Normalize) -> bool {
     let model = model.valid();
     let Some(device) = model.devices().into_iter().next() else { return true };

@@ -1,4 +1,4 @@
-//! The parameters of a model by name: what they are, which group they belong to, and their values in and out.
+//! The parameters of a model by name: their roles and groups, and reading and setting their values.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::nn::{StateDict, StoredTensor, floats};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ParamGroup(pub usize);
 
-/// What a parameter is for, which decides how it is trained.
+/// The role of a parameter, which decides how it is trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Weight of a convolution or a linear layer, a token, an embedding, a layer scale: decays.
@@ -34,9 +34,9 @@ pub struct ParameterInfo {
     pub name: String,
     /// Identity within the module.
     pub id: ParamId,
-    /// What it is for.
+    /// Its role.
     pub role: Role,
-    /// The group whose learning rate it takes.
+    /// The group whose learning rate it uses.
     pub group: ParamGroup,
     /// Shape in PyTorch's order: a linear weight is `[out, in]`.
     pub shape: Vec<usize>,
@@ -57,10 +57,10 @@ impl VisionModel {
         read.state
     }
 
-    /// Sets every parameter that `state` names. Names that the model lacks are ignored; shapes must fit.
+    /// Sets every parameter in `state`. Names that the model does not have are ignored; shapes must match.
     ///
     /// # Errors
-    /// A tensor whose shape is not the model's; the model is then dropped, the caller's `state` is unchanged.
+    /// A tensor does not have the model's shape. The model is then dropped.
     pub fn with_state(self, state: &StateDict) -> Result<Self, Error> {
         let mut write = Write { path: ModulePath::default(), state, misfit: None };
         let model = self.map(&mut write);
@@ -70,10 +70,10 @@ impl VisionModel {
         }
     }
 
-    /// The model with all weights, but not biases, norm layers and statistics, rounded to half precision (fp16).
+    /// The model with all weights rounded to half precision (fp16), but not biases, norm layers and statistics.
     ///
     /// # Errors
-    /// A weight is too large for it (above 65504), or no number.
+    /// A weight is too large for half precision (above 65504), or NaN.
     pub(crate) fn rounded_to_half(self) -> Result<Self, Error> {
         let mut state = self.state_dict();
         for parameter in self.parameters().into_iter().filter(|parameter| parameter.role == Role::Weight) {
@@ -86,7 +86,7 @@ impl VisionModel {
         self.with_state(&state)
     }
 
-    /// Sets running statistics to the values a training pass handed back.
+    /// Sets running statistics to the values that a training pass collected.
     pub(crate) fn with_statistics(self, statistics: Vec<(ParamId, Tensor<1>)>) -> Self {
         if statistics.is_empty() {
             return self;
@@ -94,7 +94,7 @@ impl VisionModel {
         self.map(&mut Statistics(statistics.into_iter().collect()))
     }
 
-    /// Makes exactly the parameters that `trains` selects collect gradients.
+    /// Turns gradients on for exactly the parameters that `trains` selects.
     pub(crate) fn with_trained(self, trains: impl Fn(&ParameterInfo) -> bool) -> Self {
         let trained = self.parameters().iter().map(|info| (info.id, trains(info))).collect();
         self.map(&mut Trained(trained))
@@ -136,7 +136,7 @@ impl ModulePath {
         }
     }
 
-    /// Burn keeps a linear weight as `[in, out]`, files keep PyTorch's `[out, in]`.
+    /// Whether it is a linear weight, which is `[in, out]` in Burn, but PyTorch's `[out, in]` in files.
     fn is_transposed(&self) -> bool {
         self.inside("Struct:Linear") && self.parts.last().is_some_and(|field| field == "weight")
     }

@@ -1,8 +1,8 @@
-//! ResNet with basic blocks (ResNet-18, 34) and with bottlenecks (ResNet-50, 101): He et al. 2015, "Deep Residual Learning
-//! for Image Recognition".
+//! ResNet with basic blocks (ResNet-18, 34) or bottlenecks (ResNet-50, 101): He et al. 2015, "Deep Residual Learning for Image
+//! Recognition".
 //!
-//! Fields carry torchvision's names, so that a torchvision state dict loads key by key. The classifier (`avgpool`,
-//! `fc`) is cut off, as fastai does.
+//! Fields have torchvision's names, so that a torchvision state dict loads key by key. The classifier (`avgpool`, `fc`) is cut
+//! off, as fastai does.
 
 use burn::module::Module;
 use burn::nn::PaddingConfig2d;
@@ -15,7 +15,7 @@ use super::conv::{NormedConv, normed, square};
 use crate::cpu::{self, BlockLayers, ConvNorm, pool_shape};
 use crate::nn::{BatchNorm, Pass};
 
-/// What the stages of a ResNet are made of.
+/// The kind of block in a ResNet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResNetBlock {
     /// Two 3x3 convolutions.
@@ -25,7 +25,7 @@ pub enum ResNetBlock {
 }
 
 impl ResNetBlock {
-    /// A block's channels out, in units of its stage's width.
+    /// A block's output channels, as a multiple of its stage's width.
     fn expansion(self) -> usize {
         match self {
             ResNetBlock::Basic => 1,
@@ -37,7 +37,7 @@ impl ResNetBlock {
 /// Depth and width of a ResNet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResNetConfig {
-    /// What its stages are made of.
+    /// The kind of block.
     pub block: ResNetBlock,
     /// Blocks in each of the four stages; ResNet-18: `[2, 2, 2, 2]`.
     pub blocks: [usize; 4],
@@ -106,8 +106,8 @@ pub struct ResNet {
 }
 
 impl ResNet {
-    /// Images `[batch, 3, height, width]` to features `[batch, channel, height / 32, width / 32]` (rounded up), of as many
-    /// channels as [`ResNetConfig::out_channels`] says.
+    /// Images `[batch, 3, height, width]` to features `[batch, channel, height / 32, width / 32]` (rounded up), with
+    /// [`ResNetConfig::out_channels`] channels.
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         assert_shape!(images, [_, 3, _, _]);
         let stem = self.stem(images, pass);
@@ -188,8 +188,8 @@ impl BasicBlock {
     }
 }
 
-/// A 3x3 convolution over few channels between two 1x1 ones, with a shortcut around them. As in torchvision, the 3x3
-/// convolution strides ("ResNet v1.5"), which the paper gives to the first.
+/// A 3x3 convolution over few channels between two 1x1 ones, with a shortcut around them. As in torchvision ("ResNet v1.5"), the
+/// 3x3 convolution has the stride; in the paper it is the first 1x1 one.
 #[derive(Module, Debug)]
 pub(super) struct Bottleneck {
     conv1: Conv2d,
@@ -202,7 +202,7 @@ pub(super) struct Bottleneck {
 }
 
 impl Bottleneck {
-    /// `channels`: in and within; four times as many as within come out.
+    /// `channels`: in and within. The output has four times as many as within.
     fn new([channels_in, width]: [usize; 2], stride: usize, device: &Device) -> Self {
         let channels_out = width * ResNetBlock::Bottleneck.expansion();
         let (conv1, bn1) = normed(&square([channels_in, width], 1), device);
@@ -224,7 +224,7 @@ impl Bottleneck {
     }
 }
 
-/// The shortcut's own convolution, where the sizes of input and output differ.
+/// The shortcut's own convolution, if input and output differ in size.
 fn downsample(channels: [usize; 2], stride: usize, device: &Device) -> Option<NormedConv> {
     let differs = stride != 1 || channels[0] != channels[1];
     differs.then(|| normed(&square(channels, 1).with_stride([stride, stride]), device))

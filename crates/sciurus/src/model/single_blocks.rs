@@ -1,8 +1,8 @@
-//! Every block of a network by itself: as one operation against its layers one by one.
+//! Tests each block of a network by itself: as one fused operation against its layers one by one.
 //!
-//! Whole networks magnify rounding: a value that lies within rounding of ReLU6's corner passes its gradient or does not,
-//! and each later norm layer divides by a small deviation. Here each block gets the same input and the same gradient of
-//! its output either way, so what differs is that block's own doing.
+//! Whole networks magnify rounding errors: a value within rounding of ReLU6's corner may or may not pass its gradient on, and
+//! each later norm layer divides by a small deviation. Here each block gets the same input and the same output gradient either
+//! way, so any difference comes from that block.
 
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
@@ -12,19 +12,19 @@ use sciurus_data::{Rng, Seed};
 use super::{Body, HeadConfig, Role, VisionModel};
 use crate::nn::{Pass, floats};
 
-/// Relative to the largest value of a result. Its terms are exact to 6e-8 (f32), and some ten thousand of them are summed
-/// in another order, which costs the root of that: 6e-6; three convolutions and their norm layers on each way make it some
-/// 1e-5. Measured is half of that at most, with every instruction set.
+/// Tolerance, relative to the largest value of a result. Its terms are exact to 6e-8 (f32). About ten thousand of them are summed
+/// in a different order, which multiplies the error by the square root of that: 6e-6. Three convolutions and their norm layers
+/// in each direction make it about 1e-5. The measured error is at most half of that, with every instruction set.
 const TOLERANCE: f32 = 2e-5;
 
-/// Walks a network, from its images on.
+/// Walks through a network block by block, starting at the images.
 pub(super) struct Walk {
     features: Tensor<4>,
     names: Vec<(ParamId, String)>,
     step: usize,
 }
 
-/// A model with a body of random weights and norm layers that are no identity, on a device with gradients.
+/// A model whose body has random weights, and norm layers that are not the identity, on a device with gradients.
 pub(super) fn random_model(body: Body, channels: usize) -> VisionModel {
     let head = HeadConfig::new(channels, 2).init(&Device::flex());
     let model = VisionModel::from_parts(body, head);
@@ -47,14 +47,14 @@ pub(super) fn random_model(body: Body, channels: usize) -> VisionModel {
 }
 
 impl Walk {
-    /// Begins with random images `[6, 3, height, width]`.
+    /// Starts with random images `[6, 3, height, width]`.
     pub(super) fn new(model: &VisionModel, [height, width]: [usize; 2]) -> Self {
         let features = random([6, 3, height, width], &mut Seed(3).rng(&[]));
         let names = model.parameters().into_iter().map(|info| (info.id, info.name)).collect();
         Self { features, names, step: 0 }
     }
 
-    /// Compares a block of `model` on the features so far, and goes on with what its layers make of them.
+    /// Compares a block of `model` on the present features, and continues with the output of its layers.
     pub(super) fn step<M: Module>(
         &mut self,
         module: &M,
@@ -79,7 +79,7 @@ impl Walk {
         self.step += 1;
     }
 
-    /// Changes the features by up to a hundredth until they fit.
+    /// Changes the features by up to a hundredth until `fit` accepts them.
     pub(super) fn shake_until(&mut self, fit: impl Fn(&Tensor<4>) -> bool) {
         let mut rng = Seed(7).rng(&[self.step as u64]);
         let mut shaken = || {
@@ -91,7 +91,7 @@ impl Walk {
     }
 }
 
-/// What a training pass through a block gives.
+/// The results of a training pass through a block.
 struct Found {
     output: Tensor<4>,
     /// Parameter, kind and values of every result.

@@ -1,7 +1,7 @@
 //! SqueezeNet 1.1 (Iandola et al. 2016, "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters").
 //!
 //! The features of torchvision's `squeezenet1_1`, under its names: `features.0.weight`, `features.3.squeeze.weight`, …
-//! Numbers count its activation and pooling layers too, which is why they stand in the list.
+//! The numbers also count activation and pooling layers, which is why the list includes them.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -13,7 +13,7 @@ use burn::tensor::{Device, Tensor, assert_shape};
 use crate::cpu::{self, FireLayers, pool_shape};
 use crate::nn::Pass;
 
-/// The body of SqueezeNet 1.1. It has no norm layer: nothing of it trains while it is frozen.
+/// The body of SqueezeNet 1.1. It has no norm layers, so nothing in it trains while it is frozen.
 #[derive(Module, Debug)]
 pub struct SqueezeNet {
     features: Vec<Layer>,
@@ -73,7 +73,7 @@ impl SqueezeNet {
             Layer::Stem(conv) => {
                 cpu::relu_stem(conv, &features, pass).unwrap_or_else(|| relu(conv.forward(features)))
             }
-            // The stem's, which is done with it.
+            // The fused stem already includes its ReLU.
             Layer::Relu(_) => features,
             Layer::Pool(pool) => {
                 cpu::max_pool(pool_shape(pool), &features, pass).unwrap_or_else(|| pool.forward(features))

@@ -1,4 +1,4 @@
-//! Where tensors live: the processor, or a graphics card if its backend is in the build.
+//! Where tensors live: on the CPU, or on a GPU if its backend is in the build.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,18 +21,18 @@ use crate::Error;
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Device {
-    /// The processor: in every build.
+    /// The CPU, which is in every build.
     #[default]
     Cpu,
-    /// A graphics card through Vulkan.
+    /// A GPU, through Vulkan.
     Vulkan,
-    /// An Apple graphics card.
+    /// An Apple GPU, through Metal.
     Metal,
-    /// An NVIDIA graphics card.
+    /// An NVIDIA GPU, through CUDA.
     Cuda,
-    /// An AMD graphics card through ROCm.
+    /// An AMD GPU, through ROCm.
     Rocm,
-    /// A graphics card through whatever WebGPU finds.
+    /// A GPU, through whatever WebGPU finds.
     Wgpu,
 }
 
@@ -41,7 +41,7 @@ impl Device {
     pub const ALL: [Device; 6] =
         [Device::Cpu, Device::Vulkan, Device::Metal, Device::Cuda, Device::Rocm, Device::Wgpu];
 
-    /// The name used on the command line; but for the processor, also the cargo feature that builds it in.
+    /// The device's name. Except for the CPU, it is also the name of the cargo feature that builds the device in.
     pub fn name(self) -> &'static str {
         match self {
             Device::Cpu => "cpu",
@@ -56,7 +56,7 @@ impl Device {
     /// Opens the device.
     ///
     /// # Errors
-    /// The device is not in this build; the text says how to build it in. Or `SCIURUS_CPU` names instructions that this
+    /// The device is not in this build (the message says how to build it in), or `SCIURUS_CPU` names instructions that this
     /// processor does not have.
     pub fn open(self) -> Result<BurnDevice, Error> {
         match self {

@@ -1,4 +1,4 @@
-//! Weights laid out for prediction, kept from pass to pass. In: a parameter and how its layer is made. Out: the layer.
+//! Keeps layers packed for prediction from pass to pass. In: a parameter, and how to make its layer. Out: the layer.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::module::ParamId;
 
-/// Weights of a model as the kernels take them, made at their first use and kept: for passes over a model that does not
-/// change. Cloning shares them.
+/// A model's weights, packed for the kernels at their first use and then kept. For models that don't change. Clones share the
+/// same weights.
 #[derive(Clone, Default)]
 pub struct FoldedLayers(Arc<Mutex<HashMap<(ParamId, usize), AnyLayer>>>);
 
@@ -21,7 +21,7 @@ impl fmt::Debug for FoldedLayers {
 }
 
 impl FoldedLayers {
-    /// The layer of this parameter for numbers of which `per_word` fit into 32 bits, made if it is not there.
+    /// The layer of this parameter, for numbers of which `per_word` fit into 32 bits; made if it isn't there yet.
     pub(crate) fn get<L: Any + Send + Sync>(
         &self,
         (id, per_word): (ParamId, usize),

@@ -15,10 +15,10 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// Added to the variance before its root is taken.
+    /// Added to the variance before the square root.
     pub const EPSILON: f64 = 1e-6;
 
-    /// A layer over `features` features with scale 1 and offset 0.
+    /// A layer for `features` features, with scale 1 and offset 0.
     pub fn new(features: usize, device: &Device) -> Self {
         Self {
             weight: Param::from_tensor(Tensor::ones([features], device)),

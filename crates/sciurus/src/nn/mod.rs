@@ -1,5 +1,5 @@
-//! What networks are built on: where tensors live, what they are kept in, norm layers, one pass through a model, and
-//! tensors as plain data. Below `cpu` and `model`.
+//! What networks are built on: devices, precision, norm layers, one pass through a model, and tensors as plain data. Below `cpu`
+//! and `model`.
 
 mod device;
 mod folded;

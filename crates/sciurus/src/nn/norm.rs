@@ -1,7 +1,7 @@
 //! Batch normalisation as PyTorch does it, over `[batch, channel, …]`.
 //!
-//! Burn's own layer keeps the biased variance of the batch as its running variance; PyTorch, and so every published
-//! set of weights, keeps the unbiased one. On small batches that is a visible difference, hence this layer.
+//! Burn's own layer averages the batch's biased variance into the running variance; PyTorch, and so every published set of
+//! weights, uses the unbiased one. On small batches the difference is visible, hence this layer.
 
 use burn::module::{Module, Param};
 use burn::tensor::module::{batch_norm, batch_norm_train};
@@ -26,10 +26,10 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// Added to the variance before its root is taken.
+    /// Added to the variance before the square root.
     pub const EPSILON: f64 = 1e-5;
 
-    /// A layer over `channels` channels that starts as the identity.
+    /// A layer for `channels` channels that starts as the identity.
     pub fn new(channels: usize, device: &Device) -> Self {
         let zeros = || Tensor::zeros([channels], device);
         let ones = || Tensor::ones([channels], device);
@@ -46,7 +46,7 @@ impl BatchNorm {
         self.forward_moving(input, pass, MOMENTUM)
     }
 
-    /// The same for a layer whose running statistics move by `momentum` (0..=1) of the way to those of the batch.
+    /// Like [`forward`](Self::forward), with running statistics that move by `momentum` (0..=1) of the way to the batch's.
     pub(crate) fn forward_moving<const D: usize>(
         &self,
         input: Tensor<D>,
@@ -66,8 +66,8 @@ impl BatchNorm {
         result.output
     }
 
-    /// Notes the running statistics after a training pass that saw this mean and biased variance `[channel]` over `count`
-    /// values of each channel.
+    /// Records the new running statistics after a training pass with this mean and biased variance `[channel]`, over `count`
+    /// values per channel.
     pub(crate) fn note_moments(&self, moments: [Tensor<1>; 2], count: usize, pass: &mut Pass) {
         self.note_moving(moments, count, (pass, MOMENTUM));
     }
@@ -78,14 +78,14 @@ impl BatchNorm {
         count: usize,
         (pass, momentum): (&mut Pass, f64),
     ) {
-        // With one value per channel the unbiased variance does not exist; torch refuses, we keep the biased one.
+        // With one value per channel there is no unbiased variance. PyTorch refuses; we keep the biased one.
         let unbiased = count as f64 / (count.max(2) - 1) as f64;
         pass.note(self.running_mean.id, moved(&self.running_mean, mean, [momentum, 1.0]));
         pass.note(self.running_var.id, moved(&self.running_var, variance, [momentum, unbiased]));
     }
 }
 
-/// The running statistic moved by `momentum` of the way to `scale * batch`, outside of autodiff.
+/// The running statistic, moved by `momentum` of the way to `scale * batch`, outside of autodiff.
 fn moved(running: &Param<Tensor<1>>, batch: Tensor<1>, [momentum, scale]: [f64; 2]) -> Tensor<1> {
     running.val().inner().mul_scalar(1.0 - momentum) + batch.mul_scalar(momentum * scale)
 }

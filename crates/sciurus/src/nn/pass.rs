@@ -1,7 +1,7 @@
 //! One pass through a model: for evaluation, or for training.
 //!
-//! In: the seed of a training step. Out: dropout masks, and the batch statistics that the norm layers saw. A forward
-//! pass changes no state: what it would change is handed back here, and the optimizer step writes it down.
+//! In: the random stream of a training step. Out: dropout masks, and new running statistics of the norm layers. A forward pass
+//! does not change the model: it collects the new statistics here, and the optimizer's step writes them into the model.
 
 use burn::module::ParamId;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -10,10 +10,10 @@ use sciurus_data::Rng;
 
 use super::{FoldedLayers, Precision};
 
-/// PyTorch's share of a batch in the running statistics.
+/// PyTorch's default: the weight of a batch in the running statistics.
 pub(super) const MOMENTUM: f64 = 0.1;
 
-/// What a forward pass is for, and what it leaves behind.
+/// The mode of a forward pass, and the running statistics that it collects.
 ///
 /// ```
 /// use sciurus::model::Pass;
@@ -51,29 +51,29 @@ impl Pass {
         Self { training, precision: Precision::F32, folded: FoldedLayers::default(), fused: true }
     }
 
-    /// Runs every layer by itself with Burn's own operations, as on devices other than the processor: slow there, and
-    /// what the kernels are compared with.
+    /// Runs every layer by itself with Burn's own operations, as on devices other than the CPU. Slow on the CPU; the kernels are
+    /// tested against it.
     #[must_use]
     pub fn layer_by_layer(mut self) -> Self {
         self.fused = false;
         self
     }
 
-    /// Whether blocks may run as one operation where the device can.
+    /// Whether blocks may run as fused operations, if the device can.
     pub(crate) fn is_fused(&self) -> bool {
         self.fused
     }
 
-    /// What activations are kept in; f32 unless this says otherwise. On devices other than the processor it is f32.
+    /// Sets the number format of activations; the default is f32. Devices other than the CPU always use f32.
     #[must_use]
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
         self
     }
 
-    /// Tells that this is training step `step`, counted from 0, of a head that began new. Its norm layers' running
-    /// statistics are then the mean over all batches so far until that is a tenth each, instead of a mean with their
-    /// arbitrary start: PyTorch's cumulative average, then its moving one.
+    /// Declares this to be training step `step`, counted from 0, of a new head. The running statistics of its norm layers are
+    /// then the plain mean over the first ten batches, and a moving average afterwards, so that their arbitrary start does
+    /// not count: PyTorch's cumulative average, then its moving one.
     #[must_use]
     pub fn with_new_head(mut self, step: u64) -> Self {
         if let Some(training) = &mut self.training {
@@ -87,14 +87,14 @@ impl Pass {
         self.training.as_ref().map_or(MOMENTUM, |training| training.head_momentum)
     }
 
-    /// Keeps folded weights here from pass to pass. They must be those of one model that does not change.
+    /// Keeps folded weights in `folded` from pass to pass. Use it for a single model that does not change.
     #[must_use]
     pub fn with_folded(mut self, folded: &FoldedLayers) -> Self {
         self.folded = folded.clone();
         self
     }
 
-    /// What activations are kept in.
+    /// The number format of activations.
     pub(crate) fn precision(&self) -> Precision {
         self.precision
     }
@@ -114,7 +114,7 @@ impl Pass {
         self.training.map(|training| training.statistics).unwrap_or_default()
     }
 
-    /// Notes the new value of a running statistic. Does nothing in an evaluation pass.
+    /// Records the new value of a running statistic. Does nothing in an evaluation pass.
     pub(crate) fn note(&mut self, id: ParamId, value: Tensor<1>) {
         if let Some(training) = &mut self.training {
             training.statistics.push((id, value));
@@ -135,10 +135,10 @@ impl Pass {
         }
     }
 
-    /// A dropout mask `[rows, columns]`: 0 with `probability`, else `1 / (1 - probability)`. None when nothing is dropped.
+    /// A dropout mask `[rows, columns]`: 0 with `probability`, else `1 / (1 - probability)`. `None` when nothing is dropped.
     ///
-    /// The mask comes from the pass's own seed rather than from the device's generator, so that a run is the same on
-    /// every device and for every number of threads.
+    /// The mask comes from the pass's own random stream, not from the device's generator, so that a run is the same on every
+    /// device and for every number of threads.
     pub(crate) fn dropout_mask(
         &mut self,
         shape: [usize; 2],
@@ -149,7 +149,7 @@ impl Pass {
         Some(Tensor::from_data(TensorData::new(mask, shape), device))
     }
 
-    /// The same as plain numbers.
+    /// A dropout mask as plain numbers.
     pub(crate) fn dropout_factors(&mut self, count: usize, probability: f64) -> Option<Vec<f32>> {
         let training = self.training.as_mut().filter(|_| probability > 0.0)?;
         let kept = (1.0 / (1.0 - probability)) as f32;

@@ -1,4 +1,4 @@
-//! What activations are kept and multiplied in.
+//! The number format of activations.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use sciurus_data::BadOption;
 
 use crate::{Device, Error};
 
-/// What a network's activations are kept and multiplied in. Parameters and all sums are f32 either way.
+/// The number format in which a network's activations are stored and multiplied. Parameters and sums are always f32.
 ///
 /// ```
 /// use sciurus::{Device, Precision};
@@ -20,20 +20,20 @@ use crate::{Device, Error};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// bf16 where the processor multiplies it faster (AVX-512 with BF16), else f32.
+    /// bf16 if the processor multiplies it faster than f32 (AVX-512 with BF16), else f32.
     #[default]
     Auto,
     /// 32 bits.
     F32,
-    /// 16 bits with the exponent of f32: half the memory, on processors with BF16 twice the speed.
+    /// 16 bits with the exponent range of f32: half the memory, and twice the speed on processors with BF16.
     Bf16,
 }
 
 impl Precision {
-    /// What this means on a device: `F32` or `Bf16`.
+    /// The actual format on a device: `F32` or `Bf16`.
     ///
     /// # Errors
-    /// bf16 was asked for on a device other than the processor.
+    /// bf16 was requested on a device other than the CPU.
     pub fn on(self, device: Device) -> Result<Self, Error> {
         match (self, device) {
             (Precision::Auto, Device::Cpu) if Isa::current().has_fast_bf16() => Ok(Precision::Bf16),
@@ -41,13 +41,13 @@ impl Precision {
             (Precision::Bf16, device) => Err(Error::BadOption(BadOption {
                 option: "precision",
                 value: format!("bf16 on {device}"),
-                advice: "bf16 works on cpu only so far; choose f32 or auto",
+                advice: "bf16 only works on the CPU so far; choose f32 or auto",
             })),
             _ => Ok(Precision::F32),
         }
     }
 
-    /// The name used on the command line.
+    /// The precision's name.
     pub fn name(self) -> &'static str {
         match self {
             Precision::Auto => "auto",

@@ -1,6 +1,6 @@
-//! Grad-CAM: which part of a picture spoke for a class.
+//! Grad-CAM: which part of a picture supports a class.
 //!
-//! In: a model, an image and a class. Out: a [`HeatMap`] over the image's square, and the image with it laid over.
+//! In: a model, an image and a class. Out: a [`HeatMap`] of the image's square, and the image with the map over it.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -9,8 +9,8 @@ use sciurus_data::{RgbImage, resized};
 use crate::model::VisionModel;
 use crate::nn::{Pass, floats};
 
-/// How much each part of a picture speaks for a class: row-major `[height, width]`, 0..=1, 1 for the part that does most.
-/// All 0 where nothing does.
+/// How much each part of a picture supports a class: row-major `[height, width]`, 0..=1, 1 for the strongest part. All 0 if no
+/// part does.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeatMap {
     /// Rows.
@@ -22,14 +22,15 @@ pub struct HeatMap {
 }
 
 impl HeatMap {
-    /// The map of one image `[1, 3, height, width]`, on the device of a model in evaluation.
+    /// The map of one image `[1, 3, height, width]`, on the device of a model in evaluation mode.
     ///
-    /// `relu(sum over channels k of a_k A_k)` over the body's features `A`, with `a_k` the mean over all pixels of the
-    /// class's logit's slope by `A_k`; divided by its largest value. Source: Selvaraju et al. 2017, arXiv 1610.02391.
+    /// `relu(sum over channels k of a_k A_k)` over the body's features `A`, where `a_k` is the gradient of the class's logit
+    /// with respect to `A_k`, averaged over all pixels; then divided by its largest value. Source: Selvaraju et al. 2017,
+    /// arXiv 1610.02391.
     pub(crate) fn new(model: &VisionModel, image: Tensor<4>, class: usize, pass: &mut Pass) -> Self {
         let features = model.body().forward(image, pass);
         let [_, channels, height, width] = features.dims();
-        // Only the head is in the graph: the slopes end at the features.
+        // Only the head needs autodiff, because the gradients end at the features.
         let features = Tensor::from_data(features.to_data().convert::<f32>(), &features.device().autodiff());
         let features = features.require_grad();
         let head = model.head().clone().train();

@@ -1,4 +1,4 @@
-//! Using a model: on pictures and on files; on a loader in `evaluation`.
+//! Predicts with a trained model, for pictures and files.
 
 mod bundle;
 mod grad_cam;
@@ -19,39 +19,39 @@ use crate::model::{VisionModel, fitting_batch, numbers};
 use crate::nn::{FoldedLayers, Pass, floats};
 use crate::{Device, Error, Precision};
 
-/// Memory for the answers of a batch (bytes), and what each label takes of it besides its letters.
+/// Memory for the predictions of a batch (bytes), and the bytes of it that each label needs besides its letters.
 const ANSWER_BYTES: usize = 128 << 20;
 const LABEL_BYTES: usize = 64;
 
-/// A model's answer for one picture.
+/// A model's prediction for one picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// The most probable label.
     pub label: String,
     /// Its probability (0..1), calibrated by the model's temperature.
     pub probability: f32,
-    /// What it shows: that label; of a model for any number of labels those whose probability exceeds their threshold, most
-    /// probable first, perhaps none.
+    /// The predicted labels: `label` alone; for a multi-label model, all labels whose probability exceeds their threshold, most
+    /// probable first, possibly none.
     pub labels: Vec<String>,
     /// Every label with its probability (0..1), most probable first.
     pub ranking: Vec<(String, f32)>,
 }
 
-/// What became of one file.
+/// The result for one file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FilePrediction {
     /// It was classified.
     Predicted {
         /// The file.
         path: PathBuf,
-        /// What it shows.
+        /// The prediction.
         prediction: Prediction,
     },
-    /// It is no readable picture.
+    /// It cannot be read as a picture.
     Skipped(Skipped),
 }
 
-/// A trained model, ready to use on new pictures. It sees them exactly as it was measured.
+/// A trained model, ready for new pictures. It preprocesses them exactly as it was measured.
 ///
 /// ```no_run
 /// use sciurus::Predictor;
@@ -75,10 +75,10 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// Loads a model on the processor.
+    /// Loads a model on the CPU.
     ///
     /// # Errors
-    /// The file cannot be read, is no model, or one that does not answer with finite numbers.
+    /// The file cannot be read, is not a model, or is a model whose outputs are not finite.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::load_on(path, Device::Cpu)
     }
@@ -86,12 +86,12 @@ impl Predictor {
     /// Loads a model on a device.
     ///
     /// # Errors
-    /// The file cannot be read, is no model, or one that does not answer with finite numbers, or the device is not in this build.
+    /// The file cannot be read, is not a model, or is a model whose outputs are not finite; or the device is not in this build.
     pub fn load_on(path: impl AsRef<Path>, device: Device) -> Result<Self, Error> {
         let fastest = Precision::Auto.on(device)?;
         let device = device.open()?;
         let bundle = ModelBundle::load(path.as_ref())?;
-        // As it was measured; but where bf16 would only be slower, f32 gives the same answers more exactly.
+        // The precision it was measured in; but where bf16 would only be slower, f32 gives the same predictions more exactly.
         let precision = match bundle.manifest.precision {
             Precision::F32 => Precision::F32,
             _ => fastest,
@@ -101,13 +101,13 @@ impl Predictor {
         let pipeline = bundle.manifest.preprocessing.pipeline();
         let (manifest, folded) = (bundle.manifest, FoldedLayers::default());
         let predictor = Self { path, model, manifest, pipeline, device, precision, folded };
-        // A model that cannot say what two small pictures show is told from the start, not by the first photo.
+        // Two small test pictures show already at loading, not at the first photo, whether the outputs are finite.
         let (pixels, side) = numbers::pictures(&predictor.manifest.preprocessing.normalize);
         predictor.ranked_rows(&predictor.logits_of(predictor.images(pixels, side)))?;
         Ok(predictor)
     }
 
-    /// What the model is and how it was measured.
+    /// The model's description: what it is and how it was measured.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -115,15 +115,15 @@ impl Predictor {
     /// Classifies one picture.
     ///
     /// # Errors
-    /// The model answers with numbers that are not finite.
+    /// The model's outputs are not finite.
     pub fn predict(&self, image: &RgbImage) -> Result<Prediction, Error> {
         self.ranked(&self.logits(self.pipeline.tensor(image.clone())))
     }
 
-    /// Classifies pictures together, which is faster than one by one; as many at a time as [fit into memory](fitting_batch).
+    /// Classifies several pictures, which is faster than one by one: as many at a time as [fit into memory](fitting_batch).
     ///
     /// # Errors
-    /// The model answers with numbers that are not finite.
+    /// The model's outputs are not finite.
     pub fn predict_batch(&self, images: &[RgbImage]) -> Result<Vec<Prediction>, Error> {
         let mut predictions = Vec::with_capacity(images.len());
         for images in images.chunks(self.fitting_batch()) {
@@ -136,7 +136,7 @@ impl Predictor {
     /// Reads and classifies one file.
     ///
     /// # Errors
-    /// The file is no readable picture, and the error's source says why; or the model answers with numbers that are not finite.
+    /// The file cannot be read as a picture, and the error's source says why; or the model's outputs are not finite.
     pub fn predict_file(&self, path: impl AsRef<Path>) -> Result<Prediction, Error> {
         let path = path.as_ref();
         let image = decode_file(path, &DecodeLimits::default())
@@ -144,12 +144,12 @@ impl Predictor {
         self.predict(&image)
     }
 
-    /// Reads and classifies files, `batch_size` at a time or as many as [fit into memory](fitting_batch), in order; a file that is
-    /// no readable picture says why.
+    /// Reads and classifies files in order, `batch_size` at a time, or as many as [fit into memory](fitting_batch). A file that
+    /// cannot be read as a picture comes with the reason.
     ///
     /// # Errors
-    /// An item is an error if the model answers with numbers that are not finite: that is no fault of the file's, and the files that
-    /// were computed with it have no answer.
+    /// An item is an error if the model's outputs are not finite. That is the model's fault, not the file's, and there are no
+    /// predictions for any file of that batch.
     pub fn predict_files<'a>(
         &'a self,
         files: &'a [PathBuf],
@@ -162,7 +162,8 @@ impl Predictor {
         })
     }
 
-    /// The body's features of a picture, averaged over it: `[channel]`. Alike pictures have alike embeddings.
+    /// A picture's embedding: the body's features, averaged over the picture, `[channel]`. Similar pictures have similar
+    /// embeddings.
     ///
     /// # Errors
     /// The features are not finite.
@@ -172,7 +173,7 @@ impl Predictor {
         if features.iter().all(|feature| feature.is_finite()) { Ok(features) } else { Err(self.not_finite()) }
     }
 
-    /// What the model sees of a picture, and which part of that speaks for a class (below the number of labels).
+    /// The part of a picture that the model sees, and a heat map of what in it supports a class (below the number of labels).
     pub fn grad_cam(&self, image: &RgbImage, class: usize) -> (RgbImage, HeatMap) {
         let square = self.pipeline.square(image.clone());
         let pixels = self.tensor(self.pipeline.pixels(&square));
@@ -180,13 +181,13 @@ impl Predictor {
         (square, map)
     }
 
-    /// Only the pixels that the model sees are kept of each photo, so that a batch of large ones fits into memory.
+    /// Keeps only the pixels of each photo that the model sees, so that a batch of large photos fits into memory.
     fn answer(&self, files: &[PathBuf]) -> Result<Vec<FilePrediction>, Error> {
         let limits = DecodeLimits::default();
         let read = |path: &PathBuf| Ok(self.pipeline.tensor(decode_file(path, &limits)?));
         let read: Vec<Result<Vec<f32>, SkipReason>> = files.par_iter().map(read).collect();
         for (path, result) in files.iter().zip(&read) {
-            // The machine's fault is not the photo's: no photo is told to be unreadable for it.
+            // If the machine has run out of something, the photo is not to blame, and is not reported as unreadable.
             if let Err(source) = result
                 && source.is_machine_fault()
             {
@@ -208,7 +209,7 @@ impl Predictor {
         Ok(files.iter().zip(skipped).filter_map(answer).collect())
     }
 
-    /// How many images are computed together at most: as many as there is memory for, also for their answers, each of which names
+    /// The largest number of images in a batch. Memory limits it: for the network, and for the predictions, each of which lists
     /// all labels.
     fn fitting_batch(&self) -> usize {
         let labels: usize = self.manifest.vocab.labels().iter().map(|label| label.len() + LABEL_BYTES).sum();
@@ -223,7 +224,7 @@ impl Predictor {
         self.ranked_rows(&self.logits(images.concat()))
     }
 
-    /// The answers of logits `[image, class]`, row-major.
+    /// Predictions from logits `[image, class]`, row-major.
     fn ranked_rows(&self, logits: &[f32]) -> Result<Vec<Prediction>, Error> {
         logits.chunks_exact(self.manifest.vocab.len()).map(|row| self.ranked(row)).collect()
     }
@@ -257,7 +258,7 @@ impl Predictor {
         Error::NotFinite { path: self.path.clone() }
     }
 
-    /// The answer of one image's logits, which must be finite as they are used: divided by the temperature.
+    /// The prediction from one image's logits, which must be finite after division by the temperature.
     fn ranked(&self, logits: &[f32]) -> Result<Prediction, Error> {
         let scale = match &self.manifest.output {
             Output::SingleLabel => 1.0 / self.manifest.temperature.0 as f32,
@@ -299,8 +300,8 @@ impl Predictor {
     }
 }
 
-/// The files that `paths` name, in order: files as they are, folders searched through, sorted, without hidden entries.
-/// What cannot be listed comes with its reason.
+/// All files in `paths`, in order. Folders are searched recursively, sorted, without hidden entries. Folders that cannot be
+/// listed are returned with the reason.
 pub fn find_files(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<Skipped>) {
     let hidden = |entry: &walkdir::DirEntry| {
         entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".")

@@ -1,7 +1,7 @@
-//! Training for a given time: how large the photos may be, and a fit whose schedule follows the clock.
+//! Trains within a time budget: chooses the image size, and runs a fit whose schedule follows the clock.
 //!
-//! In: a learner, the time a run may take and when it began. Out: a trained learner, on time. What is trained depends on
-//! the machine and on what else it does, so the same seed does not give the same weights here.
+//! In: a learner, the time a run may take and when it began. Out: a trained learner, on time. How much is trained depends on
+//! the machine and its load, so the same seed does not give the same weights here.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -14,20 +14,20 @@ use crate::learner::{
 };
 use crate::model::VisionModel;
 
-/// Sides of the square that are considered besides the one asked for, in pixels.
+/// Image sizes (pixels) that are considered besides the given one.
 const SIZES: [usize; 6] = [128, 160, 192, 224, 256, 288];
-/// Fewer epochs than these are not worth their resolution: smaller photos give more of them.
+/// If fewer epochs than this fit into the budget, smaller images are better, because they allow more epochs.
 const FEWEST_EPOCHS: f64 = 3.0;
-/// So many epochs leave time for larger photos.
+/// If more epochs than this fit into the budget, there is time for larger images.
 const PLENTY_OF_EPOCHS: f64 = 40.0;
-/// What a step costs while the body is frozen, in steps of the whole network (measured: 0.55 to 0.7 on a CPU).
+/// Cost of a step with a frozen body, relative to a step of the whole network (measured: 0.55 to 0.7 on a CPU).
 const FROZEN_COST: f64 = 0.65;
-/// The most that a fit with a frozen body may take (share of the time that is left before it).
+/// Largest share of the remaining time that the fit with a frozen body may take.
 const FROZEN_SHARE: f64 = 0.5;
-/// So many more epochs than fit are begun, so that it is the clock that ends a fit, also where the machine was busy when it
-/// was measured.
+/// A fit is started with this many times the epochs that fit, so that the clock ends it, even if the machine was busy when
+/// it was measured.
 const MORE_THAN_FIT: f64 = 10.0;
-/// Kept back for writing the model and what the clock does not see (share of the budget).
+/// Share of the budget kept back for writing the model and for work that is not timed.
 const RESERVE: f64 = 0.02;
 
 /// The time that a run may take, counted from when it began.
@@ -36,7 +36,7 @@ pub(super) struct Budget {
     end: Instant,
 }
 
-/// A budget, and what batches take.
+/// A budget, and the time that batches take.
 pub(super) type Timed = (Budget, BatchTimes);
 
 impl Budget {
@@ -47,18 +47,18 @@ impl Budget {
     pub(super) fn new(began: Instant, seconds: f64) -> Result<Self, Error> {
         if !(10.0..1e7).contains(&seconds) {
             let value = format!("{seconds} seconds");
-            let expected = "choose 10 seconds or more, such as 60s, 5m or 2h";
+            let expected = "choose at least 10 seconds, such as 60s, 5m or 2h";
             return Err(Error::BadOption(BadOption { option: "time_budget", value, advice: expected }));
         }
         Ok(Self { end: began + Duration::from_secs_f64(seconds * (1.0 - RESERVE)) })
     }
 
-    /// The budget without the time of what comes after the training.
+    /// The budget minus the time needed after training.
     pub(super) fn without(self, after: Duration) -> Self {
         Self { end: self.end.checked_sub(after).unwrap_or(self.end) }
     }
 
-    /// When the training is over.
+    /// When training must end.
     pub(super) fn end(self) -> Instant {
         self.end
     }
@@ -67,8 +67,8 @@ impl Budget {
         self.end.saturating_duration_since(Instant::now()).as_secs_f64()
     }
 
-    /// The side of the square (pixels) to train at, given what batches take at `size`: that size if it leaves a sensible
-    /// number of epochs after those with a frozen body, else the nearest one that does.
+    /// The image size (pixels) to train at, given the time of batches at `size`: `size` itself if a sensible number of epochs
+    /// fits after those with a frozen body, else the nearest size for which it does.
     pub(super) fn image_size(&self, times: &BatchTimes, frozen: usize, size: usize) -> usize {
         let scale = |side: usize| (side as f64 / size as f64).powi(2);
         let epochs = |side: usize| self.epochs(times, frozen, scale(side));
@@ -89,16 +89,16 @@ impl Budget {
         size
     }
 
-    /// Epochs of the whole network that fit into what is left after `frozen` ones with a frozen body, as many of these as may
-    /// be.
+    /// Epochs of the whole network that fit into the time left after the epochs with a frozen body: `frozen` of them, or as
+    /// many as fit.
     fn epochs(&self, times: &BatchTimes, frozen: usize, scale: f64) -> f64 {
         let (train, valid) = (times.train_epoch() * scale, times.valid_epoch() * scale);
         let before = (frozen as f64 * (FROZEN_COST * train + valid)).min(FROZEN_SHARE * self.left());
         (self.left() - before) / (train + valid)
     }
 
-    /// `fine_tune` by the clock: the frozen epochs, or as many of them as half of the time is enough for but at least one, then the
-    /// whole network until the time is up.
+    /// `fine_tune` by the clock: first the frozen epochs (at most half of the time, but at least one epoch), then the whole
+    /// network until the time is up.
     pub(super) fn fine_tune(
         &self,
         learner: &mut Learner,
@@ -119,7 +119,7 @@ impl Budget {
         self.fit(learner, options.unfrozen().schedule(VisionModel::GROUPS)?, times)
     }
 
-    /// A fit whose progress is the share of the time that is gone; it ends in time for its last validation.
+    /// Runs a fit whose progress is the share of time used up. It ends early enough for the last validation.
     pub(super) fn fit(
         &self,
         learner: &mut Learner,
@@ -145,13 +145,13 @@ struct Clock {
 }
 
 impl Clock {
-    /// Progress (0..=1) by the time that is gone.
+    /// Progress (0..=1): the share of time used up.
     fn progress(self) -> f64 {
         let whole = self.end.saturating_duration_since(self.start).as_secs_f64().max(1e-3);
         (self.start.elapsed().as_secs_f64() / whole).min(1.0)
     }
 
-    /// The schedule, at the clock's progress whatever the step is.
+    /// The schedule driven by the clock's progress instead of the step.
     fn drives(self, schedule: HyperSchedule) -> HyperSchedule {
         let schedule = Rc::new(schedule);
         let rate = |group: usize| {
@@ -169,7 +169,7 @@ impl Clock {
 struct Deadline {
     phase: Phase,
     end: Instant,
-    /// Whether the present fit is of that phase.
+    /// Whether the current fit belongs to that phase.
     is_watching: bool,
 }
 
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(budget.image_size(&times(1000.0), 1, 64), 64);
     }
 
-    /// Every rate of the head.
+    /// Records every learning rate of the head.
     #[derive(Debug, Clone, Default)]
     struct Rates(Rc<RefCell<Vec<f64>>>);
 
@@ -239,7 +239,7 @@ mod tests {
         let rates = Rates::default();
         learner.observe(rates.clone());
         let mut times = learner.time_batches().unwrap();
-        // Measured while the machine was busy: it is five times as fast as was thought.
+        // As if measured on a busy machine: the real steps are five times as fast.
         (times.train, times.valid) = (times.train * 5, times.valid * 5);
         let budget = Budget { end: Instant::now() + Duration::from_secs(4) };
         let control = budget.fine_tune(&mut learner, &FineTune::new(1).freeze_epochs(100_000), &times);

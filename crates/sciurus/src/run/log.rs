@@ -25,7 +25,7 @@ impl EventLog {
         Ok(Self { path: path.to_owned(), file: create(path)? })
     }
 
-    /// Goes on with the log of a run that was interrupted, after its first `events` lines: what came later will come again.
+    /// Continues the log of an interrupted run after its first `events` lines; later events will happen again.
     ///
     /// # Errors
     /// The file cannot be read or written.
@@ -53,7 +53,8 @@ impl Observer for EventLog {
     }
 }
 
-/// Writes each epoch as one line: `epoch,train_loss,valid_loss,error_rate,…,time,phase,images_per_second` (losses in nats, time in seconds).
+/// Writes each epoch as one line: `epoch,train_loss,valid_loss,error_rate,…,time,phase,images_per_second` (losses in nats, time
+/// in seconds).
 #[derive(Debug)]
 pub struct HistoryCsv {
     path: PathBuf,
@@ -70,7 +71,7 @@ impl HistoryCsv {
         Ok(Self { path: path.to_owned(), file: create(path)?, has_header: false })
     }
 
-    /// Begins the table of a run that was interrupted again; its rows come with [`Event::Resumed`].
+    /// Starts the table of an interrupted run again; its rows come with [`Event::Resumed`].
     ///
     /// # Errors
     /// The file cannot be written.
@@ -117,7 +118,7 @@ fn row(record: &EpochRecord) -> String {
     )
 }
 
-/// The file of a run that may come from anywhere: never another one, through a link.
+/// Opens a run's file. The run folder may come from anywhere, so links are not followed.
 fn open(path: &Path) -> Result<File, Error> {
     let (root, name) = Root::of_file(path)?;
     root.open_or_create(&name).map_err(|source| Error::io(path, source))

@@ -1,8 +1,8 @@
-//! A training run as a folder: what was asked, what happened, what came out.
+//! A training run as a folder: its settings, what happened, and the results.
 //!
-//! In: [`TrainSettings`]. Out: `run.json` (settings, versions, data fingerprint), `config.toml` (the settings, to be used again), `events.jsonl`, `history.csv`,
-//! `predictions.json` (validation predictions with losses), `training.parquet` (how the label of each training photo was learnt) and
-//! `model.sciurus`.
+//! In: [`TrainSettings`]. Out: `run.json` (settings, versions, data fingerprint, results), `config.toml` (the settings, for
+//! another run), `events.jsonl`, `history.csv`, `predictions.json` (validation predictions with losses), `training.parquet`
+//! (how the label of each training photo was learnt) and `model.sciurus`.
 
 mod budget;
 mod log;
@@ -34,29 +34,29 @@ use crate::predict::DataRecord;
 use crate::storage::files;
 use budget::{Budget, Timed};
 
-/// What `run.json` holds.
+/// The content of `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Version of Sciurus.
     pub version: String,
-    /// Version of Burn, which computed it.
+    /// Version of Burn, the tensor framework.
     pub burn: String,
-    /// Everything that was asked for.
+    /// The settings of the run.
     pub settings: TrainSettings,
     /// The weights it started from.
     pub weights: WeightsRecord,
-    /// The data it saw.
+    /// The data it was trained and measured on.
     pub data: DataRecord,
-    /// Files that were left out before training, and why. Photos that turned out damaged later are in `events.jsonl`.
+    /// Files that were left out before training, and why. Photos that proved to be damaged later are in `events.jsonl`.
     pub skipped: Vec<Skipped>,
-    /// How good the model is on the validation photos; empty until the run is done. Where photos have any number of labels,
-    /// the thresholds were chosen on the same photos, which flatters it a little.
+    /// Metrics on the validation set; empty until the run is finished. For multi-label data they are slightly optimistic,
+    /// because the thresholds were chosen on the same photos.
     pub metrics: Vec<Measured>,
-    /// How good it is on the test photos, which nothing was chosen by; empty if there are none.
+    /// Metrics on the test set, on which nothing was chosen; empty if there is none.
     pub test_metrics: Vec<Measured>,
 }
 
-/// What a caller wants to hear of while a run is prepared.
+/// Callbacks for progress while a run is prepared.
 pub struct Listeners {
     /// Called as the folder is read.
     pub on_scan: Box<dyn Fn(Progress) + Send + Sync>,
@@ -76,7 +76,7 @@ impl std::fmt::Debug for Listeners {
     }
 }
 
-/// Bytes of `run.json` at most: it names every file that was left out.
+/// Most bytes of `run.json`; it can be large, because it lists every file that was left out.
 const LARGEST_RECORD: u64 = 256 << 20;
 
 /// The files of a run.
@@ -103,7 +103,7 @@ pub struct PreparedRun {
     record: RunRecord,
     learner: Learner,
     clock: Option<Timed>,
-    /// Nobody else trains this run meanwhile.
+    /// Keeps other processes from training the same run.
     lock: Lock,
 }
 
@@ -111,7 +111,7 @@ impl Run {
     /// Reads the photos, builds the learner, makes the folder and writes `run.json`.
     ///
     /// # Errors
-    /// The photos or weights cannot be read, or `folder` already holds a run.
+    /// The photos or weights cannot be read, or `folder` already contains a run.
     pub fn prepare(
         folder: impl Into<PathBuf>,
         settings: TrainSettings,
@@ -120,10 +120,10 @@ impl Run {
         let run = Run { folder: folder.into() };
         let refuse = |reason: &str| Err(Error::Run { path: run.folder.clone(), reason: reason.to_owned() });
         if FILES.iter().any(|name| run.path(name).exists()) {
-            return refuse("already holds a run; choose another folder with --run, or remove it");
+            return refuse("already contains a run; choose another folder, or remove this one");
         }
         if settings.data.folder.to_str().is_none() || run.folder.to_str().is_none() {
-            return refuse("the folder names of photos and run must be Unicode; rename them");
+            return refuse("the names of the photo folder and the run folder must be Unicode; rename them");
         }
         let began = Instant::now();
         let (settings, mut learner, clock) = match settings.run.time_budget {
@@ -159,31 +159,29 @@ impl Run {
         Ok(PreparedRun::new((run, record), (learner, clock), lock))
     }
 
-    /// Prepares a run that was interrupted to go on where its last checkpoint is, or from its start if there is none.
+    /// Prepares an interrupted run to continue from its last checkpoint, or from the start if there is none.
     ///
     /// # Errors
-    /// The run is done, another process is training it, its photos have changed, or something cannot be read.
+    /// The run is already finished, another process is training it, its photos have changed, or a file cannot be read.
     pub fn resume(folder: impl Into<PathBuf>, listeners: Listeners) -> Result<PreparedRun, Error> {
         let run = Self::open(folder)?;
         let lock = run.lock()?;
         let record = run.record()?;
         let refuse = |reason: &str| Err(Error::Run { path: run.folder.clone(), reason: reason.to_owned() });
         if record.settings.run.time_budget.is_some() {
-            return refuse("was to take a given time, so there is nothing to go on with; train again");
+            return refuse("had a time budget, and such runs cannot be resumed; train again");
         }
         if run.model_path().exists() && !record.metrics.is_empty() {
-            return refuse("is done: there is nothing to resume");
+            return refuse("is already finished, so there is nothing to resume");
         }
         let mut learner = record.settings.learner(listeners)?;
         if learner.loaders().dataset().fingerprint() != record.data.fingerprint {
-            return refuse(
-                "cannot go on: the photos have changed since it began; train anew with `sciurus train`",
-            );
+            return refuse("cannot be resumed, because the photos have changed since it began; train again");
         }
         if learner.weights().sha256 != record.weights.sha256 {
             return refuse(&format!(
-                "cannot go on: it began with the weights `{}`, and what is found now is another file (`{}`); give it \
-                 the same SCIURUS_MODELS or weight file, or train anew",
+                "cannot be resumed: it began with the weights `{}`, but now a different file was found (`{}`); use the \
+                 same SCIURUS_MODELS or weight file, or train again",
                 record.weights.name,
                 learner.weights().name
             ));
@@ -197,7 +195,7 @@ impl Run {
         Ok(PreparedRun::new((run, record), (learner, None), lock))
     }
 
-    /// Where a run on these photos goes if nobody says: `runs/NAME-TIME`. `time` is a stamp such as `20261129-031500`.
+    /// The default folder for a run on these photos: `runs/NAME-TIME`. `time` is a timestamp such as `20261129-031500`.
     #[must_use]
     pub fn usual_folder(photos: &Path, time: &str) -> PathBuf {
         let name = std::path::absolute(photos).ok();
@@ -205,7 +203,7 @@ impl Run {
         Path::new("runs").join(format!("{}-{time}", name.unwrap_or_else(|| "photos".to_owned())))
     }
 
-    /// Whether a folder is one of a run.
+    /// Whether a folder contains a run.
     #[must_use]
     pub fn is_at(folder: &Path) -> bool {
         folder.join("run.json").is_file()
@@ -221,18 +219,18 @@ impl Run {
             true => Ok(run),
             false => Err(Error::Run {
                 path: run.folder,
-                reason: "is no run folder (it has no run.json); give one that `sciurus train` made, such as runs/NAME-TIME"
+                reason: "is not a run folder (it has no run.json); give one that `sciurus train` made, such as runs/NAME-TIME"
                     .to_owned(),
             }),
         }
     }
 
-    /// Where it is.
+    /// The run's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// What was asked for and what came of it.
+    /// The run's settings and results.
     ///
     /// # Errors
     /// `run.json` cannot be read.
@@ -241,11 +239,11 @@ impl Run {
         serde_json::from_str(&text).map_err(|error| Error::Run { path, reason: error.to_string() })
     }
 
-    /// An error unless this user's Sciurus made the run on this machine. Its record names the folder of photos, and whoever acts
-    /// on files there must know that nobody else wrote that.
+    /// Checks that this user's Sciurus made the run on this machine. The run's record names the folder of photos, so check
+    /// before acting on files there.
     ///
     /// # Errors
-    /// It came from elsewhere, or `run.json` cannot be read.
+    /// The run came from elsewhere, or `run.json` cannot be read.
     pub fn check_ours(&self) -> Result<(), Error> {
         let (path, text) = self.record_text()?;
         if is_sealed(&text) {
@@ -255,7 +253,7 @@ impl Run {
         Err(FileError::Foreign { path, reason }.into())
     }
 
-    /// Makes the run this user's, because somebody said that they trust whoever made it. Says whether it was not before.
+    /// Marks the run as trusted by this user, whoever made it. Returns whether it was not trusted before.
     ///
     /// # Errors
     /// `run.json` cannot be read or written.
@@ -276,7 +274,7 @@ impl Run {
         }
     }
 
-    /// The right to write the run's files, as long as it is held. The folder is made if need be.
+    /// Takes the right to write the run's files, for as long as the lock is held. Creates the folder if necessary.
     fn lock(&self) -> Result<Lock, Error> {
         let root = Root::create(&self.folder)?;
         let lock = Lock::take(&root, &InsidePath::ours(".lock"), "training this run")?;
@@ -284,36 +282,37 @@ impl Run {
         Ok(lock)
     }
 
-    /// The validation predictions of photos with one label each.
+    /// The validation predictions of a single-label run.
     ///
     /// # Errors
-    /// The run did not finish, the file cannot be read, or its photos have any number of labels.
+    /// The run did not finish, the file cannot be read, or its data are multi-label.
     pub fn predictions(&self) -> Result<Predictions, Error> {
         match self.any_predictions()? {
             AnyPredictions::Single(predictions) => Ok(predictions),
             AnyPredictions::Multi(_) => Err(Error::Run {
                 path: self.folder.clone(),
-                reason: "its photos have any number of labels each, and this needs exactly one; look at the run with \
+                reason:
+                    "its photos are multi-label, and this needs exactly one label each; look at the run with \
                          `sciurus interpret`"
-                    .to_owned(),
+                        .to_owned(),
             }),
         }
     }
 
-    /// The validation predictions, whether photos have one label each or any number.
+    /// The validation predictions, single-label or multi-label.
     ///
     /// # Errors
     /// The run did not finish, or the file cannot be read.
     pub fn any_predictions(&self) -> Result<AnyPredictions, Error> {
         let path = self.path("predictions.json");
         if !path.is_file() {
-            let reason = "is missing: the run did not finish; train again".to_owned();
+            let reason = "is missing, because the run did not finish; train again".to_owned();
             return Err(Error::Run { path, reason });
         }
         Ok(AnyPredictions::load(&path)?)
     }
 
-    /// How the labels of the training photos were learnt; none if the run did not finish or photos have any number of labels.
+    /// How the labels of the training photos were learnt; empty if the run did not finish or its data are multi-label.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -322,7 +321,7 @@ impl Run {
         if path.is_file() { Ok(LearntLabel::load(&path)?) } else { Ok(Vec::new()) }
     }
 
-    /// The file of the trained model.
+    /// The trained model's file.
     pub fn model_path(&self) -> PathBuf {
         self.path("model.sciurus")
     }
@@ -340,7 +339,7 @@ impl Run {
     }
 }
 
-/// The pin in Cargo.toml; a test holds them together.
+/// Burn's version in Cargo.toml; a test keeps the two in step.
 const BURN_VERSION: &str = "0.22.1";
 
 impl PreparedRun {
@@ -361,7 +360,7 @@ impl PreparedRun {
         &self.run
     }
 
-    /// What was asked for.
+    /// The run's settings.
     pub fn record(&self) -> &RunRecord {
         &self.record
     }
@@ -371,7 +370,7 @@ impl PreparedRun {
         &self.learner
     }
 
-    /// When the training is over, if the run has a given time.
+    /// When training must end, if the run has a time budget.
     pub fn end(&self) -> Option<Instant> {
         self.clock.map(|(budget, _)| budget.end())
     }
@@ -406,7 +405,7 @@ impl PreparedRun {
         if self.learner.loaders().dataset().split(Split::Test).next().is_some() {
             self.record.test_metrics = match self.learner.any_predictions(Split::Test) {
                 Ok(test) => self.measured(&test.at_thresholds_of(&predictions)),
-                // The photos were named as they were passed over; the model is measured and saved without them.
+                // Each unreadable photo has been reported; the model is saved without test metrics.
                 Err(Error::NothingReadable { .. }) => Vec::new(),
                 Err(error) => return Err(error),
             };
@@ -417,7 +416,7 @@ impl PreparedRun {
         Ok(FinishedRun { run: self.run, record: self.record, predictions, learner: self.learner })
     }
 
-    /// What every run is measured by, and what this one was asked for besides.
+    /// The metrics that every run reports, and those that were asked for besides.
     fn measured(&self, predictions: &AnyPredictions) -> Vec<Measured> {
         let mut metrics = usual(predictions);
         for asked in self.learner.measure(predictions) {
@@ -429,7 +428,7 @@ impl PreparedRun {
     }
 }
 
-/// What every run is measured by.
+/// The metrics that every run reports.
 fn usual(predictions: &AnyPredictions) -> Vec<Measured> {
     match predictions {
         AnyPredictions::Single(predictions) => {
@@ -443,16 +442,16 @@ fn usual(predictions: &AnyPredictions) -> Vec<Measured> {
     }
 }
 
-/// A run that is done.
+/// A finished run.
 #[derive(Debug)]
 pub struct FinishedRun {
-    /// Its folder.
+    /// The run's folder.
     pub run: Run,
-    /// What was asked for and what came of it.
+    /// The run's settings and results.
     pub record: RunRecord,
-    /// The validation predictions; of any number of labels at the thresholds that were chosen on them.
+    /// The validation predictions; multi-label ones use the thresholds that were chosen on them.
     pub predictions: AnyPredictions,
-    /// The learner, trained.
+    /// The trained learner.
     pub learner: Learner,
 }
 

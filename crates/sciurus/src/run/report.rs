@@ -1,4 +1,4 @@
-//! A run as one HTML page: what its folder and its photos hold, put into a [`Report`].
+//! A run as one HTML page: puts the content of its folder and its photos into a [`Report`].
 
 use std::path::PathBuf;
 
@@ -14,19 +14,20 @@ use crate::learner::{EpochRecord, Event, Phase};
 use crate::predict::Predictor;
 use crate::{Device, Error};
 
-/// Bytes of a run's log of events that are read: a million batches have less.
+/// Most bytes of a run's event log; a million batches need less.
 const LARGEST_EVENTS: u64 = 1 << 30;
 /// Photos that get a picture: those with the largest losses.
 const PICTURES: usize = 300;
-/// Of them, so many also get a heat map.
+/// How many of them also get a heat map.
 const HEAT_MAPS: usize = 60;
 /// The longer side of a small picture (pixels).
 const SIDE: u32 = 200;
-/// Quality (1..=100) of small pictures.
+/// JPEG quality (1..=100) of small pictures.
 const QUALITY: u8 = 80;
 
 impl Run {
-    /// Reads the run and its photos. Photos that cannot be read any more have no picture, and are told.
+    /// Makes a page from the run and its photos. Photos that can no longer be read have no picture; they are returned with the
+    /// reason.
     ///
     /// # Errors
     /// The run did not finish, or its files cannot be read.
@@ -80,14 +81,14 @@ impl Run {
         Ok((page, unreadable))
     }
 
-    /// What the log tells of epochs and learning rates.
+    /// The epochs and learning rates in the event log.
     fn events(&self) -> Result<Log, Error> {
         let path = self.path("events.jsonl");
         let bytes = read_regular(&path, LARGEST_EVENTS).map_err(|source| Error::io(&path, source))?;
         let text = String::from_utf8_lossy(&bytes);
         let mut log = Log::default();
         for line in text.lines() {
-            // A line that a killed process left half written, or an event of a newer version, tells nothing here.
+            // Half a line that a killed process left, or an event of a newer version, is skipped.
             match serde_json::from_str(line) {
                 Ok(Event::BatchTrained { learning_rates, .. }) => log.learning_rates.push(learning_rates),
                 Ok(Event::EpochEnded(record)) => log.rows.push(record),
@@ -98,14 +99,14 @@ impl Run {
     }
 }
 
-/// A photo with a large loss, and the label whose heat map is worth a look.
+/// A photo with a large loss, and the label whose heat map is shown.
 struct Worst {
     item: ItemId,
     path: PathBuf,
     label: String,
 }
 
-/// The photos with the largest losses: with the label they were taken for, or, of any number, the one most wrong.
+/// The photos with the largest losses, each with its predicted label; for multi-label data, with the label that is most wrong.
 fn worst(predictions: &AnyPredictions) -> Vec<Worst> {
     match predictions {
         AnyPredictions::Single(predictions) => ClassificationInterpretation::new(predictions.clone())
@@ -127,7 +128,7 @@ struct Log {
     learning_rates: Vec<Vec<f64>>,
 }
 
-/// How many epochs were trained, which observers or the clock may have decided.
+/// How many epochs were trained; observers or a time budget may have ended the fits early.
 fn epochs(rows: &[EpochRecord]) -> String {
     let of = |phase| rows.iter().filter(|row| row.phase == phase).count();
     match of(Phase::Frozen) {

@@ -1,4 +1,4 @@
-//! Everything that a training run is asked for, and the learner that follows from it.
+//! The settings of a training run, and the learner that is built from them.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,33 +19,33 @@ use crate::loaders::{DataLoaders, ImageDataLoaders, LoaderSettings};
 use crate::model::VisionModel;
 use crate::model::weights::WeightSource;
 
-/// Bytes of a file of settings at most.
+/// Most bytes of a settings file.
 const LARGEST: u64 = 1 << 20;
 
-/// A checkpoint a minute costs a few thousandths of the time, and loses at most a minute of it.
+/// With one checkpoint per minute, a kill loses at most a minute of work, and checkpoints cost a few thousandths of the time.
 const CHECKPOINT_SECONDS: f64 = 60.0;
 
 settings! {
-    /// What a run does besides fitting: what it measures, writes and heeds.
+    /// What a run does besides fitting: what it measures and writes, and which plan it follows.
     pub struct RunSettings {
-        /// A plan of `sciurus clean` that is heeded: labels change and photos are left out, but no file is touched.
+        /// A plan of `sciurus clean` to follow: labels are changed and photos left out, but no file is touched.
         pub plan: Option<PathBuf> = None,
-        /// Columns of the table, by name; empty: the error rate, or `accuracy_multi` and `f1` of multi-label data.
+        /// Metrics in the table, by name. Default: the error rate, or `accuracy_multi` and `f1` for multi-label data.
         pub metrics: Vec<String> = Vec::new(),
-        /// Seconds that the run may take, at least 10. It decides the number of epochs, and the image size where that one would
-        /// leave too few of them or needlessly many.
+        /// Seconds that the run may take, at least 10. They decide the number of epochs, and also the image size, if the given
+        /// one would allow too few epochs or needlessly many.
         pub time_budget: Option<f64> = None,
         /// Whether weights are rounded to half precision (fp16) before they are measured and saved.
         pub half: bool = false,
         /// Whether the run writes event files for TensorBoard.
         pub tensorboard: bool = false,
-        /// Least time between checkpoints, in seconds, 0 or more.
+        /// Shortest time between checkpoints, in seconds, 0 or more.
         pub checkpoint_seconds: f64 = CHECKPOINT_SECONDS,
     }
 }
 
-/// Everything that a training run is asked for; `run.json` and `config.toml` keep it, and the command line lays what was typed
-/// over it. In files all options stand side by side, under the names of their fields here.
+/// The settings of a training run. `run.json` and `config.toml` store them; the command line lays the typed options over them.
+/// In files all options are on one level, under the names of their fields here.
 ///
 /// ```
 /// use sciurus::TrainSettings;
@@ -58,10 +58,10 @@ settings! {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Map<String, Value>")]
 pub struct TrainSettings {
-    /// Which photos, which labels, and which of them are the validation set.
+    /// The photos, their labels, and the split.
     #[serde(flatten)]
     pub data: DataSettings,
-    /// How photos become batches.
+    /// How batches are made from photos.
     #[serde(flatten)]
     pub loader: LoaderSettings,
     /// The network, its weights, and how they are trained.
@@ -75,7 +75,7 @@ pub struct TrainSettings {
 impl TryFrom<Map<String, Value>> for TrainSettings {
     type Error = String;
 
-    /// Options by name; one that is not known is an error. Options of earlier versions are read by their old names.
+    /// Reads options by name. An unknown name is an error; names that earlier versions used are accepted.
     fn try_from(mut options: Map<String, Value>) -> Result<Self, String> {
         upgrade(&mut options);
         let known = Self::default().options().map_err(|error| error.to_string())?;
@@ -83,24 +83,33 @@ impl TryFrom<Map<String, Value>> for TrainSettings {
             let names: Vec<&str> = known.keys().map(String::as_str).collect();
             return Err(format!("there is no option `{name}`; choose from {}", names.join(", ")));
         }
-        let all = Value::Object(options);
-        let section = |error: serde_json::Error| error.to_string();
-        Ok(Self {
-            data: DataSettings::deserialize(&all).map_err(section)?,
-            loader: LoaderSettings::deserialize(&all).map_err(section)?,
-            fit: FitSettings::deserialize(&all).map_err(section)?,
-            run: RunSettings::deserialize(&all).map_err(section)?,
+        Self::of(&options).map_err(|error| {
+            // serde doesn't name the option that it failed at, so each is tried by itself.
+            let alone = |(name, value): (&String, &Value)| Map::from_iter([(name.clone(), value.clone())]);
+            let culprit = options.iter().find(|&option| Self::of(&alone(option)).is_err());
+            culprit.map_or_else(|| error.to_string(), |(name, _)| format!("`{name}`: {error}"))
         })
     }
 }
 
 impl TrainSettings {
-    /// The defaults for these photos.
+    /// Settings from options that are known.
+    fn of(options: &Map<String, Value>) -> Result<Self, serde_json::Error> {
+        let all = Value::Object(options.clone());
+        Ok(Self {
+            data: DataSettings::deserialize(&all)?,
+            loader: LoaderSettings::deserialize(&all)?,
+            fit: FitSettings::deserialize(&all)?,
+            run: RunSettings::deserialize(&all)?,
+        })
+    }
+
+    /// Default settings for these photos.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { data: DataSettings::new(folder), ..Self::default() }
     }
 
-    /// Settings for tests: a small network from random weights on small pictures.
+    /// Settings for tests: a small network with random weights, on small pictures.
     #[cfg(test)]
     pub(crate) fn small(folder: impl Into<PathBuf>) -> Self {
         let mut settings = Self::new(folder);
@@ -110,10 +119,11 @@ impl TrainSettings {
         settings
     }
 
-    /// Reads settings from a TOML file; what it does not name has its default. Paths are relative to where the program runs.
+    /// Reads settings from a TOML file. Options that it leaves out have their defaults. Paths are relative to the working
+    /// directory.
     ///
     /// # Errors
-    /// The file cannot be read, is not TOML, names an option that does not exist, or names no folder of photos.
+    /// The file cannot be read, is not TOML, contains an unknown option, or does not name a folder of photos.
     pub fn from_toml(path: &Path) -> Result<Self, Error> {
         let bytes = read_regular(path, LARGEST).map_err(|source| Error::io(path, source))?;
         let text = String::from_utf8(bytes)
@@ -121,12 +131,14 @@ impl TrainSettings {
         let broken = |reason: String| Error::Run { path: path.to_owned(), reason };
         let settings: Self = toml::from_str(&text).map_err(|error| broken(error.to_string()))?;
         if settings.data.folder.as_os_str().is_empty() {
-            return Err(broken("names no photos; add a line such as: folder = \"squirrels\"".to_owned()));
+            return Err(broken(
+                "does not name a folder of photos; add a line such as: folder = \"squirrels\"".to_owned(),
+            ));
         }
         Ok(settings)
     }
 
-    /// All options by name, those that are not set as null.
+    /// All options by name; unset ones are null.
     ///
     /// # Errors
     /// A path is not Unicode.
@@ -134,23 +146,24 @@ impl TrainSettings {
         match serde_json::to_value(self) {
             Ok(Value::Object(options)) => Ok(options),
             Ok(_) => Ok(Map::new()),
-            Err(error) => {
-                Err(Error::Run { path: self.data.folder.clone(), reason: format!("{error}; rename it") })
-            }
+            Err(error) => Err(Error::Run {
+                path: self.data.folder.clone(),
+                reason: format!("{error}; rename the file or folder"),
+            }),
         }
     }
 
     /// The same settings with these options laid over them.
     ///
     /// # Errors
-    /// There is no such option, or it has a value that it cannot have.
+    /// An option does not exist, or its value cannot be used.
     pub fn with_options(&self, typed: Map<String, Value>) -> Result<Self, Error> {
         let mut options = self.options()?;
         options.extend(typed);
         options.try_into().map_err(|reason| Error::Run { path: self.data.folder.clone(), reason })
     }
 
-    /// The same settings for a program that runs in any folder.
+    /// The same settings with absolute paths, so that they work from any working directory.
     pub(super) fn with_absolute_paths(mut self) -> Result<Self, Error> {
         let mut paths = vec![&mut self.data.folder];
         paths.extend(&mut self.data.csv);
@@ -167,7 +180,7 @@ impl TrainSettings {
     /// The settings as a TOML file for [`from_toml`](Self::from_toml).
     pub(super) fn to_toml(&self) -> Result<String, toml::ser::Error> {
         Ok(format!(
-            "# Settings of a training run: sciurus train --config FILE does the same again.\n\n{}",
+            "# Settings of a training run. To train with them again: sciurus train --config FILE\n\n{}",
             toml::to_string(self)?
         ))
     }
@@ -177,7 +190,7 @@ impl TrainSettings {
     /// # Errors
     /// The photos or weights cannot be read, or an option is out of range.
     pub fn learner(&self, listeners: Listeners) -> Result<Learner, Error> {
-        // Before anything is read or written: a run that cannot be trained leaves no folder.
+        // Checked before anything is read or written, so that a run that cannot be trained leaves no folder behind.
         self.check()?;
         let loaders = self.loaders(listeners.on_scan)?;
         let dataset = loaders.dataset();
@@ -211,7 +224,7 @@ impl TrainSettings {
         let is_sensible = (0.0..1e9).contains(&seconds);
         BadOption::check("checkpoint_seconds", seconds, is_sensible, "choose 0 or more seconds")?;
         if let (Some(pixels), Some(_)) = (self.loader.first_image_size, self.run.time_budget) {
-            let advice = "leave it out beside time_budget, which chooses the size";
+            let advice = "leave it out, or leave out `time_budget`, which chooses the image size itself";
             return Err(BadOption::new("first_image_size", pixels, advice).into());
         }
         Ok(())
@@ -229,7 +242,7 @@ impl TrainSettings {
         learner.fine_tune(self.fit.fine_tune())
     }
 
-    /// The same within a budget of time.
+    /// Like [`fit`](Self::fit), within a time budget.
     pub(super) fn fit_in_time(
         &self,
         learner: &mut Learner,
@@ -242,7 +255,7 @@ impl TrainSettings {
         budget.fine_tune(learner, &self.fit.fine_tune(), &times)
     }
 
-    /// A learner whose image size suits the budget, with what its batches take.
+    /// A learner whose image size suits the budget, with the time that its batches take.
     pub(super) fn in_time(
         mut self,
         budget: Budget,
@@ -261,13 +274,13 @@ impl TrainSettings {
         Ok((self, learner, (budget, times)))
     }
 
-    /// What is measured when the training is over: the test set, and the model anew if it is rounded to half precision.
+    /// The time needed after training: for the test set, and to measure the model again if it is rounded to half precision.
     fn after(&self, times: &BatchTimes) -> Duration {
         let anew = if self.run.half { times.valid_epoch() } else { 0.0 };
         times.test + Duration::from_secs_f64(anew)
     }
 
-    /// The same settings with every default that depends on data or machine written out.
+    /// The same settings, with every default that depends on the data or the machine filled in.
     pub(super) fn resolved(mut self, learner: &Learner) -> Self {
         self.fit.learning_rate = Some(self.fit.learning_rate());
         self.data.set_splitter(learner.loaders().dataset().splitter);
@@ -323,7 +336,8 @@ mod tests {
         assert_eq!((settings.fit.epochs, settings.loader.image_size), (9, 64));
         let error = options(r#"{"epoch": 9}"#).unwrap_err();
         assert!(error.starts_with("there is no option `epoch`; choose from"), "{error}");
-        assert!(options(r#"{"epochs": "many"}"#).is_err());
+        let error = options(r#"{"seed": 1, "epochs": "many"}"#).unwrap_err();
+        assert!(error.starts_with("`epochs`: invalid type: string"), "{error}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The observer that writes event files for TensorBoard. In: events. Out: `events.out.tfevents.*` in a folder.
 //!
-//! Format: records of `length (u64), masked CRC-32C of it (u32), data, masked CRC-32C of them (u32)`, little endian; the data
-//! are protocol buffers (TensorFlow's `event.proto` and `summary.proto`, of which only scalars are used here).
+//! Format: records of `length (u64), masked CRC-32C of the length (u32), data, masked CRC-32C of the data (u32)`, little
+//! endian. The data are protocol buffers (TensorFlow's `event.proto` and `summary.proto`, of which only scalars are used).
 
 use std::fs::File;
 use std::io::Write;
@@ -17,8 +17,8 @@ use crate::learner::{Control, EpochRecord, Event, Observer};
 
 /// Writes losses, learning rates, momentum, speed and metrics as scalars for TensorBoard.
 ///
-/// Steps are training batches, counted over all fits. A run that was resumed adds a second file to the folder, which says at
-/// which step it begins; TensorBoard shows both as one, without what the first file has from that step on.
+/// Steps are training batches, counted over all fits. A resumed run adds a second file to the folder, which says at which step
+/// it begins. TensorBoard shows both as one curve, and ignores what the first file has from that step on.
 ///
 /// ```no_run
 /// use sciurus::prelude::*;
@@ -37,14 +37,14 @@ pub struct TensorBoard {
     steps: usize,
     epochs_before: usize,
     epochs_done: usize,
-    /// Whether this file has said at which step it begins.
+    /// Whether this file has recorded at which step it begins.
     has_begun: bool,
     /// The last row of the table before this file.
     row_before: Option<EpochRecord>,
 }
 
 impl TensorBoard {
-    /// Starts an event file in a folder, which is made if need be.
+    /// Starts an event file in a folder, which is created if necessary.
     ///
     /// # Errors
     /// The folder or the file cannot be written.
@@ -52,7 +52,7 @@ impl TensorBoard {
         let (seconds, process) = (now() as u64, std::process::id());
         let path = folder.join(format!("events.out.tfevents.{seconds:010}.sciurus.{process}"));
         let wrong = |source| Error::io(&path, source);
-        // The folder of events lies in a run that may come from anywhere, and might be a link.
+        // The run folder may come from anywhere, so the folder of events might be a link.
         let root = Root::create(folder.parent().unwrap_or(Path::new("")))?;
         let inside = path.strip_prefix(root.path()).map_err(|error| wrong(std::io::Error::other(error)))?;
         let inside = InsidePath::new(inside).map_err(|error| wrong(std::io::Error::other(error)))?;
@@ -85,7 +85,8 @@ impl TensorBoard {
         })
     }
 
-    /// Says that what another file has from this step on no longer counts. The row of an epoch that ended just there does.
+    /// Marks the events of earlier files from this step on as superseded, and writes the row of an epoch that ended exactly
+    /// there again.
     fn begin(&mut self, step: usize) -> Result<(), Error> {
         let session_log = Some(SessionLog { status: SESSION_START });
         self.write(&Record { wall_time: now(), step: step as i64, session_log, ..Record::default() })?;
@@ -95,7 +96,7 @@ impl TensorBoard {
         }
     }
 
-    /// The row of the table that ends the last epoch that was done.
+    /// Writes the row of the epoch that has just ended.
     fn row(&mut self, row: &EpochRecord) -> Result<(), Error> {
         let mut values = vec![
             ("valid/loss".to_owned(), row.valid_loss),
@@ -110,7 +111,7 @@ impl TensorBoard {
         let length = (data.len() as u64).to_le_bytes();
         let parts =
             [&length[..], &masked_crc(&length).to_le_bytes(), &data, &masked_crc(&data).to_le_bytes()];
-        // One write, so that a run that is killed leaves whole records.
+        // A single write, so that a killed run leaves only complete records.
         self.file.write_all(&parts.concat()).map_err(|source| Error::io(&self.path, source))
     }
 }
@@ -154,7 +155,7 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// TensorFlow's masking, as checksums of data that hold checksums are weak.
+/// TensorFlow's masking, because a CRC of data that contains CRCs is weak.
 fn masked_crc(data: &[u8]) -> u32 {
     crc32c::crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -207,7 +208,7 @@ mod tests {
     use super::*;
     use crate::learner::Phase;
 
-    /// The records of a file, checksums verified.
+    /// The records of a file, with verified checksums.
     fn records(bytes: &[u8]) -> Vec<Record> {
         let (mut rest, mut records) = (bytes, Vec::new());
         while !rest.is_empty() {
@@ -260,7 +261,7 @@ mod tests {
         }
     }
 
-    /// What is written of some events, after the record of the format.
+    /// What is written for some events, after the record of the format.
     fn written(events: &[Event]) -> Vec<Record> {
         let folder = tempfile::tempdir().unwrap();
         let mut board = TensorBoard::create(folder.path()).unwrap();

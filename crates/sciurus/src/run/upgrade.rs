@@ -1,10 +1,10 @@
-//! Settings of earlier versions under today's names. In: the options of a `config.toml` or `run.json`. Out: the same, as this
-//! version calls them.
+//! Reads the settings of earlier versions. In: the options of a `config.toml` or `run.json`. Out: the same options under this
+//! version's names.
 
 use sciurus_data::{DataSettings, Labeler, Splitter};
 use serde_json::{Map, Value};
 
-/// Options that have another name since 0.2.0.
+/// Options renamed in 0.2.0: old name, new name.
 const RENAMED: [(&str, &str); 4] = [
     ("group_pattern", "group"),
     ("resize_method", "resize"),
@@ -12,7 +12,7 @@ const RENAMED: [(&str, &str); 4] = [
     ("budget_seconds", "time_budget"),
 ];
 
-/// Gives options of 0.1.0 their present names. What is wrong with one stays in place, for whoever reads it to refuse.
+/// Gives options of 0.1.0 their present names. Invalid values stay in place; the caller will refuse them.
 pub(super) fn upgrade(options: &mut Map<String, Value>) {
     for (old, new) in RENAMED {
         if let Some(value) = options.remove(old) {
@@ -36,7 +36,7 @@ pub(super) fn upgrade(options: &mut Map<String, Value>) {
     }
 }
 
-/// Takes an option out if it is one of this kind.
+/// Removes and returns an option, if its value has this type.
 fn take<T: serde::de::DeserializeOwned>(options: &mut Map<String, Value>, name: &str) -> Option<T> {
     let value = T::deserialize(options.get(name)?).ok()?;
     options.remove(name);

@@ -1,4 +1,4 @@
-//! Types of floating-point numbers as files store them. In: little-endian bytes. Out: f32 values.
+//! The floating-point types in files. In: little-endian bytes. Out: f32 values.
 
 use half::{bf16, f16};
 use safetensors::Dtype;
@@ -17,7 +17,7 @@ pub(crate) enum FloatType {
 }
 
 impl FloatType {
-    /// That of a safetensors file; none for whole numbers and types that are not read.
+    /// The type of a safetensors tensor; `None` for integers and unsupported types.
     pub(crate) fn of(dtype: Dtype) -> Option<Self> {
         match dtype {
             Dtype::F64 => Some(Self::F64),
@@ -28,7 +28,7 @@ impl FloatType {
         }
     }
 
-    /// Bytes of a number.
+    /// Bytes per number.
     pub(crate) fn size(self) -> usize {
         match self {
             Self::F64 => 8,
@@ -37,7 +37,7 @@ impl FloatType {
         }
     }
 
-    /// All numbers in `bytes`; a rest that is no whole number is left out.
+    /// All numbers in `bytes`; an incomplete number at the end is ignored.
     pub(crate) fn decode(self, bytes: &[u8]) -> Vec<f32> {
         match self {
             Self::F64 => each(bytes, |b| f64::from_le_bytes(b) as f32),

@@ -1,4 +1,4 @@
-//! Files of tensors and records: opened within limits, checked before their values are read, written whole.
+//! Files with tensors and records: opened within limits, checked before their values are read, and written atomically.
 
 pub(crate) mod files;
 pub(crate) mod float_type;

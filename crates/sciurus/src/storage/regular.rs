@@ -1,7 +1,7 @@
-//! Files that anybody may have made, opened so that nothing blocks and nothing grows without end.
+//! Opens files of unknown origin safely: nothing blocks, and nothing grows without limit.
 //!
-//! In: a path and how many bytes the file may have. Out: a [`RegularFile`], which is read in parts. Folders, pipes, devices and
-//! links to them are refused, before they are opened and again on what was opened.
+//! In: a path, and the largest size that is accepted. Out: a [`RegularFile`], which is read in parts. Folders, pipes, devices and
+//! links to them are refused. This is checked before opening, and again on the opened file, which may have been swapped.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -11,7 +11,7 @@ use sciurus_data::fs::open_regular;
 
 use crate::Error;
 
-/// A regular file that is open for reading, with the size that it had then.
+/// A regular file open for reading, with the size it had when it was opened.
 #[derive(Debug)]
 pub(crate) struct RegularFile {
     file: File,
@@ -19,10 +19,10 @@ pub(crate) struct RegularFile {
 }
 
 impl RegularFile {
-    /// Opens a file of at most `limit` bytes; nothing of it is read.
+    /// Opens a file of at most `limit` bytes, without reading it.
     ///
     /// # Errors
-    /// It cannot be opened, is no regular file, or is larger.
+    /// It cannot be opened, is not a regular file, or is larger.
     pub(crate) fn open(path: &Path, limit: u64) -> Result<Self, Error> {
         let (file, len) = open_regular(path).map_err(|source| match source.kind() {
             io::ErrorKind::InvalidInput => Error::NotAFile { path: path.to_owned() },
@@ -39,14 +39,14 @@ impl RegularFile {
         self.len
     }
 
-    /// Exactly these bytes of it.
+    /// Reads exactly these bytes.
     ///
     /// # Errors
-    /// It has no such bytes, or they cannot be read.
+    /// The file ends before them, or they cannot be read.
     pub(crate) fn read_at(&mut self, start: u64, count: u64) -> io::Result<Vec<u8>> {
         let end = start.checked_add(count).filter(|end| *end <= self.len);
         let (Some(_), Ok(count)) = (end, usize::try_from(count)) else {
-            let reason = format!("{count} bytes from {start} on are asked for, and it has {}", self.len);
+            let reason = format!("{count} bytes at {start} are needed, but the file has only {}", self.len);
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
         };
         let mut bytes = vec![0; count];
@@ -55,7 +55,7 @@ impl RegularFile {
         Ok(bytes)
     }
 
-    /// The file from its start on, up to the size that it had when it was opened.
+    /// Reads the file from the start, up to the size it had when it was opened.
     pub(crate) fn rewound(&mut self) -> io::Result<impl Read> {
         self.file.seek(SeekFrom::Start(0))?;
         Ok((&mut self.file).take(self.len))

@@ -1,7 +1,7 @@
-//! Files of f32 tensors with JSON beside them: safetensors whose metadata holds a record under a key, and a checksum. Bundles
-//! and checkpoints are such files. Tensors whose values all are numbers of half precision are stored as those.
+//! Files of f32 tensors and a JSON record: safetensors whose metadata has the record under a key, and a checksum. Bundles and
+//! checkpoints are such files. A tensor is stored in half precision if that holds all its values exactly.
 //!
-//! What comes in is read in parts: the header first, so that its reader may refuse before values are read, then tensor by tensor.
+//! Files are read in parts: first the header, so that the caller can refuse it before values are read, then tensor by tensor.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,13 +20,13 @@ use crate::storage::tensor_header::{TensorHeader, TensorPlace, shortened};
 
 /// Key of the checksum: BLAKE3 (hex) over the record and every tensor's name, type, shape and bytes, in the order of names.
 const CHECKSUM: &str = "blake3";
-/// Most bytes of a file; the largest that we write, a checkpoint of ResNet-101, has less than half of it.
+/// Most bytes of a file. The largest that we write, a checkpoint of ResNet-101, is less than half of that.
 const MAX_FILE: u64 = 2 << 30;
 
-/// What is asked of a file's checksum. One that is there must be right in any case.
+/// Whether a file must have a checksum. If it has one, the checksum must be right in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Checksum {
-    /// Files from before there was one have none.
+    /// Optional, because files of earlier versions don't have one.
     IfThere,
     /// A file without one is refused.
     Required,
@@ -41,7 +41,7 @@ pub(crate) fn write(
     let broken = |error: serde_json::Error| bundle_error(path, &error.to_string());
     let record = serde_json::to_string(record).map_err(broken)?;
     let packed = packed(tensors);
-    // The checksum is known when the values are there, and always has the same length.
+    // The checksum is not known yet, but it always has the same length, so a placeholder reserves its place.
     let head =
         |sum: &str| header(&BTreeMap::from([(key, &*record), (CHECKSUM, sum)]), &packed).map_err(broken);
     let mut bytes = head(&"0".repeat(blake3::OUT_LEN * 2))?;
@@ -58,7 +58,7 @@ pub(crate) fn write(
     files::write(path, &bytes)
 }
 
-/// The length and JSON that a file opens with.
+/// The length and the JSON at the start of a file.
 fn header(metadata: &BTreeMap<&str, &str>, tensors: &[Packed<'_>]) -> Result<Vec<u8>, serde_json::Error> {
     let mut json = format!("{{\"__metadata__\":{}", serde_json::to_string(metadata)?);
     let mut tensors: Vec<&Packed<'_>> = tensors.iter().collect();
@@ -71,12 +71,12 @@ fn header(metadata: &BTreeMap<&str, &str>, tensors: &[Packed<'_>]) -> Result<Vec
         ));
     }
     json.push('}');
-    // Values begin at a multiple of eight bytes.
+    // Padding, so that values begin at a multiple of eight bytes, as safetensors requires.
     json.push_str(&" ".repeat(json.len().next_multiple_of(8) - json.len()));
     Ok([(json.len() as u64).to_le_bytes().as_slice(), json.as_bytes()].concat())
 }
 
-/// A file whose header was read, and nothing else.
+/// A file of which only the header has been read.
 #[derive(Debug)]
 pub(crate) struct TensorFile {
     path: PathBuf,
@@ -88,7 +88,7 @@ impl TensorFile {
     /// Opens a file and reads its header.
     ///
     /// # Errors
-    /// It cannot be read, is no regular file, or its header is damaged or above a limit.
+    /// It cannot be read, is not a regular file, or its header is damaged or above a limit.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let mut file = RegularFile::open(path, MAX_FILE)?;
         let header = TensorHeader::read(&mut file).map_err(|reason| bundle_error(path, &reason))?;
@@ -100,7 +100,7 @@ impl TensorFile {
         self.header.metadata.get(key).map(String::as_str)
     }
 
-    /// Its tensors by name: types and shapes, to be looked at before values are read.
+    /// Its tensors by name, with types and shapes, so that they can be checked before values are read.
     pub(crate) fn places(&self) -> &BTreeMap<String, TensorPlace> {
         &self.header.tensors
     }
@@ -108,7 +108,7 @@ impl TensorFile {
     /// All tensors, which must be f32 or f16.
     ///
     /// # Errors
-    /// They cannot be read, or do not fit the checksum.
+    /// They cannot be read, or do not match the checksum.
     pub(crate) fn tensors(&mut self, checksum: Checksum) -> Result<StateDict, Error> {
         let Self { path, file, header } = self;
         let part =
@@ -117,7 +117,7 @@ impl TensorFile {
     }
 }
 
-/// Reads the tensors of a file in the order of their names, and sums as it goes.
+/// Reads the tensors of a file in the order of their names, and computes the checksum on the way.
 fn collect(
     header: &TensorHeader,
     checksum: Checksum,
@@ -125,7 +125,7 @@ fn collect(
 ) -> Result<StateDict, String> {
     let mut records = header.metadata.iter().filter(|(key, _)| *key != CHECKSUM);
     let (Some((key, record)), None) = (records.next(), records.next()) else {
-        return Err("it holds other than one record beside its tensors: it is damaged".to_owned());
+        return Err("it must have exactly one record besides its tensors: it is damaged".to_owned());
     };
     let mut sum = Sum::new(key, record);
     let mut state = StateDict::new();
@@ -142,10 +142,11 @@ fn collect(
     }
     match (header.metadata.get(CHECKSUM), checksum) {
         (Some(written), _) if *written != sum.finish() => {
-            Err("it is damaged: its content does not fit its checksum; get or make the file again".to_owned())
+            Err("it is damaged: its content does not match its checksum; get or make the file again"
+                .to_owned())
         }
         (None, Checksum::Required) => {
-            Err("it has no checksum: it is damaged, or of an old version".to_owned())
+            Err("it has no checksum: it is damaged, or from an old version".to_owned())
         }
         _ => Ok(state),
     }
@@ -155,7 +156,8 @@ fn bundle_error(path: &Path, reason: &str) -> Error {
     Error::Bundle { path: path.to_owned(), reason: shortened(reason) }
 }
 
-/// The checksum of a file as it grows. Every part is preceded by its length, so that no two files have the same parts.
+/// A running checksum of a file's parts. Each part is preceded by its length, so that different parts cannot join to the same
+/// bytes.
 struct Sum(blake3::Hasher);
 
 impl Sum {
@@ -182,7 +184,7 @@ impl Sum {
     }
 }
 
-/// A tensor in the smallest type that holds all its values exactly, and its place among the values of a file.
+/// A tensor in the smallest type that holds all its values exactly, and its position among the values of a file.
 struct Packed<'a> {
     name: &'a str,
     tensor: &'a StoredTensor,
@@ -190,7 +192,8 @@ struct Packed<'a> {
     range: Range<usize>,
 }
 
-/// Tensors in the order of their names. Wide numbers come first in the file, so that all are aligned, as safetensors has it.
+/// Tensors in the order of their names. In the file, wide numbers come first, so that all numbers are aligned, as safetensors
+/// requires.
 fn packed(tensors: &StateDict) -> Vec<Packed<'_>> {
     let is_half = |value: &f32| f16::from_f32(*value).to_f32().to_bits() == value.to_bits();
     let dtype =
@@ -211,7 +214,7 @@ fn packed(tensors: &StateDict) -> Vec<Packed<'_>> {
 }
 
 impl Packed<'_> {
-    /// Writes the values into a place of their size.
+    /// Writes the values into `place`, which has their size.
     fn write(&self, place: &mut [u8]) {
         let values = self.tensor.values.iter();
         if self.dtype == Dtype::F16 {

@@ -1,7 +1,7 @@
-//! The header of a safetensors file: which tensors it has and where they lie. Nothing else of the file is read for it.
+//! The header of a safetensors file: which tensors it has and where they are. Nothing else of the file is read.
 //!
-//! In: the length (8 bytes) and the JSON that such a file opens with. Out: a [`TensorHeader`] whose places fill the rest of the
-//! file without gap or overlap. Its limits keep a hostile header from costing more than some megabytes.
+//! In: the length (8 bytes) and the JSON at the start of such a file. Out: a [`TensorHeader`] whose tensors fill the rest of the
+//! file without gaps or overlaps. Limits keep a hostile header from costing more than a few megabytes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,23 +12,23 @@ use serde::{Deserialize, Deserializer};
 
 use crate::storage::regular::RegularFile;
 
-/// Most bytes of a header. Ours have less than 200 kB besides their labels, of which 100,000 with 100 letters each fit.
+/// Most bytes of a header. Ours have less than 200 kB besides their labels; 100,000 labels of 100 letters fit.
 const MAX_HEADER: u64 = 32 << 20;
-/// Most tensors of a file; a checkpoint of ResNet-101, the largest that we write, has some 4,000.
+/// Most tensors in a file. A checkpoint of ResNet-101, the largest file that we write, has about 4,000.
 const MAX_TENSORS: usize = 16_384;
-/// Most texts beside them.
+/// Most metadata entries.
 const MAX_TEXTS: usize = 1_000;
-/// Most sizes of a tensor's shape.
+/// Most dimensions of a tensor.
 const MAX_RANK: usize = 16;
-/// Bytes that say how long the header is.
+/// Bytes of the header's length.
 const LENGTH: u64 = 8;
-/// Key of the texts beside the tensors.
+/// Key of the metadata.
 const METADATA: &str = "__metadata__";
 
-/// What a safetensors file says of itself.
+/// The parsed header of a safetensors file.
 #[derive(Debug)]
 pub(crate) struct TensorHeader {
-    /// Texts by key.
+    /// Metadata texts by key.
     pub(crate) metadata: BTreeMap<String, String>,
     /// Tensors by name.
     pub(crate) tensors: BTreeMap<String, TensorPlace>,
@@ -43,7 +43,7 @@ pub(crate) struct TensorPlace {
     pub(crate) shape: Vec<usize>,
     /// Where its bytes begin, from the start of the file.
     pub(crate) start: u64,
-    /// How many bytes it has: those that its shape and type need.
+    /// Its number of bytes, exactly as many as its shape and type need.
     pub(crate) bytes: u64,
 }
 
@@ -51,7 +51,7 @@ impl TensorHeader {
     /// Reads the header of a file.
     ///
     /// # Errors
-    /// It cannot be read, is no header, is above a limit, or its tensors are not exactly the rest of the file.
+    /// It cannot be read, is not a header, is above a limit, or its tensors don't fill the rest of the file exactly.
     pub(crate) fn read(file: &mut RegularFile) -> Result<Self, String> {
         let len = file.len();
         let length = json_length(&file.read_at(0, LENGTH.min(len)).map_err(|e| e.to_string())?, len)?;
@@ -71,14 +71,14 @@ impl TensorHeader {
     }
 }
 
-/// How long the JSON is, which must lie within the file and the limit.
+/// The length of the JSON, which must be within the file and the limit.
 fn json_length(bytes: &[u8], file_len: u64) -> Result<u64, String> {
     let Some(length) = bytes.first_chunk() else {
         return Err(format!("it has only {file_len} bytes"));
     };
     match u64::from_le_bytes(*length) {
         length if length > file_len - LENGTH => {
-            Err("its header is longer than the file: it is cut short, or of another kind".to_owned())
+            Err("its header is longer than the file: it is truncated, or not a model file".to_owned())
         }
         length if length > MAX_HEADER => {
             Err(format!("its header has {} MB, and at most {} MB are read", length >> 20, MAX_HEADER >> 20))
@@ -87,7 +87,7 @@ fn json_length(bytes: &[u8], file_len: u64) -> Result<u64, String> {
     }
 }
 
-/// Tensors must lie one after the other and end where the file does.
+/// Checks that tensors follow each other without gaps, and end where the file ends.
 fn check_gapless(
     tensors: &BTreeMap<String, TensorPlace>,
     data_start: u64,
@@ -105,11 +105,11 @@ fn check_gapless(
     }
     match end == file_len {
         true => Ok(()),
-        false => Err(format!("its tensors end at byte {end}, and it has {file_len}: it is damaged")),
+        false => Err(format!("its tensors end at byte {end}, but it has {file_len} bytes: it is damaged")),
     }
 }
 
-/// A header as it is written.
+/// A header as it is in the file.
 struct Listed {
     metadata: BTreeMap<String, String>,
     tensors: BTreeMap<String, Info>,
@@ -127,7 +127,7 @@ impl Info {
     fn place(self, data_start: u64) -> Result<TensorPlace, &'static str> {
         let Self { dtype, shape, data_offsets: (start, end) } = self;
         if shape.len() > MAX_RANK {
-            return Err("has too many sizes in its shape");
+            return Err("has too many dimensions");
         }
         let bits = shape
             .iter()
@@ -138,7 +138,7 @@ impl Info {
             (Some(start), Some(end), Some(bits)) if end.checked_sub(start) == Some(bits / 8) => {
                 Ok(TensorPlace { dtype, shape, start, bytes: bits / 8 })
             }
-            _ => Err("has other bytes than its shape and type need"),
+            _ => Err("does not have the bytes that its shape and type need"),
         }
     }
 }
@@ -149,7 +149,7 @@ impl<'de> Deserialize<'de> for Listed {
     }
 }
 
-/// Counts as it reads, so that a flood of tensors is not kept first.
+/// Counts tensors while it reads them, so that too many are refused before they fill the memory.
 struct Listing;
 
 impl<'de> Visitor<'de> for Listing {
@@ -164,7 +164,7 @@ impl<'de> Visitor<'de> for Listing {
         while let Some(name) = map.next_key::<String>()? {
             if name == METADATA {
                 if metadata.replace(map.next_value::<Texts>()?.0).is_some() {
-                    return Err(A::Error::custom("two records of metadata"));
+                    return Err(A::Error::custom("the metadata are there twice"));
                 }
                 continue;
             }
@@ -180,7 +180,7 @@ impl<'de> Visitor<'de> for Listing {
     }
 }
 
-/// Texts by key, counted as they are read.
+/// Metadata texts by key, counted while they are read.
 struct Texts(BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for Texts {
@@ -202,17 +202,17 @@ impl<'de> Visitor<'de> for TextList {
         let mut texts = BTreeMap::new();
         while let Some((key, text)) = map.next_entry()? {
             if texts.len() == MAX_TEXTS {
-                return Err(A::Error::custom(format!("more than {MAX_TEXTS} texts of metadata")));
+                return Err(A::Error::custom(format!("more than {MAX_TEXTS} metadata entries")));
             }
             if texts.insert(key, text).is_some() {
-                return Err(A::Error::custom("two texts of metadata have the same key"));
+                return Err(A::Error::custom("two metadata entries have the same key"));
             }
         }
         Ok(texts)
     }
 }
 
-/// A text from a file as it may stand in an error: not too long for a line.
+/// A text from a file, shortened to fit into a line of an error message.
 pub(crate) fn shortened(text: &str) -> String {
     const LONGEST: usize = 400;
     match text.char_indices().nth(LONGEST) {

@@ -30,7 +30,7 @@ fn a_flipped_bit_is_noticed() {
     let mut flipped = whole.clone();
     flipped[header + 10] ^= 1;
     std::fs::write(&path, flipped).unwrap();
-    assert!(ModelBundle::load(&path).unwrap_err().to_string().contains("does not fit its checksum"));
+    assert!(ModelBundle::load(&path).unwrap_err().to_string().contains("does not match its checksum"));
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn the_checksum_does_not_go_unseen_under_another_name() {
     renamed[at + 1] = b'c';
     let path = folder.path().join("renamed.sciurus");
     std::fs::write(&path, renamed).unwrap();
-    assert!(ModelBundle::load(&path).unwrap_err().to_string().contains("other than one record"));
+    assert!(ModelBundle::load(&path).unwrap_err().to_string().contains("exactly one record besides"));
 }
 
 #[test]

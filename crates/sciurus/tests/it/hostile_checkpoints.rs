@@ -102,7 +102,7 @@ fn tensors_cannot_claim_more_than_the_file_has_reason_to() {
     refused(folder.path(), "lie.pth", &lie, "reaches beyond its storage");
     let lie =
         legacy(LEGACY, &pickle(&[("w", tensor("0", 1 << 30, [&[1 << 30], &[1]]))]), &[("0", vec![1.0])]);
-    refused(folder.path(), "old_lie.pth", &lie, "another size");
+    refused(folder.path(), "old_lie.pth", &lie, "does not have the size");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn zip_directories_that_lie_are_refused() {
         &[("m/data.pkl".to_owned(), pickle::<&str>(&[])), ("n/data.pkl".to_owned(), pickle::<&str>(&[]))],
         CompressionMethod::Stored,
     );
-    refused(folder.path(), "twice.pth", &twice, "not exactly one data.pkl");
+    refused(folder.path(), "twice.pth", &twice, "does not have exactly one data.pkl");
     let members: Vec<(String, Vec<u8>)> = (0..25_000).map(|i| (format!("m/data/{i}"), Vec::new())).collect();
     refused(
         folder.path(),
@@ -178,7 +178,7 @@ fn floods_in_a_pickle_are_refused() {
         folder.path(),
         "deep.pth",
         &program([b"]".as_slice(), &[0x85; 900_000]].concat()),
-        "no dictionary",
+        "is not a dictionary",
     );
     let number = [b"\x8b\x00\x00\xe0\x00".as_slice(), &[7; 14 << 20]].concat();
     refused(folder.path(), "number.pth", &program(number), "too long");
@@ -186,10 +186,10 @@ fn floods_in_a_pickle_are_refused() {
         folder.path(),
         "size.pth",
         &program(b"\x8e\xff\xff\xff\xff\xff\xff\xff\x7f".to_vec()),
-        "cut short",
+        "truncated",
     );
     let line = [b"L".as_slice(), &[b'9'; 15 << 20], b"\n"].concat();
-    refused(folder.path(), "digits.pth", &program(line), "a number that is none");
+    refused(folder.path(), "digits.pth", &program(line), "an invalid number");
 }
 
 /// Containers of containers: each has the one before it twice, so that there are 2^60 ways to the tensor.

@@ -44,7 +44,7 @@ fn headers_are_bounded_before_they_are_read() {
         &format!("{{\"a\":{{\"dtype\":\"F32\",\"shape\":[{sizes}1],\"data_offsets\":[0,4]}}}}"),
         4,
     );
-    refused("sizes.sciurus", "too many sizes");
+    refused("sizes.sciurus", "too many dimensions");
     with_header(&path("deep.sciurus"), &format!("{{\"a\":{}", "[".repeat(30 << 20)), 0);
     refused("deep.sciurus", "header");
     let lie = [u64::MAX.to_le_bytes().as_slice(), b"{}"].concat();
@@ -70,19 +70,19 @@ fn tensors_fill_the_file_without_gap_or_overlap() {
         ("overlap", vec![tensor("a", "[2]", 0, 8), tensor("b", "[2]", 4, 12)], 12, "does not begin where"),
         ("gap", vec![tensor("a", "[1]", 0, 4), tensor("b", "[1]", 8, 12)], 12, "does not begin where"),
         ("same", vec![tensor("a", "[1]", 0, 4), tensor("b", "[1]", 0, 4)], 4, "does not begin where"),
-        ("short", vec![tensor("a", "[2]", 0, 4)], 4, "other bytes than its shape"),
-        ("turned", vec![tensor("a", "[1]", 4, 0)], 4, "other bytes than its shape"),
+        ("short", vec![tensor("a", "[2]", 0, 4)], 4, "does not have the bytes that its shape"),
+        ("turned", vec![tensor("a", "[1]", 4, 0)], 4, "does not have the bytes that its shape"),
         (
             "overflow",
             vec![tensor("a", "[4294967296,4294967296,4294967296]", 0, 4)],
             4,
-            "other bytes than its shape",
+            "does not have the bytes that its shape",
         ),
         (
             "far",
             vec![tensor("a", "[1]", 18446744073709551612, 18446744073709551615)],
             4,
-            "other bytes than its shape",
+            "does not have the bytes that its shape",
         ),
         ("behind", vec![tensor("a", "[1]", 0, 4)], 8, "it is damaged"),
         ("beyond", vec![tensor("a", "[9]", 0, 36)], 4, "it is damaged"),
@@ -101,7 +101,7 @@ fn tensors_are_those_of_the_architecture_or_nothing_is_read() {
     let extra = saved(folder.path(), "extra.sciurus", |bundle| {
         drop(bundle.state.insert("evil".into(), StoredTensor { shape: vec![0], values: vec![] }));
     });
-    assert!(refusal(&extra).contains("a tensor `evil`, which resnet10_narrow has not"));
+    assert!(refusal(&extra).contains("a tensor `evil`, which resnet10_narrow does not have"));
     let lacking =
         saved(folder.path(), "lacking.sciurus", |bundle| drop(bundle.state.remove("head.norm_1.bias")));
     assert!(refusal(&lacking).contains("`head.norm_1.bias` is missing"));
@@ -130,7 +130,7 @@ fn labels_are_words_and_few_enough() {
     assert!(refusal(&with(vec![String::new(), "a".into()])).contains("labels is empty"));
     assert!(refusal(&with(vec!["a".into(), "b".repeat(5000)])).contains("is too long"));
     let many = with((0..100_001).map(|i| format!("label {i}")).collect());
-    assert_refused(Kind::Model, &many, "100001 labels, at most 100000");
+    assert_refused(Kind::Model, &many, "100001 labels, and at most 100000");
     let one = with(vec!["a".into()]);
     assert!(refusal(&one).contains("at least 2 classes"));
     // Labels in no order would have other classes than they were learnt with.
@@ -143,7 +143,7 @@ fn labels_are_words_and_few_enough() {
     header["__metadata__"]["sciurus"] = manifest.into();
     let path = folder.path().join("twice.sciurus");
     with_header(&path, &serde_json::to_string(&header).unwrap(), 0);
-    assert!(refusal(&path).contains("the labels of a vocabulary are sorted"));
+    assert!(refusal(&path).contains("the labels of a vocabulary must be sorted"));
 }
 
 #[test]

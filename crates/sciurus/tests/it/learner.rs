@@ -167,7 +167,7 @@ fn a_run_folder_holds_all_that_was_asked_and_what_came_of_it() {
     }
 
     let again = Run::prepare(&run, settings, Listeners::default()).unwrap_err().to_string();
-    assert!(again.contains("already holds a run"), "{again}");
+    assert!(again.contains("already contains a run"), "{again}");
 }
 
 #[test]

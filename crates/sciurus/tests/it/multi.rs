@@ -69,7 +69,7 @@ fn extreme_logits_have_finite_losses_and_focal_with_weights_is_refused() {
     }
     let objective = Objective { loss: Loss::Focal { gamma: 2.0 }, class_weights: vec![1.0, 2.0] };
     let error = objective.check_multi(2).unwrap_err().to_string();
-    assert!(error.contains("--balance loss"), "{error}");
+    assert!(error.contains("set `balance` to none"), "{error}");
     assert!(objective.check(2).is_ok());
 }
 
@@ -136,7 +136,7 @@ fn it_learns_which_shapes_are_there_and_predicts_as_it_was_measured() {
     let AnyPredictions::Multi(measured) = &finished.predictions else { panic!("any number of labels") };
     assert_eq!(finished.run.any_predictions().unwrap(), finished.predictions);
     let error = finished.run.predictions().unwrap_err().to_string();
-    assert!(error.contains("any number of labels") && error.contains("sciurus interpret"), "{error}");
+    assert!(error.contains("are multi-label") && error.contains("sciurus interpret"), "{error}");
     let predictor = Predictor::load(finished.run.model_path()).unwrap();
     let manifest = predictor.manifest();
     assert_eq!(manifest.output, Output::MultiLabel { thresholds: measured.thresholds.clone() });
@@ -200,7 +200,7 @@ fn what_needs_one_label_is_refused_with_what_to_do() {
     let top = said(&|settings| settings.run.metrics = vec!["top_2".into()]);
     assert!(top.contains("exactly one label per photo") && top.contains("accuracy_multi"), "{top}");
     let order = said(&|settings| settings.fit.balance = Balance::Batches);
-    assert!(order.contains("--balance loss"), "{order}");
+    assert!(order.contains("set `balance` to loss"), "{order}");
     let focal = said(&|settings| {
         settings.fit.balance = Balance::Loss;
         settings.fit.loss = Loss::Focal { gamma: 2.0 };

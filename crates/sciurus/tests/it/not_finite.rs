@@ -30,8 +30,8 @@ fn numbers_that_are_none_are_refused_when_a_model_is_loaded() {
         ("body.bn1.weight", f32::NEG_INFINITY, "not finite"),
         ("body.bn1.running_var", -1.0, "below 0"),
         ("head.norm_2.running_var", -1e-5, "below 0"),
-        ("body.layer1.0.conv1.weight", 1e37, "answers with numbers that are not finite"),
-        ("head.linear_2.weight", 3e38, "answers with numbers that are not finite"),
+        ("body.layer1.0.conv1.weight", 1e37, "outputs are not finite"),
+        ("head.linear_2.weight", 3e38, "outputs are not finite"),
     ] {
         let path = saved(folder.path(), "m.sciurus", |bundle| filled(bundle, name, value));
         let said = refusal(&path);
@@ -110,7 +110,7 @@ fn an_answer_that_is_not_finite_is_an_error() {
         let told = |error: Error| {
             assert!(matches!(error, Error::NotFinite { .. }), "{error}");
             let said = error.to_string();
-            assert!(said.contains("m.sciurus: the model answers with numbers that are not finite"), "{said}");
+            assert!(said.contains("m.sciurus: the model's outputs are not finite"), "{said}");
         };
         let grey = RgbImage::from_pixel(64, 64, [128; 3].into());
         assert!(model.predict(&grey).unwrap().ranking.iter().all(|(_, p)| p.is_finite()));
@@ -176,7 +176,7 @@ fn pretrained_weights_that_are_not_finite_are_refused() {
         (Dtype::F16, "body.conv1.weight", 1e6, "not finite"),
         (Dtype::F64, "body.conv1.weight", 3e38, "not finite"),
         (Dtype::F32, "body.bn1.running_var", -0.5, "variances below 0"),
-        (Dtype::F32, "body.layer1.0.conv1.weight", 1e38, "answers with numbers that are not finite"),
+        (Dtype::F32, "body.layer1.0.conv1.weight", 1e38, "outputs are not finite"),
     ] {
         let said = chain(&load(weights(folder.path(), dtype, fill(name, value))).unwrap_err());
         assert!(said.contains("weights.safetensors") && said.contains(words), "{name} {value}: {said}");

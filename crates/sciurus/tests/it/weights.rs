@@ -89,7 +89,7 @@ fn hostile_pickles_are_refused_and_run_nothing() {
         assert!(error.contains(name) && error.contains("cannot read weights"), "{error}");
     }
     let error = read(&fixture("hostile.pth")).unwrap_err().to_string();
-    assert!(error.contains("system`, which is no tensor"), "{error}");
+    assert!(error.contains("system`, which is not a tensor"), "{error}");
     let error = read(&fixture("expanded.pth")).unwrap_err().to_string();
     assert!(error.contains("its tensors claim 198364 MB of memory, and it has 0 MB"), "{error}");
     assert!(!Path::new("/tmp/sciurus-was-here").exists(), "the payload of make_checkpoints.py ran");
@@ -169,7 +169,7 @@ fn misfits_say_which_tensor_and_what_was_expected() {
     assert_eq!(
         refuse(&lacking),
         format!(
-            "FILE: 1 of {} tensors are missing, first `layer4.0.bn2.bias`: these are weights of another architecture; choose it with --arch",
+            "FILE: 1 of {} tensors are missing, first `layer4.0.bn2.bias`; these weights belong to another architecture: choose it with `arch`",
             whole.len()
         )
     );
@@ -188,7 +188,7 @@ fn the_models_folder_is_searched_by_name() {
     let error =
         load(Arch::SqueezeNet1_1, &WeightSource::Pretrained, &places(Some(folder.path()))).unwrap_err();
     assert!(
-        error.to_string().contains("squeezenet1_1-mine") && error.to_string().contains("--weights"),
+        error.to_string().contains("squeezenet1_1-mine") && error.to_string().contains("`weights`"),
         "{error}"
     );
 
@@ -198,7 +198,7 @@ fn the_models_folder_is_searched_by_name() {
 
     let error =
         load(Arch::ResNet10Narrow, &WeightSource::Pretrained, &places(Some(folder.path()))).unwrap_err();
-    assert!(error.to_string().contains("--no-pretrained"), "{error}");
+    assert!(error.to_string().contains("`no_pretrained`"), "{error}");
 }
 
 #[test]
@@ -460,7 +460,7 @@ fn the_record_says_what_the_file_says_of_its_licence() {
 fn without_the_network_the_error_says_which_file_is_wanted() {
     let offline = WeightPlaces { offline: true, ..places(None) };
     let error = load(Arch::ResNet18, &WeightSource::Pretrained, &offline).unwrap_err().to_string();
-    for part in ["resnet18-f37072fd.pth", "https://download.pytorch.org", "absent/cache", "--offline"] {
+    for part in ["resnet18-f37072fd.pth", "https://download.pytorch.org", "absent/cache", "`offline`"] {
         assert!(error.contains(part), "{error}");
     }
 }

@@ -67,7 +67,9 @@ fn settings(args: &CleanArgs) -> anyhow::Result<CleanSettings> {
         Some(run) => CleanSettings::of_run(&run)?,
         None => CleanSettings { data: args.data.settings(&args.folder)?, ..CleanSettings::default() },
     };
-    settings.archs.clone_from(&args.arch);
+    if !args.arch.is_empty() {
+        settings.archs.clone_from(&args.arch);
+    }
     if let Some(file) = &args.weights {
         settings.weights = WeightSource::File(file.clone());
     }
@@ -131,7 +133,7 @@ fn look(settings: &CleanSettings, show: Show) -> anyhow::Result<Cleaner> {
         let done = match step {
             CleanStep::Listing(done) => done,
             CleanStep::Pixels(done) => {
-                bar.set_message("looking at pixels");
+                bar.set_message("checking pixels");
                 done
             }
             CleanStep::Download(download) => {
@@ -158,7 +160,7 @@ fn look(settings: &CleanSettings, show: Show) -> anyhow::Result<Cleaner> {
 /// The journal of a folder, or the one that was named, begun if there is none.
 fn journal(args: &CleanArgs, folder: &Path) -> anyhow::Result<Journal> {
     Journal::at(folder, args.journal.as_deref())
-        .context("cannot keep decisions; --journal names another file for them")
+        .context("can't write decisions; choose another file with --journal")
 }
 
 /// Puts what was decided into the plan; returns how many decisions there are. Those that somebody else left in the folder are
@@ -171,12 +173,12 @@ fn decide(plan: &mut CleanPlan, args: &CleanArgs, folder: &Path) -> anyhow::Resu
 
 fn render(summary: &CleanSummary, decided: usize, args: &CleanArgs) -> anyhow::Result<()> {
     text(Paint::Strong.on(format_args!(
-        "{} looked at: {} with something to look into",
+        "{} checked, {} worth a look",
         count(summary.images, "photo"),
         summary.with_issues
     )))?;
     if decided > 0 {
-        text(format!("{} decided before", count(decided, "photo")))?;
+        text(format!("{} already decided", count(decided, "photo")))?;
     }
     if summary.with_issues == 0 {
         return Ok(());

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use sciurus::clean::plan::{Applied, CleanPlan, apply, undo as move_back};
 use sciurus::data::fs::Replace;
-use sciurus::{CleanSettings, PlanApplied, apply_plan};
+use sciurus::{CleanSettings, Error, PlanApplied, apply_plan};
 
 use crate::args::{CleanArgs, Show};
 use crate::output::{Outcome, count, json_line, note, shown, text};
@@ -14,7 +15,13 @@ use crate::paint::Paint;
 pub(super) fn run_plan(file: &Path, settings: &CleanSettings, args: &CleanArgs) -> anyhow::Result<Outcome> {
     let plan = CleanPlan::load(file)?;
     let replace = Replace::forced(args.force);
-    let applied = apply_plan(&plan, &settings.data, args.out.as_deref(), replace)?;
+    let applied = apply_plan(&plan, &settings.data, args.out.as_deref(), replace);
+    let applied = match (applied, &settings.data.csv) {
+        (Err(error @ Error::File(_)), Some(_)) => {
+            return Err(error).context("no corrected table was written; choose another file with --out");
+        }
+        (applied, _) => applied?,
+    };
     match &applied {
         PlanApplied::Moved(applied) => {
             tell_applied(applied, &settings.data.folder, args.show)?;
@@ -45,7 +52,7 @@ pub(super) fn auto(mut plan: CleanPlan, folder: &Path, show: Show) -> anyhow::Re
 pub(super) fn undo(folder: &Path, show: Show) -> anyhow::Result<Outcome> {
     let back = move_back(folder)?;
     if back == Applied::default() && !show.json {
-        text("nothing to take back")?;
+        text("nothing to undo")?;
         return Ok(Outcome::Done);
     }
     tell(&back, folder, show)?;
@@ -59,7 +66,7 @@ fn tell_applied(applied: &Applied, folder: &Path, show: Show) -> anyhow::Result<
         return Ok(());
     }
     let undo = format!("sciurus clean {} --undo", folder.display());
-    text(format!("take it back:  {}", Paint::Command.on(undo)))
+    text(format!("undo:  {}", Paint::Command.on(undo)))
 }
 
 /// The ledger of gathered photos may not have followed.

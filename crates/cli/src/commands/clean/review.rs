@@ -15,7 +15,7 @@ use crate::paint::Paint;
 /// Photos of an audit.
 const AUDIT: usize = 50;
 
-const KEYS: &str = "enter as proposed, k keep, x set aside, 1-9 label, u undo, q stop here";
+const KEYS: &str = "enter accept, k keep, x set aside, 1-9 label, u undo, q quit";
 
 /// What a key asks for.
 enum Asked {
@@ -44,7 +44,7 @@ pub(super) fn run(args: &CleanArgs, cleaner: Cleaner, journal: Journal) -> anyho
             Some(Asked::Decide(choice)) => review.choose(&choice, &now())?,
             Some(Asked::Undo) => {
                 let undone = review.undo(&now())?;
-                text(format!("{} undecided again", count(undone, "photo")))?;
+                text(format!("{} undone", count(undone, "photo")))?;
             }
             Some(Asked::Stop) | None => break,
         }
@@ -69,11 +69,11 @@ fn show(card: &Card, review: &Review, root: &std::path::Path) -> anyhow::Result<
 /// Few of the last photos were wrong: offers to look at a random part of the rest.
 fn stop_here(review: &mut Review, args: &CleanArgs, keys: &mut Keys) -> anyhow::Result<()> {
     text(Paint::Strong.on(format_args!(
-        "\nfewer than {:.0} % of the last photos were wrong: this is the place to stop",
+        "\nfewer than {:.0} % of the last photos were wrong: a good place to stop",
         100.0 * args.stop_below
     )))?;
     text(format!(
-        "a: look at {AUDIT} random others first, to learn how many errors are left; any other key: go on"
+        "a: look at {AUDIT} random others first, to estimate how many errors are left; any other key: continue"
     ))?;
     if keys.key()? == Some(Key::Char('a')) {
         review.audit(AUDIT, review.seed());
@@ -87,7 +87,7 @@ fn conclude(review: &Review, args: &CleanArgs) -> anyhow::Result<()> {
     if let Some(left) = review.errors_left() {
         let interval = left.interval;
         text(format!(
-            "about {:.0} errors are left in what nobody looked at (95 %: {:.0} to {:.0})",
+            "about {:.0} errors are left among the photos that nobody looked at (95 %: {:.0} to {:.0})",
             left.estimate, interval.low, interval.high
         ))?;
     }

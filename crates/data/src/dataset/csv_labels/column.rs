@@ -1,4 +1,4 @@
-//! Which column of a table: by its name or its place.
+//! A column of a table, by name or by position.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -9,7 +9,7 @@ use std::fmt;
 pub enum Column {
     /// By its name in the first line.
     Name(String),
-    /// By its place, counted from 0.
+    /// By its position, counted from 0.
     Number(usize),
 }
 

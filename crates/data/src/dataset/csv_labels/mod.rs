@@ -1,5 +1,5 @@
-//! Labels from a table. In: a CSV file with a path and a label in each line, perhaps a split and a group. Out: the files
-//! it names, or the line that makes no sense and what to do about it.
+//! Labels from a table. In: a CSV file with a path and a label on each line, and perhaps a split and a group. Out: the
+//! files it names, or the line that can't be used and how to fix it.
 
 mod column;
 mod problem;
@@ -22,17 +22,19 @@ pub(super) use table::{Roots, Table, delimiter};
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
 /// | `header` | first line | whether the first line names the columns | |
-/// | `delimiter` | `,` | what stands between two fields | one ASCII character |
+/// | `delimiter` | `,` | what separates two fields | one ASCII character |
 /// | `path_column` | `path` (without a header: 0) | an image's path, relative to the data set's root | |
 /// | `label_column` | `label` (without a header: 1) | its label | |
-/// | `label_separator` | none: one label for each image | what stands between two labels of one image, which may then have any number of them, none too | not a letter or digit |
+/// | `label_separator` | none: one label per image | what separates the labels of one image; makes the data set multi-label, where an image may have several labels or none | not a letter or digit |
 /// | `split_column` | `split`, if there is one | `train`, `valid` (or `val`, `validation`) or `test` | |
-/// | `group_column` | `group`, if there is one | images of one group stay on one side of a split; empty: by itself | |
+/// | `group_column` | `group`, if there is one | images of one group stay in one split; empty: a group of its own | |
 ///
-/// An image lies in the data set's folder or below it, whether its path is relative to it or absolute; one that lies elsewhere is
-/// skipped as [`SkipReason::OutsideFolder`]. The table may have 256 MiB, 1,500,000 lines of 64 kiB, and 1000 columns.
+/// An image must be in the data set's folder or below it, whether its path is relative or absolute. One that is
+/// elsewhere is skipped as [`SkipReason::OutsideFolder`]. A table may have at most 256 MiB, 1,500,000 lines of 64 KiB,
+/// and 1000 columns.
 ///
-/// With a separator the column of labels may also be called `labels`. Other columns are ignored. Fields may be quoted, from their first character on; blanks around a field do not count.
+/// With a separator the column of labels may also be called `labels`. Other columns are ignored. Fields may be quoted
+/// from their first character on; whitespace around a field is ignored.
 ///
 /// ```
 /// use sciurus_data::{CsvLabels, ImageDataset};
@@ -46,13 +48,13 @@ pub struct CsvLabels {
     pub path: PathBuf,
     /// Whether the first line names the columns.
     pub header: CsvHeader,
-    /// What stands between two fields.
+    /// What separates two fields.
     pub delimiter: char,
     /// The column of paths; `None`: `path`, or 0 without a header.
     pub path_column: Option<Column>,
     /// The column of labels; `None`: `label`, or 1 without a header.
     pub label_column: Option<Column>,
-    /// What stands between two labels of one image; `None`: each image has exactly one.
+    /// What separates the labels of one image; `None`: each image has exactly one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_separator: Option<char>,
     /// The column of splits; `None`: `split`, if there is one.
@@ -61,13 +63,13 @@ pub struct CsvLabels {
     pub group_column: Option<Column>,
 }
 
-/// Whether a table names its columns.
+/// Whether the first line of a table names its columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CsvHeader {
     /// The first line names the columns.
     FirstLine,
-    /// The first line is an image; columns go by number.
+    /// The first line is already an image; columns go by number.
     Absent,
 }
 
@@ -99,7 +101,7 @@ impl CsvLabels {
         self
     }
 
-    /// What stands between two fields: one ASCII character, such as `;` or a tabulator.
+    /// What separates two fields: one ASCII character, such as `;` or a tab.
     #[must_use]
     pub fn delimiter(mut self, delimiter: char) -> Self {
         self.delimiter = delimiter;
@@ -120,7 +122,8 @@ impl CsvLabels {
         self
     }
 
-    /// Lets an image have any number of labels, none too, with this character between them: fastai's `label_delim`.
+    /// Makes the data set multi-label: an image may have several labels or none, separated by this character. fastai's
+    /// `label_delim`.
     ///
     /// ```
     /// use sciurus_data::{CsvLabels, Labeler};
@@ -149,11 +152,11 @@ impl CsvLabels {
     }
 }
 
-/// Reads the table: every image that it names, in its order.
+/// Reads the table: every image it names, in the table's order.
 pub(crate) fn read(labels: &CsvLabels, root: &Path) -> Result<Vec<Listed>, DataError> {
     if labels.label_separator.is_some_and(char::is_alphanumeric) {
         let value = format!("{:?}", labels.label_separator.unwrap_or_default());
-        let advice = "choose a character that is no part of a label, such as a blank, ';' or '|'";
+        let advice = "choose a character that isn't part of any label, such as a space, ';' or '|'";
         return Err(DataError::Option(BadOption { option: "label_separator", value, advice }));
     }
     let (mut table, roots) = (Table::open(labels)?, Roots::of(root));

@@ -8,18 +8,21 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CsvProblem {
-    /// A column that is needed is not there.
-    #[error("there is no column {column}; it has {}; name the column of the {what}s", list(found))]
+    /// A required column is missing.
+    #[error(
+        "the table has no column {column}; it has {}; set `{what}_column` to the column of {what}s",
+        list(found)
+    )]
     NoColumn {
         /// The column that was looked for.
         column: Column,
-        /// What it would hold: `path`, `label`, `split` or `group`.
+        /// What it should hold: `path`, `label`, `split` or `group`.
         what: &'static str,
-        /// The columns that are there.
+        /// The columns the table has.
         found: Vec<String>,
     },
     /// The first line names a column twice.
-    #[error("the column `{}` is there twice; rename one of the two", shown(column))]
+    #[error("two columns are called `{}`; rename one of them", shown(column))]
     ColumnTwice {
         /// Its name.
         column: String,
@@ -30,32 +33,32 @@ pub enum CsvProblem {
         /// `path` or `label`.
         what: &'static str,
     },
-    /// The split is none that we know.
-    #[error("`{}` is no split; write train, valid or test", shown(word))]
+    /// The split is not one of the three.
+    #[error("`{}` is not a split; write train, valid or test", shown(word))]
     UnknownSplit {
-        /// What stands there.
+        /// What the field holds.
         word: String,
     },
-    /// An image stands in two lines.
-    #[error("{} already stands in line {first}; keep one of the two lines", path.display())]
+    /// An image is listed twice.
+    #[error("{} is already listed in line {first}; keep one of the two lines", path.display())]
     Duplicate {
         /// The image.
         path: PathBuf,
-        /// The line where it stands first.
+        /// The line that lists it first.
         first: u64,
     },
-    /// The line is no CSV.
-    #[error("the line cannot be read: {detail}; see whether a quote or a delimiter is missing there")]
+    /// The line is not valid CSV.
+    #[error("the line cannot be read: {detail}; check for a missing quote or delimiter")]
     Malformed {
-        /// What the reader said.
+        /// What the CSV reader reported.
         detail: String,
     },
-    /// The line holds what no text holds.
-    #[error("the line is not text: it holds NUL bytes; save the table as UTF-8 text (CSV)")]
+    /// The line has bytes that never occur in text.
+    #[error("the line is not text: it contains NUL bytes; save the table as UTF-8 text (CSV)")]
     NotText,
-    /// A line that is too long for one of paths and labels.
+    /// The line is too long to hold a path and labels.
     #[error(
-        "the line has {bytes} bytes where {limit} are allowed; see whether a quote or a line end is missing there"
+        "the line has {bytes} bytes, but at most {limit} are allowed; check for a missing quote or line ending"
     )]
     TooLong {
         /// Bytes in its fields.
@@ -63,8 +66,10 @@ pub enum CsvProblem {
         /// The limit in bytes.
         limit: usize,
     },
-    /// More columns than a table of labels has.
-    #[error("the line has {columns} columns where {limit} are allowed; leave out those that nobody needs")]
+    /// More columns than a table of labels may have.
+    #[error(
+        "the line has {columns} columns, but at most {limit} are allowed; remove the columns you don't need"
+    )]
     TooManyColumns {
         /// How many there are.
         columns: usize,
@@ -77,12 +82,12 @@ pub enum CsvProblem {
         /// The limit.
         limit: usize,
     },
-    /// There is nothing but the first line.
-    #[error("there are no images; add a line with a path and a label for each")]
+    /// The table has no lines besides its header.
+    #[error("the table lists no images; add a line with a path and a label for each image")]
     NoRows,
 }
 
-/// How many columns a message names.
+/// How many columns a message lists.
 const NAMED: usize = 20;
 
 fn list(found: &[String]) -> String {
@@ -94,7 +99,7 @@ fn list(found: &[String]) -> String {
     }
 }
 
-/// A text of the table for a message: on one line, and its beginning alone if it is long.
+/// Text of the table for a message: on one line, and cut off if it's long.
 fn shown(text: &str) -> String {
     let short: String = text.chars().take(80).collect();
     one_line(&short) + if short.len() < text.len() { "…" } else { "" }

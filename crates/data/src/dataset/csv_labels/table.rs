@@ -1,5 +1,5 @@
-//! A table line by line, whatever its file holds. In: a CSV file that nobody has looked at yet. Out: its columns, and each line
-//! as a path with its labels; or what is wrong with the file or a line.
+//! A table, read line by line, whatever its file holds. In: an untrusted CSV file. Out: its columns, and each line as a
+//! path with its labels; or what is wrong with the file or a line.
 
 use super::super::item::Split;
 use super::super::scan::{Listed, Tag};
@@ -13,26 +13,26 @@ use std::collections::BTreeSet;
 use std::io::{self, Cursor};
 use std::path::{self, Component, Path, PathBuf};
 
-/// Bytes of a table.
+/// Largest table in bytes.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// Lines of a table.
+/// Most lines of a table.
 const MOST_LINES: usize = 1_500_000;
 
-/// Bytes of a line: longer than any path that a system can open.
+/// Most bytes of a line: longer than any path that a system can open.
 const MOST_LINE_BYTES: usize = 1 << 16;
 
-/// Columns of a table.
+/// Most columns of a table.
 const MOST_COLUMNS: usize = 1000;
 
-/// A table that is read line by line.
+/// A table, read line by line.
 pub(crate) struct Table<'a> {
     labels: &'a CsvLabels,
     reader: Reader<Cursor<Vec<u8>>>,
-    /// The names of the columns, if the first line has them.
+    /// The names of the columns, if the first line names them.
     pub(crate) names: Option<StringRecord>,
     pub(crate) columns: Columns,
-    /// The first line that is not the names.
+    /// The first line with an image.
     first: Option<StringRecord>,
     lines: usize,
 }
@@ -98,7 +98,7 @@ fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
     })
 }
 
-/// The next line, if it looks like one of paths and labels.
+/// The next line, if it could be one of paths and labels.
 fn next(labels: &CsvLabels, reader: &mut Reader<Cursor<Vec<u8>>>) -> Result<Option<StringRecord>, DataError> {
     let mut record = StringRecord::new();
     let there = reader.read_record(&mut record).map_err(|error| {
@@ -133,14 +133,14 @@ pub(crate) fn line_of(record: &StringRecord) -> u64 {
 fn detail(error: &csv::Error) -> String {
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("it has {len} fields where the lines before it have {expected_len}")
+            format!("it has {len} fields, but the lines before it have {expected_len}")
         }
         csv::ErrorKind::Utf8 { .. } => "it is not UTF-8 text".to_owned(),
         _ => error.to_string(),
     }
 }
 
-/// The places of the columns in a record.
+/// The positions of the columns in a record.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Columns {
     pub(crate) path: usize,
@@ -210,13 +210,13 @@ impl Columns {
     }
 }
 
-/// The labels in a field, sorted, each once.
+/// The labels in a field, sorted, without repetitions.
 fn several(field: &str, separator: char) -> Vec<String> {
     let labels = field.split(separator).map(str::trim).filter(|label| !label.is_empty());
     labels.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Where paths of a table start: the data set's folder, by all its names.
+/// What paths in a table may start with: the data set's folder, as given, absolute, and with links resolved.
 pub(crate) struct Roots(Vec<PathBuf>);
 
 impl Roots {
@@ -225,7 +225,7 @@ impl Roots {
         Self([root.to_owned()].into_iter().chain(whole.into_iter().flatten()).collect())
     }
 
-    /// The same file always has the same path: without `.` and `folder/..`, and relative to the root if it lies below it.
+    /// A file's one path: without `.` and `folder/..`, and relative to the root if it's below it.
     pub(crate) fn tidy(&self, path: &Path) -> PathBuf {
         let below = self.0.iter().find_map(|root| path.strip_prefix(root).ok());
         let mut tidy = PathBuf::new();
@@ -241,7 +241,8 @@ impl Roots {
         tidy
     }
 
-    /// Whether the last part of a path and a `..` behind it come to nothing: behind a link, they lead elsewhere.
+    /// Whether the last part of a path and a `..` after it cancel out. They don't if the last part is a link: `..` then
+    /// leads elsewhere.
     fn can_be_left(&self, path: &Path) -> bool {
         let is_link = |root: &Path| root.join(path).symlink_metadata().is_ok_and(|data| data.is_symlink());
         matches!(path.components().next_back(), Some(Component::Normal(_)))
@@ -249,7 +250,7 @@ impl Roots {
     }
 }
 
-/// Whether a path leads out of the folder that it starts from; one that goes up behind a link may.
+/// Whether a path may lead out of the folder it starts from: it's absolute, or still goes up after it was tidied.
 fn leads_out(path: &Path) -> bool {
     !path.components().all(|part| matches!(part, Component::Normal(_)))
 }

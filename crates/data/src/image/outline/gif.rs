@@ -1,18 +1,18 @@
-//! The blocks of a GIF up to the end of its first frame, which is all that is decoded. In: bytes. Out: whether there are as
-//! many as a photo may have, and the size that the file claims.
+//! The blocks of a GIF up to the end of its first frame, the only one that is decoded. In: bytes. Out: whether there
+//! are more blocks than a photo may have, and the size that the file claims.
 //!
 //! Source: the GIF89a specification, sections 15 to 26.
 
 use super::{MOST_BESIDE, too_costly};
 use crate::skip::SkipReason;
 
-/// Blocks of up to 255 bytes: four times the picture data of 100 million pixels.
+/// Most blocks, of up to 255 bytes each: four times the data of 100 million pixels.
 const MOST_BLOCKS: usize = 2_000_000;
 
-/// Bytes of picture data for one pixel: a code of 12 bits, and as often as that a code that says to begin anew.
+/// Most bytes of image data per pixel: a 12-bit code, and a clear code just as often.
 const BYTES_PER_PIXEL: u64 = 3;
 
-/// Checks the blocks. The size in pixels that the file claims, if it has a header.
+/// Checks the blocks. Returns the size in pixels that the file claims, if it has a header.
 pub(super) fn check(bytes: &[u8]) -> Result<Option<(u32, u32)>, SkipReason> {
     let number = |at: usize| Some(u16::from_le_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]));
     let Some(&flags) = bytes.get(10) else { return Ok(None) };
@@ -21,7 +21,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<Option<(u32, u32)>, SkipReason> {
         walk.at += 2;
         walk.pass_blocks()?;
         if walk.at > MOST_BESIDE {
-            return Err(too_costly(format!("it holds more than {MOST_BESIDE} bytes beside its picture")));
+            return Err(too_costly(format!("it has more than {MOST_BESIDE} bytes besides its image")));
         }
     }
     if let (Some(0x2c), Some(flags)) = (bytes.get(walk.at), bytes.get(walk.at + 9)) {
@@ -31,7 +31,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<Option<(u32, u32)>, SkipReason> {
         let start = walk.at;
         walk.pass_blocks()?;
         if (walk.at - start) as u64 > pixels * BYTES_PER_PIXEL + (1 << 16) {
-            return Err(too_costly("its picture data have more bytes than its pixels can need"));
+            return Err(too_costly("its image data have more bytes than its pixels can need"));
         }
     }
     Ok(number(6).zip(number(8)).map(|(width, height)| (width.into(), height.into())))
@@ -44,7 +44,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Goes on behind a row of blocks, the last of which is empty.
+    /// Skips a row of blocks, which ends with an empty one.
     fn pass_blocks(&mut self) -> Result<(), SkipReason> {
         while let Some(&length) = self.bytes.get(self.at) {
             self.at += 1 + usize::from(length);

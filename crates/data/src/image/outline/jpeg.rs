@@ -1,28 +1,29 @@
-//! The segments of a JPEG: what stands before and between its scans, and where its picture ends. In: bytes. Out: counts
-//! that tell whether the file is whole and what decoding it would cost.
+//! The segments of a JPEG: what comes before and between its scans, and where its image ends. In: bytes. Out: counts
+//! that show whether the file is whole and what decoding it would cost.
 //!
 //! Source: ITU-T T.81, annexes A.1.1, B and F.1.2.
 
 use super::{MOST_BESIDE, too_costly};
 use crate::skip::SkipReason;
 
-/// Bytes of tables (DQT, DHT, DRI and what is rarer). A scan of its own tables has some hundred, a photo ten scans.
+/// Most bytes of tables (DQT, DHT, DRI and rarer ones). A scan with its own tables has some hundred, a photo about ten
+/// scans.
 const MOST_TABLES: usize = 1 << 20;
 
-/// Segments but for scans. A profile or depth map of 16 MB needs 256.
+/// Most segments besides scans. A profile or depth map of 16 MB needs 256.
 const MOST_SEGMENTS: usize = 4096;
 
-/// Bytes between segments, where none should be.
+/// Most bytes between segments, where there should be none.
 const MOST_LOOSE: usize = 1 << 16;
 
-/// Scans. Real files have one to four, progressive ones about ten.
+/// Most scans. Real files have one to four, progressive ones about ten.
 const MOST_SCANS: usize = 100;
 
-/// Pixels that all scans visit, each component for itself: what libjpeg's ten scans do to 100 million pixels of three
-/// components without subsampling is 1.4 thousand million.
+/// Most pixels that all scans visit, counting each component separately. libjpeg's ten scans over 100 million pixels of
+/// three components without subsampling visit 1.4 billion.
 const MOST_VISITS: u64 = 1_500_000_000;
 
-/// Bytes of picture data for one visit. A coefficient takes at most 27 bits, and with stuffing twice that.
+/// Most bytes of image data per visit. A coefficient takes at most 27 bits, and with stuffing twice that.
 const BYTES_PER_VISIT: u64 = 16;
 
 /// The size and components that a frame header claims.
@@ -36,14 +37,14 @@ pub(crate) struct Frame {
     sampling: [(u8, u8); 4],
 }
 
-/// What a walk over a JPEG's segments finds.
+/// What walking over a JPEG's segments finds.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Jpeg {
     pub(crate) frame: Option<Frame>,
-    /// The place behind the end-of-image marker.
+    /// The position after the end-of-image marker.
     pub(crate) end: Option<usize>,
     scans: usize,
-    /// Components in the first scan, and in all.
+    /// Components in the first scan, and in all scans.
     first_components: u64,
     components: u64,
     scan_bytes: u64,
@@ -57,9 +58,8 @@ impl Jpeg {
     /// Follows the segments to the end of the image, or of the bytes.
     ///
     /// # Errors
-    ///
-    /// When there is more beside the picture than any photo has; or a marker that has no business where it stands, as
-    /// decoders disagree about what follows it.
+    /// There is more besides the image than any photo has, or a marker where it isn't allowed: decoders disagree about
+    /// what follows it.
     pub(crate) fn walk(bytes: &[u8]) -> Result<Self, SkipReason> {
         let mut found = Self::default();
         let mut at = 2; // After the start-of-image marker.
@@ -71,7 +71,7 @@ impl Jpeg {
                     found.end = Some(at);
                     break;
                 }
-                // Restart markers stand alone, and in scans only.
+                // Restart markers have no length, and are only allowed in scans.
                 0xd0..=0xd7 if found.scans > 0 => found.scan_bytes += 2,
                 kind @ (0x01 | 0xd0..=0xd8) => return Err(stray(kind)),
                 kind => {
@@ -88,16 +88,15 @@ impl Jpeg {
         self.frame.map(|frame| (u32::from(frame.width), u32::from(frame.height)))
     }
 
-    /// Whether the picture is all there and decoding it is a matter of its pixels.
+    /// Checks that the image is complete, and that its pixels are what decoding it costs.
     ///
-    /// Decoders fill what is missing with grey, so a photo cut short would otherwise be learned from. A file may also have
-    /// its end marker and yet far too few bytes for the size that it claims: of the components, the one with the most
-    /// columns has a block for every 8 × 32 pixels or fewer (sampling factors are 4 at most), and each block takes a bit at
-    /// the very least. That is a byte for 2048 pixels; even a white page has six.
+    /// Decoders fill missing parts with grey, so a photo that is cut short would otherwise end up in training. A file
+    /// may also have its end marker and yet far too few bytes for the size it claims. Its component with the most
+    /// columns has a block for every 8 × 32 pixels or fewer (sampling factors are 4 at most), and each block takes at
+    /// least one bit. That makes a byte per 2048 pixels; even a white page has six.
     ///
     /// # Errors
-    ///
-    /// [`SkipReason::Truncated`], or that there are too many scans or too much picture data.
+    /// [`SkipReason::Truncated`], or too many scans or too much image data.
     pub(crate) fn check(&self) -> Result<(), SkipReason> {
         let (Some(end), Some(frame)) = (self.end, self.frame) else { return Err(SkipReason::Truncated) };
         if (end as u64) < u64::from(frame.width) * u64::from(frame.height) / 2048 {
@@ -105,24 +104,24 @@ impl Jpeg {
         }
         let visits = frame.padded().saturating_mul(self.components);
         if self.scans > MOST_SCANS || visits > MOST_VISITS {
-            return Err(too_costly(format!("it draws its picture in {} scans", self.scans)));
+            return Err(too_costly(format!("its image is split into {} scans", self.scans)));
         }
         if self.scan_bytes > (visits * BYTES_PER_VISIT).saturating_add(1 << 16) {
             let detail =
-                format!("its picture data have {} bytes, more than its pixels can need", self.scan_bytes);
+                format!("its image data have {} bytes, more than its pixels can need", self.scan_bytes);
             return Err(too_costly(detail));
         }
         Ok(())
     }
 
-    /// Bytes for coefficients that a decoder must keep until it has seen all scans: two for each.
+    /// Bytes for coefficients that a decoder must keep until it has read all scans: two for each.
     pub(crate) fn kept_coefficients(&self) -> u64 {
         let Some(frame) = self.frame else { return 0 };
         let whole = !frame.progressive && self.first_components == frame.count as u64;
         if whole { 0 } else { 2 * frame.samples() }
     }
 
-    /// Bytes that lie between one segment and the next.
+    /// Counts the bytes between one segment and the next.
     fn pass(&mut self, bytes: usize) -> Result<(), SkipReason> {
         if self.scans > 0 {
             self.scan_bytes += bytes as u64;
@@ -130,7 +129,7 @@ impl Jpeg {
         }
         self.loose += bytes;
         if self.loose > MOST_LOOSE {
-            return Err(SkipReason::Corrupt { detail: "there is rubbish before its picture".to_owned() });
+            return Err(SkipReason::Corrupt { detail: "there is garbage before its image data".to_owned() });
         }
         Ok(())
     }
@@ -144,7 +143,8 @@ impl Jpeg {
                 self.first_components = if self.scans == 1 { components } else { self.first_components };
                 return Ok(());
             }
-            // A length of 6 makes zune-jpeg 0.5 read one byte too many, and see other segments than are there.
+            // With a length of 6, zune-jpeg 0.5 reads one byte too many, and then finds other segments than the file
+            // has.
             0xe0 if segment.len() == 4 => return Err(stray(kind)),
             0xe0..=0xef | 0xfe => self.beside += segment.len(),
             0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
@@ -158,7 +158,7 @@ impl Jpeg {
             return Err(too_costly(format!("its tables have more than {MOST_TABLES} bytes")));
         }
         if self.beside > MOST_BESIDE {
-            return Err(too_costly(format!("it holds more than {MOST_BESIDE} bytes beside its picture")));
+            return Err(too_costly(format!("it has more than {MOST_BESIDE} bytes besides its image")));
         }
         if self.segments > MOST_SEGMENTS {
             return Err(too_costly(format!("it has more than {MOST_SEGMENTS} segments")));
@@ -180,7 +180,7 @@ impl Frame {
         Some(frame)
     }
 
-    /// Pixels with both sides filled up to whole blocks, four to a side at most.
+    /// Pixels, with both sides rounded up to whole units of the largest size: four blocks.
     fn padded(&self) -> u64 {
         u64::from(self.width).next_multiple_of(32) * u64::from(self.height).next_multiple_of(32)
     }
@@ -197,10 +197,10 @@ impl Frame {
 }
 
 fn stray(kind: u8) -> SkipReason {
-    SkipReason::Corrupt { detail: format!("the marker ff{kind:02x} stands where none may stand") }
+    SkipReason::Corrupt { detail: format!("the marker ff{kind:02x} is not allowed where it is") }
 }
 
-/// What a segment holds; its length, before it, counts its own two bytes. `None` if the length is cut off.
+/// The contents of a segment. The length field before them counts its own two bytes. `None` if the length is cut off.
 fn segment(bytes: &[u8], at: usize) -> Option<&[u8]> {
     let &[high, low] = bytes.get(at..at + 2)? else { return None };
     let length = usize::from(u16::from_be_bytes([high, low])).max(2);
@@ -208,7 +208,7 @@ fn segment(bytes: &[u8], at: usize) -> Option<&[u8]> {
     bytes.get(at + 2..end)
 }
 
-/// The place of the next `0xff` that is followed by a marker: not by a stuffed zero and not by fill bytes.
+/// The position of the next `0xff` that starts a marker, not followed by a stuffed zero or fill bytes.
 fn next_marker(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     loop {
@@ -225,8 +225,8 @@ fn next_marker(bytes: &[u8], from: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// A frame of `width` × `height` with one component, a scan of three bytes with a stuffed zero, a restart marker and
-    /// fill bytes, and the end.
+    /// A frame of `width` × `height` with one component, a scan of three bytes with a stuffed zero, a restart marker
+    /// and fill bytes, and the end.
     fn whole(width: u16, height: u16) -> Vec<u8> {
         let [w, h] = [width, height].map(u16::to_be_bytes);
         let frame = [0xff, 0xc0, 0, 11, 8, h[0], h[1], w[0], w[1], 1, 1, 0x11, 0];

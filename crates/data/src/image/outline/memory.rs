@@ -1,11 +1,11 @@
-//! How much memory a decoder will hold at its peak. In: a file's outline and what its decoder has read of the header. Out:
-//! bytes, rather too many than too few.
+//! How much memory a decoder needs at its peak. In: a file's outline, and what its decoder has read from the header.
+//! Out: bytes, rather too many than too few.
 
 use super::Outline;
 use image::{ColorType, ImageDecoder, ImageFormat};
 
-/// Bytes that decoding needs at most, with the file itself: the decoder's buffers and the pixels as they are in the file,
-/// beside their 8-bit copy; or as RGB, beside the turned copy.
+/// Bytes that decoding needs at most, including the file itself: the decoder's buffers, and the pixels either as they
+/// are in the file with their 8-bit copy, or as RGB with the turned copy.
 pub(crate) fn memory_needed(outline: &Outline<'_>, format: ImageFormat, decoder: &impl ImageDecoder) -> u64 {
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
@@ -21,7 +21,7 @@ pub(crate) fn memory_needed(outline: &Outline<'_>, format: ImageFormat, decoder:
             let coefficients = outline.jpeg.as_ref().map_or(0, super::Jpeg::kept_coefficients);
             outline.picture.len() as u64 + coefficients
         }
-        // Pixels are first laid out as they are in the file; of CMYK, there are four values for three.
+        // Pixels are first stored as they are in the file: CMYK has four values where RGB has three.
         ImageFormat::Tiff => total.saturating_add(total / 3),
         ImageFormat::WebP => webp_buffers(outline.picture, pixels),
         _ => 0,
@@ -30,8 +30,8 @@ pub(crate) fn memory_needed(outline: &Outline<'_>, format: ImageFormat, decoder:
     pixels.saturating_add(outline.picture.len() as u64)
 }
 
-/// What a WebP decoder keeps beside the result, by what the file is: brightness and colours; four values per pixel; those and
-/// a plane of transparency; or the canvas and a frame of an animation.
+/// What a WebP decoder keeps besides the result. It depends on the kind of file: brightness and colours; four values
+/// per pixel; both with a plane of transparency; or the canvas and a frame of an animation.
 fn webp_buffers(bytes: &[u8], pixels: u64) -> u64 {
     let flags = bytes.get(20).copied().unwrap_or_default();
     match bytes.get(12..16) {

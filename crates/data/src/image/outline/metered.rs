@@ -1,16 +1,17 @@
-//! Bytes that can be read some times over, and then no more. In: a file's bytes. Out: a reader for a decoder.
+//! A reader with a budget. In: a file's bytes. Out: a reader for a decoder, which may read the file a few times over
+//! and then fails.
 //!
-//! Parts of a file may be named again and again, so that a short file is a long one for its decoder.
+//! A file can refer to the same part again and again, so a short file may be a very long one for its decoder.
 
 use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 
 /// How many times over a decoder may read a file.
 const TIMES: u64 = 4;
 
-/// What it may read beside that: strips of a TIFF are read ahead, and these are the most that there may be.
+/// What it may read on top of that: strips of a TIFF are read ahead, and there are at most this many bytes of them.
 const AHEAD: u64 = 512 << 20;
 
-/// A reader that fails when its bytes were read too often.
+/// A reader that fails once its bytes were read too often.
 #[derive(Debug)]
 pub(crate) struct Metered<'a> {
     bytes: Cursor<&'a [u8]>,

@@ -1,8 +1,8 @@
-//! What a file would cost, told from its structure before a decoder sees it. In: a file's bytes. Out: the part of them
-//! that holds the picture and its size, as far as the structure says them; or the reason why decoding is not worth trying.
+//! What decoding a file would cost, judged from its structure before a decoder sees it. In: a file's bytes. Out: the
+//! part with the image and its size, as far as the structure shows them; or the reason not to try.
 //!
-//! Decoders are made for files that mean well: they read whatever stands before the picture, as often as it stands there.
-//! Walking from length to length is cheap, and a file that would keep a decoder busy shows it there.
+//! Decoders are written for well-meant files: they read whatever comes before the image, as often as it's there.
+//! Walking from length to length is cheap, and shows which files would keep a decoder busy.
 
 mod chunks;
 mod gif;
@@ -18,30 +18,29 @@ pub(crate) use jpeg::Jpeg;
 pub(crate) use memory::memory_needed;
 pub(crate) use metered::Metered;
 
-/// What stands beside the pixels (profiles, previews, texts) may have this many bytes in all.
+/// Most bytes besides the pixels (profiles, previews, texts).
 pub(crate) const MOST_BESIDE: usize = 64 << 20;
 
-/// Largest EXIF block that is looked at; cameras write less than 64 kB, which is all that a JPEG has room for.
+/// Largest EXIF block that is read. Cameras write less than 64 kB, which is all that a JPEG has room for.
 pub(crate) const MOST_EXIF: usize = 1 << 20;
 
-/// What is known of a file without decoding it.
+/// What is known about a file without decoding it.
 #[derive(Debug)]
 pub(crate) struct Outline<'a> {
-    /// The file up to the end of its picture: a video may follow the photo of a phone.
+    /// The file up to the end of its image: in a phone's photo, a video may follow.
     pub(crate) picture: &'a [u8],
-    /// Width and height in pixels as the header says, if it is found without the decoder.
+    /// Width and height in pixels as the header says, if they were found without a decoder.
     pub(crate) size: Option<(u32, u32)>,
-    /// More about a JPEG.
+    /// More, for a JPEG.
     pub(crate) jpeg: Option<Jpeg>,
-    /// Whether its EXIF block, if there is one, is short enough to be looked at.
+    /// Whether its EXIF block, if there is one, is short enough to be read.
     pub(crate) short_exif: bool,
 }
 
-/// Looks at the structure of a file. What this costs is in proportion to the file's bytes.
+/// Walks through the structure of a file. The time grows with the file's bytes only.
 ///
 /// # Errors
-///
-/// When it holds more beside its picture than any photo does.
+/// It has more besides its image than any photo does.
 pub(crate) fn outline(bytes: &[u8], format: ImageFormat) -> Result<Outline<'_>, SkipReason> {
     let plain = |size| Outline { picture: bytes, size, jpeg: None, short_exif: true };
     Ok(match format {
@@ -58,7 +57,7 @@ pub(crate) fn outline(bytes: &[u8], format: ImageFormat) -> Result<Outline<'_>, 
     })
 }
 
-/// A refusal for what no photo needs.
+/// Refuses what no photo needs.
 fn too_costly(detail: impl Into<String>) -> SkipReason {
     SkipReason::TooCostly { detail: detail.into() }
 }

@@ -1,4 +1,4 @@
-//! The first directory of a TIFF, where it says how its picture is cut into strips or tiles. In: bytes. Out: whether that is
+//! The first directory of a TIFF, which says how its image is cut into strips or tiles. In: bytes. Out: whether that is
 //! within what a photo needs, and the size that the file claims.
 //!
 //! Sources: TIFF 6.0, sections 2 and 15; Adobe Photoshop TIFF Technical Notes (JPEG).
@@ -7,19 +7,19 @@ use super::jpeg::Jpeg;
 use super::too_costly;
 use crate::skip::SkipReason;
 
-/// Fields of a directory; a camera writes some fifty.
+/// Most fields of a directory; a camera writes about fifty.
 const MOST_FIELDS: usize = 4096;
 
-/// Bytes of a field: tag, kind of value, number of values, the values or their place.
+/// Bytes of a field: tag, type, number of values, and the values or their offset.
 const FIELD: usize = 12;
 
-/// Strips or tiles. Each is a stream of its own, and starting one costs more than a row of pixels.
+/// Most strips or tiles. Each is a stream of its own, and starting one costs more than a row of pixels.
 const MOST_PARTS: u64 = 1 << 16;
 
-/// Values of one pixel: four colours and some more.
+/// Most values per pixel: four colours and some more.
 const MOST_SAMPLES: u64 = 16;
 
-/// Bytes of tables that all JPEG strips share, and that are read anew for each.
+/// Most bytes of the tables that all JPEG strips share, since they're read again for each strip.
 const MOST_TABLES: u64 = 1 << 13;
 
 const WIDTH: u16 = 256;
@@ -35,23 +35,24 @@ const TILE_OFFSETS: u16 = 324;
 const TILE_BYTES: u16 = 325;
 const JPEG_TABLES: u16 = 347;
 
-/// The compression that makes each strip or tile a JPEG.
+/// The compression that makes each strip or tile a JPEG of its own.
 const AS_JPEG: u64 = 7;
 
-/// Checks the first directory. What cannot be followed is left to the decoder, which does not follow it either.
+/// Checks the first directory. What can't be followed is left to the decoder, which can't follow it either.
 pub(super) fn check(bytes: &[u8]) -> Result<Option<(u32, u32)>, SkipReason> {
     let Some(directory) = Directory::find(bytes)? else { return Ok(None) };
     let one = |tag| directory.values(tag).next();
     let (Some(width), Some(height)) = (one(WIDTH), one(HEIGHT)) else { return Ok(None) };
     let samples = one(SAMPLES).unwrap_or(1);
     if samples > MOST_SAMPLES {
-        return Err(too_costly(format!("it claims {samples} values for each pixel")));
+        return Err(too_costly(format!("it claims {samples} values per pixel")));
     }
     let rows = one(ROWS_PER_STRIP).unwrap_or(height).min(height);
     let part = (one(TILE_WIDTH).unwrap_or(width), one(TILE_HEIGHT).unwrap_or(rows));
     let parts = [STRIP_OFFSETS, TILE_OFFSETS].map(|tag| directory.count(tag)).into_iter().max().unwrap_or(0);
     let area = |(width, height): (u64, u64)| width.saturating_mul(height);
-    // Tiles reach beyond the edges, and of a picture in planes there are as many as values.
+    // Tiles may reach beyond the edges, and an image stored in planes has as many times more parts as it has values per
+    // pixel.
     let most = area((width, height)).saturating_mul(4 * samples).saturating_add(1 << 20);
     if parts > MOST_PARTS || area(part).saturating_mul(parts) > most {
         return Err(too_costly(format!("it is cut into {parts} parts of {} x {} pixels", part.0, part.1)));
@@ -62,7 +63,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<Option<(u32, u32)>, SkipReason> {
     Ok(u32::try_from(width).ok().zip(u32::try_from(height).ok()))
 }
 
-/// Checks the strips or tiles that are JPEGs of their own.
+/// Checks strips or tiles that are JPEGs of their own.
 fn check_jpegs(directory: &Directory<'_>, (width, height): (u64, u64)) -> Result<(), SkipReason> {
     if directory.count(JPEG_TABLES) > MOST_TABLES {
         return Err(too_costly(format!("its tables have more than {MOST_TABLES} bytes")));
@@ -75,7 +76,7 @@ fn check_jpegs(directory: &Directory<'_>, (width, height): (u64, u64)) -> Result
         left = left.checked_sub(part.len()).ok_or_else(|| too_costly("its parts overlap"))?;
         let jpeg = Jpeg::walk(part)?;
         match jpeg.check() {
-            // Decoders make do with a strip that is cut.
+            // Decoders cope with a strip that is cut short.
             Ok(()) | Err(SkipReason::Truncated) => {}
             Err(reason) => return Err(reason),
         }
@@ -84,13 +85,13 @@ fn check_jpegs(directory: &Directory<'_>, (width, height): (u64, u64)) -> Result
                 && u64::from(own_height) <= height.next_multiple_of(16)
         };
         if !jpeg.size().is_none_or(fits) {
-            return Err(too_costly("a part is larger than the picture that it is a part of"));
+            return Err(too_costly("one of its parts is larger than its image"));
         }
     }
     Ok(())
 }
 
-/// The fields of a directory, as they lie in the file, and the order of its bytes.
+/// The fields of a directory as they are in the file, and the file's byte order.
 struct Directory<'a> {
     bytes: &'a [u8],
     order: Order,
@@ -111,7 +112,7 @@ impl<'a> Directory<'a> {
         Ok(Some(Self { bytes, order, fields: &fields[..(count * FIELD).min(fields.len())] }))
     }
 
-    /// How many bytes a value of a field has, their number, and the four bytes where they (or their place) stand.
+    /// Bytes per value of a field, the number of values, and the four bytes that hold them or their offset.
     fn field(&self, tag: u16) -> Option<(usize, u64, &'a [u8])> {
         let is_it = |field: &&[u8]| self.order.number(&field[..2]) == u64::from(tag);
         let field = self.fields.chunks_exact(FIELD).rfind(is_it)?;
@@ -129,7 +130,7 @@ impl<'a> Directory<'a> {
         self.field(tag).map_or(0, |(_, count, _)| count)
     }
 
-    /// The values of a field that stand in the file, at most as many as a picture may have parts.
+    /// The values of a field that are in the file, at most as many as an image may have parts.
     fn values(&self, tag: u16) -> impl Iterator<Item = u64> + use<'a> {
         let order = self.order;
         let values = self.field(tag).and_then(|(size, count, inside)| {
@@ -150,7 +151,7 @@ enum Order {
 }
 
 impl Order {
-    /// A whole number of up to eight bytes.
+    /// An integer of up to eight bytes.
     fn number(self, bytes: &[u8]) -> u64 {
         let add = |sum: u64, &byte: &u8| sum << 8 | u64::from(byte);
         match self {
@@ -164,7 +165,7 @@ impl Order {
 mod tests {
     use super::*;
 
-    /// A TIFF of these fields (tag, kind, number of values, value).
+    /// A TIFF with these fields (tag, type, number of values, value).
     fn tiff(fields: &[(u16, u16, u32, u32)]) -> Vec<u8> {
         let field = |&(tag, kind, count, value): &(u16, u16, u32, u32)| {
             let words = [tag, kind].map(u16::to_le_bytes).concat();

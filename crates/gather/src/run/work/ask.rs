@@ -1,4 +1,5 @@
-//! Questions to sources. In: where a class's sources go on. Out: their pages, from the journal if they were asked before.
+//! Questions to sources. In: where a class's sources continue. Out: their pages, from the journal if they were asked
+//! before.
 
 use super::super::class::{Class, Next};
 use super::Work;
@@ -7,18 +8,20 @@ use crate::event::GatherEvent;
 use crate::source::{Cursor, Page, SourceDown};
 use std::sync::Arc;
 
-/// Questions with their answers.
+/// Questions with their responses.
 pub(super) type Answers = Vec<(String, Result<Page, SourceDown>)>;
 
 impl Work<'_> {
-    /// One task per source, so that a slow one does not hold up the others; each asks for one class after the other.
+    /// Starts one task per source, so that a slow one doesn't hold up the others. Each asks for one class after the
+    /// other.
     pub(super) fn ask_all(&mut self) {
         for feed in 0..self.sources.len() {
             let open = self.classes.iter().filter(|class| !class.is_full());
             let questions = open.map(|class| (self.question(class, feed, None), class.query.clone()));
             let questions: Vec<_> = questions.collect();
             let answer = |question: &str| self.journal.page(question);
-            // What was down when the run was broken off stays so, as it would have without that.
+            // A source that was down when the run was interrupted stays down, as it would have without the
+            // interruption.
             if questions.iter().any(|(question, _)| answer(question).is_some_and(Result::is_err)) {
                 continue;
             }
@@ -41,7 +44,7 @@ impl Work<'_> {
         }
     }
 
-    /// A question that nobody else in this folder asks.
+    /// A question, as text that is unique in this folder.
     fn question(&self, class: &Class, feed: usize, cursor: Option<&Cursor>) -> String {
         let query = &class.query;
         let place = cursor.map_or("", |cursor| &cursor.0);
@@ -73,10 +76,10 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Notes the first pages that a source has given by now.
+    /// Records the first pages that a source has returned so far.
     async fn take_first(&mut self, feed: usize) -> Result<(), GatherError> {
         let Some(asking) = self.first.remove(&feed) else { return Ok(()) };
-        // A task that was broken off has no answers; they are asked for again.
+        // An aborted task has no responses; its questions are asked again.
         for (question, answer) in asking.await.unwrap_or_default() {
             self.journal.answered(question, answer)?;
         }

@@ -1,5 +1,5 @@
-//! The loop of a run. In: classes, sources, and what earlier runs decided. Out: decisions, in an order that depends on
-//! nothing but what sources and hosts answer.
+//! The loop of a run. In: classes, sources, and what earlier runs decided. Out: decisions, in an order that depends
+//! only on what sources and hosts return.
 
 mod ask;
 
@@ -21,10 +21,10 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// Photos of one host in a row that fail before it is given up.
+/// A host is given up when this many of its photos in a row fail.
 const MOST_HOST_FAILURES: u32 = 5;
 
-/// A run under way.
+/// A run in progress.
 #[derive(Debug)]
 pub(crate) struct Work<'g> {
     settings: &'g Gather,
@@ -34,24 +34,24 @@ pub(crate) struct Work<'g> {
     pub(crate) journal: Journal,
     road: Arc<FetchContext>,
     pub(super) events: Events,
-    /// Photos on their way, in the order in which they will be decided.
+    /// Photos on their way, in the order in which they'll be decided.
     under_way: VecDeque<UnderWay>,
     turn: usize,
     number: u64,
-    /// What this run kept before it was broken off, by class and address.
+    /// What this run kept before it was interrupted, by class and address.
     ours: HashMap<(String, String), String>,
     /// What was kept before this run.
     before: HashSet<(String, String)>,
-    /// First pages that were asked for at once, by source.
+    /// Tasks that ask for the first pages, by source.
     pub(super) first: HashMap<usize, JoinHandle<Answers>>,
-    /// Sources that gave no page, for all classes.
+    /// Sources that returned no page, for all classes.
     pub(super) down: HashMap<usize, SourceDown>,
     /// Failures in a row, by host.
     failures: HashMap<String, u32>,
     thanks: JoinSet<()>,
 }
 
-/// A source, with a name that tells it from the others of the run.
+/// A source, with a name that is unique in the run.
 #[derive(Debug)]
 pub(crate) struct Named {
     pub(crate) name: String,
@@ -68,13 +68,13 @@ struct UnderWay {
 
 #[derive(Debug)]
 enum Outcome {
-    /// Kept by this run before it was broken off.
+    /// Kept by this run before it was interrupted.
     Kept(String),
-    /// Rejected then.
+    /// Rejected by it before that.
     Rejected(Rejection),
-    /// Rejected without a look.
+    /// Rejected without downloading it.
     Refused(Rejection),
-    /// Somebody is fetching it.
+    /// Being downloaded.
     Coming(JoinHandle<Result<Arrived, Rejection>>),
 }
 
@@ -110,7 +110,7 @@ impl<'g> Work<'g> {
         self.sources.iter().map(|named| named.source.info().id).collect()
     }
 
-    /// Counts what is there, and asks all sources for their first pages at once.
+    /// Counts the photos that are there, and asks all sources for their first pages at once.
     pub(crate) fn begin(&mut self, classes: Vec<Class>) {
         self.classes = classes;
         for (number, entry) in self.kept.ledger().entries().iter().enumerate() {
@@ -130,7 +130,7 @@ impl<'g> Work<'g> {
         self.ask_all();
     }
 
-    /// Works until all classes are full, nothing is left, or somebody says stop.
+    /// Works until all classes are full, nothing is left, or the run should stop.
     pub(crate) async fn drive(&mut self) -> Result<Ending, GatherError> {
         let begin = Instant::now();
         let ending = loop {
@@ -156,12 +156,12 @@ impl<'g> Work<'g> {
         if self.classes.iter().all(Class::is_full) { Ending::Complete } else { Ending::Short }
     }
 
-    /// Ends what is under way, and leaves no file of it.
+    /// Ends what is in progress, and leaves no file of it.
     async fn clean_up(&mut self) {
         for photo in std::mem::take(&mut self.under_way) {
             discard(photo.outcome).await;
         }
-        // Threads that still look at a photo remove its file when they are done.
+        // Threads that are still inspecting a photo remove its file when they're done.
         let all = std::thread::available_parallelism().map_or(2, usize::from);
         drop(self.road.decoders.acquire_many(u32::try_from(all).unwrap_or(1)).await);
         for (_, asking) in self.first.drain() {
@@ -174,7 +174,7 @@ impl<'g> Work<'g> {
         }
     }
 
-    /// Sends the next photo on its way; `false` if there is none.
+    /// Starts the next photo; `false` if there is none.
     async fn set_out(&mut self) -> Result<bool, GatherError> {
         for _ in 0..self.classes.len() {
             let class = self.turn % self.classes.len();
@@ -203,7 +203,7 @@ impl<'g> Work<'g> {
         }
     }
 
-    /// What is known of a photo, or somebody to fetch it; `None` for one that was kept before this run.
+    /// What is known about a photo, or a task that downloads it; `None` for one that was kept before this run.
     fn outcome(&mut self, class: usize, feed: usize, image: &FoundImage) -> Option<Outcome> {
         let name = (self.classes[class].query.class.clone(), image.image_url.to_string());
         if self.before.contains(&name) {
@@ -232,7 +232,7 @@ impl<'g> Work<'g> {
         (failures >= MOST_HOST_FAILURES).then_some(FetchFault::HostDown { failures })
     }
 
-    /// Decides on a photo. What comes too late for its class leaves no trace.
+    /// Decides on a photo. One that comes too late for its class leaves no trace.
     async fn decide(&mut self, photo: UnderWay) -> Result<(), GatherError> {
         let UnderWay { class, feed, image, outcome } = photo;
         if self.classes[class].is_full() {
@@ -257,8 +257,8 @@ impl<'g> Work<'g> {
         Ok(())
     }
 
-    /// Whether what arrived is kept. A host that was given up meanwhile stays given up, or the order in which photos
-    /// arrive would matter.
+    /// Whether a photo is usable. If its host was given up in the meantime, it's rejected all the same; otherwise the
+    /// order in which photos arrive would matter.
     fn judged(&self, image: &FoundImage, arrived: Result<Arrived, Rejection>) -> Result<Arrived, Rejection> {
         let reason = match (self.host_down(image), &arrived) {
             (Some(fault), _) => Rejection::NotFetched { fault },
@@ -337,7 +337,7 @@ impl<'g> Work<'g> {
     }
 }
 
-/// Breaks off a photo that is not needed; its file goes with it.
+/// Aborts a photo that isn't needed, and removes its file.
 async fn discard(outcome: Outcome) {
     if let Outcome::Coming(coming) = outcome {
         coming.abort();
@@ -345,7 +345,7 @@ async fn discard(outcome: Outcome) {
     }
 }
 
-/// The name under which a decision about a photo is noted.
+/// The name that the decision about a photo is recorded under.
 fn photo_name(class: &str, image: &FoundImage) -> String {
     format!("{class} | {}", image.image_url)
 }

@@ -1,4 +1,4 @@
-//! Losses of photos with any number of labels: each label is a question of its own, yes or no.
+//! Multi-label losses: each label is a yes-or-no question of its own.
 
 use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Tensor, TensorData};
@@ -6,9 +6,9 @@ use sciurus_data::Mixed;
 
 use super::{Loss, Objective};
 
-/// The loss `[1]` of logits `[batch, class]` of images that have the classes `rows` `[batch]`; see [`Loss`].
+/// The loss `[1]` of logits `[batch, class]` for images that have the classes `rows` `[batch]`; see [`Loss`].
 ///
-/// It is linear in the truth, so that mixing the truth of two images is mixing their losses.
+/// It is linear in the targets, so mixing the targets of two images is the same as mixing their losses.
 pub(super) fn binary(
     objective: &Objective,
     logits: Tensor<2>,
@@ -40,7 +40,7 @@ pub(super) fn binary(
     sum.sum().neg()
 }
 
-/// How true each label is of each image, 0..=1, row-major `[batch, class]`.
+/// The target of each label for each image, 0..=1, row-major `[batch, class]`.
 fn truths(rows: &[Vec<usize>], classes: usize, mixed: Option<&Mixed>) -> Vec<f64> {
     let mut truths = vec![0.0; rows.len() * classes];
     let mut add = |image: usize, of: usize, share: f64| {

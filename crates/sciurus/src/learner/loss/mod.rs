@@ -1,4 +1,4 @@
-//! Losses: what training makes small, and how it is averaged for showing.
+//! Loss functions, and the smoothed loss of the table.
 
 mod binary;
 
@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, cpu};
 use binary::binary;
 
-/// fastai's share of label smoothing.
+/// fastai's default share of label smoothing.
 const SMOOTHING: f64 = 0.1;
 /// fastai's (and the paper's) exponent of focal loss.
 const GAMMA: f64 = 2.0;
 
-/// What training makes small, in nats. The table's `valid_loss` is the plain cross entropy for each of them, so that runs
-/// with different losses can be compared.
+/// The loss function, in nats. The table's `valid_loss` is always the plain cross entropy, so that runs with different losses
+/// can be compared.
 ///
 /// With `n` images, `c` classes, `p` the softmax of an image's logits, `t` its class and `w` the class weights
 /// ([`Objective`]):
@@ -32,10 +32,9 @@ const GAMMA: f64 = 2.0;
 /// ```
 ///
 /// Sources: PyTorch `cross_entropy`; fastai `LabelSmoothingCrossEntropy` (Szegedy et al. 2016), which leaves the smoothing
-/// part unweighted; fastai `FocalLoss` (Lin et al. 2017), which weighs inside `p_t`.
+/// part unweighted; fastai `FocalLoss` (Lin et al. 2017), which weights inside `p_t`.
 ///
-/// Where photos have any number of labels, `p` is the sigmoid of each logit by itself, `y` the truth (0 or 1) and each is a
-/// mean over images and labels:
+/// For multi-label data, `p` is the sigmoid of a logit and `y` its target (0 or 1); the loss is a mean over images and labels:
 ///
 /// ```text
 /// CrossEntropy     w y (-ln p) + (1 - y) (-ln (1 - p))
@@ -44,8 +43,8 @@ const GAMMA: f64 = 2.0;
 /// ```
 ///
 /// Sources: PyTorch `binary_cross_entropy_with_logits`, with the weights as `pos_weight`; Keras `BinaryCrossentropy`;
-/// torchvision `sigmoid_focal_loss` (Lin et al. 2017) without its `alpha`, which weighs as the weights would: focal loss
-/// and weights together are refused.
+/// torchvision `sigmoid_focal_loss` (Lin et al. 2017) without its `alpha`, which does the same as the weights. Multi-label focal
+/// loss cannot be combined with weights.
 ///
 /// ```
 /// use sciurus::Loss;
@@ -59,14 +58,14 @@ pub enum Loss {
     /// Cross entropy.
     #[default]
     CrossEntropy,
-    /// Cross entropy against targets of which a share is spread over all classes.
+    /// Cross entropy with a share of each target spread over all classes.
     LabelSmoothing {
         /// The share that is spread (0..1).
         amount: f64,
     },
-    /// Cross entropy that counts images less the surer the model is of them.
+    /// Cross entropy that counts an image less the surer the model is of it.
     Focal {
-        /// How much less: 0 is cross entropy.
+        /// How much less; 0 is plain cross entropy.
         gamma: f64,
     },
 }
@@ -125,18 +124,18 @@ impl Loss {
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Objective {
-    /// What is made small.
+    /// The loss function.
     pub loss: Loss,
-    /// Weight of each class (above 0); empty: all count the same. Where photos have any number of labels, how much more a
-    /// photo with the label counts than one without: PyTorch's `pos_weight`.
+    /// Weight of each class (above 0); if empty, all count the same. For multi-label data, how much more a photo with the
+    /// label counts than one without it: PyTorch's `pos_weight`.
     pub class_weights: Vec<f64>,
 }
 
 impl Objective {
-    /// Whether it can be used for this many classes.
+    /// Checks that it can be used for single-label data with this many classes.
     ///
     /// # Errors
-    /// A number out of range, or weights that are not one positive number for each class.
+    /// A number is out of range, or the weights are not one positive number for each class.
     pub fn check(&self, classes: usize) -> Result<(), Error> {
         if !self.loss.is_valid() {
             return Err(bad_loss(self.loss));
@@ -147,18 +146,18 @@ impl Objective {
         }
         let value = format!("{:?} for {classes} classes", self.class_weights);
         let expected = "give one number above 0 for each class";
-        Err(Error::BadOption(BadOption { option: "class weights", value, advice: expected }))
+        Err(Error::BadOption(BadOption { option: "class_weights", value, advice: expected }))
     }
 
-    /// Whether it can be used for photos with any number of these labels.
+    /// Checks that it can be used for multi-label data with this many labels.
     ///
     /// # Errors
     /// As [`check`](Self::check), or focal loss with weights, for which there is no standard formula.
     pub fn check_multi(&self, labels: usize) -> Result<(), Error> {
         self.check(labels)?;
         if matches!(self.loss, Loss::Focal { .. }) && !self.class_weights.is_empty() {
-            let expected = "photos with any number of labels have no focal loss with weights; use focal loss without \
-                            --balance loss, or cross_entropy with it";
+            let expected = "multi-label focal loss cannot be combined with class weights; set `balance` to \
+                            none, or use cross_entropy";
             return Err(Error::BadOption(BadOption {
                 option: "loss",
                 value: self.loss.to_string(),
@@ -168,13 +167,13 @@ impl Objective {
         Ok(())
     }
 
-    /// The loss `[1]` of logits `[batch, class]` whose classes are `targets` `[batch]`.
+    /// The loss `[1]` of logits `[batch, class]` for the classes `targets` `[batch]`.
     pub fn forward(&self, logits: Tensor<2>, targets: &[usize]) -> Tensor<1> {
         self.forward_one(logits, targets, None)
     }
 
-    /// The loss `[1]` of a batch whose images may each be made of two: it is made of the losses against both targets, in
-    /// the same shares. fastai's `MixUp.lf`.
+    /// The loss `[1]` of a batch whose images may be mixed from two: the losses against both targets, mixed in the same
+    /// shares. fastai's `MixUp.lf`.
     pub fn forward_mixed(&self, logits: Tensor<2>, targets: &Targets, mixed: Option<&Mixed>) -> Tensor<1> {
         match targets {
             Targets::Single(classes) => self.forward_one(logits, classes, mixed),
@@ -196,7 +195,7 @@ impl Objective {
         self.class_weights.get(class).copied().unwrap_or(1.0)
     }
 
-    /// What each logarithm of a probability `[batch, class]` counts, so that cross entropy is their sum.
+    /// The weight of each log-probability `[batch, class]`, such that the cross entropy is their weighted sum.
     fn shares(&self, parts: &Parts<'_>, classes: usize, smoothing: f64) -> Vec<f32> {
         let batch = parts.targets.len();
         let weighted = |(class, share): (usize, f64)| share * self.weight(class);
@@ -226,7 +225,7 @@ impl Objective {
             let classes = Tensor::<2, Int>::from_data(TensorData::new(classes, [batch, 1]), &device);
             let weights = column(&|(class, _)| self.weight(class) as f32);
             let entropy = logarithms.clone().gather(1, classes).neg() * weights;
-            // A share of exactly zero would have no slope for exponents below 1.
+            // At exactly zero, the gradient of a power with an exponent below 1 is infinite.
             let unsure = entropy.clone().neg().exp().neg().add_scalar(1.0).clamp_min(1e-12);
             unsure.powf_scalar(gamma as f32) * entropy * column(&|(_, share)| share as f32)
         };
@@ -237,7 +236,7 @@ impl Objective {
     }
 }
 
-/// The classes of a batch's images, each with its share of them.
+/// The classes that a batch's images consist of, with their shares.
 struct Parts<'a> {
     targets: &'a [usize],
     mixed: Option<&'a Mixed>,
@@ -261,7 +260,7 @@ pub fn cross_entropy(logits: Tensor<2>, targets: &[usize]) -> Tensor<1> {
     Objective::default().forward(logits, targets)
 }
 
-/// Cross entropy `[1]` of logits `[batch, class]` against shares `[batch, class]`, summed.
+/// Summed cross entropy `[1]` of logits `[batch, class]` against shares `[batch, class]`.
 fn against(logits: Tensor<2>, shares: Vec<f32>) -> Tensor<1> {
     cpu::cross_entropy(&logits, &shares).unwrap_or_else(|| {
         let shares = Tensor::from_data(TensorData::new(shares, logits.dims()), &logits.device());
@@ -291,7 +290,7 @@ impl SmoothLoss {
         self.value()
     }
 
-    /// The average so far (nats); no number before the first loss.
+    /// The average so far (nats); NaN before the first loss.
     pub fn value(&self) -> f64 {
         self.average / (1.0 - DECAY.powi(self.count))
     }

@@ -1,4 +1,4 @@
-//! The architectures by name: what the command line parses and the bundle stores.
+//! The architectures by name, as settings and bundles store them.
 
 mod published;
 
@@ -35,13 +35,13 @@ pub enum Arch {
     /// ResNet-50: bottleneck blocks, 2048 channels.
     #[serde(rename = "resnet50")]
     ResNet50,
-    /// ResNet-101: as ResNet-50, twice as deep.
+    /// ResNet-101: like ResNet-50, twice as deep.
     #[serde(rename = "resnet101")]
     ResNet101,
     /// SqueezeNet 1.1: small and fast.
     #[serde(rename = "squeezenet1_1")]
     SqueezeNet1_1,
-    /// MobileNetV2: few parameters and little to compute.
+    /// MobileNetV2: few parameters and little computation.
     #[serde(rename = "mobilenet_v2")]
     MobileNetV2,
     /// EfficientNet-B0: accurate for its few parameters.
@@ -58,7 +58,7 @@ pub enum Arch {
     ResNet10Narrow,
 }
 
-/// What there is to know of an architecture before choosing it.
+/// What you need to know about an architecture to choose one.
 ///
 /// ```
 /// use sciurus::Arch;
@@ -67,26 +67,26 @@ pub enum Arch {
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ArchInfo {
-    /// The name used on the command line and in bundles.
+    /// The name used in settings and bundles.
     pub name: &'static str,
     /// Parameters of the body that train.
     pub parameters: usize,
     /// Channels of its features, which is also the width of an embedding.
     pub channels: usize,
-    /// Side of the images that its weights were trained on (pixels). Other sizes from 32 on work too.
+    /// Image size that its weights were trained at (pixels). Other sizes from 32 on work too.
     pub image_size: usize,
-    /// Largest side of the images that it takes (pixels): see [`Arch::max_image_size`].
+    /// Largest image size that it accepts (pixels): see [`Arch::max_image_size`].
     pub max_image_size: usize,
-    /// How it expects its images normalised.
+    /// How its images must be normalised.
     pub normalize: Normalize,
-    /// Images per second of a training step, to compare networks by: see [`Arch::images_per_second`].
+    /// Images per second in a training step, to compare networks: see [`Arch::images_per_second`].
     pub images_per_second: f32,
-    /// Its published weights, if there are any.
+    /// Its published weights, if any.
     pub weights: Option<PublishedWeights>,
 }
 
 impl Arch {
-    /// Every architecture, those that train from scratch last.
+    /// Every architecture; those that can only be trained from scratch come last.
     pub const ALL: [Arch; 10] = [
         Arch::ResNet18,
         Arch::ResNet34,
@@ -100,7 +100,7 @@ impl Arch {
         Arch::ResNet10Narrow,
     ];
 
-    /// The name used on the command line and in bundles: torchvision's, or timm's.
+    /// The name used in settings and bundles: torchvision's, or timm's.
     pub fn name(self) -> &'static str {
         match self {
             Arch::ResNet18 => "resnet18",
@@ -116,7 +116,7 @@ impl Arch {
         }
     }
 
-    /// All there is to know of it.
+    /// All facts about it.
     pub fn info(self) -> ArchInfo {
         ArchInfo {
             name: self.name(),
@@ -144,7 +144,7 @@ impl Arch {
         }
     }
 
-    /// Parameters of the body that train; running statistics are not counted.
+    /// The number of trainable parameters of the body; running statistics are not counted.
     pub fn parameters(self) -> usize {
         match self {
             Arch::ResNet18 => 11_176_512,
@@ -160,7 +160,7 @@ impl Arch {
         }
     }
 
-    /// Side of the images that its published weights were trained on (pixels), or that it is meant for.
+    /// Image size (pixels) that its published weights were trained at, or that it is meant for.
     pub fn image_size(self) -> usize {
         match self {
             Arch::ResNet10Narrow => 64,
@@ -168,8 +168,8 @@ impl Arch {
         }
     }
 
-    /// Images per second of a training step of the whole network, as measured in f32 with batches of 32 images of 224 pixels
-    /// (of 64 pixels for `resnet10_narrow`) on 2 cores of an AMD EPYC (Zen 5), 2026-11-24; `cargo xtask bench-step` measures it.
+    /// Images per second in a training step of the whole network. Measured in f32 with batches of 32 images of 224 pixels (64
+    /// pixels for `resnet10_narrow`) on 2 cores of an AMD EPYC (Zen 5), 2026-11-24; `cargo xtask bench-step` measures it.
     pub fn images_per_second(self) -> f32 {
         match self {
             Arch::ResNet18 => 37.0,
@@ -185,7 +185,7 @@ impl Arch {
         }
     }
 
-    /// How it expects its images normalised: by ImageNet's statistics, or for the transformer to -1..1, as timm does.
+    /// How its images must be normalised: with ImageNet's statistics, or for the transformer to -1..1, as timm does.
     pub fn normalize(self) -> Normalize {
         match self {
             Arch::ViTSmall16 => Normalize { mean: [0.5; 3], std: [0.5; 3] },
@@ -193,8 +193,9 @@ impl Arch {
         }
     }
 
-    /// Largest side of the images that it takes (pixels), in training and in prediction: one image of it takes less than 1 GB
-    /// of memory to predict. The transformer would take more, but its attention's time grows with the fourth power of the side.
+    /// Largest image size that it accepts (pixels), for training and prediction. Predicting one such image needs less than 1 GB
+    /// of memory. The transformer's memory would allow more, but the time of attention grows with the fourth power of the
+    /// size.
     pub fn max_image_size(self) -> usize {
         match self {
             Arch::ResNet10Narrow | Arch::ResNet18 | Arch::ResNet34 | Arch::SqueezeNet1_1 => 1536,
@@ -202,7 +203,7 @@ impl Arch {
         }
     }
 
-    /// Checks the side of images (pixels).
+    /// Checks an image size (pixels).
     ///
     /// # Errors
     /// It is above [`max_image_size`](Self::max_image_size).
@@ -219,7 +220,7 @@ impl Arch {
         }
     }
 
-    /// torchvision's weights (timm's for the transformer); none for architectures that train from scratch.
+    /// torchvision's weights (timm's for the transformer); `None` for architectures that can only be trained from scratch.
     pub fn published_weights(self) -> Option<PublishedWeights> {
         published::published(self)
     }

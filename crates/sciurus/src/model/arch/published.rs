@@ -1,23 +1,23 @@
-//! Where the published weights of each architecture lie, and what they must hash to.
+//! Where the published weights of each architecture are, and their hashes.
 
 use serde::Serialize;
 
 use super::Arch;
 
-/// Where the published weights of an architecture lie, and what they must hash to.
+/// Where the published weights of an architecture are, and their hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct PublishedWeights {
-    /// Name of the file, as torchvision and its cache know it.
+    /// Name of the file, as in torchvision's cache.
     pub file: &'static str,
     /// Download address.
     pub url: &'static str,
     /// SHA-256 of the file, lower-case hex. torchvision's file names end in its first eight digits.
     pub sha256: &'static str,
-    /// Licence they are published under (SPDX). They were trained on ImageNet, whose photos have terms of their own.
+    /// Licence of the weights (SPDX). They were trained on ImageNet, whose photos have terms of their own.
     pub licence: &'static str,
 }
 
-/// A file of torchvision, whose address follows from its name.
+/// A torchvision file. Its address follows from its name.
 macro_rules! torchvision {
     ($file:literal, $sha256:literal) => {
         PublishedWeights {
@@ -29,7 +29,7 @@ macro_rules! torchvision {
     };
 }
 
-/// The published weights of an architecture: those that fastai takes, and where it takes old ones, torchvision's newest.
+/// The published weights of an architecture: those that fastai uses; where fastai uses old ones, torchvision's newest.
 pub(super) fn published(arch: Arch) -> Option<PublishedWeights> {
     Some(match arch {
         Arch::ResNet18 => torchvision!(

@@ -2,8 +2,8 @@
 //! "How to train your ViT?").
 //!
 //! timm's `vit_small_patch16_224` without its classifier, under its names: `cls_token`, `pos_embed`,
-//! `patch_embed.proj.weight`, `blocks.0.attn.qkv.weight`, … As fastai does with timm's transformers, the class token
-//! goes to a head without pooling. Images of another size than 224 get position embeddings resampled to their size.
+//! `patch_embed.proj.weight`, `blocks.0.attn.qkv.weight`, … As fastai does with timm's transformers, the class token goes to a
+//! head without pooling. For image sizes other than 224, position embeddings are resampled.
 
 mod position;
 
@@ -22,7 +22,7 @@ use crate::nn::{LayerNorm, Pass};
 
 const DEPTH: usize = 12;
 const HEADS: usize = 6;
-/// Patches along a side of the images that position embeddings are learned for.
+/// Patches along each side of the images that the position embeddings were learnt for.
 const GRID: usize = 14;
 
 /// The body of ViT-S/16.
@@ -35,7 +35,7 @@ pub struct VisionTransformer {
     norm: LayerNorm,
 }
 
-/// Turns patches into tokens.
+/// Turns image patches into tokens.
 #[derive(Module, Debug)]
 pub(super) struct PatchEmbed {
     proj: Conv2d,
@@ -48,7 +48,7 @@ impl VisionTransformer {
     /// Side of a patch (pixels).
     pub const PATCH: usize = 16;
 
-    /// Builds the body, all but its norm layers zero until weights are set.
+    /// Builds the body. Everything except its norm layers is zero until weights are set.
     pub fn new(device: &Device) -> Self {
         let width = Self::OUT_CHANNELS;
         Self {
@@ -60,17 +60,18 @@ impl VisionTransformer {
         }
     }
 
-    /// Images `[batch, 3, height, width]` of at least 16 pixels a side to their class tokens `[batch, 384, 1, 1]`.
+    /// Images `[batch, 3, height, width]`, at least 16 pixels on each side, to their class tokens `[batch, 384, 1, 1]`.
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         assert_shape!(images, [_, 3, _, _]);
         let tokens = self.tokens(images, pass);
         let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, pass));
-        // The norm layer looks at each token by itself, so only the class token needs it.
+        // The norm layer works on each token separately, so only the class token needs it.
         let class = tokens.narrow(2, 0, 1).cast(DType::F32);
         cpu::layer_norm_pixels(&self.norm, &class, pass).unwrap_or_else(|| self.norm.forward_pixels(class))
     }
 
-    /// The class token and those of the patches with their places, `[batch, feature, token, 1]`, in the pass's precision.
+    /// The class token and the patches' tokens, with position embeddings added: `[batch, feature, token, 1]`, in the pass's
+    /// precision.
     fn tokens(&self, images: Tensor<4>, pass: &Pass) -> Tensor<4> {
         let proj = &self.patch_embed.proj;
         let patches = cpu::biased_image_conv(proj, &images, pass).unwrap_or_else(|| proj.forward(images));
@@ -85,7 +86,7 @@ impl VisionTransformer {
     }
 }
 
-/// Attention between the tokens, then two linear layers over each.
+/// Self-attention between the tokens, then two linear layers over each token.
 #[derive(Module, Debug)]
 pub(super) struct Block {
     norm1: LayerNorm,

@@ -1,8 +1,8 @@
 //! Position embeddings for images of any size.
 //!
-//! In: embeddings of a square grid of patches, after that of the class token. Out: those of another grid, resampled as
-//! timm does (`resample_abs_pos_embed`): bicubic with PyTorch's antialiasing. It is linear, so it is one matrix product
-//! along each side, and gradients flow through it.
+//! In: the class token's embedding, followed by those of a square grid of patches. Out: the embeddings of another grid, resampled
+//! as timm does (`resample_abs_pos_embed`): bicubic, with PyTorch's antialiasing. Resampling is linear, so it is one matrix
+//! product along each side, and gradients flow through it.
 
 use burn::tensor::{Device, Tensor, TensorData, assert_shape};
 

@@ -1,7 +1,7 @@
-//! The directory of a zip archive as PyTorch writes it: members that are stored as they are.
+//! The directory of a zip archive as PyTorch writes it, with uncompressed members.
 //!
-//! In: a file. Out: where each member's bytes lie. Nothing is ever unpacked: a compressed member is refused, so that no member is
-//! larger than the file, and what the directory says is checked against the file before anything of that size is read.
+//! In: a file. Out: where each member's bytes are. Nothing is ever unpacked: a compressed member is refused, so that no member
+//! can be larger than the file. Sizes in the directory are checked against the file before anything of that size is read.
 
 use std::collections::HashMap;
 
@@ -10,11 +10,11 @@ use flate2::Crc;
 use crate::storage::regular::RegularFile;
 use crate::storage::tensor_header::shortened;
 
-/// Most bytes of a directory, and most members; a checkpoint has one for each tensor and some more.
+/// Most bytes of a directory, and most members. A checkpoint has one member per tensor and a few more.
 const MAX_DIRECTORY: u64 = 8 << 20;
 const MAX_MEMBERS: u64 = 20_000;
 
-/// Sizes of the records without their variable parts.
+/// Sizes of the zip records, without their variable parts.
 const END: u64 = 22;
 const END_64: u64 = 56;
 const LOCATOR_64: u64 = 20;
@@ -30,15 +30,15 @@ pub(super) struct Member {
     record: u64,
     /// Its bytes.
     pub(super) size: u64,
-    /// CRC-32 of its bytes; 0 where the writer computed none.
+    /// CRC-32 of its bytes; 0 if the writer did not compute it.
     pub(super) crc: u32,
 }
 
-/// Where the members of an archive lie.
+/// The members of an archive, and where they are.
 #[derive(Debug)]
 pub(super) struct Archive {
     members: HashMap<String, Member>,
-    /// Where the directory begins, which is where members end.
+    /// Where the directory begins and the members end.
     directory: u64,
 }
 
@@ -46,7 +46,7 @@ impl Archive {
     /// Reads the directory of an archive.
     ///
     /// # Errors
-    /// It has none, it is damaged or above a limit, or a member is compressed or there twice.
+    /// There is no directory, it is damaged or above a limit, or a member is compressed or occurs twice.
     pub(super) fn open(file: &mut RegularFile) -> Result<Self, String> {
         let end = End::find(file)?;
         let directory = file.read_at(end.start, end.size).map_err(|error| error.to_string())?;
@@ -61,7 +61,7 @@ impl Archive {
         Ok(Self { members, directory: end.start })
     }
 
-    /// The names of all members, in no order.
+    /// The names of all members, in no particular order.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.members.keys().map(String::as_str)
     }
@@ -71,10 +71,10 @@ impl Archive {
         self.members.get(name).copied()
     }
 
-    /// Where a member's bytes begin, all of which lie before the directory.
+    /// Where a member's bytes begin. Checks that all of them are before the directory.
     ///
     /// # Errors
-    /// They do not, or its own record is of another member.
+    /// They are not, or the local record belongs to another member.
     pub(super) fn start(&self, file: &mut RegularFile, name: &str, member: Member) -> Result<u64, String> {
         let damaged = || format!("member `{}` is not where the directory says", shortened(name));
         let record = file.read_at(member.record, LOCAL).map_err(|_| damaged())?;
@@ -89,7 +89,7 @@ impl Archive {
     /// All bytes of a small member, at most `limit`.
     ///
     /// # Errors
-    /// There is no such member, it is larger, or damaged.
+    /// There is no such member, or it is larger or damaged.
     pub(super) fn read(&self, file: &mut RegularFile, name: &str, limit: u64) -> Result<Vec<u8>, String> {
         let member = self.member(name).ok_or_else(|| format!("it has no member `{}`", shortened(name)))?;
         if member.size > limit {
@@ -109,14 +109,14 @@ impl Archive {
     }
 }
 
-/// CRC-32 as zip archives have it.
+/// CRC-32 as in zip archives.
 fn checksum(bytes: &[u8]) -> u32 {
     let mut crc = Crc::new();
     crc.update(bytes);
     crc.sum()
 }
 
-/// What the end of an archive says of its directory.
+/// What the end record of an archive says about its directory.
 struct End {
     start: u64,
     size: u64,
@@ -128,11 +128,11 @@ impl End {
         let len = file.len();
         let tail_len = len.min(END + MAX_COMMENT);
         let tail = file.read_at(len - tail_len, tail_len).map_err(|error| error.to_string())?;
-        // The last record whose comment ends with the file.
+        // The last end record whose comment ends exactly with the file.
         let at = (0..=tail.len().saturating_sub(END as usize))
             .rev()
             .find(|at| is_end(&tail[*at..]))
-            .ok_or("it has no zip directory: it is cut short or damaged")?;
+            .ok_or("it has no zip directory: it is truncated or damaged")?;
         let record = &tail[at..];
         let mut end = Self {
             start: u64::from(word(record, 16)),
@@ -156,7 +156,7 @@ impl End {
         }
     }
 
-    /// The record of archives with more members or bytes than the usual one can count.
+    /// The zip64 record, for archives with more members or bytes than the usual record can count.
     fn of_large(file: &mut RegularFile, end: u64) -> Result<Self, String> {
         let damaged = |_| "its zip directory is damaged".to_owned();
         let locator = end.checked_sub(LOCATOR_64).unwrap_or(end);
@@ -177,7 +177,7 @@ fn is_end(tail: &[u8]) -> bool {
         && tail.len() == END as usize + usize::from(short(tail, 20))
 }
 
-/// Takes an entry off the directory.
+/// Reads the next entry of the directory.
 fn entry<'a>(rest: &mut &'a [u8], directory: u64) -> Result<(&'a str, Member), String> {
     let damaged = || "its zip directory is damaged".to_owned();
     let (record, variable) = rest.split_at_checked(ENTRY).ok_or_else(damaged)?;
@@ -191,7 +191,7 @@ fn entry<'a>(rest: &mut &'a [u8], directory: u64) -> Result<(&'a str, Member), S
     let is_encrypted = short(record, 8) & 1 != 0;
     if is_encrypted || short(record, 10) != 0 {
         return Err(format!(
-            "member `{}` is compressed or encrypted, which PyTorch writes none; unpack the archive and save the model again",
+            "member `{}` is compressed or encrypted, which PyTorch never does; load it in PyTorch and save it again",
             shortened(name)
         ));
     }
@@ -201,7 +201,7 @@ fn entry<'a>(rest: &mut &'a [u8], directory: u64) -> Result<(&'a str, Member), S
     Ok((name, Member { record: record_start, size, crc: word(record, 16) }))
 }
 
-/// Those of three numbers that are too large for their place stand in the extra field with the number 1, in their order.
+/// Resolves zip64 sizes: numbers that are too large for their 32 bits are in the extra field with id 1, in the same order.
 fn large_sizes(sizes: [u32; 3], mut extra: &[u8]) -> [u64; 3] {
     let mut large: &[u8] = &[];
     while let Some((head, rest)) = extra.split_at_checked(4) {

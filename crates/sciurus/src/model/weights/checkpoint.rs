@@ -1,7 +1,7 @@
-//! PyTorch checkpoints: a pickle that says which tensors there are, and storages with their numbers. Nothing is unpickled.
+//! PyTorch checkpoints: a pickle that lists the tensors, and storages with their numbers. Nothing is unpickled.
 //!
-//! In: a file, either a zip archive (PyTorch 1.6 and later) or pickles one after the other with storages behind them (before). Out:
-//! its tensors of floating-point numbers as [`Entry`]s by name: their path through dictionaries and lists, joined by dots.
+//! In: a file, either a zip archive (PyTorch 1.6 and later) or a sequence of pickles followed by storages (earlier versions).
+//! Out: its floating-point tensors as [`Entry`]s by name, which is their path through dictionaries and lists, joined by dots.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,19 +10,19 @@ use super::entry::{Entry, is_row_by_row};
 use super::pickle::{self, Id, Object, Pickle, Storage, Tensor};
 use crate::storage::regular::RegularFile;
 
-/// Most containers and tensors on the way to all tensors, most objects in them, and most storages.
+/// Most containers and tensors that are visited, most objects in them, and most storages.
 const MAX_VISITS: usize = 100_000;
 const MAX_LOOKS: usize = 2_000_000;
 const MAX_STORAGES: usize = 20_000;
 /// Most bytes of a tensor's name.
 const MAX_NAME: usize = 512;
-/// The number that files from before archives begin with, in bytes and in digits.
+/// The magic number of files in the legacy format, in bytes and in digits.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 const MAGIC_DIGITS: &[u8] = b"119547037146038801333356";
-/// The version of those files.
+/// The version of the legacy format.
 const LEGACY_VERSION: i64 = 1001;
 
-/// Where the numbers of a storage lie.
+/// Where the numbers of a storage are.
 #[derive(Debug, Clone, Copy)]
 struct Stored {
     start: u64,
@@ -40,11 +40,11 @@ pub(super) fn of_archive(file: &mut RegularFile) -> Result<BTreeMap<String, Entr
     let mut roots = archive.names().filter_map(|name| name.strip_suffix("data.pkl")).filter(is_root);
     let root = match (roots.next(), roots.next()) {
         (Some(root), None) => root.to_owned(),
-        _ => return Err("it has not exactly one data.pkl: it is no PyTorch checkpoint".to_owned()),
+        _ => return Err("it does not have exactly one data.pkl: it is not a PyTorch checkpoint".to_owned()),
     };
     let order = format!("{root}byteorder");
     if archive.member(&order).is_some() && archive.read(file, &order, 64)?.trim_ascii() != b"little" {
-        return Err("its numbers are big-endian: save it again on a usual machine".to_owned());
+        return Err("its numbers are big-endian; save it again on a little-endian machine".to_owned());
     }
     let program = archive.read(file, &format!("{root}data.pkl"), pickle::MAX_BYTES)?;
     let pickle = pickle::read(&program)?;
@@ -65,10 +65,11 @@ pub(super) fn of_archive(file: &mut RegularFile) -> Result<BTreeMap<String, Entr
     })
 }
 
-/// The tensors of a file of pickles: a number, a version, a system, the checkpoint, the keys of storages; then the storages.
+/// The tensors of a legacy file. Its pickles are: a magic number, a version, the system, the checkpoint, and the keys of the
+/// storages; then come the storages.
 ///
 /// # Errors
-/// A pickle is damaged or refused, or the file is no checkpoint.
+/// A pickle is damaged or refused, or the file is not a checkpoint.
 pub(super) fn of_pickles(file: &mut RegularFile) -> Result<BTreeMap<String, Entry>, String> {
     let bytes = file.read_at(0, file.len().min(pickle::MAX_BYTES)).map_err(|error| error.to_string())?;
     let mut rest = bytes.as_slice();
@@ -81,13 +82,14 @@ pub(super) fn of_pickles(file: &mut RegularFile) -> Result<BTreeMap<String, Entr
     let start = &bytes[..magic.end];
     let has = |number: &[u8]| start.windows(number.len()).any(|window| window == number);
     if !has(&MAGIC) && !has(MAGIC_DIGITS) {
-        return Err("it is a pickle without tensors".to_owned());
+        return Err("it is a pickle, but not a PyTorch checkpoint".to_owned());
     }
     let version = next()?;
     if !matches!(version.objects[version.root], Object::Int(LEGACY_VERSION)) {
-        return Err("it is of an unknown version".to_owned());
+        return Err("its format version is unknown".to_owned());
     }
-    // The system's byte order is not kept by the machine; numbers of the other order would be refused as storages that do not fit.
+    // The pickle with the system's byte order is skipped. In the other order, the sizes of storages would not match, and be
+    // refused.
     next()?;
     let [checkpoint, keys] = [next()?, next()?];
     let data = (bytes.len() - rest.len()) as u64;
@@ -97,7 +99,7 @@ pub(super) fn of_pickles(file: &mut RegularFile) -> Result<BTreeMap<String, Entr
     })
 }
 
-/// Where storages lie that follow each other from `position` on, each after the number of its elements (8 bytes).
+/// Where the storages are. They follow each other from `position` on, each after its number of elements (8 bytes).
 fn legacy_storages(
     file: &mut RegularFile,
     mut position: u64,
@@ -111,7 +113,7 @@ fn legacy_storages(
         .map(|storage| (storage.key.as_str(), storage))
         .collect();
     let Object::List(ids) = &keys.objects[keys.root] else {
-        return Err("it has no list of storages: it is damaged".to_owned());
+        return Err("its list of storages is missing: it is damaged".to_owned());
     };
     if ids.len() > MAX_STORAGES {
         return Err(format!("it claims {} storages: it may be hostile and is refused", ids.len()));
@@ -128,7 +130,7 @@ fn legacy_storages(
         let bytes = storage.count * storage.element.size;
         let end = (position + 8).checked_add(bytes).filter(|end| *end <= file.len());
         let Some(end) = end.filter(|_| count == storage.count.to_le_bytes()) else {
-            return Err("a storage has another size than its tensors say: it is damaged".to_owned());
+            return Err("a storage does not have the size that its tensors need: it is damaged".to_owned());
         };
         storages.insert(key, Stored { start: position + 8, bytes, crc: 0 });
         position = end;
@@ -136,13 +138,13 @@ fn legacy_storages(
     Ok(storages)
 }
 
-/// The tensors of a checkpoint, with the places of their storages as `find` knows them.
+/// The tensors of a checkpoint; `find` gives the place of a storage.
 fn entries<'a>(
     pickle: &'a Pickle,
     mut find: impl FnMut(&'a Storage) -> Result<Stored, String>,
 ) -> Result<BTreeMap<String, Entry>, String> {
     if !matches!(pickle.objects[pickle.root], Object::Dict(_)) {
-        return Err("its pickle is no dictionary of tensors".to_owned());
+        return Err("its pickle is not a dictionary of tensors".to_owned());
     }
     let mut entries = BTreeMap::new();
     for (name, tensor) in tensors(pickle)? {
@@ -167,7 +169,7 @@ fn entries<'a>(
             stride,
             crc: is_whole.then_some(stored.crc),
         };
-        // Checkpoints of training scripts nest the weights one level down.
+        // Checkpoints of training scripts often have the weights one level down, under `state_dict`.
         let name = name.strip_prefix("state_dict.").unwrap_or(&name).to_owned();
         if let Some((name, _)) = entries.insert(name.clone(), entry).map(|entry| (name, entry)) {
             return Err(format!("two of its tensors are called `{name}`"));
@@ -176,7 +178,7 @@ fn entries<'a>(
     Ok(entries)
 }
 
-/// All tensors by their path. A container that is in several places is looked at in each, so looks are counted.
+/// All tensors by their path. A container that is in several places is visited in each, so visits are limited.
 fn tensors(pickle: &Pickle) -> Result<Vec<(String, &Tensor)>, String> {
     let mut found = Vec::new();
     let mut left: Vec<(String, Id)> = vec![(String::new(), pickle.root)];
@@ -192,7 +194,7 @@ fn tensors(pickle: &Pickle) -> Result<Vec<(String, &Tensor)>, String> {
         let longest = within.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         if visits > MAX_VISITS || looks > MAX_LOOKS || path.len() + longest > MAX_NAME {
             return Err(
-                "its containers are too deep or too many: it may be hostile and is refused".to_owned()
+                "its containers are nested too deep or too many: it may be hostile and is refused".to_owned()
             );
         }
         let join = |name: String| if path.is_empty() { name } else { format!("{path}.{name}") };
@@ -210,7 +212,7 @@ fn size(pickle: &Pickle, id: Id) -> usize {
     }
 }
 
-/// The containers and tensors in a container, by their key or their place in it.
+/// The containers and tensors in a container, by key or index.
 fn parts(pickle: &Pickle, id: Id) -> Vec<(String, Id)> {
     let leads_on = |id: Id| {
         let object = &pickle.objects[id];

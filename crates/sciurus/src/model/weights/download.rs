@@ -1,4 +1,4 @@
-//! One file over HTTPS into a folder: resumed where it broke off, tried again, kept only if its hash is the expected one.
+//! Downloads a file over HTTPS: resumes where it broke off, retries, and keeps the file only if its hash is right.
 
 use std::fmt::Display;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -12,33 +12,33 @@ use ureq::{Agent, Body};
 
 use crate::Error;
 
-/// How far a download has come.
+/// The progress of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DownloadProgress {
     /// Bytes received so far, in this call and in earlier ones.
     pub received: u64,
-    /// Bytes in all, where the server says so.
+    /// Bytes in total, if the server says so.
     pub total: Option<u64>,
 }
 
-/// An attempt that brought this much was no failure of the server: the next one counts from the start again.
+/// After an attempt that brought at least this much, the retries are counted from the start again.
 const HEADWAY: u64 = 1 << 20;
 /// Longest pause that a server may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// How often a process that waits for another one looks.
+/// How often a process that waits for another process's download checks it.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// A file to fetch.
 ///
-/// What arrives is kept beside the target under `.NAME.part`; a later call goes on where it ends. Two processes that
-/// want the same file wait for each other.
+/// What arrives is kept beside the target as `.NAME.part`; a later call continues where it ends. Two processes that want the
+/// same file wait for each other.
 ///
 /// | Name | Default | Meaning |
 /// |---|---|---|
-/// | `mirrors` | none | other addresses of the same file, asked first, in order |
-/// | `pauses` | 1, 2 and 4 s | pauses before further attempts at an address; as many attempts besides the first |
-/// | `max_bytes` | 2 GiB | a larger file is none of ours, and nothing more of it is taken |
-/// | `silence` | 60 s | a connection that brings nothing for so long has broken off |
+/// | `mirrors` | none | other addresses of the same file, tried first, in order |
+/// | `pauses` | 1, 2 and 4 s | pauses between attempts at an address; their number is the number of retries |
+/// | `max_bytes` | 2 GiB | a larger file cannot be the right one, and the download stops |
+/// | `silence` | 60 s | a connection that brings nothing for so long counts as broken |
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Download {
     url: String,
@@ -65,21 +65,21 @@ impl Download {
         }
     }
 
-    /// Other addresses of the same file, asked first, in order.
+    /// Other addresses of the same file, tried first, in order.
     #[must_use]
     pub fn mirrors(mut self, urls: Vec<String>) -> Self {
         self.mirrors = urls;
         self
     }
 
-    /// Pauses before further attempts at an address.
+    /// Pauses between attempts at an address.
     #[must_use]
     pub fn pauses(mut self, pauses: Vec<Duration>) -> Self {
         self.pauses = pauses;
         self
     }
 
-    /// The largest file that is taken.
+    /// The largest file that is accepted.
     #[must_use]
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
@@ -93,21 +93,21 @@ impl Download {
         self
     }
 
-    /// Fetches the file. It appears under its name only when complete and right; a wrong one is removed. While another process
-    /// fetches it, `progress` hears of that one's.
+    /// Downloads the file. It appears under its name only when complete and right; a wrong file is removed. While another
+    /// process downloads it, `progress` receives that process's progress.
     ///
     /// # Errors
-    /// All addresses fail, the disk fails, or the hash is not the expected one.
+    /// All addresses fail, the disk fails, or the hash is wrong.
     pub fn run(&self, progress: &mut dyn FnMut(DownloadProgress)) -> Result<(), Error> {
         let folder = self.target.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
         let lock = self.lock(progress)?;
-        // Some network drives know no locks: then two processes fetch the file twice, and each checks its own.
+        // Some network drives don't support locks. Two processes then download the file twice, each under its own name.
         let part = match lock {
             Some(_) => self.beside("part"),
             None => self.beside(&format!("{}.part", std::process::id())),
         };
-        // Another process may have fetched it while this one waited.
+        // Another process may have downloaded it while this one waited.
         if self.target.is_file() && sha256(&self.target)? == self.sha256 {
             return Ok(());
         }
@@ -115,7 +115,7 @@ impl Download {
         for url in self.mirrors.iter().chain([&self.url]) {
             match self.from(url, &part, progress) {
                 Ok(()) => return Ok(()),
-                // A full disk is no better at another address.
+                // Another address does not help against a full disk.
                 Err(error @ Error::Io { .. }) => return Err(error),
                 Err(error) => last = Some(error),
             }
@@ -123,12 +123,12 @@ impl Download {
         last.map_or(Ok(()), Err)
     }
 
-    /// Fetches the file from one address.
+    /// Downloads the file from one address.
     fn from(&self, url: &str, part: &Path, progress: &mut dyn FnMut(DownloadProgress)) -> Result<(), Error> {
         let goes_on = length(part) > 0;
         let found = self.complete(url, part, progress).and_then(|()| sha256(part));
         let found = match found {
-            // What lay there may have been another version's beginning.
+            // The part from an earlier call may belong to another version of the file, so start again without it.
             Ok(found) if found != self.sha256 && goes_on => {
                 remove(part)?;
                 self.complete(url, part, progress).and_then(|()| sha256(part))
@@ -136,7 +136,7 @@ impl Download {
             found => found,
         };
         if length(part) == 0 {
-            // Nothing to go on with.
+            // An empty part is useless for a later call.
             let _ = std::fs::remove_file(part);
         }
         let found = found?;
@@ -147,7 +147,7 @@ impl Download {
         std::fs::rename(part, &self.target).map_err(|source| Error::io(&self.target, source))
     }
 
-    /// Attempts until the part is complete, or all pauses are used up without headway.
+    /// Tries until the part is complete, or all retries are used up without progress.
     fn complete(
         &self,
         url: &str,
@@ -174,7 +174,7 @@ impl Download {
         }
     }
 
-    /// Waits until no other process fetches the file; nothing where the drive knows no locks.
+    /// Waits until no other process downloads the file; returns `None` if the drive does not support locks.
     fn lock(&self, progress: &mut dyn FnMut(DownloadProgress)) -> Result<Option<File>, Error> {
         let path = self.beside("lock");
         let failed = |source| Error::io(&path, source);
@@ -192,7 +192,7 @@ impl Download {
         }
     }
 
-    /// One request for what the part lacks, appended to it.
+    /// Requests what the part lacks once, and appends it.
     fn attempt(
         &self,
         url: &str,
@@ -209,7 +209,7 @@ impl Download {
             StatusCode::OK => (0, response.body().content_length()),
             StatusCode::PARTIAL_CONTENT => match content_range(&response) {
                 Some((Some(start), total)) if start == have => (start, total),
-                _ => return start_again(part, "the server sent another part than the one asked for"),
+                _ => return start_again(part, "the server sent a different part than the one requested"),
             },
             StatusCode::RANGE_NOT_SATISFIABLE if content_range(&response) == Some((None, Some(have))) => {
                 return Ok(());
@@ -220,7 +220,7 @@ impl Download {
         self.append(&mut response, part, DownloadProgress { received: start, total }, progress)
     }
 
-    /// Writes a body behind the first `place.received` bytes of the part.
+    /// Appends a response's body to the first `place.received` bytes of the part.
     fn append(
         &self,
         response: &mut Response<Body>,
@@ -235,14 +235,14 @@ impl Download {
             _ => options.append(true).open(part),
         }
         .map_err(disk)?;
-        // The limit is the one below: it counts what earlier requests brought, too.
+        // ureq's own limit is off: the one below also counts what earlier requests brought.
         let mut body = response.body_mut().with_config().limit(u64::MAX).reader();
         let mut block = vec![0; 1 << 16];
         loop {
             if place.total.unwrap_or(0).max(place.received) > self.max_bytes {
                 remove(part).map_err(Failure::Disk)?;
                 return Err(Failure::Final(format!(
-                    "it is no weight file: it is above {} bytes",
+                    "it cannot be the weight file, because it is above {} bytes",
                     self.max_bytes
                 )));
             }
@@ -289,7 +289,7 @@ pub(super) fn sha256(path: &Path) -> Result<String, Error> {
     File::open(path).and_then(hash).map_err(|source| Error::io(path, source))
 }
 
-/// SHA-256 of all that comes, lower-case hex.
+/// SHA-256 of everything a reader gives, lower-case hex.
 pub(super) fn hash(mut from: impl Read) -> std::io::Result<String> {
     let (mut hash, mut block) = (Sha256::new(), vec![0; 1 << 16]);
     loop {
@@ -302,7 +302,7 @@ pub(super) fn hash(mut from: impl Read) -> std::io::Result<String> {
 
 /// Why an attempt failed.
 enum Failure {
-    /// It may work a little later; the server may say when.
+    /// It may work a little later; the server may have said when.
     Passing { reason: String, pause: Option<Duration> },
     /// It will not work at this address.
     Final(String),
@@ -320,7 +320,7 @@ fn failed(url: &str, reason: String) -> Error {
     Error::Download { url: url.to_owned(), reason }
 }
 
-/// No answer at all: the network, which may come back, or an address that is none.
+/// A request without a response: because of the network, which may come back, or because of an invalid address.
 fn refused(error: &ureq::Error) -> Failure {
     match error {
         ureq::Error::BadUri(_) | ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => {
@@ -330,7 +330,7 @@ fn refused(error: &ureq::Error) -> Failure {
     }
 }
 
-/// An answer that is not the file.
+/// A response that is not the file.
 fn refusal(status: StatusCode, response: &Response<Body>) -> Failure {
     let reason = format!("the server answered {status}");
     let is_passing = status.is_server_error()

@@ -1,4 +1,4 @@
-//! A tensor in a weight file: what it is and where its numbers lie. In: an open file. Out: its values.
+//! A tensor in a weight file: its shape, its type, and where its numbers are. In: an open file. Out: its values.
 
 use flate2::Crc;
 
@@ -6,7 +6,7 @@ use crate::nn::StoredTensor;
 use crate::storage::float_type::FloatType;
 use crate::storage::regular::RegularFile;
 
-/// Bytes that are read at a time: whole numbers of every type.
+/// Bytes read at a time: a multiple of the size of every number type.
 const BLOCK: u64 = 4 << 20;
 
 /// A tensor of floating-point numbers in a file.
@@ -14,15 +14,15 @@ const BLOCK: u64 = 4 << 20;
 pub(super) struct Entry {
     /// Its shape.
     pub(super) shape: Vec<usize>,
-    /// How its numbers are stored.
+    /// The type of its numbers.
     pub(super) number: FloatType,
     /// Where they begin in the file.
     pub(super) start: u64,
-    /// Over how many numbers it reaches from there.
+    /// How many numbers it spans from there.
     pub(super) extent: u64,
-    /// How many numbers it is from one value to the next along each side; none where values lie row by row.
+    /// Stride along each dimension, in numbers; `None` if the values are contiguous and row-major.
     pub(super) stride: Option<Vec<usize>>,
-    /// CRC-32 of what it reaches over, if that is known.
+    /// CRC-32 of what it spans, if known.
     pub(super) crc: Option<u32>,
 }
 
@@ -32,7 +32,7 @@ impl Entry {
         self.shape.iter().map(|size| *size as u64).product()
     }
 
-    /// Bytes of memory that reading it takes: of its values, and of what they are gathered from.
+    /// Bytes of memory needed to read it: for its values, and for the bytes they are gathered from.
     pub(super) fn cost(&self) -> u64 {
         let values = self.values().saturating_mul(size_of::<f32>() as u64);
         match self.stride {
@@ -41,7 +41,7 @@ impl Entry {
         }
     }
 
-    /// Bytes of the file that it reaches over.
+    /// Bytes of the file that it spans.
     fn bytes(&self) -> u64 {
         self.extent.saturating_mul(self.number.size() as u64)
     }
@@ -70,7 +70,7 @@ impl Entry {
         }
     }
 
-    /// The values row by row, from where they lie.
+    /// The values in row-major order, gathered by stride.
     fn gathered(&self, bytes: &[u8], stride: &[usize]) -> Vec<f32> {
         let size = self.number.size();
         let place = |index: u64| {
@@ -86,7 +86,7 @@ impl Entry {
     }
 }
 
-/// Whether values of this shape lie row by row. Sides of one value are never stepped along.
+/// Whether values of this shape are contiguous and row-major. The stride of a dimension of size 1 does not matter.
 pub(super) fn is_row_by_row(shape: &[u64], stride: &[u64]) -> bool {
     let mut expected = 1_u64;
     shape.iter().zip(stride).rev().all(|(size, step)| {

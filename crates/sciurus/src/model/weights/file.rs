@@ -1,6 +1,6 @@
-//! Weight files as tensors by name: safetensors, and PyTorch checkpoints read without unpickling.
+//! Weight files as tensors by name: safetensors, and PyTorch checkpoints (without unpickling).
 //!
-//! In: a path. Out: a [`WeightFile`], which knows names and shapes, and reads values when they are asked for.
+//! In: a path. Out: a [`WeightFile`], which has names and shapes, and reads values on demand.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,33 +14,33 @@ use crate::storage::float_type::FloatType;
 use crate::storage::regular::RegularFile;
 use crate::storage::tensor_header::{TensorHeader, shortened};
 
-/// Most bytes of a file; ResNet-101 with all that its training keeps has half of it.
+/// Most bytes of a file. ResNet-101 with its whole training state has half of that.
 const MAX_FILE: u64 = 1 << 30;
-/// Most bytes that are read of a file's tensors, and that their values take.
+/// Most bytes that are read for a file's tensors, values included.
 const MAX_VALUES: u64 = 512 << 20;
-/// Tensors may share values, and so claim more bytes than their file has; so many times as many are no longer weights.
+/// Tensors may share values, and so claim more bytes than their file has. More than this many times as much is refused.
 const MOST_SHARED: u64 = 8;
-/// A small file may share more.
+/// Below this many bytes, tensors may share as much as they like.
 const SHARED_AT_LEAST: u64 = 64 << 20;
-/// Where a TAR archive says what it is, and the bytes up to the end of that.
+/// Where a TAR archive has its signature, and the bytes up to the end of it.
 const TAR: usize = 257;
 const START: u64 = TAR as u64 + 5;
 
-/// Reads all floating-point tensors of a file; its kind is told by its content, never by its name.
+/// Reads all floating-point tensors of a file. Its format is recognised by its content, never by its name.
 ///
-/// A PyTorch checkpoint is parsed, not unpickled: nothing in it can run, and one that names anything but tensors and
-/// plain containers is refused, as is one whose tensors would take many times the memory that its file takes on the disk,
-/// or more than 512 MB. Tensors of whole numbers (`num_batches_tracked`) are left out.
+/// A PyTorch checkpoint is parsed, not unpickled: nothing in it can run. It is refused if it names anything but tensors and
+/// plain containers, or if its tensors would need many times as much memory as the file has bytes, or more than 512 MB.
+/// Integer tensors (`num_batches_tracked`) are left out.
 ///
 /// # Errors
-/// The file cannot be read, is no regular file, is larger than 1 GB, is damaged, or is refused.
+/// The file cannot be read, is not a regular file, is larger than 1 GB, is damaged, or is refused.
 pub fn read(path: &Path) -> Result<StateDict, Error> {
     let mut file = WeightFile::open(path)?;
     let names: Vec<String> = file.entries.keys().cloned().collect();
     file.tensors(&names.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// A weight file of which nothing was read but what tensors it has.
+/// A weight file of which only the list of tensors has been read.
 #[derive(Debug)]
 pub(super) struct WeightFile {
     path: PathBuf,
@@ -50,10 +50,10 @@ pub(super) struct WeightFile {
 }
 
 impl WeightFile {
-    /// Opens a file and reads which tensors it has.
+    /// Opens a file and reads its list of tensors.
     ///
     /// # Errors
-    /// The file cannot be read, is no regular file, is too large, is damaged, or is refused.
+    /// The file cannot be read, is not a regular file, is too large, is damaged, or is refused.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
         let mut file = RegularFile::open(path, MAX_FILE)?;
         let start = file.read_at(0, START.min(file.len())).map_err(|source| Error::io(path, source))?;
@@ -67,7 +67,7 @@ impl WeightFile {
         self.entries.get(name).map(|entry| entry.shape.as_slice())
     }
 
-    /// What the file says of its licence; only safetensors files say anything.
+    /// The licence named in the file; only safetensors files can have one.
     pub(super) fn licence(&self) -> Option<&str> {
         self.licence.as_deref()
     }
@@ -81,7 +81,7 @@ impl WeightFile {
         hashed.map_err(|source| Error::io(&self.path, source))
     }
 
-    /// The values of these tensors; names that the file lacks are passed over.
+    /// The values of these tensors; names that are not in the file are skipped.
     ///
     /// # Errors
     /// They cannot be read, are damaged, or would cost too much.
@@ -104,7 +104,7 @@ impl WeightFile {
 type Contents = (BTreeMap<String, Entry>, Option<String>);
 
 fn read_entries(file: &mut RegularFile, start: &[u8]) -> Result<Contents, String> {
-    // A safetensors file opens with the length of its JSON header (8 bytes) and `{`.
+    // A safetensors file begins with the length of its JSON header (8 bytes), then `{`.
     if start.get(8) == Some(&b'{') {
         return TensorHeader::read(file).map(of_safetensors);
     }
@@ -113,10 +113,10 @@ fn read_entries(file: &mut RegularFile, start: &[u8]) -> Result<Contents, String
     }
     if start.get(TAR..).is_some_and(|magic| magic.starts_with(b"ustar")) {
         return Err(
-            "it is a checkpoint of PyTorch 0.1, which are not read; load and save it with a newer one".into(),
+            "it is a checkpoint of PyTorch 0.1, which is not supported; save it with a newer PyTorch".into(),
         );
     }
-    // A pickle begins with its protocol, or in the two oldest with a number or a container.
+    // A pickle begins with its protocol. The two oldest protocols begin with a number or a container instead.
     match start.first() {
         Some(0x80 | b'L' | b'(' | b'}' | b']' | b'c') => Ok((checkpoint::of_pickles(file)?, None)),
         _ => Err("it is neither a safetensors file nor a PyTorch checkpoint".to_owned()),
@@ -134,7 +134,7 @@ fn of_safetensors(header: TensorHeader) -> Contents {
     (header.tensors.into_iter().filter_map(entry).collect(), licence)
 }
 
-/// Refuses tensors that claim more memory than a file of `length` bytes has reason to.
+/// Refuses tensors that claim more memory than is plausible for a file of `length` bytes.
 fn check_cost<'a>(entries: impl Iterator<Item = &'a Entry>, length: u64) -> Result<(), String> {
     let claimed = entries.fold(0_u64, |sum, entry| sum.saturating_add(entry.cost()));
     let limit = length.saturating_mul(MOST_SHARED).max(SHARED_AT_LEAST);

@@ -1,7 +1,7 @@
-//! Pretrained weights: found, downloaded if need be, checked, read and put into a model.
+//! Pretrained weights: finds them, downloads them if necessary, checks them, and loads them into a model.
 //!
-//! In: an architecture and a [`WeightSource`]. Out: the model with those weights and a [`WeightsRecord`] of what they
-//! were. Reading a weight file never runs anything in it. This is the only place of the crate that uses the network.
+//! In: an architecture and a [`WeightSource`]. Out: the model with those weights, and a [`WeightsRecord`]. Reading a weight file
+//! never runs anything in it. This is the only module of the crate that uses the network.
 
 mod archive;
 mod checkpoint;
@@ -26,7 +26,7 @@ use file::WeightFile;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WeightSource {
-    /// `SCIURUS_MODELS` if it holds this architecture, else torchvision's file, downloaded once.
+    /// The file for this architecture in `SCIURUS_MODELS`, else torchvision's file, which is downloaded once.
     #[default]
     Pretrained,
     /// This file: `.safetensors`, or a PyTorch checkpoint (`.pth`, `.pt`).
@@ -40,29 +40,29 @@ pub enum WeightSource {
 pub struct WeightsRecord {
     /// Name of the file, or `random`.
     pub name: String,
-    /// SHA-256 of the file, lower-case hex; none for random weights.
+    /// SHA-256 of the file, lower-case hex; `None` for random weights.
     pub sha256: Option<String>,
-    /// Licence of the weights (SPDX, or the words of the file); none for random weights, or if it is not known.
+    /// Licence of the weights (SPDX, or as written in the file); `None` for random weights, or if it is not known.
     #[serde(default)]
     pub licence: Option<String>,
 }
 
-/// The folders that [`WeightSource::Pretrained`] looks into.
+/// Where [`WeightSource::Pretrained`] looks for weights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WeightPlaces {
-    /// A folder of weight files that is asked first: an offline machine, a company's mirror.
+    /// A folder of weight files that is searched first, for offline machines and a company's own weights.
     pub models: Option<PathBuf>,
     /// Where downloads are kept.
     pub cache: PathBuf,
-    /// Addresses of folders that hold the published files under their names; they are asked before the publisher.
+    /// Addresses of folders that have the published files under their names; they are tried before the publisher's.
     pub mirrors: Vec<String>,
-    /// Whether nothing is downloaded: what is not on this machine is an error.
+    /// Whether downloads are turned off. Weights that are not on this machine are then an error.
     pub offline: bool,
 }
 
 impl WeightPlaces {
-    /// `SCIURUS_MODELS`, the user's cache folder, the addresses in `SCIURUS_MIRROR` (separated by spaces), and no network
-    /// where `SCIURUS_OFFLINE` is set to anything but `0`.
+    /// The places that the environment gives: `SCIURUS_MODELS`, the user's cache folder, and the addresses in `SCIURUS_MIRROR`
+    /// (separated by spaces). Offline if `SCIURUS_OFFLINE` is set to anything but `0`.
     pub fn from_environment() -> Self {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let models = variable("SCIURUS_MODELS").map(PathBuf::from);
@@ -74,11 +74,11 @@ impl WeightPlaces {
     }
 }
 
-/// Finds the weights of `source`, downloading them only if no folder has them, and loads them into the model's body.
+/// Finds the weights of `source`, downloads them only if no folder has them, and loads them into the model's body.
 ///
 /// # Errors
-/// No weights are published for the architecture, the download fails or has the wrong hash, the file is damaged, its tensors do
-/// not fit (the error says which, its shape and the expected one), or a body with them answers with numbers that are not finite.
+/// No weights are published for the architecture, the download fails or has the wrong hash, the file is damaged, a tensor does
+/// not match (the error gives its name, its shape and the expected one), or the body's outputs are not finite.
 pub fn load_body(
     model: VisionModel,
     arch: Arch,
@@ -108,11 +108,11 @@ pub fn load_body(
     Ok((model, WeightsRecord { name, sha256: Some(sha256), licence }))
 }
 
-/// Sets the body's parameters from a file of a torchvision state dict; `path` is named in errors. Names and shapes are looked at
-/// before values are read.
+/// Sets the body's parameters from a torchvision state dict. Names and shapes are checked before values are read; errors name
+/// `path`.
 ///
 /// # Errors
-/// A body parameter is missing in the file, a shape differs, or a value is such as no model can compute with.
+/// A body parameter is missing in the file, a shape differs, or a value is not finite.
 fn with_body(model: VisionModel, path: &Path, file: &mut WeightFile) -> Result<VisionModel, Error> {
     let parameters = model.parameters();
     let body: Vec<_> = parameters.iter().filter_map(|p| Some((p, p.name.strip_prefix("body.")?))).collect();
@@ -148,7 +148,7 @@ fn find_or_download(
         return Ok(found);
     }
     let cached = places.cache.join(published.file);
-    // A file that was damaged since it was downloaded is fetched again.
+    // The hash is checked every time, so that a file damaged after its download is downloaded again.
     if cached.is_file() && download::sha256(&cached)? == published.sha256 {
         return Ok(cached);
     }
@@ -163,8 +163,8 @@ fn find_or_download(
     Ok(cached)
 }
 
-/// The weight file of an architecture in a folder: torchvision's own name if it is there, else the one file named
-/// `<arch>-…` or `<arch>.…`, safetensors before PyTorch checkpoints.
+/// The weight file of an architecture in a folder: a file with torchvision's own name, else the only file named `<arch>-…` or
+/// `<arch>.…`, safetensors before PyTorch checkpoints.
 ///
 /// # Errors
 /// The folder cannot be read, or holds several candidates.

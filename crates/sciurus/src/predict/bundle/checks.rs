@@ -1,5 +1,5 @@
-//! What a model file must say before its weights are read. In: its manifest as text, and what its header says of its tensors. Out:
-//! the [`Manifest`], or what is wrong.
+//! Checks a model file before its weights are read. In: its manifest as text, and the tensors that its header lists. Out: the
+//! [`Manifest`], or what is wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,24 +14,24 @@ use crate::storage::tensor_header::{TensorPlace, shortened};
 /// Most bytes of a label.
 const MAX_LABEL: usize = 4096;
 
-/// Only the version, to tell a newer manifest from a damaged one.
+/// Only the version, which tells a newer manifest from a damaged one.
 #[derive(Deserialize)]
 struct Version {
     format: u32,
 }
 
-/// Reads a manifest and checks all that it says.
+/// Reads a manifest and checks all its values.
 ///
 /// # Errors
-/// There is none, it is of a newer version, damaged, or such as no model can have.
+/// There is no manifest, it is from a newer version, it is damaged, or its values are impossible.
 pub(super) fn manifest(text: Option<&str>) -> Result<Manifest, String> {
     let text = text.ok_or(
-        "it holds tensors but no Sciurus manifest; use a model.sciurus file that `sciurus train` wrote",
+        "it has tensors but no Sciurus manifest; use a model.sciurus file that `sciurus train` wrote",
     )?;
     let Version { format } = serde_json::from_str(text).map_err(|error| shortened(&error.to_string()))?;
     if format > FORMAT_VIEWS {
         return Err(format!(
-            "it has format {format}, this version reads up to {FORMAT_VIEWS}; update Sciurus"
+            "it has format {format}, and this version reads up to {FORMAT_VIEWS}; update Sciurus"
         ));
     }
     let manifest: Manifest = serde_json::from_str(text).map_err(|error| shortened(&error.to_string()))?;
@@ -39,24 +39,24 @@ pub(super) fn manifest(text: Option<&str>) -> Result<Manifest, String> {
     manifest.arch.check_image_size(manifest.preprocessing.image_size).map_err(|error| error.to_string())?;
     normalize(&manifest.preprocessing.normalize)?;
     labels(&manifest.vocab)?;
-    // Logits are multiplied by it, in f32.
+    // Logits are multiplied by it in f32, so it must be finite there.
     let scale = 1.0 / manifest.temperature.0 as f32;
     if !(scale.is_normal() && scale > 0.0) {
         return Err(format!(
-            "its temperature is {:e}, and must be above 0 and such as f32 can divide by",
+            "its temperature is {:e}, and must be above 0 and not too small for f32",
             manifest.temperature.0
         ));
     }
     if let Output::MultiLabel { thresholds } = &manifest.output {
         let sound = thresholds.iter().all(|threshold| (0.0..=1.0).contains(threshold));
         if !sound || thresholds.len() != manifest.vocab.len() {
-            return Err("its thresholds are not one number from 0 to 1 for each label".to_owned());
+            return Err("its thresholds must be one number from 0 to 1 for each label".to_owned());
         }
     }
     Ok(manifest)
 }
 
-/// Black and white must be finite as the model sees them.
+/// Checks that black and white are finite after normalisation.
 fn normalize(normalize: &Normalize) -> Result<(), String> {
     let ends = RgbImage::from_fn(2, 1, |x, _| [x as u8 * 255; 3].into());
     let mut pixels = [0.0; 6];
@@ -67,11 +67,11 @@ fn normalize(normalize: &Normalize) -> Result<(), String> {
     }
 }
 
-/// Labels are few enough for a model, and are words. That each is there once, the vocabulary itself makes sure of.
+/// Checks that there are not too many labels, and that none is empty or too long. The vocabulary itself rejects duplicates.
 fn labels(vocab: &Vocab) -> Result<(), String> {
     if vocab.len() > VisionModel::MAX_CLASSES {
         return Err(format!(
-            "it has {} labels, at most {} are possible",
+            "it has {} labels, and at most {} are possible",
             vocab.len(),
             VisionModel::MAX_CLASSES
         ));
@@ -83,10 +83,10 @@ fn labels(vocab: &Vocab) -> Result<(), String> {
     }
 }
 
-/// Checks that tensors are exactly those of the manifest's architecture: names and shapes, and so how many bytes there are.
+/// Checks that the tensors are exactly those of the manifest's architecture, by name and shape, which also limits their bytes.
 ///
 /// # Errors
-/// The first tensor that is missing, of another shape, or too many.
+/// The first tensor that is missing, has another shape, or is not part of the architecture.
 pub(super) fn tensors(manifest: &Manifest, places: &BTreeMap<String, TensorPlace>) -> Result<(), String> {
     let device = Device::Cpu.open().map_err(|error| error.to_string())?;
     let model = VisionModel::zeroed(manifest.arch, manifest.vocab.len(), &device);
@@ -102,7 +102,9 @@ pub(super) fn tensors(manifest: &Manifest, places: &BTreeMap<String, TensorPlace
         };
     }
     match places.keys().find(|name| !needed.contains(*name)) {
-        Some(name) => Err(format!("it has a tensor `{}`, which {} has not", shortened(name), manifest.arch)),
+        Some(name) => {
+            Err(format!("it has a tensor `{}`, which {} does not have", shortened(name), manifest.arch))
+        }
         None => Ok(()),
     }
 }

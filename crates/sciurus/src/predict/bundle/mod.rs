@@ -1,7 +1,7 @@
-//! A model in one file: weights and all that is needed to use them.
+//! A model in one file: weights, and everything needed to use them.
 //!
-//! The file is a safetensors file whose metadata holds the [`Manifest`] as JSON under `sciurus`. It is data: loading it
-//! runs nothing, and any safetensors reader can look inside.
+//! It is a safetensors file whose metadata has the [`Manifest`] as JSON under `sciurus`. It is only data: loading it runs
+//! nothing, and any safetensors reader can look inside.
 
 mod checks;
 
@@ -20,16 +20,17 @@ use crate::nn::StateDict;
 use crate::storage::tensor_file::{self, Checksum, TensorFile};
 use crate::{Error, Precision};
 
-/// Version of the manifest of a model for one label per photo.
+/// Manifest version of a single-label model.
 const FORMAT: u32 = 1;
-/// The same of one for any number of labels, which version 1 knew nothing of.
+/// Manifest version of a multi-label model, which readers of version 1 do not support.
 const FORMAT_MULTI_LABEL: u32 = 2;
-/// The same of one that answers from several views, which versions 1 and 2 knew nothing of: the newest that this build reads.
+/// Manifest version of a model with test-time augmentation, which older readers do not support: the newest that this build
+/// reads.
 const FORMAT_VIEWS: u32 = 3;
 /// Key of the manifest in the file's metadata.
 const MANIFEST_KEY: &str = "sciurus";
 
-/// What a model is: everything but its weights.
+/// The description of a model: everything except its weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of this record.
@@ -42,7 +43,7 @@ pub struct Manifest {
     pub vocab: Vocab,
     /// What is done to a photo before the model sees it.
     pub preprocessing: Preprocessing,
-    /// How good it was on its validation photos, with intervals.
+    /// Metrics on the validation set, with intervals.
     pub metrics: Vec<Measured>,
     /// The data it was trained on.
     pub data: DataRecord,
@@ -50,52 +51,52 @@ pub struct Manifest {
     pub weights: WeightsRecord,
     /// The seed of the run.
     pub seed: Seed,
-    /// What activations were kept in when it was measured: f32 or bf16.
+    /// The number format of activations when it was measured: f32 or bf16.
     #[serde(default = "f32_precision")]
     pub precision: Precision,
-    /// What its logits are divided by so that probabilities mean what they say, found on the validation photos.
+    /// Calibration: logits are divided by it, so that probabilities match the accuracy. Fitted on the validation set.
     #[serde(default = "no_temperature")]
     pub temperature: Temperature,
-    /// How many labels it gives a photo.
+    /// Whether it is single-label or multi-label.
     #[serde(default, skip_serializing_if = "Output::is_single_label")]
     pub output: Output,
 }
 
-/// How many labels a model gives a photo, and so what its logits mean.
+/// Whether a model is single-label or multi-label, which decides how logits become probabilities.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Output {
-    /// Exactly one: probabilities are the softmax of the logits, and the largest decides.
+    /// Exactly one label per photo: probabilities are the softmax of the logits, and the largest decides.
     #[default]
     #[serde(rename = "one_label")]
     SingleLabel,
-    /// Any number: each probability is the sigmoid of its logit.
+    /// Multi-label: each probability is the sigmoid of its logit.
     #[serde(rename = "any_number")]
     MultiLabel {
-        /// What each label's probability must exceed (0..=1), by class. Chosen on the validation photos for the best F1, so
-        /// that what was measured on those flatters the model a little.
+        /// The threshold (0..=1) that each label's probability must exceed, by class. Chosen on the validation set for the
+        /// best F1, so metrics on that set are slightly optimistic.
         thresholds: Vec<f32>,
     },
 }
 
 impl Output {
-    /// Whether it is exactly one.
+    /// Whether it is single-label.
     pub fn is_single_label(&self) -> bool {
         *self == Self::SingleLabel
     }
 }
 
-/// Models from before there was one were used as they were.
+/// Models from before there was calibration have no temperature.
 fn no_temperature() -> Temperature {
     Temperature(1.0)
 }
 
-/// What models were measured in before there was a choice.
+/// The precision of models from before there was a choice.
 fn f32_precision() -> Precision {
     Precision::F32
 }
 
-/// Which data a model saw.
+/// The data that a model was trained and measured on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataRecord {
     /// Hash over paths, labels, splits and contents of all photos.
@@ -104,7 +105,7 @@ pub struct DataRecord {
     pub train: usize,
     /// Photos it was measured on.
     pub valid: usize,
-    /// The photos it was trained on by licence, as far as the ledger beside them tells; empty where there is none.
+    /// The number of training photos by licence, as far as the ledger of the folder has it; empty without a ledger.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub licences: BTreeMap<String, usize>,
 }
@@ -124,14 +125,14 @@ impl DataRecord {
 /// A trained model as plain data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelBundle {
-    /// What it is.
+    /// Its description.
     pub manifest: Manifest,
     /// Its parameters and running statistics.
     pub state: StateDict,
 }
 
 impl ModelBundle {
-    /// A model that was calibrated on its validation predictions, with all that is needed to use it.
+    /// A bundle whose temperature and thresholds are fitted on the model's validation predictions.
     pub(crate) fn new(mut manifest: Manifest, predictions: &AnyPredictions, state: StateDict) -> Self {
         let (format, temperature, output) = match predictions {
             AnyPredictions::Single(predictions) => {
@@ -155,11 +156,11 @@ impl ModelBundle {
         tensor_file::write(path, (MANIFEST_KEY, &self.manifest), &self.state)
     }
 
-    /// Reads a file. What it is comes first: weights are read only if they are those that its architecture needs.
+    /// Reads a file. The description comes first: weights are read only if they are exactly those of its architecture.
     ///
     /// # Errors
-    /// The file cannot be read, is no regular file, is damaged, is no Sciurus model, was written by a newer version, or is such as
-    /// no model can be: its images are too large, its labels too many, its numbers not finite.
+    /// The file cannot be read, is not a regular file, is damaged, is not a Sciurus model, was written by a newer version, or is
+    /// impossible: its images are too large, it has too many labels, or its weights are not finite.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let broken = |reason: String| Error::Bundle { path: path.to_owned(), reason };
         let mut file = TensorFile::open(path)?;
@@ -167,7 +168,7 @@ impl ModelBundle {
         checks::tensors(&manifest, file.places()).map_err(broken)?;
         let state = file.tensors(Checksum::IfThere)?;
         numbers::check(&state).map_err(|reason| {
-            broken(format!("{reason}; get the file again, or train it again with a lower learning rate"))
+            broken(format!("{reason}; get the file again, or retrain with a lower `learning_rate`"))
         })?;
         Ok(Self { manifest, state })
     }

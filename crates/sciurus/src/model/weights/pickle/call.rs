@@ -1,27 +1,30 @@
-//! What PyTorch's calls make of their arguments: storages and tensors, whose sizes are checked against each other here.
+//! PyTorch's calls in a pickle, which make storages and tensors. Checks their sizes against each other.
 
 use super::machine::Machine;
 use super::{Id, MAX_INSTRUCTIONS, Name, Object, Rebuild, Storage, Tensor};
 
-/// Most sizes of a tensor's shape.
+/// Most dimensions of a tensor.
 const MAX_RANK: usize = 16;
 /// Most bytes of a storage's key.
 const MAX_KEY: usize = 256;
 
 impl Machine {
-    /// Calls what lies below the arguments on the stack; only what makes tensors and plain containers does anything.
+    /// Carries out the call on the stack. Only calls that make tensors and plain containers do anything.
     pub(super) fn call(&mut self) -> Result<(), String> {
         let [arguments, called] = [self.pop()?, self.pop()?];
         let (Object::Name(name), Object::Tuple(arguments)) =
             (&self.objects[called], &self.objects[arguments])
         else {
-            return Err("its pickle calls what is no function: it may be hostile and is refused".to_owned());
+            return Err(
+                "its pickle calls something that is not a function: it may be hostile and is refused"
+                    .to_owned(),
+            );
         };
         let arguments = arguments.as_slice();
         let made = match name {
             Name::Rebuild(rebuild) => Object::Tensor(self.tensor(*rebuild, arguments)?),
             Name::Parameter => {
-                let first = *arguments.first().ok_or("its pickle makes a parameter of nothing")?;
+                let first = *arguments.first().ok_or("its pickle makes a parameter without a tensor")?;
                 self.stack.push(first);
                 return Ok(());
             }
@@ -47,16 +50,16 @@ impl Machine {
     fn ordered(&self, arguments: &[Id]) -> Result<Vec<(Id, Id)>, String> {
         let Some(first) = arguments.first() else { return Ok(Vec::new()) };
         let Some(items) = self.items(*first) else {
-            return Err("its pickle makes a dictionary of what is no list".to_owned());
+            return Err("its pickle makes a dictionary from something that is not a list".to_owned());
         };
         let pair = |id: &Id| match self.items(*id) {
             Some([key, value]) => Ok((*key, *value)),
-            _ => Err("its pickle has a dictionary of other than pairs".to_owned()),
+            _ => Err("its pickle makes a dictionary from something that is not pairs".to_owned()),
         };
         items.iter().map(pair).collect()
     }
 
-    /// `('storage', class, key, place, count)` on the stack becomes that storage; old files add a view of it.
+    /// Replaces `('storage', class, key, place, count)` on the stack by that storage. Old files add a view of it.
     pub(super) fn storage(&mut self) -> Result<(), String> {
         let id = self.pop()?;
         let wrong = || "its pickle names a storage in an unknown way".to_owned();
@@ -87,7 +90,8 @@ impl Machine {
         Ok(())
     }
 
-    /// A tensor by the arguments storage, offset, shape, stride and some that do not matter; the seventh may be its type.
+    /// Makes a tensor. Its arguments are storage, offset, shape, stride, and others that don't matter; the seventh may be the
+    /// type.
     fn tensor(&self, rebuild: Rebuild, arguments: &[Id]) -> Result<Tensor, String> {
         let wrong = || "its pickle makes a tensor in an unknown way".to_owned();
         let [id, offset, shape, stride, more @ ..] = arguments else { return Err(wrong()) };
@@ -106,7 +110,7 @@ impl Machine {
         let (shape, stride): (Vec<u64>, Vec<u64>) = (sizes(*shape)?, sizes(*stride)?);
         let offset = self.count(*offset)?.saturating_add(storage.view[0]);
         let extent = extent(&shape, &stride).ok_or_else(wrong)?;
-        // A storage of bytes holds fewer numbers than it has bytes.
+        // The view counts the storage's own elements, which may be bytes; the tensor counts its numbers.
         let end = storage.view[1] * storage.element.size / element.size;
         match offset.checked_add(extent).is_some_and(|last| last <= end) {
             true => Ok(Tensor { storage: *id, element, offset, extent, shape, stride }),
@@ -115,7 +119,7 @@ impl Machine {
     }
 }
 
-/// How many elements of its storage a tensor reaches over; none if that is no number.
+/// How many elements of its storage a tensor spans; `None` if that overflows, or `shape` and `stride` differ in length.
 fn extent(shape: &[u64], stride: &[u64]) -> Option<u64> {
     let values = shape.iter().try_fold(1_u64, |product, size| product.checked_mul(*size))?;
     match (shape.len() == stride.len(), values) {

@@ -1,13 +1,13 @@
-//! The machine that a pickle is a program for: a stack of objects, marks on it, and a memo of objects to be used again.
+//! The virtual machine that runs a pickle's program: a stack of objects, marks on it, and a memo of objects to reuse.
 //!
-//! In: one instruction after the other. Out: objects in a list. What is no container is left to `call`, names to `name`.
+//! In: one instruction after another. Out: a list of objects. `call` makes everything except containers; `name` resolves names.
 
 use std::collections::HashMap;
 
 use super::program::{Opcode, Program};
 use super::{Id, Name, Object, foreign};
 
-/// A stack, what is kept beside it, and all objects.
+/// The stack, its marks, the memo, and all objects.
 #[derive(Default)]
 pub(super) struct Machine {
     pub(super) objects: Vec<Object>,
@@ -15,14 +15,14 @@ pub(super) struct Machine {
     /// Heights of the stack at each open mark.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
-    /// Objects that calls have copied.
+    /// Number of objects that calls have copied.
     pub(super) copied: usize,
 }
 
 impl Machine {
     pub(super) fn run(&mut self, opcode: Opcode, program: &mut Program<'_>) -> Result<(), String> {
         match opcode {
-            Opcode::PROTO if program.byte()? > 5 => return Err("its pickle is of an unknown protocol".into()),
+            Opcode::PROTO if program.byte()? > 5 => return Err("its pickle has an unknown protocol".into()),
             Opcode::PROTO => {}
             Opcode::FRAME => drop(program.size(8)?),
             Opcode::GLOBAL => self.name(program.line()?, program.line()?)?,
@@ -37,7 +37,7 @@ impl Machine {
             Opcode::DUP => self.stack.push(self.top()?),
             Opcode::GET | Opcode::BINGET | Opcode::LONG_BINGET => {
                 let index = program.memo_index(opcode)?;
-                let id = *self.memo.get(&index).ok_or("its pickle uses what it did not keep")?;
+                let id = *self.memo.get(&index).ok_or("its pickle uses an object that it did not store")?;
                 self.stack.push(id);
             }
             Opcode::PUT | Opcode::BINPUT | Opcode::LONG_BINPUT => {
@@ -83,7 +83,7 @@ impl Machine {
     fn top(&self) -> Result<Id, String> {
         let above_mark = self.marks.last() != Some(&self.stack.len());
         let top = self.stack.last().filter(|_| above_mark);
-        top.copied().ok_or_else(|| "its pickle takes what is not there".to_owned())
+        top.copied().ok_or_else(|| "its pickle takes an object from an empty stack".to_owned())
     }
 
     pub(super) fn pop(&mut self) -> Result<Id, String> {
@@ -108,7 +108,7 @@ impl Machine {
         let top = self.top()?;
         match &mut self.objects[top] {
             Object::List(list) => list.extend(items),
-            _ => return Err("its pickle adds to what is no list".to_owned()),
+            _ => return Err("its pickle appends to something that is not a list".to_owned()),
         }
         Ok(())
     }
@@ -117,7 +117,7 @@ impl Machine {
         let (top, items) = (self.top()?, pairs(items)?);
         match &mut self.objects[top] {
             Object::Dict(dict) => dict.extend(items),
-            _ => return Err("its pickle sets entries of what is no dictionary".to_owned()),
+            _ => return Err("its pickle sets entries of something that is not a dictionary".to_owned()),
         }
         Ok(())
     }
@@ -131,22 +131,20 @@ impl Machine {
     fn stack_name(&mut self) -> Result<(), String> {
         let [name, module] = [self.pop()?, self.pop()?];
         let (Object::Text(module), Object::Text(name)) = (&self.objects[module], &self.objects[name]) else {
-            return Err("its pickle has a name that is no text".to_owned());
+            return Err("its pickle has a name that is not a text".to_owned());
         };
         let known = Name::of(module, name).ok_or_else(|| foreign(&format!("{module}.{name}")))?;
         self.push(Object::Name(known));
         Ok(())
     }
 
-    /// Sets what an object has besides its items, which no tensor is made of: an order's metadata, a NumPy array's content.
+    /// Sets an object's state, such as an ordered dictionary's metadata or a NumPy array's content. No tensor depends on it, so
+    /// it is ignored.
     fn build(&mut self) -> Result<(), String> {
         self.pop()?;
         match self.objects[self.top()?] {
             Object::Dict(_) | Object::Beside => Ok(()),
-            _ => {
-                Err("its pickle changes the state of what is no container: it may be hostile and is refused"
-                    .into())
-            }
+            _ => Err("its pickle sets the state of a non-container: it may be hostile and is refused".into()),
         }
     }
 
@@ -160,7 +158,7 @@ impl Machine {
     pub(super) fn count(&self, id: Id) -> Result<u64, String> {
         match self.objects[id] {
             Object::Int(value) if value >= 0 => Ok(value as u64),
-            _ => Err("its pickle has a size that is no number from 0 on".to_owned()),
+            _ => Err("its pickle has a size that is not a number of 0 or more".to_owned()),
         }
     }
 }

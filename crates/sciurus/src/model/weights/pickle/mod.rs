@@ -1,8 +1,9 @@
-//! A pickle read as data: a program for a machine with a stack, of which only what makes containers and tensors is done.
+//! Reads a pickle as data. A pickle is a program for a stack machine; only the instructions that make containers and tensors
+//! are carried out.
 //!
-//! In: bytes. Out: the program's [`Object`]s. All of the program is judged, whether or not its result is used: it may name
-//! nothing but what [`name`] lists and call nothing else, and it may not ask for an object of any class. Objects lie in one list and
-//! know each other by their place in it, so that nothing recurses, and each instruction costs no more than its own bytes.
+//! In: bytes. Out: the program's [`Object`]s. The whole program is checked, whether or not its result is used: it may name and
+//! call only what [`name`] lists, and it may not create an object of any class. Objects are stored in one list and refer to each
+//! other by index, so nothing recurses, and no instruction costs more than its own bytes.
 
 mod call;
 mod machine;
@@ -13,26 +14,26 @@ use machine::Machine;
 pub(super) use name::{Element, Name, Rebuild};
 use program::{Opcode, Program};
 
-/// Most bytes of a pickle; the state dict of ResNet-101 has less than 100 kB.
+/// Most bytes of a pickle. The state dict of ResNet-101 has less than 100 kB.
 pub(super) const MAX_BYTES: u64 = 16 << 20;
-/// Most instructions of a pickle; that state dict has some 25,000, with its optimizer's 100,000.
+/// Most instructions of a pickle. That state dict has about 25,000, and 100,000 with its optimizer's.
 const MAX_INSTRUCTIONS: usize = 1_000_000;
 
-/// The place of an object in a pickle's list.
+/// The index of an object in a pickle's list.
 pub(super) type Id = usize;
 
-/// What a pickle makes.
+/// An object that a pickle makes.
 #[derive(Debug)]
 pub(super) enum Object {
-    /// A whole number.
+    /// An integer.
     Int(i64),
     /// A text.
     Text(String),
-    /// A name of the list.
+    /// One of the allowed names.
     Name(Name),
-    /// Objects that stay as they are.
+    /// A tuple of objects.
     Tuple(Vec<Id>),
-    /// Objects.
+    /// A list of objects.
     List(Vec<Id>),
     /// Keys with their objects.
     Dict(Vec<(Id, Id)>),
@@ -40,9 +41,9 @@ pub(super) enum Object {
     Storage(Storage),
     /// A view of a storage.
     Tensor(Tensor),
-    /// What a call made that is no tensor.
+    /// The result of a call that does not make a tensor.
     Beside,
-    /// Another constant: none, a truth value, a fraction, bytes, a long number.
+    /// Another constant: `None`, a boolean, a float, bytes, a long integer.
     Constant,
 }
 
@@ -51,46 +52,46 @@ pub(super) enum Object {
 pub(super) struct Storage {
     /// Its name in the file.
     pub(super) key: String,
-    /// What it is made of.
+    /// The type of its elements.
     pub(super) element: Element,
-    /// How many it has.
+    /// The number of elements.
     pub(super) count: u64,
-    /// Where the part begins that a tensor may use, and where it ends.
+    /// Begin and end of the part that a tensor may use.
     view: [u64; 2],
 }
 
 /// A view of a storage; all numbers count elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tensor {
-    /// The place of its storage in the list.
+    /// The index of its storage in the list.
     pub(super) storage: Id,
-    /// What it is made of.
+    /// The type of its elements.
     pub(super) element: Element,
     /// Where it begins in the storage.
     pub(super) offset: u64,
-    /// How far it reaches from there; 0 if it has no values.
+    /// How many elements it spans from there; 0 if it has no values.
     pub(super) extent: u64,
     /// Its shape.
     pub(super) shape: Vec<u64>,
-    /// How far it is from one value to the next along each side.
+    /// Its stride along each dimension.
     pub(super) stride: Vec<u64>,
 }
 
-/// A pickle that was judged.
+/// A pickle that has been read and checked.
 #[derive(Debug)]
 pub(super) struct Pickle {
-    /// All that it made.
+    /// All objects that it made.
     pub(super) objects: Vec<Object>,
-    /// The place of its result.
+    /// The index of its result.
     pub(super) root: Id,
     /// Where it ends in the bytes.
     pub(super) end: usize,
 }
 
-/// Reads the pickle that `bytes` begin with.
+/// Reads the pickle at the start of `bytes`.
 ///
 /// # Errors
-/// It is above a limit, damaged, or asks for what no checkpoint needs; the text says what.
+/// It is above a limit, is damaged, or does something that no checkpoint needs; the message says what.
 pub(super) fn read(bytes: &[u8]) -> Result<Pickle, String> {
     let mut program = Program::new(bytes);
     let mut machine = Machine::default();
@@ -107,7 +108,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Pickle, String> {
 
 fn foreign(name: &str) -> String {
     let name = crate::storage::tensor_header::shortened(name);
-    format!("it names `{name}`, which is no tensor: it may be hostile and is refused")
+    format!("it names `{name}`, which is not a tensor: it may be hostile and is refused")
 }
 
 #[cfg(test)]

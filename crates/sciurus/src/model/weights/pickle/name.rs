@@ -1,39 +1,39 @@
-//! The names that a pickle may use: what PyTorch writes for tensors, and what checkpoints hold beside them.
+//! The names that a pickle may use: those that PyTorch writes for tensors, and those of other things in checkpoints.
 //!
-//! In: a module and a name in it, as they stand in the file. Out: what is done with it, or nothing where it is none of these. Names
-//! are compared whole.
+//! In: a module and a name in it, as they are in the file. Out: the name's meaning, or `None` if it is not allowed. Names must
+//! match completely.
 
 use crate::storage::float_type::FloatType;
 
-/// What a name stands for.
+/// The meaning of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::model::weights) enum Name {
-    /// The kind of a storage, which says what it is made of.
+    /// A storage class, which implies the type of its elements.
     Storage(Element),
-    /// A type of numbers, where a tensor names its own.
+    /// A number type, for tensors that name their own.
     Dtype(Element),
-    /// A call that makes a tensor of a storage.
+    /// A call that makes a tensor from a storage.
     Rebuild(Rebuild),
-    /// A call that gives its first argument, a tensor, back.
+    /// A call that returns its first argument, a tensor.
     Parameter,
     /// A dictionary that keeps its order.
     OrderedDict,
-    /// A call whose result is no tensor and is not looked at: a number or array of NumPy, a set, a device.
+    /// A call whose result is not a tensor and is ignored: a NumPy number or array, a set, a device.
     Beside,
-    /// A class that is only ever an argument.
+    /// A class that is only used as an argument.
     Class,
 }
 
-/// What tensors and storages are made of.
+/// The element type of tensors and storages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::model::weights) struct Element {
-    /// Bytes of each.
+    /// Bytes per element.
     pub(in crate::model::weights) size: u64,
-    /// How it is read; none for what is no weight.
+    /// How it is read; `None` for types that weights don't have.
     pub(in crate::model::weights) float: Option<FloatType>,
 }
 
-/// PyTorch's calls that make a tensor, by the form of their arguments.
+/// PyTorch's calls that make a tensor, by their argument lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::model::weights) enum Rebuild {
     /// `_rebuild_tensor` and `_rebuild_tensor_v2`: the storage knows its type.
@@ -43,7 +43,7 @@ pub(in crate::model::weights) enum Rebuild {
 }
 
 impl Name {
-    /// The name `name` of `module`, if it may be used.
+    /// The meaning of `name` in `module`, if it is allowed.
     pub(super) fn of(module: &str, name: &str) -> Option<Self> {
         match (module, name) {
             ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Some(Self::Rebuild(Rebuild::Typed)),

@@ -1,10 +1,10 @@
-//! The instructions of a pickle and what stands behind each: protocols 0 to 5, as Python's `pickletools` lists them.
+//! The instructions of a pickle and their arguments: protocols 0 to 5, as Python's `pickletools` lists them.
 //!
-//! In: bytes. Out: opcodes, and their arguments, which never reach beyond the bytes.
+//! In: bytes. Out: opcodes and arguments. Nothing is read beyond the end of the bytes.
 
 use super::Object;
 
-/// Most bytes of a whole number; no size of a tensor needs more than eight, and a seed of Python's some hundreds.
+/// Most bytes of an integer. A tensor's size needs at most eight, and a seed of Python's random numbers a few hundred.
 const MAX_NUMBER: usize = 4096;
 
 /// An instruction's first byte.
@@ -72,7 +72,8 @@ impl Opcode {
     const BYTEARRAY8: Self = Self(0x96);
 }
 
-/// Instructions that PyTorch writes in no checkpoint of tensors: they make objects of any class, or reach outside of the file.
+/// Instructions that never occur in a PyTorch checkpoint of tensors: they create objects of any class, or reach outside the
+/// file.
 #[rustfmt::skip]
 const REFUSED: [(u8, &str); 11] = [
     (b'P', "PERSID"), (b'S', "STRING"), (b'i', "INST"), (b'o', "OBJ"), (0x81, "NEWOBJ"), (0x82, "EXT1"), (0x83, "EXT2"),
@@ -113,7 +114,7 @@ impl<'a> Program<'a> {
         text(line)
     }
 
-    /// A number of `width` bytes (1, 4 or 8) that says how much follows, at most all that is left.
+    /// Reads a length of `width` bytes (1, 4 or 8), which is at most what is left.
     pub(super) fn size(&mut self, width: usize) -> Result<usize, String> {
         let mut number = [0; 8];
         number[..width].copy_from_slice(self.take(width)?);
@@ -121,21 +122,21 @@ impl<'a> Program<'a> {
         usize::try_from(u64::from_le_bytes(number)).ok().filter(|size| *size <= left).ok_or_else(cut)
     }
 
-    /// Which kept object is meant.
+    /// Reads the index of an object in the memo.
     pub(super) fn memo_index(&mut self, opcode: Opcode) -> Result<u32, String> {
         match opcode {
             Opcode::GET | Opcode::PUT => {
-                self.line()?.parse().map_err(|_| "its pickle keeps an object under no number".to_owned())
+                self.line()?.parse().map_err(|_| "its pickle has an invalid memo index".to_owned())
             }
             Opcode::BINGET | Opcode::BINPUT => self.byte().map(u32::from),
             _ => self.array().map(u32::from_le_bytes),
         }
     }
 
-    /// What an instruction makes that stands alone.
+    /// The object that an instruction without operands on the stack makes.
     ///
     /// # Errors
-    /// Its bytes are not there or no such thing, or it is an instruction that is refused or that there is not.
+    /// Its bytes are missing or invalid, or the instruction is refused or unknown.
     pub(super) fn constant(&mut self, opcode: Opcode) -> Result<Object, String> {
         Ok(match opcode {
             Opcode::NONE | Opcode::NEWTRUE | Opcode::NEWFALSE => Object::Constant,
@@ -151,7 +152,7 @@ impl<'a> Program<'a> {
             Opcode::SHORT_BINUNICODE => Object::Text(text(self.sized(1)?)?.to_owned()),
             Opcode::BINUNICODE => Object::Text(text(self.sized(4)?)?.to_owned()),
             Opcode::BINUNICODE8 => Object::Text(text(self.sized(8)?)?.to_owned()),
-            // Texts of Python 2, which may as well be bytes.
+            // Texts of Python 2, which may also be bytes.
             Opcode::SHORT_BINSTRING => old_text(self.sized(1)?),
             Opcode::BINSTRING => old_text(self.sized(4)?),
             Opcode::SHORT_BINBYTES => self.sized(1).map(|_| Object::Constant)?,
@@ -163,19 +164,19 @@ impl<'a> Program<'a> {
 
     fn refusal(&mut self, byte: u8) -> String {
         match REFUSED.iter().find(|(refused, _)| *refused == byte) {
-            // The class stands in the file, and says more than the instruction.
+            // The class name follows in the file, and tells the user more than the instruction's name.
             Some((b'i', _)) => match (self.line(), self.line()) {
                 (Ok(module), Ok(name)) => super::foreign(&format!("{module}.{name}")),
                 _ => cut(),
             },
             Some((_, name)) => format!(
-                "its pickle has the instruction {name}, which makes no tensor: it may be hostile and is refused"
+                "its pickle has the instruction {name}, which no tensor needs: it may be hostile and is refused"
             ),
             None => format!("its pickle has 0x{byte:02x} where an instruction should be: it is damaged"),
         }
     }
 
-    /// As many bytes as a number of `width` bytes before them says.
+    /// Reads bytes that follow their length, which has `width` bytes.
     fn sized(&mut self, width: usize) -> Result<&'a [u8], String> {
         let size = self.size(width)?;
         self.take(size)
@@ -192,7 +193,7 @@ impl<'a> Program<'a> {
         self.take(N)?.first_chunk().copied().ok_or_else(cut)
     }
 
-    /// A line of protocol 0. Only plain letters are read: what is escaped is no name of a tensor.
+    /// Reads a text line of protocol 0. Lines with escapes are skipped, because tensors' names don't have any.
     fn escaped(&mut self) -> Result<Object, String> {
         let rest = self.bytes.get(self.position..).unwrap_or_default();
         let length = rest.iter().position(|byte| *byte == b'\n').ok_or_else(cut)?;
@@ -206,18 +207,19 @@ impl<'a> Program<'a> {
 }
 
 fn cut() -> String {
-    "its pickle is cut short or damaged".to_owned()
+    "its pickle is truncated or damaged".to_owned()
 }
 
 fn text(bytes: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(bytes).map_err(|_| "its pickle has a text that is none".to_owned())
+    std::str::from_utf8(bytes).map_err(|_| "its pickle has a text that is not UTF-8".to_owned())
 }
 
 fn old_text(bytes: &[u8]) -> Object {
     text(bytes).map_or(Object::Constant, |text| Object::Text(text.to_owned()))
 }
 
-/// A whole number in digits; `00` and `01` are truth values, and one that needs more than 64 bits is no size.
+/// An integer in digits. `00` and `01` are booleans. An integer that needs more than 64 bits cannot be a size, so its value is
+/// ignored.
 fn number(line: &str) -> Result<Object, String> {
     let digits = line.strip_suffix('L').unwrap_or(line);
     let unsigned = digits.strip_prefix('-').unwrap_or(digits);
@@ -225,11 +227,11 @@ fn number(line: &str) -> Result<Object, String> {
     match is_number && line.len() <= MAX_NUMBER {
         true if line == "00" || line == "01" => Ok(Object::Constant),
         true => Ok(digits.parse().map_or(Object::Constant, Object::Int)),
-        false => Err("its pickle has a number that is none".to_owned()),
+        false => Err("its pickle has an invalid number".to_owned()),
     }
 }
 
-/// A whole number in bytes, the lowest first, in two's complement.
+/// An integer in two's complement, little-endian.
 fn long(bytes: &[u8]) -> Result<Object, String> {
     let fill = if bytes.last().is_some_and(|last| last & 0x80 != 0) { 0xff } else { 0 };
     match bytes.len() {

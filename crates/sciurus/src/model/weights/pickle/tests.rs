@@ -1,4 +1,4 @@
-//! The judge against floods, foreign names and random programs: nothing panics, hangs or recurses.
+//! Tests the pickle reader with floods, foreign names and random programs: nothing panics, hangs or recurses.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ fn a_name_is_judged_wherever_it_stands() {
         (b"", b"\x85R"),
     ] {
         let said = refused(&[before, &evil[..], after].concat());
-        assert!(said.contains("`interpreters_evil.run`, which is no tensor"), "{said}");
+        assert!(said.contains("`interpreters_evil.run`, which is not a tensor"), "{said}");
     }
     let said = refused(b"\x8c\x11interpreters_evil\x8c\x03run\x930N");
     assert!(said.contains("`interpreters_evil.run`"), "{said}");
@@ -80,7 +80,7 @@ fn what_checkpoints_hold_beside_tensors_is_read() {
     }
 }
 
-/// The tensor `a` of 24 numbers, 6 of which it shows.
+/// The tensor `a`: a view of 6 numbers in a storage of 24.
 const TENSOR: &[u8] = b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nHalfStorage\nX\x01\0\0\0aX\x03\0\0\0cpuK\x18tQK\x02(K\x02K\x03t(K\x01K\x02t\x89ccollections\nOrderedDict\n)RtR";
 
 #[test]
@@ -91,7 +91,7 @@ fn a_tensor_is_a_view_of_its_storage() {
     assert_eq!((tensor.offset, tensor.extent, tensor.element.size), (2, 6, 2));
     let Object::Storage(storage) = &pickle.objects[tensor.storage] else { panic!("{pickle:?}") };
     assert_eq!((storage.key.as_str(), storage.count), ("a", 24));
-    // One number further it would not fit.
+    // One number further on it would not fit.
     let at = TENSOR.windows(2).position(|part| part == b"K\x02").unwrap() + 1;
     for (offset, fits) in [(18, true), (19, false), (255, false)] {
         let mut moved = TENSOR.to_vec();
