@@ -73,3 +73,8 @@ pub mod prelude {
         Learner, LrFind, Observer, OneCycle, Predictor, TensorBoard, vision_learner,
     };
 }
+
+/// The README's ten lines compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

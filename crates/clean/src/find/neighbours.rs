@@ -23,7 +23,8 @@ const SPARE: usize = 6;
 /// For each item, its nearest neighbours by cosine distance, nearest first.
 ///
 /// ```
-/// use sciurus_insight::{Embeddings, clean::NeighbourGraph};
+/// use sciurus_clean::find::NeighbourGraph;
+/// use sciurus_insight::Embeddings;
 ///
 /// let embeddings = Embeddings { width: 2, values: vec![1.0, 0.0, 1.0, 0.1, 0.0, 1.0] };
 /// let graph = NeighbourGraph::new(&embeddings, 1)?;

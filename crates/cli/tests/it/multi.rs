@@ -28,9 +28,7 @@ fn the_whole_road_with_any_number_of_labels() {
     let more = "--epochs 2 --csv labels.csv --label-separator ; --test-fraction 0.2";
     let trained = train(path, "run", more).expect(0);
     assert!(trained.out.contains("3 labels (multi-label) (acorn, brown, leaf)"), "{}", trained.out);
-    for part in
-        ["accuracy_multi", "average_precision", "test set: accuracy_multi", "threshold", "flatters"]
-    {
+    for part in ["accuracy_multi", "average_precision", "test set: accuracy_multi", "threshold", "flatters"] {
         assert!(trained.out.contains(part), "{part}:\n{}", trained.out);
     }
     let header = std::fs::read_to_string(path.join("run/history.csv")).unwrap();

@@ -3,6 +3,7 @@
 
 mod architectures;
 mod checksum;
+mod earlier;
 mod embedder;
 mod examples;
 mod fused;
