@@ -15,6 +15,7 @@ pub struct BadOption {
 
 impl BadOption {
     /// An option with a value that can't be used.
+    #[allow(clippy::needless_pass_by_value, reason = "numbers and texts are given as they are")]
     pub fn new(option: &'static str, value: impl ToString, advice: &'static str) -> Self {
         Self { option, value: value.to_string(), advice }
     }

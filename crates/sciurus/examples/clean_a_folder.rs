@@ -4,6 +4,8 @@
 //!
 //! Without an argument the example draws pictures and puts one of them into the wrong folder.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
+
 use sciurus::clean::plan::CleanAction;
 use sciurus::{Arch, CleanSettings, CleanStep, CleanSummary, Cleaner, WeightSource, draw_demo};
 

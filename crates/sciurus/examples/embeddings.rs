@@ -4,6 +4,8 @@
 //!
 //! Without an argument the example draws pictures and embeds them with random weights.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
+
 use sciurus::data::ImageDataset;
 use sciurus::{Arch, EmbedItem, Embedder, WeightPlaces, WeightSource, draw_demo};
 

@@ -5,6 +5,8 @@
 //! `squirrels` holds a folder for each class. Without an argument the example draws pictures and trains a small network from
 //! random weights, so that it needs no photos and no network connection.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
+
 use sciurus::prelude::*;
 use sciurus::{WeightSource, draw_demo};
 

@@ -2,6 +2,8 @@
 //!
 //!     cargo run --release --example own_metric
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
+
 use sciurus::insight::{Metric, Predictions};
 use sciurus::prelude::{Arch, ImageDataLoaders, vision_learner};
 use sciurus::{WeightSource, draw_demo};

@@ -2,6 +2,8 @@
 //!
 //!     cargo run --release --example own_observer
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
+
 use sciurus::prelude::{Arch, Control, Event, ImageDataLoaders, Observer, vision_learner};
 use sciurus::{Error, WeightSource, draw_demo};
 

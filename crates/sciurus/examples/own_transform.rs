@@ -3,6 +3,8 @@
 //!
 //!     cargo run --release --example own_transform
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
+
 use sciurus::data::{RgbImage, Rng, Transform};
 use sciurus::prelude::{Arch, ImageDataLoaders, vision_learner};
 use sciurus::{WeightSource, draw_demo};

@@ -4,6 +4,8 @@
 //!
 //! Without arguments the example trains a small model on drawn pictures first.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

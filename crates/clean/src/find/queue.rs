@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use sciurus_data::{ContentHash, Skipped, Vocab};
+use sciurus_data::{ContentHash, Skipped, Vocab, one_line};
 
 use sciurus_photos::{DuplicateGroup, Duplicates, Photo, QualityIssue, Sameness};
 
@@ -69,10 +69,11 @@ pub fn label_findings(quality: &LabelQuality, vocab: &Vocab) -> Vec<Finding> {
     let finding = |item: usize| {
         let probability = quality.suggested_probability[item];
         let label = vocab.label(quality.suggested[item]).to_owned();
-        let given = vocab.label(quality.rows.labels()[item]);
+        let given = one_line(vocab.label(quality.rows.labels()[item]));
         let score = quality.scores[item];
         let wrong = score > 0.5;
         let evidence = if wrong {
+            let label = one_line(&label);
             format!("looks like `{label}`, labelled `{given}` ({:.0} % sure)", 100.0 * probability)
         } else if score < 0.5 {
             format!("looks like `{given}`, as it is labelled")
@@ -201,7 +202,7 @@ impl Copies<'_> {
         let count = group.members.len();
         let is_placeholder = group.exact && group.across_classes && count >= PLACEHOLDERS;
         let likeness = self.likeness(member);
-        let kept = self.items[self.kept].path.display();
+        let kept = one_line(&self.items[self.kept].path.to_string_lossy());
         let (issue, evidence, leaves) = match likeness {
             _ if is_placeholder => {
                 (Issue::Placeholder, format!("the same picture {count} times, in several classes"), true)

@@ -398,7 +398,7 @@ fn decisions_are_taken_back_one_by_one_and_fit_a_copy_elsewhere() {
     let notes = folder.path().join("notes.txt");
     fs::write(&notes, "buy nuts\nand acorns").unwrap();
     let error = Journal::open(&notes).unwrap_err().to_string();
-    assert!(error.contains("notes.txt is no journal"), "{error}");
+    assert!(error.contains("notes.txt is not a journal"), "{error}");
     assert_eq!(fs::read_to_string(&notes).unwrap(), "buy nuts\nand acorns");
 }
 

@@ -185,7 +185,7 @@ fn name_others(refetched: &Refetched) -> anyhow::Result<()> {
         match state {
             RefetchState::Same => {}
             RefetchState::Changed { .. } => {
-                text(format!("  {file}: its address returns a different image now"))?
+                text(format!("  {file}: its address returns a different image now"))?;
             }
             RefetchState::Gone { skip } => text(format!("  {file}: {skip}"))?,
             RefetchState::NotFetched { fault } => text(format!("  {file}: {fault}"))?,

@@ -25,10 +25,10 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     bar.set_length(files.len() as u64);
     for answer in predictor.predict_files(&files, args.batch_size.max(1)) {
         bar.inc(1);
-        // A model that answers nonsense is no fault of the photo's: nothing it says can be used.
+        // If a prediction is not finite, it's not the photo's fault, and no other prediction can be used either.
         match answer? {
             FilePrediction::Predicted { path, prediction } => {
-                bar.suspend(|| writer.write(&path, &prediction))?
+                bar.suspend(|| writer.write(&path, &prediction))?;
             }
             FilePrediction::Skipped(skipped) => unreadable.push(skipped),
         }

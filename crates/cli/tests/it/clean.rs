@@ -132,7 +132,7 @@ fn decisions_last_and_are_heeded_by_train() {
     // All that is proposed for the first three cards; the fourth is kept, taken back, and set aside.
     let Some(ran) = clean(folder.path(), "photos --review --plan clean.json", "\n\n\nkuxq") else { return };
     let ran = ran.expect(0);
-    assert!(ran.out.contains("1 photo undecided again"), "{}", ran.out);
+    assert!(ran.out.contains("1 photo undone"), "{}", ran.out);
     let journal = folder.path().join("photos/.sciurus/decisions.jsonl");
     let lines = fs::read_to_string(&journal).unwrap();
     let decided =

@@ -95,7 +95,7 @@ fn a_plain_look_goes_on_beside_a_foreign_log_and_says_so() {
     let looked: Ran = looked.env("SCIURUS_MODELS", models).output().unwrap().into();
     assert!(looked.code < 2, "{}", looked.err);
     assert!(looked.err.contains("note:") && looked.err.contains("moves.jsonl"), "{}", looked.err);
-    assert!(looked.err.contains("decisions.jsonl is no journal of decisions"), "{}", looked.err);
+    assert!(looked.err.contains("decisions.jsonl is not a journal of decisions"), "{}", looked.err);
     let mut after = tree(folder.path());
     after.retain(|path, _| !path.starts_with("cache") && !path.starts_with("data"));
     assert_eq!(after, before);
@@ -154,7 +154,7 @@ fn results_replace_nothing_but_results() {
         assert!(refused.err.contains("never replaced"), "{}", refused.err);
     }
     let refused = run(&with(&["--journal", "victim/photo.jpg"])).expect(2);
-    assert!(refused.err.contains("is no journal"), "{}", refused.err);
+    assert!(refused.err.contains("is not a journal"), "{}", refused.err);
     assert_eq!(fs::read(path.join("victim/id_rsa")).unwrap(), b"key");
     assert_eq!(fs::read(path.join("victim/photo.jpg")).unwrap(), b"a photo");
 

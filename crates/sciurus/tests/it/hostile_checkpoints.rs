@@ -294,7 +294,7 @@ fn names_that_are_no_tensors_are_refused_wherever_they_stand() {
         ];
         for (form, evil) in forms.into_iter().enumerate() {
             let checkpoint = pickle(&[("w", weight.clone()), ("evil", evil)]);
-            let expected = format!("`{module}.{name}`, which is no tensor");
+            let expected = format!("`{module}.{name}`, which is not a tensor");
             for bytes in
                 [archive(&checkpoint, &[("0", four())]), legacy(LEGACY, &checkpoint, &[("0", vec![1.0; 4])])]
             {

@@ -37,7 +37,7 @@ fn headers_are_bounded_before_they_are_read() {
     refused("space.sciurus", "at most 32 MB are read");
     let texts: Vec<String> = (0..2_000_000).map(|i| format!("\"{i}\":\"\"")).collect();
     with_header(&path("texts.sciurus"), &format!("{{\"__metadata__\":{{{}}}}}", texts.join(",")), 0);
-    refused("texts.sciurus", "more than 1000 texts");
+    refused("texts.sciurus", "more than 1000 metadata entries");
     let sizes = "1,".repeat(15 << 20);
     with_header(
         &path("sizes.sciurus"),

@@ -35,7 +35,7 @@ fn numbers_that_are_none_are_refused_when_a_model_is_loaded() {
     ] {
         let path = saved(folder.path(), "m.sciurus", |bundle| filled(bundle, name, value));
         let said = refusal(&path);
-        assert!(said.contains(words) && said.contains("learning rate"), "{name} {value}: {said}");
+        assert!(said.contains(words) && said.contains("`learning_rate`"), "{name} {value}: {said}");
     }
     let path = saved(folder.path(), "one.sciurus", |bundle| {
         bundle.state.get_mut("head.linear_1.weight").unwrap().values[77] = f32::NAN;
