@@ -30,7 +30,7 @@ somebody else may bring such files too: they are named and ignored, unless --tru
 trust whoever made them.";
 
 #[derive(Debug, Args)]
-#[command(long_about = ABOUT, after_help = EXAMPLES)]
+#[command(about = "Find wrong labels, copies and odd photos, decide, and move files there and back", long_about = ABOUT, after_help = EXAMPLES)]
 pub(crate) struct CleanArgs {
     /// Photos, in a folder per class; or the folder of a run, to clean the photos it was trained on
     pub(crate) folder: PathBuf,

@@ -30,7 +30,7 @@ If a run is stopped or killed, the same command continues it. Keys of services c
 were found than you asked for.";
 
 #[derive(Debug, Args)]
-#[command(long_about = ABOUT, after_help = EXAMPLES)]
+#[command(about = "Search the web for photos of each class, and keep those that are readable, new and licensed", long_about = ABOUT, after_help = EXAMPLES)]
 pub(crate) struct GatherArgs {
     /// Classes: what to search for, or NAME=what to search for
     #[arg(value_name = "TERMS", required_unless_present_any = ["from", "list_sources"])]

@@ -59,29 +59,19 @@ pub(crate) struct Cli {
     pub(crate) verb: Verb,
 }
 
+/// The verbs. What each does stands at its arguments, in two lengths: a comment on a variant would hide the longer one.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Search the web for photos of each class, and keep those that are readable, new and licensed
     Gather(Box<GatherArgs>),
-    /// Fine-tune a pretrained network on a folder of photos
     Train(Box<TrainArgs>),
-    /// Find a learning rate by training briefly with higher and higher ones
     LrFind(LrFindArgs),
-    /// Look at a folder before training: classes, sizes, split, what is left out and why
     Inspect(InspectArgs),
-    /// Find wrong labels, copies and odd photos, decide, and move files there and back
     Clean(Box<CleanArgs>),
-    /// Show where a model is wrong: confusion matrix, most confused classes, top losses
     Interpret(InterpretArgs),
-    /// Tell whether one run, or one recipe over several seeds, is really better than another
     Compare(CompareArgs),
-    /// Classify photos with a trained model
     Predict(PredictArgs),
-    /// List the networks: size, features, pretrained weights and their licence
     Archs(ArchsArgs),
-    /// Write a completion script for a shell, or the manual pages
     Completions(CompletionsArgs),
-    /// Try it all in seconds on drawn pictures, with no photos and no network connection
     Demo(DemoArgs),
 }
 
@@ -96,7 +86,7 @@ Shows the loss as it falls and rises, and suggests rates; nothing is saved.
 const LR_FIND_AFTER: &str = "Take the valley: sciurus train squirrels --lr RATE.";
 
 #[derive(Debug, Args)]
-#[command(long_about = LR_FIND, after_help = LR_FIND_AFTER)]
+#[command(about = "Find a learning rate by training briefly with higher and higher ones", long_about = LR_FIND, after_help = LR_FIND_AFTER)]
 pub(crate) struct LrFindArgs {
     /// Photos, in a folder per class
     pub(crate) folder: PathBuf,
@@ -125,7 +115,7 @@ Your shell then completes verbs, options and their values.
   sciurus completions man --into ~/.local/share/man/man1";
 
 #[derive(Debug, Args)]
-#[command(long_about = COMPLETIONS)]
+#[command(about = "Write a completion script for a shell, or the manual pages", long_about = COMPLETIONS)]
 pub(crate) struct CompletionsArgs {
     /// The shell, or man for manual pages
     #[arg(value_enum)]
@@ -170,7 +160,7 @@ const INSPECT_AFTER: &str = "\
 means that some files can't be read.";
 
 #[derive(Debug, Args)]
-#[command(long_about = INSPECT, after_help = INSPECT_AFTER)]
+#[command(about = "Look at a folder before training: classes, sizes, split, what is left out and why", long_about = INSPECT, after_help = INSPECT_AFTER)]
 pub(crate) struct InspectArgs {
     /// Photos, in a folder per class
     pub(crate) folder: PathBuf,
@@ -197,7 +187,7 @@ A high loss is often a wrong label, or a photo of something else.
   sciurus interpret runs/squirrels-20261124-101500 --top 20 --json";
 
 #[derive(Debug, Args)]
-#[command(long_about = INTERPRET)]
+#[command(about = "Show where a model is wrong: confusion matrix, most confused classes, top losses", long_about = INTERPRET)]
 pub(crate) struct InterpretArgs {
     /// Folder of a run
     pub(crate) run: PathBuf,
@@ -231,7 +221,7 @@ produce one as large in less than 5 % of cases, or 1 % where a side has only one
 about two models, and another seed may put the recipes that made them in the other order.";
 
 #[derive(Debug, Args)]
-#[command(long_about = COMPARE, after_help = COMPARE_AFTER)]
+#[command(about = "Tell whether one run, or one recipe over several seeds, is really better than another", long_about = COMPARE, after_help = COMPARE_AFTER)]
 pub(crate) struct CompareArgs {
     /// Two run folders: A and B
     #[arg(value_name = "RUN", num_args = 2, required_unless_present_all = ["a", "b"], conflicts_with_all = ["a", "b"])]
@@ -257,7 +247,7 @@ Each photo is prepared exactly as it was when the model was measured.
 const PREDICT_AFTER: &str = "Files that can't be read are listed at the end, and the exit code is then 1.";
 
 #[derive(Debug, Args)]
-#[command(long_about = PREDICT, after_help = PREDICT_AFTER)]
+#[command(about = "Classify photos with a trained model", long_about = PREDICT, after_help = PREDICT_AFTER)]
 pub(crate) struct PredictArgs {
     /// A model.sciurus file
     pub(crate) model: PathBuf,
@@ -298,7 +288,7 @@ You can also put the files into a folder and set SCIURUS_MODELS to it. Networks 
 weights start from random ones (--no-pretrained).";
 
 #[derive(Debug, Args)]
-#[command(long_about = ARCHS, after_help = ARCHS_AFTER)]
+#[command(about = "List the networks: size, features, pretrained weights and their licence", long_about = ARCHS, after_help = ARCHS_AFTER)]
 pub(crate) struct ArchsArgs {
     /// JSON for programs, on standard output
     #[arg(long)]
@@ -314,7 +304,7 @@ Needs no photos, no network connection and no download.
   sciurus inspect sciurus-demo";
 
 #[derive(Debug, Args)]
-#[command(long_about = DEMO)]
+#[command(about = "Try it all in seconds on drawn pictures, with no photos and no network connection", long_about = DEMO)]
 pub(crate) struct DemoArgs {
     /// Where the pictures are drawn
     #[arg(long, default_value = "sciurus-demo", value_name = "DIR")]

@@ -48,7 +48,7 @@ Prints a row for each epoch, then the error rate with its 95 % interval; the mod
   sciurus train squirrels --arch resnet50 --epochs 8";
 
 #[derive(Debug, Args)]
-#[command(long_about = ABOUT, after_help = EXAMPLES)]
+#[command(about = "Fine-tune a pretrained network on a folder of photos", long_about = ABOUT, after_help = EXAMPLES)]
 pub(crate) struct TrainArgs {
     /// Photos, in a folder per class
     #[arg(required_unless_present_any = ["resume", "config"])]
