@@ -309,7 +309,7 @@ mod tests {
         let unknown: Vec<&String> = flags.iter().filter(|flag| !settings.contains_key(*flag)).collect();
         assert!(unknown.is_empty(), "{unknown:?}");
         // What has no flag is said elsewhere, or only in files.
-        let beside = ["folder", "threads", "header"];
+        let beside = ["folder", "header", "threads"];
         let without: Vec<&String> = settings.keys().filter(|name| !flags.contains(name)).collect();
         assert_eq!(without, beside.iter().collect::<Vec<_>>().as_slice(), "a setting without a flag");
     }
