@@ -24,10 +24,10 @@ More examples:
   sciurus train squirrels --plan clean.json    train as the plan says, without moving anything
   sciurus clean squirrels --retrain            before and after, on the same photos
 
-What leaves the data set is moved to _set_aside/ inside the folder; nothing is overwritten. Decisions
-are kept in .sciurus/decisions.jsonl inside the folder, by the content of each photo. A folder from
-somebody else may bring such files too: they are named and ignored, unless --trust-state says that you
-trust whoever made them.";
+What leaves the data set is moved to _set_aside/ inside the folder; nothing is overwritten.
+Decisions are kept in .sciurus/decisions.jsonl inside the folder, by the content of each photo. A
+folder from somebody else may bring such files too: they are named and ignored, unless you trust
+whoever made them and say so with --trust-state.";
 
 #[derive(Debug, Args)]
 #[command(about = "Find wrong labels, copies and odd photos, decide, and move files there and back", long_about = ABOUT, after_help = EXAMPLES)]

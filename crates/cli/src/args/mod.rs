@@ -283,9 +283,9 @@ More parameters need more memory and time, and often make fewer mistakes.
   sciurus archs --json | jq -r '.[].weights.url'";
 
 const ARCHS_AFTER: &str = "\
-Weights are downloaded the first time a network is used, and accepted only if their SHA-256 is right.
-You can also put the files into a folder and set SCIURUS_MODELS to it. Networks without published
-weights start from random ones (--no-pretrained).";
+Weights are downloaded the first time a network is used, and accepted only if their SHA-256 is
+right. You can also put the files into a folder and set SCIURUS_MODELS to it. Networks without
+published weights start from random ones (--no-pretrained).";
 
 #[derive(Debug, Args)]
 #[command(about = "List the networks: size, features, pretrained weights and their licence", long_about = ARCHS, after_help = ARCHS_AFTER)]
@@ -296,7 +296,7 @@ pub(crate) struct ArchsArgs {
 }
 
 const DEMO: &str = "\
-Draw pictures of acorns and leaves, train a small network on them, and use it: everything in seconds.
+Draw pictures of acorns and leaves, train a small network on them, and use it, in seconds.
 Needs no photos, no network connection and no download.
 
   sciurus demo

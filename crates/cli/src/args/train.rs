@@ -28,8 +28,8 @@ More examples:
       Random weights, small pictures.
 
 Put photos in a folder per class, or in train/ and valid/ (or val/) with a folder per class in each;
-a test/ folder is measured at the end. Folders whose names begin with _ or . are left out. Files that
-can't be read are named and left out. Nothing is ever deleted.
+a test/ folder is measured at the end. Folders whose names begin with _ or . are left out. Files
+that can't be read are named and left out. Nothing is ever deleted.
 
 Ctrl-C ends a run after the current batch; what was trained is measured and saved. Continue a run
 that was killed with --resume.
@@ -41,10 +41,10 @@ set, with losses), training.parquet (how the label of each training photo was le
 
 const ABOUT: &str = "\
 Fine-tune a pretrained network on a folder of photos, and tell how good it is.
-Prints a row for each epoch, then the error rate with its 95 % interval; the model is in the run folder.
+Prints a row for each epoch, then the error rate with its 95 % interval, and saves the model.
 
-  sciurus train squirrels                          ResNet-18: 1 epoch of the head, then 4 of everything
-  sciurus train squirrels --time-budget 2m         as much training as two minutes allow here
+  sciurus train squirrels                    1 epoch of ResNet-18's head, then 4 of all of it
+  sciurus train squirrels --time-budget 2m   as much training as two minutes allow here
   sciurus train squirrels --arch resnet50 --epochs 8";
 
 #[derive(Debug, Args)]
