@@ -70,7 +70,10 @@ impl Run {
             .fact("epochs", epochs(&events.rows))
             .fact("image size", format!("{} pixels", settings.loader.image_size))
             .fact("seed", settings.data.seed.to_string())
-            .fact("photos", format!("{} to train, {} to measure", record.data.train, record.data.valid))
+            .fact(
+                "photos",
+                format!("{} for training, {} for validation", record.data.train, record.data.valid),
+            )
             .fact("Sciurus", &record.version)
             .metrics(record.metrics.clone())
             .test_metrics(record.test_metrics.clone())
