@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sciurus_fuzz::World;
-use sciurus_gather::{Ledger, attribution, follow_moves};
+use sciurus_photos::{Ledger, attribution, follow_moves};
 
 fuzz_target!(|bytes: &[u8]| {
     let world = World::new();
