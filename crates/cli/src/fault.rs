@@ -4,17 +4,8 @@
 use sciurus::TrainSettings;
 
 /// Options that are not settings of a training run.
-const OTHERS: [&str; 9] = [
-    "no_pretrained",
-    "trust_state",
-    "force",
-    "classes",
-    "per_class",
-    "min_size",
-    "source",
-    "threads",
-    "page",
-];
+const OTHERS: [&str; 8] =
+    ["no_pretrained", "trust_state", "force", "classes", "per_class", "min_size", "source", "page"];
 
 /// The text of an error. Options are flags here: `clip_norm` is `--clip-norm`.
 pub(crate) fn told(error: &anyhow::Error) -> String {

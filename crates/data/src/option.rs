@@ -33,4 +33,17 @@ impl BadOption {
     ) -> Result<(), Self> {
         if is_valid { Ok(()) } else { Err(Self::new(option, value, advice)) }
     }
+
+    /// Fails if the option is given and its value can't be used.
+    ///
+    /// # Errors
+    /// There is a value, and `is_valid` says no to it.
+    pub fn check_given<T: ToString + Copy>(
+        option: &'static str,
+        value: Option<T>,
+        is_valid: impl FnOnce(T) -> bool,
+        advice: &'static str,
+    ) -> Result<(), Self> {
+        value.map_or(Ok(()), |value| Self::check(option, value, is_valid(value), advice))
+    }
 }

@@ -6,7 +6,6 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
-use sciurus::clean::plan::CleanAction;
 use sciurus::{Arch, CleanSettings, CleanStep, CleanSummary, Cleaner, WeightSource, draw_demo};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let plan = cleaner.plan()?;
     let summary = CleanSummary::of(&plan, 3);
     println!("{} photos, {} worth a look", summary.images, summary.with_issues);
-    for item in plan.items.iter().filter(|item| item.action != CleanAction::Keep).take(5) {
+    for item in plan.changes().take(5) {
         println!("{:.2}  {}: {}", item.score, item.path.display(), item.reason);
     }
     let file = std::env::temp_dir().join("sciurus-example-plan.json");

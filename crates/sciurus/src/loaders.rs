@@ -53,14 +53,14 @@ settings! {
         pub resize: ResizeMethod = ResizeMethod::Crop,
         /// How training photos vary from epoch to epoch.
         pub augment: Augmentation = Augmentation::Flip,
-        /// Test-time augmentation: the views of a photo whose predictions are averaged. Default: `mirrored` if `augment` mirrors,
+        /// Test-time augmentation: the views of a photo whose predictions are averaged. Without it: `mirrored` if `augment` mirrors,
         /// else `plain`.
         pub views: Option<Views> = None,
         /// How the training photos of a batch are mixed with each other.
         pub mix: Option<Mix> = None,
-        /// Threads that decode photos, at least 1. Default: one per core. Training itself uses the caller's thread pool.
+        /// Threads that decode photos, at least 1. Without it: one per core. Training itself uses the caller's thread pool.
         pub threads: Option<usize> = None,
-        /// Bytes of decoded photos kept in memory. Default: a quarter of the machine's memory. The rest goes to a cache folder.
+        /// Bytes of decoded photos kept in memory. Without it: a quarter of the machine's memory. The rest goes to a cache folder.
         pub memory_budget: Option<u64> = None,
     }
 }

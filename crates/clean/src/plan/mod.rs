@@ -115,6 +115,11 @@ impl CleanPlan {
         Self { format: FORMAT, folder: folder.into(), model: model.into(), items }
     }
 
+    /// The items that don't stay as they are, worst first.
+    pub fn changes(&self) -> impl Iterator<Item = &PlanItem> {
+        self.items.iter().filter(|item| item.action != CleanAction::Keep)
+    }
+
     /// Writes the plan: as Parquet (one row per image) if the file's name ends in `.parquet`, else as JSON. The file appears
     /// under its name only when complete.
     ///

@@ -71,7 +71,7 @@ pub fn apply(plan: &CleanPlan, root: &Path) -> Result<Applied, CleanError> {
     finish(&mut log, &root)?;
     let mut names = Names::default();
     let (mut moves, mut left) = (Vec::new(), Vec::new());
-    for item in plan.items.iter().filter(|item| item.action != CleanAction::Keep) {
+    for item in plan.changes() {
         match planned(item, &root, &mut names) {
             Ok(planned) => moves.push(planned),
             Err(reason) => left.push(Left { path: item.path.clone(), reason }),

@@ -206,11 +206,13 @@ pub(crate) fn typed(args: &impl Serialize) -> anyhow::Result<Map<String, Value>>
 }
 
 impl DataArgs {
-    /// The settings that were typed for a folder.
-    pub(crate) fn settings(&self, folder: impl Into<PathBuf>) -> anyhow::Result<DataSettings> {
+    /// What was typed, laid over these settings.
+    pub(crate) fn over(&self, base: DataSettings) -> anyhow::Result<DataSettings> {
         // The folder need not be Unicode, so it does not pass through JSON.
-        let settings = TrainSettings::default().with_options(typed(self)?)?;
-        Ok(DataSettings { folder: folder.into(), ..settings.data })
+        let folder = base.folder;
+        let data = DataSettings { folder: PathBuf::new(), ..base };
+        let settings = TrainSettings { data, ..TrainSettings::default() }.with_options(typed(self)?)?;
+        Ok(DataSettings { folder, ..settings.data })
     }
 }
 

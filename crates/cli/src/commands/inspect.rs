@@ -6,8 +6,8 @@ use anyhow::Context;
 use sciurus::TrainSettings;
 use sciurus::data::fs::{OutputKind, Replace, check_output, write_output};
 use sciurus::data::{
-    DatasetSummary, ImageDataset, Labeler, Pipeline, Preprocessing, Skipped, Split, Step, decode_file,
-    one_line, sheet, verify,
+    DataSettings, DatasetSummary, ImageDataset, Labeler, Pipeline, Preprocessing, Skipped, Split, Step,
+    decode_file, one_line, sheet, verify,
 };
 use serde_json::json;
 
@@ -27,7 +27,8 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
         check_output(path, OutputKind::new("a sheet"), Replace::forced(args.force))?;
     }
     let bar = progress::bar(args.show, "reading photos");
-    let dataset = args.data.settings(&args.folder)?.dataset().on_progress(progress::follow(&bar)).build()?;
+    let data = args.data.over(DataSettings::new(&args.folder))?;
+    let dataset = data.dataset().on_progress(progress::follow(&bar)).build()?;
     bar.set_message("decoding photos");
     let damaged = verify(&dataset, progress::follow(&bar))?;
     bar.finish_and_clear();

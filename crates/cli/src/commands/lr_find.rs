@@ -1,5 +1,6 @@
 //! `sciurus lr-find`: the learning rates that a mock training suggests.
 
+use sciurus::data::DataSettings;
 use sciurus::{LrCurve, LrFind, TrainSettings, WeightSource};
 
 use crate::args::{LrFindArgs, typed};
@@ -13,7 +14,7 @@ pub(super) fn run(args: &LrFindArgs) -> anyhow::Result<Outcome> {
     super::use_threads(args.threads)?;
     let options = typed(&args.loader)?.into_iter().chain(args.network.typed()?).collect();
     let mut settings = TrainSettings::default().with_options(options)?;
-    settings.data = args.data.settings(&args.folder)?;
+    settings.data = args.data.over(DataSettings::new(&args.folder))?;
     settings.loader.threads = args.threads;
     let bar = progress::bar(args.show, "reading photos");
     let mut learner = settings.learner(progress::listeners(args.show, &bar))?;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use sciurus_clean::plan::{Applied, CleanAction, CleanPlan, apply};
+use sciurus_clean::plan::{Applied, CleanPlan, apply};
 use sciurus_data::fs::{OutputKind, Replace, check_output, write_whole};
 use sciurus_data::{DataSettings, Labeler, corrected_table};
 use serde::Serialize;
@@ -57,7 +57,7 @@ pub fn apply_plan(
             let dataset = data.dataset().build()?;
             let (corrected, changes) = corrected_table(&labels, &dataset, &plan.corrections())?;
             write_whole(&out, |file| file.write_all(&corrected))?;
-            let planned = plan.items.iter().filter(|item| item.action != CleanAction::Keep).count();
+            let planned = plan.changes().count();
             Ok(PlanApplied::Table { table: out, changes, planned })
         }
     }

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use sciurus_clean::plan::{CleanAction, Journal};
+use sciurus_clean::plan::Journal;
 use sciurus_data::Split;
 use sciurus_insight::{Comparison, compare_many};
 
@@ -68,7 +68,7 @@ impl Retrain {
             before: (with(None), named("before")),
             after: (with(Some(file)), named("after")),
             decided: plan.items.len(),
-            changes: plan.items.iter().filter(|item| item.action != CleanAction::Keep).count(),
+            changes: plan.changes().count(),
             reviewed: plan.items.iter().filter(|item| valid.contains(&*item.path)).count(),
             valid: valid.len(),
         })

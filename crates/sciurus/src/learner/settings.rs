@@ -29,9 +29,9 @@ settings! {
         pub epochs: usize = 4,
         /// Epochs before those, in which only the head and the norm layers train; ignored with random weights.
         pub freeze_epochs: usize = 1,
-        /// Highest learning rate of the head, above 0. Default: 2e-3 for fine-tuning, 1e-3 from random weights.
+        /// Highest learning rate of the head, above 0. Without it: 2e-3 for fine-tuning, 1e-3 from random weights.
         pub learning_rate: Option<f64> = None,
-        /// Share of the whole network's fit in which the learning rate rises (0..1): fastai's `pct_start`. Default: 0.3 for
+        /// Share of the whole network's fit in which the learning rate rises (0..1): fastai's `pct_start`. Without it: 0.3 for
         /// fine-tuning, 0.25 from random weights.
         pub warmup: Option<f64> = None,
         /// The loss function.
@@ -75,24 +75,19 @@ impl FitSettings {
     /// # Errors
     /// An option is out of its range; see each option.
     pub fn check(&self) -> Result<(), Error> {
-        let warmup = self.warmup.unwrap_or(0.5);
-        BadOption::check("warmup", warmup, warmup > 0.0 && warmup < 1.0, "choose a share between 0 and 1")?;
+        let is_share = |share: f64| share > 0.0 && share < 1.0;
+        BadOption::check_given("warmup", self.warmup, is_share, "choose a share between 0 and 1")?;
         match self.is_from_scratch() {
             true => self.one_cycle().schedule(VisionModel::GROUPS)?,
             false => self.fine_tune().unfrozen().schedule(VisionModel::GROUPS)?,
         };
-        let clip = self.clip_norm.unwrap_or(1.0);
-        BadOption::check(
-            "clip_norm",
-            clip,
-            clip.is_finite() && clip > 0.0,
-            "choose a number above 0, such as 1",
-        )?;
+        let is_norm = |norm: f64| norm.is_finite() && norm > 0.0;
+        BadOption::check_given("clip_norm", self.clip_norm, is_norm, "choose a number above 0, such as 1")?;
         BadOption::check("accumulate", self.accumulate, self.accumulate > 0, "choose 1 or more batches")?;
-        let decay = self.average_decay.unwrap_or(0.5);
         let advice = "choose a number between 0 and 1, such as 0.99";
-        BadOption::check("average_decay", decay, decay > 0.0 && decay < 1.0, advice)?;
-        Ok(BadOption::check("patience", 0, self.patience != Some(0), "choose 1 or more epochs")?)
+        BadOption::check_given("average_decay", self.average_decay, is_share, advice)?;
+        let advice = "choose 1 or more epochs";
+        Ok(BadOption::check_given("patience", self.patience, |epochs| epochs > 0, advice)?)
     }
 
     /// Whether training starts from random weights.

@@ -25,12 +25,25 @@ const LARGEST: u64 = 1 << 20;
 /// With one checkpoint per minute, a kill loses at most a minute of work, and checkpoints cost a few thousandths of the time.
 const CHECKPOINT_SECONDS: f64 = 60.0;
 
+/// Options that exclude others: where the first is given, the second of a file does not count.
+const RIVALS: [(&str, &str); 9] = [
+    ("split", "fold"),
+    ("valid_fraction", "fold"),
+    ("fold", "split"),
+    ("fold", "valid_fraction"),
+    ("csv", "name_pattern"),
+    ("name_pattern", "csv"),
+    ("epochs", "time_budget"),
+    ("image_size", "time_budget"),
+    ("first_image_size", "time_budget"),
+];
+
 settings! {
     /// What a run does besides fitting: what it measures and writes, and which plan it follows.
     pub struct RunSettings {
         /// A plan of `sciurus clean` to follow: labels are changed and photos left out, but no file is touched.
         pub plan: Option<PathBuf> = None,
-        /// Metrics in the table, by name. Default: the error rate, or `accuracy_multi` and `f1` for multi-label data.
+        /// Metrics in the table, by name. Without any: the error rate, or `accuracy_multi` and `f1` for multi-label data.
         pub metrics: Vec<String> = Vec::new(),
         /// Seconds that the run may take, at least 10. They decide the number of epochs, and also the image size, if the given
         /// one would allow too few epochs or needlessly many.
@@ -153,12 +166,15 @@ impl TrainSettings {
         }
     }
 
-    /// The same settings with these options laid over them.
+    /// The same settings with these options laid over them. An option that excludes another takes its place: a fold that is
+    /// typed counts more than a split in the file, and a split more than a fold.
     ///
     /// # Errors
     /// An option does not exist, or its value cannot be used.
     pub fn with_options(&self, typed: Map<String, Value>) -> Result<Self, Error> {
         let mut options = self.options()?;
+        let excluded = RIVALS.into_iter().filter(|(name, _)| typed.contains_key(*name));
+        excluded.for_each(|(_, rival)| drop(options.remove(rival)));
         options.extend(typed);
         options.try_into().map_err(|reason| Error::Run { path: self.data.folder.clone(), reason })
     }
@@ -311,6 +327,8 @@ impl TrainSettings {
 
 #[cfg(test)]
 mod tests {
+    use sciurus_data::{Labeler, Splitter};
+
     use super::*;
 
     fn options(json: &str) -> Result<TrainSettings, String> {
@@ -338,6 +356,21 @@ mod tests {
         assert!(error.starts_with("there is no option `epoch`; choose from"), "{error}");
         let error = options(r#"{"seed": 1, "epochs": "many"}"#).unwrap_err();
         assert!(error.starts_with("`epochs`: invalid type: string"), "{error}");
+    }
+
+    #[test]
+    fn an_option_that_excludes_another_takes_its_place() {
+        let over = |base: &str, typed: &str| {
+            options(base).unwrap().with_options(serde_json::from_str(typed).unwrap()).unwrap()
+        };
+        let settings = over(r#"{"fold": "1/3"}"#, r#"{"valid_fraction": 0.3}"#);
+        assert_eq!(settings.data.splitter(), Some(Splitter::Stratified { valid_fraction: 0.3 }));
+        let settings = over(r#"{"split": "random", "valid_fraction": 0.3}"#, r#"{"fold": "1/3"}"#);
+        assert_eq!(settings.data.splitter(), Some(Splitter::KFold { folds: 3, fold: 0 }));
+        assert_eq!((settings.data.split, settings.data.valid_fraction), (None, None));
+        let settings = over(r#"{"csv": "a.csv"}"#, r#"{"name_pattern": "(.)"}"#);
+        assert_eq!(settings.data.labeler(), Labeler::NamePattern { pattern: "(.)".into() });
+        assert_eq!(over(r#"{"time_budget": 60}"#, r#"{"epochs": 3}"#).run.time_budget, None);
     }
 
     #[test]

@@ -65,8 +65,9 @@ pub(super) fn run(args: &CleanArgs) -> anyhow::Result<Outcome> {
 fn settings(args: &CleanArgs) -> anyhow::Result<CleanSettings> {
     let mut settings = match run_of(args)? {
         Some(run) => CleanSettings::of_run(&run)?,
-        None => CleanSettings { data: args.data.settings(&args.folder)?, ..CleanSettings::default() },
+        None => CleanSettings::new(&args.folder),
     };
+    settings.data = args.data.over(settings.data)?;
     if !args.arch.is_empty() {
         settings.archs.clone_from(&args.arch);
     }

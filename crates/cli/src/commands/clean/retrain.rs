@@ -24,7 +24,7 @@ pub(super) fn run(args: &CleanArgs, settings: &CleanSettings) -> anyhow::Result<
     );
     let cleaner = look(settings, args.show)?;
     let asked = match run_of(args)? {
-        Some(run) => run.record()?.settings,
+        Some(run) => TrainSettings { data: settings.data.clone(), ..run.record()?.settings },
         None => settings.training_settings(),
     };
     let folder = train::default_folder(&settings.data.folder);

@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use console::{Key, Term};
 use sciurus::clean::find::StopRule;
-use sciurus::clean::plan::{CleanAction, Journal};
+use sciurus::clean::plan::Journal;
 use sciurus::{Card, Choice, Cleaner, Review};
 
 use super::{line, pictures};
@@ -92,7 +92,7 @@ fn conclude(review: &Review, args: &CleanArgs) -> anyhow::Result<()> {
         ))?;
     }
     let plan = review.plan()?;
-    let changes = plan.items.iter().filter(|item| item.action != CleanAction::Keep).count();
+    let changes = plan.changes().count();
     if let Some(file) = &args.plan {
         plan.save(file)?;
         text(format!("{} written, {}", file.display(), count(changes, "change")))?;
