@@ -6,6 +6,7 @@ use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use image::codecs::png::PngEncoder;
 use rand::RngExt;
 use sciurus_data::fs::{InsidePath, Root};
 use sciurus_data::{RgbImage, Rng, Seed};
@@ -42,7 +43,7 @@ pub fn draw_demo(folder: &Path, per_class: usize, seed: u64) -> Result<usize, Er
         for index in 0..per_class {
             let mut rng = Seed(seed).rng(&[DRAWING_STREAM, class as u64, index as u64]);
             let mut png = std::io::Cursor::new(Vec::new());
-            let drawn = draw(shape, &mut rng).write_to(&mut png, image::ImageFormat::Png);
+            let drawn = draw(shape, &mut rng).write_with_encoder(PngEncoder::new(&mut png));
             drawn.map_err(|error| wrong(std::io::Error::other(error)))?;
             // Even in a folder that somebody else made, nothing outside it is overwritten.
             root.write(&inside(&format!("{name}/{name}-{index:03}.png"))?, |file| {

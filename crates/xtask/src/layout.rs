@@ -15,7 +15,7 @@ const CRATES: [(&str, &[&str]); 8] = [
     ("photos", &["sciurus-data"]),
     ("insight", &["sciurus-data"]),
     ("gather", &["sciurus-data", "sciurus-photos"]),
-    ("clean", &["sciurus-data", "sciurus-photos", "sciurus-insight"]),
+    ("clean", &["sciurus-data", "sciurus-photos", "sciurus-insight", "sciurus-kernels"]),
     ("sciurus", &["sciurus-data", "sciurus-photos", "sciurus-insight", "sciurus-clean", "sciurus-kernels"]),
     ("cli", &["sciurus", "sciurus-gather"]),
 ];

@@ -2,13 +2,12 @@
 
 use std::ops::Range;
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
 use serde::{Deserialize, Serialize};
 
 use super::lbfgs::{Limits, minimize};
 use sciurus_data::BadOption;
 use sciurus_insight::{Embeddings, InsightError};
+use sciurus_kernels::{Matrix, matmul};
 
 /// Items whose features are widened to f64 at a time: with 512 features, such a block stays in a core's cache.
 const BLOCK: usize = 256;
@@ -164,15 +163,8 @@ impl LogisticHead {
         let known = self.known.len();
         let (weights, biases) = parameters.split_at(known * self.width);
         let mut logits = biases.repeat(rows);
-        let weights = MatRef::from_row_major_slice(weights, known, self.width);
-        matmul(
-            MatMut::from_row_major_slice_mut(&mut logits, rows, known),
-            Accum::Add,
-            MatRef::from_row_major_slice(features, rows, self.width),
-            weights.transpose(),
-            1.0,
-            Par::Seq,
-        );
+        let weights = Matrix::new(weights, [known, self.width]);
+        matmul(Matrix::new(features, [rows, self.width]), weights.transposed(), &mut logits);
         logits
     }
 }
@@ -197,15 +189,9 @@ fn objective(head: &LogisticHead, data: LabelledItems, penalty: f64, parameters:
             loss += weight(item) * to_residual(row, target, weight(item));
             gradient[weights.end..].iter_mut().zip(&*row).for_each(|(slope, residual)| *slope += residual);
         }
-        let residuals = MatRef::from_row_major_slice(&rows, block.len(), known);
-        matmul(
-            MatMut::from_row_major_slice_mut(&mut gradient[weights.clone()], known, head.width),
-            Accum::Add,
-            residuals.transpose(),
-            MatRef::from_row_major_slice(&features, block.len(), head.width),
-            1.0,
-            Par::Seq,
-        );
+        let residuals = Matrix::new(&rows, [block.len(), known]).transposed();
+        let features = Matrix::new(&features, [block.len(), head.width]);
+        matmul(residuals, features, &mut gradient[weights.clone()]);
     }
     gradient.iter_mut().for_each(|slope| *slope /= total);
     (loss / total, gradient)

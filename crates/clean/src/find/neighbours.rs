@@ -1,14 +1,13 @@
 //! Nearest neighbours. In: embeddings. Out: the nearest neighbours of every item, exact (all pairs are compared, in bounded
 //! memory) or approximate.
 
-use faer::linalg::matmul::matmul;
-use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::small_world::small_world;
 use sciurus_data::BadOption;
 use sciurus_insight::{Embeddings, InsightError};
+use sciurus_kernels::{Matrix, matmul};
 
 /// Rows of a tile of similarities. With `COLUMNS`, a tile takes 4 MB per thread; packed columns then serve more rows, which is
 /// 15 % faster than half as many rows.
@@ -303,15 +302,10 @@ fn tile(
     columns: std::ops::Range<usize>,
 ) -> Vec<f32> {
     let mut similarities = vec![0.0; rows.len() * columns.len()];
-    let part = |items: &std::ops::Range<usize>| &unit[items.start * width..items.end * width];
-    matmul(
-        MatMut::from_row_major_slice_mut(&mut similarities, rows.len(), columns.len()),
-        Accum::Replace,
-        MatRef::from_row_major_slice(part(&rows), rows.len(), width),
-        MatRef::from_row_major_slice(part(&columns), columns.len(), width).transpose(),
-        1.0,
-        Par::Seq,
-    );
+    let part = |items: std::ops::Range<usize>| {
+        Matrix::new(&unit[items.start * width..items.end * width], [items.len(), width])
+    };
+    matmul(part(rows), part(columns).transposed(), &mut similarities);
     similarities
 }
 

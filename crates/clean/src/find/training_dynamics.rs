@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::out_of_sample::{check_labels, largest};
 use sciurus_data::BadOption;
-use sciurus_insight::{InsightError, softmax, table_file};
+use sciurus_insight::table_file::{self, Column, Columns};
+use sciurus_insight::{InsightError, softmax};
 
 /// How an item's label was learnt, one entry per item in every list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -159,6 +160,18 @@ impl OnlineDynamics {
     }
 }
 
+/// A row for each photo.
+const SCHEMA: &str = "
+    message training {
+        required binary path (STRING);
+        required binary label (STRING);
+        required int32 looks (INTEGER(32, false));
+        required double aum;
+        required double confidence;
+        required double variability;
+        required double correctness;
+    }";
+
 /// How the label of one photo was learnt: a row of a run's `training.parquet`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LearntLabel {
@@ -184,16 +197,7 @@ impl LearntLabel {
     /// # Errors
     /// If it cannot be written.
     pub fn save(rows: &[Self], path: &Path) -> Result<(), InsightError> {
-        let sample = Self {
-            path: "a.jpg".into(),
-            label: String::new(),
-            looks: 0,
-            aum: 0.0,
-            confidence: 0.0,
-            variability: 0.0,
-            correctness: 0.0,
-        };
-        table_file::save(path, &String::new(), rows, &[sample])
+        table_file::save(path, &String::new(), rows, &Self::columns())
     }
 
     /// Reads rows that [`save`](Self::save) wrote.
@@ -201,7 +205,20 @@ impl LearntLabel {
     /// # Errors
     /// If the file cannot be read or does not contain such rows.
     pub fn load(path: &Path) -> Result<Vec<Self>, InsightError> {
-        let (_, rows): (String, Vec<Self>) = table_file::load(path)?;
+        let (_, rows): (String, Vec<Self>) = table_file::load(path, &Self::columns())?;
         Ok(rows)
+    }
+
+    fn columns() -> Columns<Self> {
+        let columns = vec![
+            Column::Text(|row: &Self| vec![row.path.to_string_lossy()]),
+            Column::Text(|row| vec![row.label.as_str().into()]),
+            Column::Count(|row| vec![row.looks.into()]),
+            Column::Number(|row| vec![row.aum]),
+            Column::Number(|row| vec![row.confidence]),
+            Column::Number(|row| vec![row.variability]),
+            Column::Number(|row| vec![row.correctness]),
+        ];
+        Columns { schema: SCHEMA, columns, newer: 0 }
     }
 }

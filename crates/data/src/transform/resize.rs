@@ -4,8 +4,9 @@
 use super::Transform;
 use crate::image::RgbImage;
 use crate::seed::Rng;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::imageops;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +62,15 @@ impl Transform for Resize {
             ResizeMethod::Pad => pad_to_square(image, size),
         };
         resized(square, size, size)
+    }
+
+    fn name(&self) -> String {
+        let how = match self.method {
+            ResizeMethod::Crop => "crop to a square and resize it",
+            ResizeMethod::Squish => "squeeze into a square",
+            ResizeMethod::Pad => "pad to a square with mirrored borders and resize it",
+        };
+        format!("{how}, to {} pixels", self.size)
     }
 }
 
@@ -156,11 +166,13 @@ fn filtered(image: &RgbImage, width: u32, height: u32) -> Option<RgbImage> {
     if area(width, image.height()) > 2 * most + LARGE {
         return filtered(&filtered(image, image.width(), height)?, width, height);
     }
-    let source = ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3).ok()?;
-    let mut target = Image::new(width, height, PixelType::U8x3);
+    let source = TypedImageRef::<U8x3>::from_buffer(image.width(), image.height(), image.as_raw()).ok()?;
+    let mut pixels = RgbImage::new(width, height);
+    let mut target = TypedImage::<U8x3>::from_buffer(width, height, &mut pixels).ok()?;
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new().resize(&source, &mut target, &options).ok()?;
-    RgbImage::from_raw(width, height, target.into_vec())
+    // `resize` chooses the kind of pixel at run time, so the program would hold the code of all fifteen.
+    Resizer::new().resize_typed(&source, &mut target, &options).ok()?;
+    Some(pixels)
 }
 
 /// Makes the shorter side `size` pixels and keeps the proportions: the image in memory that epochs crop from
@@ -195,6 +207,10 @@ impl Transform for ResizeShorter {
         let scale = f64::from(size) / f64::from(shorter.max(1));
         let scaled = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
         resized(image, scaled(kept_width), scaled(kept_height))
+    }
+
+    fn name(&self) -> String {
+        format!("resize the shorter side to {} pixels", self.size)
     }
 }
 

@@ -17,6 +17,7 @@ mod depthwise;
 mod determinism;
 mod images;
 mod layer_norm;
+mod matmul;
 mod non_finite;
 mod norm;
 mod pool;

@@ -1,7 +1,9 @@
-//! Files of 0.1.0 still open: `tests/golden/v0_1_0`, written by its last build (`demo`, `train`, `clean`, `gather`).
+//! Files of 0.1.0 still open: `tests/golden/v0_1_0`, written by its last build (`demo`, `train`, `clean`, `gather`). The Parquet
+//! tables are by the last build that wrote them as 0.1.0 did, through Arrow; `plan_table.json` is the same plan as text.
 
 use std::path::{Path, PathBuf};
 
+use sciurus::clean::find::LearntLabel;
 use sciurus::clean::plan::{CleanAction, CleanPlan, Decisions, recover, trust_state, undo};
 use sciurus::data::{Augmentation, Labeler, ResizeMethod, Splitter};
 use sciurus::photos::{Ledger, SourceId};
@@ -15,7 +17,7 @@ fn file(name: &str) -> PathBuf {
 fn a_config_file() {
     let settings = TrainSettings::from_toml(&file("config.toml")).unwrap();
     let Labeler::Csv(table) = settings.data.labeler() else { panic!("{:?}", settings.data) };
-    assert_eq!((table.path.as_path(), table.delimiter), (Path::new("/tmp/fx/photos/labels.csv"), ','));
+    assert_eq!((table.path.as_path(), table.delimiter), (Path::new("/tmp/fx/photos/labels.csv"), Some(',')));
     assert_eq!(settings.data.splitter(), Some(Splitter::KFold { folds: 5, fold: 1 }));
     assert_eq!(settings.data.group.as_deref(), Some(r"(\d)\.png"));
     assert_eq!(settings.loader.resize, ResizeMethod::Squish);
@@ -77,6 +79,21 @@ fn a_plan_a_journal_and_a_log_of_moves() {
     assert!(recover(folder.path()).unwrap().is_none(), "its moves were finished");
     // The files that were moved are gone with the folder they lay in: each is named, and nothing else happens.
     assert_eq!(undo(folder.path()).unwrap().left.len(), actions);
+}
+
+#[test]
+fn parquet_tables() {
+    let plan = CleanPlan::load(file("plan_table.parquet")).unwrap();
+    assert_eq!(plan, CleanPlan::load(file("plan_table.json")).unwrap());
+    let suggested = plan.items.iter().filter(|item| item.suggested.is_some()).count();
+    assert_eq!((plan.items.len(), suggested), (85, 9));
+
+    let rows = LearntLabel::load(&file("training.parquet")).unwrap();
+    assert_eq!(
+        (rows.len(), rows[1].path.to_str(), rows[1].label.as_str()),
+        (18, Some("acorn/acorn-001.png"), "acorn")
+    );
+    assert_eq!((rows[1].looks, rows[1].aum, rows[1].correctness), (2, 1.261_658_668_518_066_4, 0.5));
 }
 
 #[test]

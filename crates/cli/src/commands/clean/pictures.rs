@@ -9,6 +9,7 @@ use std::path::Path;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use icy_sixel::{DiffusionMethod, MethodForLargest, MethodForRep, PixelFormat, Quality, sixel_string};
 use image::RgbImage;
+use image::codecs::png::PngEncoder;
 use image::imageops::thumbnail;
 use sciurus::clean::plan::PlanItem;
 use sciurus::data::{DecodeLimits, decode_file};
@@ -109,7 +110,7 @@ fn kitty(photo: &RgbImage) -> String {
 /// iTerm's inline images: a file in base64.
 fn iterm(photo: &RgbImage) -> String {
     let mut file = std::io::Cursor::new(Vec::new());
-    match photo.write_to(&mut file, image::ImageFormat::Png) {
+    match photo.write_with_encoder(PngEncoder::new(&mut file)) {
         Ok(()) => format!("\x1b]1337;File=inline=1:{}\x07", BASE64_STANDARD.encode(file.get_ref())),
         Err(_) => String::new(),
     }
