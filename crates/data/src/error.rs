@@ -4,9 +4,21 @@
 use crate::dataset::CsvProblem;
 use crate::dataset::Split;
 use crate::option::BadOption;
-use crate::skip::{SkipReason, Skipped};
+use crate::skip::{SkipReason, Skipped, one_line};
+use serde::{Deserialize, Serialize};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Folders that hold only folders, which hold the photos.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Depth {
+    /// The data set's folder, or a split folder in it.
+    pub path: PathBuf,
+    /// The names of the folders in it.
+    pub top: Vec<String>,
+    /// The names of the folders in those.
+    pub below: Vec<String>,
+}
 
 /// Why a data set or a loader could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -44,18 +56,20 @@ pub enum DataError {
     },
     /// The images are directly in the folder.
     #[error(
-        "{images} images are directly in {}, so they have no labels; move the images of each class into a folder \
-         named after the class, such as {}",
-        path.display(), path.join("red squirrel").display()
+        "{} directly in {}, so {} no label; {}, or move the images of each class into a folder named after it, such as {}",
+        match images { 1 => "1 image is".to_owned(), _ => format!("{images} images are") }, path.display(),
+        if *images == 1 { "it has" } else { "they have" }, elsewhere(table), path.join("red squirrel").display()
     )]
     ImagesWithoutClassFolders {
         /// The folder.
         path: PathBuf,
         /// How many images are directly in it.
         images: usize,
+        /// A table beside them.
+        table: Option<PathBuf>,
     },
     /// A classifier needs at least two classes.
-    #[error("only one class, `{label}`, in {}; add a folder of images for at least one more class", path.display())]
+    #[error("only one class, `{}`, in {}; add a folder of images for at least one more class", one_line(label), path.display())]
     OnlyOneClass {
         /// The folder.
         path: PathBuf,
@@ -64,8 +78,8 @@ pub enum DataError {
     },
     /// A class folder has no readable image.
     #[error(
-        "class folder {} has no readable image ({skipped} files skipped{}); add images, or start the folder's name \
-         with _ to leave it out", path.display(), first_reason(reason)
+        "class folder {} has no readable image ({} skipped{}); add images, or start the folder's name with _ to leave it out",
+        path.display(), counted(*skipped, "file"), first_reason(reason)
     )]
     EmptyClass {
         /// The class folder.
@@ -100,17 +114,17 @@ pub enum DataError {
         /// The empty split.
         split: Split,
     },
-    /// Train and valid folders have different classes.
+    /// A valid or test folder has classes that the train folder lacks.
     #[error(
-        "{} and {} have different classes: only one of them has {}; give both the same class folders",
-        train.display(), other.display(), labels.join(", ")
+        "{} has photos of {}, but {} has none to learn from; add some, or move the folder out",
+        other.display(), labels.join(", "), train.display()
     )]
     ClassesDiffer {
         /// The train folder.
         train: PathBuf,
         /// The valid or test folder.
         other: PathBuf,
-        /// The labels that only one of them has.
+        /// The labels that only the valid or test folder has.
         labels: Vec<String>,
     },
     /// `Splitter::Folder` without split folders.
@@ -131,24 +145,110 @@ pub enum DataError {
         /// The data set's folder.
         path: PathBuf,
     },
-    /// Two folders could both be the validation set.
-    #[error("{} has both a {} and a {} folder; rename one of them, or merge the two", path.display(), names[0], names[1])]
-    TwoValidFolders {
+    /// Two folders could both be this split.
+    #[error(
+        "{} has two folders that could be for {split}, `{}` and `{}`; rename one of them, or merge the two",
+        path.display(), one_line(&names[0]), one_line(&names[1])
+    )]
+    TwoSplitFolders {
         /// The data set's folder.
         path: PathBuf,
+        /// The split.
+        split: Split,
         /// The names of both.
-        names: [&'static str; 2],
+        names: [String; 2],
+    },
+    /// Photos lie in a split folder without class folders.
+    #[error(
+        "the photos in {} are in no class folders, so they have no labels; {}, or move them into a folder for each class",
+        path.display(), elsewhere(table)
+    )]
+    SplitWithoutClasses {
+        /// The split folder.
+        path: PathBuf,
+        /// A table beside it.
+        table: Option<PathBuf>,
+    },
+    /// Everything lies in one folder in the folder.
+    #[error(
+        "the class folders are not in {}, but deeper: give {} instead", path.display(), deeper.display()
+    )]
+    OneLevelDeeper {
+        /// The folder.
+        path: PathBuf,
+        /// The folder with the class folders.
+        deeper: PathBuf,
+    },
+    /// No folder on the top holds photos, and the folders in them have the same names.
+    #[error(
+        "are {} the classes in {}, or {}? Photos lie only in the latter, which are folders of the former. For the former, set \
+         `label_level` to 1; for the latter, to 2, or give one folder, such as {}",
+        listed(&_0.top), _0.path.display(), listed(&_0.below),
+        _0.path.join(_0.top.first().map_or("", String::as_str)).display()
+    )]
+    ClassesDeeper(Depth),
+    /// Folders of photos and of notes about them.
+    #[error(
+        "{} and `{notes}` look like the photos of a data set and what is known about them, not like classes; {}. If they are \
+         classes, set `label_level` to 1",
+        photos.display(), labels_of(photos, table)
+    )]
+    PartsOfADataSet {
+        /// The data set's folder.
+        path: PathBuf,
+        /// The folder of photos.
+        photos: PathBuf,
+        /// The name of one with something else.
+        notes: String,
+        /// A table beside them.
+        table: Option<PathBuf>,
+    },
+    /// Two labels look the same.
+    #[error(
+        "two classes in {} look the same, `{}` and `{}`: they differ in {}; give both the same name",
+        path.display(), revealed(first), revealed(second),
+        if first.trim() == second.trim() { "spaces around the name" } else { "how accents are encoded (Unicode NFC and NFD)" }
+    )]
+    LookAlikes {
+        /// The data set's folder, or its table.
+        path: PathBuf,
+        /// One label.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// No file that a table lists is there.
+    #[error(
+        "{}: none of the photos that it lists ({files}) is there: the first would be {}{}",
+        table.display(), looked_for.display(),
+        match near {
+            Some(near) => format!(
+                ", but there is {}; paths are relative to the folder of photos: give the folder that they start from, or \
+                 change the table", near.display()
+            ),
+            None => "; give the folder that the table's paths start from".to_owned(),
+        }
+    )]
+    NoFilesOfTable {
+        /// The table.
+        table: PathBuf,
+        /// How many it lists.
+        files: usize,
+        /// The first.
+        looked_for: PathBuf,
+        /// A file of the same name.
+        near: Option<PathBuf>,
     },
     /// A `train` folder with subfolders, next to folders of unknown purpose: `train` is hardly a class then.
     #[error(
-        "{} has subfolders, so it looks like a split, but next to it are only {} and no valid, val, validation or test; \
-         rename the folder of validation images to `valid`, or rename `train` if it is a class",
-        path.join("train").display(), neighbours.join(", ")
+        "{} has subfolders, so it looks like a split, but next to it are only {} and none for valid or test; \
+         rename the folder of validation images to `valid`, or rename this one if it is a class",
+        path.display(), neighbours.join(", ")
     )]
     UnknownSplitFolder {
-        /// The data set's folder.
+        /// The train folder.
         path: PathBuf,
-        /// The names of the folders next to `train`.
+        /// The names of the folders next to it.
         neighbours: Vec<String>,
     },
     /// All images have one label.
@@ -174,8 +274,8 @@ pub enum DataError {
     },
     /// None of a label's training images can be read.
     #[error(
-        "no readable training image of `{label}` in {} ({skipped} files skipped{}); add images or remove the label",
-        path.display(), first_reason(reason)
+        "no readable training image of `{}` in {} ({} skipped{}); add images or remove the label",
+        one_line(label), path.display(), counted(*skipped, "file"), first_reason(reason)
     )]
     EmptyLabel {
         /// The CSV file or the folder.
@@ -237,12 +337,12 @@ pub enum DataError {
         problem: CsvProblem,
     },
     /// An invalid regular expression.
-    #[error("`{pattern}` is not a regular expression; see the syntax at https://docs.rs/regex ({source})")]
+    #[error("`{pattern}` is not a regular expression: {problem}; see the syntax at https://docs.rs/regex")]
     BadPattern {
         /// The pattern.
         pattern: String,
         /// What is wrong with it.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        problem: String,
     },
     /// A regular expression without a capture group.
     #[error("`{pattern}` has no capture group; put the part of the name that is the {part} in parentheses")]
@@ -254,8 +354,8 @@ pub enum DataError {
     },
     /// The pattern matches no file's name.
     #[error(
-        "`{pattern}` matches none of the {files} files in {}{}; change `name_pattern`",
-        path.display(), example.as_ref().map(|path| format!(", such as {}", path.display())).unwrap_or_default()
+        "`{pattern}` matches none of the {} in {}{}; change `name_pattern`",
+        counted(*files, "file"), path.display(), example.as_ref().map(|path| format!(", such as {}", path.display())).unwrap_or_default()
     )]
     NothingFits {
         /// The folder.
@@ -334,6 +434,59 @@ impl DataError {
             None => Ok(()),
         }
     }
+}
+
+/// Where labels may be if not in folders.
+fn elsewhere(table: &Option<PathBuf>) -> String {
+    match table {
+        Some(table) => format!(
+            "if {} has their labels, set `csv` to it; if their names do, set `name_pattern`",
+            table.display()
+        ),
+        None => {
+            "if a table has their labels, set `csv` to it; if their names do, set `name_pattern`".to_owned()
+        }
+    }
+}
+
+/// The same, for photos in a folder beside other parts of a data set.
+fn labels_of(photos: &Path, table: &Option<PathBuf>) -> String {
+    let table = match table {
+        Some(table) => format!("if {} has the labels, set `csv` to it", table.display()),
+        None => "if a table has the labels, set `csv` to it".to_owned(),
+    };
+    format!(
+        "if {} has class folders, give it instead; {table}; if names of photos have them, set `name_pattern`",
+        photos.display()
+    )
+}
+
+/// A label with what a screen doesn't show: spaces at its ends, and parts of accented letters.
+fn revealed(label: &str) -> String {
+    let inner = label.trim();
+    let start = label.len() - label.trim_start().len();
+    let shown = |(at, c): (usize, char)| match c {
+        c if c.is_ascii_graphic() => c.to_string(),
+        ' ' if (start..start + inner.len()).contains(&at) => c.to_string(),
+        ' ' => "␣".to_owned(),
+        c => c.escape_unicode().to_string(),
+    };
+    label.char_indices().map(shown).collect()
+}
+
+/// Names for a sentence: all, or the first few and how many there are besides.
+pub(crate) fn listed(names: &[String]) -> String {
+    const NAMED: usize = 5;
+    let shown: Vec<_> = names.iter().take(NAMED).map(|name| format!("`{}`", one_line(name))).collect();
+    match names.len() {
+        many if many > NAMED + 1 => format!("{} and {} more", shown.join(", "), many - NAMED),
+        _ => names.iter().map(|name| format!("`{}`", one_line(name))).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// `1 file`, `2 files`.
+pub(crate) fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 fn first_reason(reason: &Option<String>) -> String {

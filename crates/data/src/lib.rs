@@ -50,10 +50,10 @@ mod transform;
 pub use dataset::{
     ClassSummary, Column, ContentHash, CorrectedFile, Correction, Corrections, CsvHeader, CsvLabels,
     CsvProblem, DataSettings, DatasetSummary, Fold, ImageDataset, ImageDatasetBuilder, ImageItem, ItemId,
-    Labeler, NotAContentHash, NotAVocab, Progress, Range, Split, SplitBy, Target, Targets, Vocab,
-    corrected_table, verify,
+    Labeler, LeftOut, LeftOutReason, NotAContentHash, NotAVocab, Note, Progress, Range, Recognised, Split,
+    SplitBy, Target, Targets, Vocab, corrected_table, verify,
 };
-pub use error::DataError;
+pub use error::{DataError, Depth};
 pub use image::{DecodeLimits, Facts, RgbImage, decode, decode_file, decode_with_facts, read_file};
 pub use loading::{
     Batch, Batches, LastBatch, Loader, LoaderOptions, MOST_THREADS, Mix, Mixed, Order, PhotoStore,

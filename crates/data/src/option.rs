@@ -46,4 +46,18 @@ impl BadOption {
     ) -> Result<(), Self> {
         value.map_or(Ok(()), |value| Self::check(option, value, is_valid(value), advice))
     }
+
+    /// Refuses the first part of an option that is wrong: its name, its value, and whether it's right.
+    ///
+    /// # Errors
+    /// If a part is wrong.
+    pub fn check_parts(
+        option: &'static str,
+        parts: &[(&str, f64, bool)],
+        advice: &'static str,
+    ) -> Result<(), Self> {
+        let wrong = parts.iter().find(|(.., is_right)| !is_right);
+        wrong
+            .map_or(Ok(()), |(name, value, _)| Err(Self::new(option, format_args!("{name} {value}"), advice)))
+    }
 }

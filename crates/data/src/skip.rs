@@ -77,7 +77,7 @@ pub enum SkipReason {
         format: String,
     },
     /// The content isn't in any known image format.
-    #[error("not an image, or in an unknown format; JPEG, PNG, WebP, GIF, BMP and TIFF can be read")]
+    #[error("not an image, or in an unknown format; JPEG, PNG, WebP, GIF, BMP, TIFF and PNM can be read")]
     UnknownFormat,
     /// The file ends before its image does.
     #[error("the file is cut short: its picture data ends early; download or copy it again")]
@@ -95,7 +95,9 @@ pub enum SkipReason {
         detail: String,
     },
     /// More pixels than [`DecodeLimits::max_pixels`](crate::DecodeLimits::max_pixels).
-    #[error("too many pixels: {width} x {height} is above the limit of {limit} pixels")]
+    #[error(
+        "too many pixels: {width} x {height} is above the limit of {} million; shrink the image", limit / 1_000_000
+    )]
     TooManyPixels {
         /// Width in pixels, as the header says.
         width: u32,

@@ -5,7 +5,9 @@
 mod support;
 
 use image::ImageFormat;
-use sciurus_data::{DataError, ImageDataset, ImageDatasetBuilder, SkipReason, Split, Splitter, verify};
+use sciurus_data::{
+    DataError, ImageDataset, ImageDatasetBuilder, LeftOut, LeftOutReason, SkipReason, Split, Splitter, verify,
+};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,7 +45,15 @@ fn a_folder_per_class_is_read_in_the_order_of_paths() {
     assert_eq!((dataset.items.len(), dataset.skipped.len()), (11, 0));
     assert!(dataset.items.is_sorted_by_key(|item| &item.path));
     assert!(dataset.items.iter().enumerate().all(|(i, item)| item.id.index() == i));
-    assert_eq!(dataset.left_out_folders, [Path::new("_junk")]);
+    let left_out = |path: &str, why| LeftOut { path: path.into(), files: 1, why };
+    assert_eq!(
+        dataset.left_out,
+        [
+            left_out("_junk", LeftOutReason::Underscore),
+            left_out("labels.csv", LeftOutReason::NotAPicture),
+            left_out("red/.DS_Store", LeftOutReason::Dot)
+        ]
+    );
     let nested = dataset.items.iter().find(|item| item.path.ends_with("a.png")).unwrap();
     assert_eq!((dataset.label(nested).as_str(), nested.width, nested.height), ("red", 20, 30));
     assert_eq!(
@@ -157,13 +167,13 @@ fn train_is_a_class_only_if_it_holds_no_folders() {
     assert_eq!(dataset.vocab.labels(), ["plane", "train"]);
 
     class_folders(&root.path().join("train"), &["ants", "bees"], 2);
-    class_folders(&root.path().join("holdout"), &["ants", "bees"], 2);
+    class_folders(&root.path().join("extra"), &["ants", "bees"], 2);
     let said = error(root.path());
-    let expected = "ROOT/train has subfolders, so it looks like a split, but next to it are only `holdout`, `plane` \
-                    and no valid, val, validation or test; rename the folder";
+    let expected = "ROOT/train has subfolders, so it looks like a split, but next to it are only `extra`, `plane` \
+                    and none for valid or test; rename the folder";
     assert!(said.starts_with(expected), "{said}");
     std::fs::remove_dir_all(root.path().join("plane")).unwrap();
-    std::fs::rename(root.path().join("holdout"), root.path().join("validation")).unwrap();
+    std::fs::rename(root.path().join("extra"), root.path().join("validation")).unwrap();
     assert_eq!(ImageDataset::from_folder(root.path()).build().unwrap().splitter, Splitter::Folder);
 }
 
@@ -174,15 +184,14 @@ fn a_folder_that_is_no_data_set_is_explained() {
     assert!(error(root.path()).starts_with("no class folders in ROOT; put the images of each class"));
     let image = encoded(&picture(20, 20, 0), ImageFormat::Jpeg);
     write(root.path().join("a.jpg"), &image);
-    assert!(error(root.path()).starts_with("1 images are directly in ROOT"));
+    assert!(error(root.path()).starts_with("1 image is directly in ROOT, so it has no label; if a table"));
     assert!(error(&root.path().join("a.jpg")).contains("is a file, not a folder"));
     write(root.path().join("red/a.jpg"), &image);
     assert!(error(root.path()).starts_with("only one class, `red`, in ROOT"));
     write(root.path().join("grey/a.jpg"), b"text");
-    assert!(
-        error(root.path())
-            .starts_with("class folder ROOT/grey has no readable image (1 files skipped, the first")
-    );
+    assert!(error(root.path()).starts_with(
+        "class folder ROOT/grey has no readable image (1 file skipped, the first because: grey/a.jpg: text"
+    ));
     write(root.path().join("grey/b.jpg"), &image);
     write(root.path().join("red/b.jpg"), &image);
     assert!(error(root.path()).starts_with("class `grey` in ROOT has only one readable image"));
@@ -193,11 +202,14 @@ fn split_folders_that_contradict_are_explained() {
     let root = folder();
     class_folders(&root.path().join("train"), &["ants", "bees"], 2);
     class_folders(&root.path().join("valid"), &["ants", "wasps"], 2);
-    assert!(error(root.path()).contains("have different classes: only one of them has `bees`, `wasps`"));
+    assert!(
+        error(root.path())
+            .starts_with("ROOT/valid has photos of `wasps`, but ROOT/train has none to learn from")
+    );
     class_folders(&root.path().join("val"), &["ants", "bees"], 2);
-    assert!(error(root.path()).contains("both a valid and a val folder"));
+    assert!(error(root.path()).contains("two folders that could be for valid, `val` and `valid`"));
     std::fs::rename(root.path().join("valid"), root.path().join("validation")).unwrap();
-    assert!(error(root.path()).contains("both a val and a validation folder"));
+    assert!(error(root.path()).contains("two folders that could be for valid, `val` and `validation`"));
 
     let flat = folder();
     class_folders(flat.path(), &["ants", "bees"], 2);
@@ -244,8 +256,8 @@ fn real_folders_are_read() {
 
     let squirrels = ImageDataset::from_folder(data.join("squirrels_red_grey")).build().unwrap();
     assert_eq!(
-        (squirrels.items.len(), &squirrels.left_out_folders[..]),
-        (330, &[Path::new("_junk").to_owned()][..])
+        (squirrels.items.len(), squirrels.left_out[0].path.as_path(), squirrels.left_out[0].why),
+        (330, Path::new("_junk"), LeftOutReason::Underscore)
     );
 
     let hymenoptera = ImageDataset::from_folder(data.join("hymenoptera")).build().unwrap();

@@ -189,9 +189,14 @@ fn files_have_limits_too() {
 #[test]
 fn no_damage_makes_decoding_panic_or_hang() {
     let image = picture(64, 48, 2);
-    for format in
-        [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif, ImageFormat::Tiff]
-    {
+    for format in [
+        ImageFormat::Jpeg,
+        ImageFormat::Png,
+        ImageFormat::WebP,
+        ImageFormat::Gif,
+        ImageFormat::Tiff,
+        ImageFormat::Pnm,
+    ] {
         let bytes = encoded(&image, format);
         let limits = DecodeLimits { max_pixels: 1_000_000, ..DecodeLimits::default() };
         for at in (0..bytes.len()).step_by(bytes.len() / 150 + 1) {
@@ -200,4 +205,70 @@ fn no_damage_makes_decoding_panic_or_hang() {
             let _ = decode(&damaged, &limits);
         }
     }
+}
+
+#[test]
+fn portable_pixmaps_are_read_and_texts_that_begin_like_them_are_not() {
+    let image = picture(12, 9, 3);
+    assert_eq!(decoded(&encoded(&image, ImageFormat::Pnm)), image);
+    assert_eq!(decoded(b"P2\n# made by hand\n2 1\n255\n0 200\n").as_raw(), &[0, 0, 0, 200, 200, 200]);
+    for text in ["P3 is the third point of the plan", "P2", "P5\n", "P1,red\nP2,grey\n"] {
+        assert!(matches!(refused(text.as_bytes()), SkipReason::Text), "{text}");
+    }
+}
+
+#[test]
+fn kinds_of_tiff_that_are_not_read_are_named() {
+    let tiff = encoded(&picture(8, 8, 1), ImageFormat::Tiff);
+    let field = tiff.windows(4).position(|field| field == [6, 1, 3, 0]).unwrap();
+    for (photometric, words) in [(3, "whose colours come from a palette"), (6, "in YCbCr"), (8, "CIE L*a*b*")]
+    {
+        let mut changed = tiff.clone();
+        changed[field + 8] = photometric;
+        let told = refused(&changed).to_string();
+        assert!(told.starts_with("a TIFF") && told.contains(words), "{told}");
+        assert!(told.ends_with("cannot be read; save the photo as JPEG or PNG"), "{told}");
+    }
+}
+
+/// Cameras and programs that recover files leave zeros where the end marker was.
+#[test]
+fn a_jpeg_without_its_end_marker_is_whole_if_its_pixels_are() {
+    let whole = encoded(&picture(70, 50, 4), ImageFormat::Jpeg);
+    let pixels = decoded(&whole);
+    let data = &whole[..whole.len() - 2];
+    for zeros in [0, 1, 512] {
+        let ended_in_zeros = [data, &vec![0; zeros]].concat();
+        assert_eq!(decoded(&ended_in_zeros), pixels, "{zeros}");
+    }
+    for cut in [3, 20, data.len() / 3] {
+        for zeros in [0, 512] {
+            let short = [&data[..data.len() - cut], &vec![0; zeros]].concat();
+            assert_eq!(refused(&short), SkipReason::Truncated, "{cut} {zeros}");
+        }
+    }
+}
+
+#[test]
+fn a_jpeg_with_too_many_pixels_is_read_at_a_part_of_its_size() {
+    // Soft, so that its pixels are close to those of the whole picture made smaller.
+    let image = RgbImage::from_fn(161, 120, |x, y| Rgb([(x + y / 2) as u8, (200 - x) as u8, (y * 2) as u8]));
+    let jpeg = encoded(&image, ImageFormat::Jpeg);
+    let limited = |max_pixels| DecodeLimits { max_pixels, ..DecodeLimits::default() };
+    assert_eq!(decode(&jpeg, &limited(161 * 120)).unwrap().dimensions(), (161, 120));
+    let small = decode(&jpeg, &limited(161 * 120 - 1)).unwrap();
+    assert_eq!(small.dimensions(), (81, 60));
+    let (got, want) = (small.get_pixel(40, 30).0, image.get_pixel(80, 60).0);
+    assert!(got.iter().zip(want).all(|(got, want)| got.abs_diff(want) <= 6), "{got:?} {want:?}");
+    assert_eq!(decode(&jpeg, &limited(161 * 120 / 4 + 1)).unwrap().dimensions(), (41, 30));
+    let refused = decode(&jpeg, &limited(161 * 120 / 5)).unwrap_err();
+    assert!(matches!(refused, SkipReason::TooManyPixels { width: 161, height: 120, .. }), "{refused}");
+    let mut grey = Cursor::new(Vec::new());
+    image::imageops::grayscale(&image).write_to(&mut grey, ImageFormat::Jpeg).unwrap();
+    assert_eq!(decode(grey.get_ref(), &limited(10_000)).unwrap().dimensions(), (81, 60));
+    // The same in a format that can't be read in part.
+    assert!(matches!(
+        decode(&encoded(&image, ImageFormat::Png), &limited(10_000)),
+        Err(SkipReason::TooManyPixels { .. })
+    ));
 }

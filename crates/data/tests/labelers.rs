@@ -95,8 +95,14 @@ fn lines_that_make_no_sense_are_named() {
     let same = |labels| labels;
     let cases = [
         (
-            "file,label\na,b\n",
-            "CSV, line 1: the table has no column `path`; it has `file`, `label`; set `path_column` to the column of paths",
+            "kind,where,label\na,b,c\n",
+            "CSV, line 1: the table has no column `path`; it has `kind`, `where`, `label`; set `path_column` to the column of \
+             paths",
+        ),
+        (
+            "photos/1.png red\n",
+            "CSV, line 1: the table has no column `path`; it has `photos/1.png red`; set `path_column` to the column of paths, or \
+             `delimiter` to the character between columns",
         ),
         ("path,label,path\na,b,c\n", "CSV, line 1: two columns are called `path`; rename one of them"),
         (
@@ -111,8 +117,8 @@ fn lines_that_make_no_sense_are_named() {
         ("path,label\nphotos/1.png, \n", "CSV, line 2: the label is empty; fill it in or remove the line"),
         ("path,label\n,red\n", "CSV, line 2: the path is empty; fill it in or remove the line"),
         (
-            "path,label,split\nphotos/1.png,red,train\nphotos/2.png,red,holdout\n",
-            "CSV, line 3: `holdout` is not a split; write train, valid or test",
+            "path,label,split\nphotos/1.png,red,train\nphotos/2.png,red,elsewhere\n",
+            "CSV, line 3: `elsewhere` is not a split; write train, valid or test, or name another column as `split_column`",
         ),
         (
             "path,label\nphotos/1.png,red,grey\n",
@@ -133,7 +139,9 @@ fn lines_that_make_no_sense_are_named() {
     }
     let lost = said("path,label\nphotos/1.png,red\nphotos/2.png,red\nlost.png,grey\n", same);
     assert!(
-        lost.starts_with("no readable training image of `grey` in CSV (1 files skipped, the first"),
+        lost.starts_with(
+            "no readable training image of `grey` in CSV (1 file skipped, the first because: lost.png: file"
+        ),
         "{lost}"
     );
     let said_of = |change: fn(CsvLabels) -> CsvLabels| said(&plain(4), change);
@@ -159,7 +167,10 @@ fn a_table_that_is_not_utf8_names_its_line() {
     let root = folder(2, "");
     write(root.path().join("labels.csv"), b"path,label\nphotos/0.png,red\nphotos/1.png,gr\xfcn\n");
     let error = from(&root).build().unwrap_err().to_string();
-    assert!(error.contains("line 3: the line cannot be read: it is not UTF-8 text"), "{error}");
+    assert!(
+        error.contains("line 3: the text is not UTF-8: its byte FC would be `ü` in Windows-1252"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -243,7 +254,7 @@ fn names_give_labels() {
         "deep/pug_3.png",
         "pug_4.png",
         "pug.png",
-        "_pug_5.png",
+        ".pug_5.png",
     ]) {
         write(root.path().join(name), &encoded(&picture(20 + i, 20, i), ImageFormat::Png));
     }
@@ -383,12 +394,12 @@ fn labels_between_separators_are_tidied_and_tables_that_make_no_sense_refused() 
     assert!(one.starts_with("only one label, `fox`, in CSV; a model needs at least two labels"), "{one}");
     let none = error("path,label\nphotos/0.png,\nphotos/1.png,\n");
     assert!(none.starts_with("no image has a label in CSV;"), "{none}");
-    assert!(error("path,kind\nphotos/0.png,fox\n").contains("the table has no column `label`"));
+    assert!(error("path,kind,where\nphotos/0.png,fox,x\n").contains("the table has no column `label`"));
     let letter = said(&plain(4), |labels| labels.label_separator('e'));
     assert!(letter.starts_with("label_separator is 'e'; choose a character"), "{letter}");
-    // Without a separator an empty label is still a mistake, and `labels` no column of labels.
+    // Without a separator an empty label is still a mistake.
     assert!(said("path,label\nphotos/0.png,\n", |labels| labels).contains("the label is empty"));
-    assert!(said(&several(4), |labels| labels).contains("the table has no column `label`"));
+    assert!(said(&several(4), |labels| labels).contains("the label is empty"));
 }
 
 #[test]
@@ -417,4 +428,108 @@ fn corrections_change_labels_and_leave_out_but_not_who_measures() {
     let all_grey = (0..20).map(|i| corrected(i, Correction::LeaveOut));
     let error = build(Corrections::new(all_grey)).unwrap_err();
     assert!(matches!(&error, DataError::OnlyOneClass { label, .. } if label == "red"), "{error}");
+}
+
+/// A table beside `red/0.jpg`, `red/1.jpg`, `grey/2.jpg`, `grey/3.jpg` and so on.
+fn beside_photos(table: &[u8]) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for i in 0..8 {
+        let image = encoded(&picture(20 + i, 20, i), ImageFormat::Jpeg);
+        write(root.path().join(format!("{}/{i}.jpg", ["red", "grey"][i as usize / 4])), &image);
+    }
+    write(root.path().join("labels.csv"), table);
+    root
+}
+
+/// Eight lines, each made of a photo's path, label and number.
+fn lines(line: impl Fn(&str, &str, usize) -> String) -> String {
+    let label = |i: usize| ["red", "grey"][i / 4];
+    (0..8).map(|i| line(&format!("{}/{i}.jpg", label(i)), label(i), i)).collect()
+}
+
+#[test]
+fn tables_are_recognised_and_what_was_recognised_is_said() {
+    let plain = |separator: &str| lines(|path, label, _| format!("{path}{separator}{label}\n"));
+    let cases = [
+        (format!("fname,labels\n{}", plain(",")), "paths from column `fname`, labels from `labels`"),
+        (format!("Image ID,Species\n{}", plain(",")), "paths from column `Image ID`, labels from `Species`"),
+        (format!("path;label\n{}", plain(";")), "with `;` between fields"),
+        (format!("path\tlabel\n{}", plain("\t")), "with tabs between fields"),
+        (format!("path|label\n{}", plain("|")), "with `|` between fields"),
+        (plain(","), "no line of names; read with `,` between fields, paths from column number 0"),
+        (plain(";").replace('/', "\\"), "no line of names; read with `;`"),
+        (format!("path,label\n{}", plain(",").replace('/', "\\")), "`\\` in paths stands for `/`"),
+        (format!("image,tags\n{}", plain(",").replace(".jpg", "")), "the paths lack their ending, `.jpg`"),
+        (
+            format!("what,where\n{}", lines(|path, label, _| format!("{label},{path}\n"))),
+            "paths from column `where`, labels from `what`",
+        ),
+        (
+            format!("id,file,breed\n{}", lines(|path, label, i| format!("{i},{path},{label}\n"))),
+            "paths from column `file`, labels from `breed`",
+        ),
+        (
+            format!("image,tags\n{}", plain(",").replace("red\n", "red clear\n")),
+            "if it may have several, set `label_separator` to ' '",
+        ),
+    ];
+    for (table, note) in cases {
+        let dataset =
+            from(&beside_photos(table.as_bytes())).build().unwrap_or_else(|error| panic!("{error}\n{table}"));
+        assert_eq!((dataset.items.len(), dataset.vocab.len()), (8, 2), "{table}");
+        let told = dataset.notes[0].to_string();
+        assert!(told.contains(note), "{told}\n{table}");
+    }
+    let usual = from(&beside_photos(format!("path,label\n{}", plain(",")).as_bytes())).build().unwrap();
+    assert_eq!(usual.notes, []);
+    let utf16: Vec<u8> =
+        format!("\u{feff}path\tlabel\r\n{}", plain("\t")).encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(from(&beside_photos(&utf16)).build().unwrap().items.len(), 8);
+}
+
+#[test]
+fn split_columns_of_other_names_count_if_they_hold_splits() {
+    let with = |name: &str, word: fn(usize) -> &'static str| {
+        let table =
+            format!("path,label,{name}\n{}", lines(|path, label, i| format!("{path},{label},{}\n", word(i))));
+        from(&beside_photos(table.as_bytes())).build().unwrap()
+    };
+    for (name, word) in [
+        ("is_valid", (|i| ["True", "False"][i % 2]) as fn(usize) -> &'static str),
+        ("is_valid", |i| ["1", "0"][i % 2]),
+        ("Set", |i| ["Validation", "Training"][i % 2]),
+        ("subset", |i| ["val", "train"][i % 2]),
+    ] {
+        let dataset = with(name, word);
+        assert_eq!(
+            (dataset.splitter, counts(&dataset)),
+            (Splitter::Column, [vec![2, 2], vec![2, 2], vec![0, 0]]),
+            "{name}"
+        );
+        assert!(
+            dataset.notes[0].to_string().contains(&format!("splits from `{name}`")),
+            "{:?}",
+            dataset.notes
+        );
+    }
+    assert_eq!(counts(&with("is_test", |i| if i % 4 == 0 { "yes" } else { "no" }))[2], [1, 1]);
+    assert_eq!(with("set", |i| ["A", "B"][i % 2]).splitter, Splitter::default());
+}
+
+#[test]
+fn a_table_whose_photos_are_elsewhere_says_where_it_looked() {
+    let root = beside_photos(
+        format!("path,label\n{}", lines(|path, label, _| format!("images/{path},{label}\n"))).as_bytes(),
+    );
+    let said = from(&root).build().unwrap_err().to_string();
+    let shown = |path: &str| root.path().join(path).display().to_string();
+    assert!(said.contains("none of the photos that it lists (8) is there"), "{said}");
+    assert!(
+        said.contains(&format!(
+            "the first would be {}, but there is {}",
+            shown("images/grey/4.jpg"),
+            shown("grey/4.jpg")
+        )),
+        "{said}"
+    );
 }

@@ -3,19 +3,23 @@
 
 use super::ImageDataset;
 use super::corrections::{Correction, Corrections};
-use super::item::{ImageItem, ItemId, Split, Vocab};
+use super::item::{ContentHash, ImageItem, ItemId, Split, Vocab, case_only};
 use super::labeler::{Labeler, Listing};
+use super::layout::ClassFolder;
+use super::note::Note;
 use super::pattern::Pattern;
 use super::scan::{self, Found, Progress, Tag, portable};
 use super::target::{Target, Targets};
 use crate::error::DataError;
 use crate::image::DecodeLimits;
+use crate::option::BadOption;
 use crate::seed::Seed;
 use crate::skip::{SkipReason, Skipped};
 use crate::split::{Division, Splitter};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use walkdir::WalkDir;
 
 /// Options of a data set; see [`ImageDataset::from_folder`], [`ImageDataset::from_csv`] and
 /// [`ImageDataset::from_name_pattern`].
@@ -25,6 +29,7 @@ use std::path::PathBuf;
 /// | `split_by` | the data's own split if there is one, else [`Splitter::Stratified`] 0.2 | how items are split | |
 /// | `test_fraction` | no test set, unless the data have one | share of all images that is held out for one final test | above 0; with the validation images below 1 |
 /// | `group_by` | the CSV file's `group` column, else none | which images stay on one side of a split | |
+/// | `label_level` | 1, unless that looks wrong | which folder on the way to a photo names its class | at least 1 |
 /// | `root` | the folder; for CSV: the file's folder | what paths are relative to | |
 /// | `correct` | nothing | labels to change and images to leave out; the split stays as it was | |
 /// | `seed` | 42 | seed of the split | any |
@@ -36,6 +41,7 @@ pub struct ImageDatasetBuilder {
     splitter: Option<Splitter>,
     test_fraction: Option<f64>,
     group: Option<String>,
+    label_level: Option<usize>,
     corrections: Corrections,
     seed: Seed,
     limits: DecodeLimits,
@@ -59,6 +65,7 @@ impl ImageDatasetBuilder {
             splitter: None,
             test_fraction: None,
             group: None,
+            label_level: None,
             corrections: Corrections::default(),
             seed: Seed(42),
             limits: DecodeLimits::default(),
@@ -78,6 +85,14 @@ impl ImageDatasetBuilder {
     #[must_use]
     pub fn root(mut self, root: impl Into<PathBuf>) -> Self {
         self.root = root.into();
+        self
+    }
+
+    /// Which folder on the way to a photo names its class: 1 for the first below the root, or below the split folder; 2 for
+    /// the next. Without it, 1, unless the tree looks as if that were wrong, which is then an error.
+    #[must_use]
+    pub fn label_level(mut self, label_level: impl Into<Option<usize>>) -> Self {
+        self.label_level = label_level.into();
         self
     }
 
@@ -146,7 +161,8 @@ impl ImageDatasetBuilder {
     /// handles or memory. Single bad files are skipped instead.
     pub fn build(self) -> Result<ImageDataset, DataError> {
         let groups = self.group.as_deref().map(|pattern| Pattern::new(pattern, "group")).transpose()?;
-        let mut listing = self.labeler.list(&self.root)?;
+        BadOption::check_given("label_level", self.label_level, |level| level >= 1, "choose 1 or more")?;
+        let mut listing = self.labeler.list(&self.root, self.label_level)?;
         let splitter = self.choose_splitter(&listing)?;
         let vocab = self.labeler.vocab(&listing, &self.root)?;
         if let Some(pattern) = groups {
@@ -160,12 +176,14 @@ impl ImageDatasetBuilder {
         let (found, splits) = self.corrected(found, splits, &mut skipped);
         let vocab = if self.corrections.is_empty() { vocab } else { self.corrected_vocab(&found)? };
         skipped.sort_by_cached_key(|skipped| portable(&skipped.path));
-        let dataset = ImageDataset {
+        listing.left_out.sort_by_cached_key(|left_out| portable(&left_out.path));
+        let mut dataset = ImageDataset {
             items: items(found, &|tag| self.target(&vocab, tag), &splits),
             root: self.root,
             vocab,
             skipped,
-            left_out_folders: listing.left_out,
+            left_out: listing.left_out,
+            notes: listing.notes,
             splitter,
             seed: self.seed,
             limits: self.limits,
@@ -175,6 +193,8 @@ impl ImageDatasetBuilder {
         };
         check_splits(&dataset)?;
         check_groups(&dataset)?;
+        let notes = notes(&dataset);
+        dataset.notes.extend(notes);
         Ok(dataset)
     }
 
@@ -208,7 +228,17 @@ impl ImageDatasetBuilder {
         }
         DataError::check_machine(skipped.iter().map(|(_, file)| file).chain(&listing.skipped))?;
         let there: HashSet<(&str, Option<Split>)> = found.iter().flat_map(|image| keys(&image.tag)).collect();
-        for folder in &listing.folders {
+        let is_missing = |(_, file): &(Tag, Skipped)| file.reason == SkipReason::NotFound;
+        if let (Labeler::Csv(labels), [], [(_, first), ..]) = (&self.labeler, &found[..], &skipped[..])
+            && skipped.iter().all(is_missing)
+        {
+            let (table, looked_for) = (labels.path.clone(), self.root.join(&first.path));
+            let near = near(&self.root, &first.path);
+            return Err(DataError::NoFilesOfTable { table, files: skipped.len(), looked_for, near });
+        }
+        // A label without validation images is trained on; a note names it.
+        let of_train = |folder: &&ClassFolder| matches!(folder.split, None | Some(Split::Train));
+        for folder in listing.folders.iter().filter(of_train) {
             if !there.contains(&(folder.label.as_str(), folder.split)) {
                 let of_folder = |tag: &Tag| keys(tag).any(|key| key == (folder.label.as_str(), folder.split));
                 let (skipped, reason) = first_skipped(&skipped, of_folder);
@@ -294,7 +324,7 @@ fn keys(tag: &Tag) -> impl Iterator<Item = (&str, Option<Split>)> {
 
 /// How many files with such a tag were skipped, and why the first one was.
 fn first_skipped(skipped: &[(Tag, Skipped)], such: impl Fn(&Tag) -> bool) -> (usize, Option<String>) {
-    let mut such = skipped.iter().filter(|(tag, _)| such(tag)).map(|(_, skip)| skip.reason.to_string());
+    let mut such = skipped.iter().filter(|(tag, _)| such(tag)).map(|(_, skip)| skip.to_string());
     let first = such.next();
     (such.count() + usize::from(first.is_some()), first)
 }
@@ -328,6 +358,43 @@ fn items(found: Vec<Found>, target: &dyn Fn(&Tag) -> Target, splits: &[Split]) -
         path: image.path,
     };
     found.into_iter().zip(splits).enumerate().map(item).collect()
+}
+
+/// Entries that [`near`] looks at.
+const MOST_NEAR: usize = 20_000;
+
+/// A file below the root that has the name of one that isn't where it should be.
+fn near(root: &Path, missing: &Path) -> Option<PathBuf> {
+    let files = WalkDir::new(root).into_iter().flatten().take(MOST_NEAR);
+    let is_same = |path: &Path| {
+        path.file_name() == missing.file_name()
+            || path.file_stem().is_some_and(|stem| Some(stem) == missing.file_name())
+    };
+    let mut files = files.filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path);
+    files.find(|path| is_same(path))
+}
+
+/// What will make the numbers of this data set mislead.
+fn notes(dataset: &ImageDataset) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let valid = dataset.class_counts(Split::Valid);
+    let labels = dataset.vocab.labels().iter().zip(valid).filter(|(_, valid)| *valid == 0);
+    let labels: Vec<String> = labels.map(|(label, _)| label.clone()).collect();
+    if !labels.is_empty() {
+        notes.push(Note::NotValidated { labels });
+    }
+    let learnt: HashMap<ContentHash, &ImageItem> =
+        dataset.split(Split::Train).map(|item| (item.content, item)).collect();
+    for split in [Split::Valid, Split::Test] {
+        let of = dataset.split(split).count();
+        let mut both = dataset.split(split).filter_map(|item| Some((item, *learnt.get(&item.content)?)));
+        if let Some((here, there)) = both.next() {
+            let example = [here.path.clone(), there.path.clone()];
+            notes.push(Note::OnBothSides { split, photos: 1 + both.count(), of, example });
+        }
+    }
+    notes.extend(case_only(dataset.vocab.labels()).map(|labels| Note::CaseOnly { labels }));
+    notes
 }
 
 fn check_splits(dataset: &ImageDataset) -> Result<(), DataError> {

@@ -1,6 +1,6 @@
 //! A table of labels after cleaning. In: the table, its data set, and the decisions. Out: the bytes of a new table.
 
-use super::csv_labels::{CsvLabels, Roots, Table, delimiter};
+use super::csv_labels::{CsvLabels, Table};
 use super::{ContentHash, Correction, Corrections, ImageDataset};
 use crate::error::DataError;
 use crate::image::read_file;
@@ -28,9 +28,9 @@ pub fn corrected_table(
     let items = dataset.items.iter().map(|item| (&*item.path, item.content));
     let contents: HashMap<&Path, ContentHash> = items.chain(skipped).collect();
     let mut changed = 0;
-    let mut table = Table::open(labels)?;
+    let mut table = Table::open(labels, &dataset.root)?;
     let mut writer =
-        csv::WriterBuilder::new().delimiter(delimiter(labels)?).flexible(true).from_writer(Vec::new());
+        csv::WriterBuilder::new().delimiter(table.delimiter()).flexible(true).from_writer(Vec::new());
     let failed = |error: csv::Error| DataError::CsvUnreadable {
         path: labels.path.clone(),
         source: std::io::Error::other(error.to_string()),
@@ -38,9 +38,9 @@ pub fn corrected_table(
     if let Some(names) = &table.names {
         writer.write_record(names).map_err(failed)?;
     }
-    let (columns, roots) = (table.columns, Roots::of(&dataset.root));
+    let column = table.form.label;
     while let Some(record) = table.next()? {
-        let path = roots.tidy(Path::new(record.get(columns.path).unwrap_or_default()));
+        let path = table.path(&record);
         let correction = contents.get(&*path).and_then(|content| corrections.find(&path, content));
         let label = match correction {
             Some(Correction::LeaveOut) => {
@@ -50,9 +50,9 @@ pub fn corrected_table(
             Some(Correction::Relabel(label)) => Some(label.as_str()),
             Some(Correction::Keep) | None => None,
         };
-        changed += usize::from(label.is_some_and(|label| record.get(columns.label) != Some(label)));
+        changed += usize::from(label.is_some_and(|label| record.get(column) != Some(label)));
         let fields = record.iter().enumerate();
-        let fields = fields.map(|(place, field)| label.filter(|_| place == columns.label).unwrap_or(field));
+        let fields = fields.map(|(place, field)| label.filter(|_| place == column).unwrap_or(field));
         writer.write_record(fields).map_err(failed)?;
     }
     let bytes = writer.into_inner().map_err(|error| failed(csv::Error::from(error.into_error())))?;

@@ -2,15 +2,17 @@
 //! label, and the vocabulary. No file is opened yet.
 
 use super::csv_labels::{self, CsvLabels};
-use super::item::{Split, Vocab};
+use super::item::{Split, Vocab, look_alikes};
 use super::layout::{self, ClassFolder};
+use super::left_out::LeftOut;
+use super::note::Note;
 use super::pattern::Pattern;
 use super::scan::{Listed, Tag, portable, walk};
 use crate::error::DataError;
 use crate::skip::{SkipReason, Skipped};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where the labels of a data set come from.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -35,8 +37,10 @@ pub(crate) struct Listing {
     /// Sorted by path.
     pub(crate) files: Vec<Listed>,
     pub(crate) skipped: Vec<Skipped>,
-    /// Names of files and folders left out on purpose, relative to the root.
-    pub(crate) left_out: Vec<PathBuf>,
+    /// What was passed over on purpose.
+    pub(crate) left_out: Vec<LeftOut>,
+    /// What was guessed.
+    pub(crate) notes: Vec<Note>,
     /// The class folders, if labels come from folders.
     pub(crate) folders: Vec<ClassFolder>,
 }
@@ -51,13 +55,14 @@ impl Listing {
 
 impl Labeler {
     /// Lists the files below a root (CSV: named in the table).
-    pub(crate) fn list(&self, root: &Path) -> Result<Listing, DataError> {
+    pub(crate) fn list(&self, root: &Path, label_level: Option<usize>) -> Result<Listing, DataError> {
         let mut listing = match self {
-            Self::Folder => by_folder(checked(root)?)?,
+            Self::Folder => by_folder(checked(root)?, label_level)?,
             Self::Csv(labels) => {
-                let files = csv_labels::read(labels, root)?;
+                let (files, recognised) = csv_labels::read(labels, root)?;
                 checked(root)?;
-                Listing { files, ..Listing::default() }
+                let notes = recognised.map(Note::Table).into_iter().collect();
+                Listing { files, notes, ..Listing::default() }
             }
             Self::NamePattern { pattern } => by_name(checked(root)?, pattern)?,
         };
@@ -92,15 +97,20 @@ impl Labeler {
         let train = labels(listing.has(Split::Train).then_some(Split::Train));
         let (valid, test) = (labels(Some(Split::Valid)), labels(Some(Split::Test)));
         if *self != Self::Folder {
+            if let Some([first, second]) = look_alikes(train.iter().map(String::as_str)) {
+                return Err(DataError::LookAlikes { path: self.source(root).to_owned(), first, second });
+            }
             let unknown: Vec<&String> = valid.union(&test).filter(|label| !train.contains(*label)).collect();
             if !unknown.is_empty() {
                 let labels = unknown.into_iter().map(|label| format!("`{label}`")).collect();
                 return Err(DataError::LabelsNotInTrain { path: self.source(root).to_owned(), labels });
             }
-        } else if !valid.is_empty() && valid != train {
-            return Err(differ(listing, root, Split::Valid, train.symmetric_difference(&valid)));
-        } else if !test.is_subset(&train) {
-            return Err(differ(listing, root, Split::Test, test.difference(&train)));
+        }
+        // A label without validation images is trained on, and named. One without training images can't be.
+        for (split, labels) in [(Split::Valid, &valid), (Split::Test, &test)] {
+            if *self == Self::Folder && !labels.is_subset(&train) {
+                return Err(differ(listing, root, split, labels.difference(&train)));
+            }
         }
         let vocab = Vocab::new(train);
         if self.is_multi_label() && vocab.len() < 2 {
@@ -127,22 +137,32 @@ fn checked(root: &Path) -> Result<&Path, DataError> {
     }
 }
 
-fn by_folder(root: &Path) -> Result<Listing, DataError> {
-    let layout = layout::find(root)?;
-    let list = |class: &ClassFolder| {
-        let tag = Tag { labels: vec![class.label.clone()], split: class.split, group: None };
-        let files = walk(root, &class.path).into_iter();
-        files.map(move |(path, problem)| Listed { path, tag: tag.clone(), problem }).collect::<Vec<_>>()
+fn by_folder(root: &Path, label_level: Option<usize>) -> Result<Listing, DataError> {
+    let layout = layout::find(root, label_level)?;
+    let mut listing = Listing {
+        skipped: layout.loose,
+        left_out: layout.left_out,
+        notes: layout.notes,
+        ..Listing::default()
     };
-    let files = layout.classes.iter().flat_map(list).collect();
-    Ok(Listing { files, skipped: layout.loose, left_out: layout.left_out, folders: layout.classes })
+    for class in &layout.classes {
+        let tag = Tag { labels: vec![class.label.clone()], split: class.split, group: None };
+        let walked = walk(root, &class.path);
+        let files = walked.files.into_iter();
+        listing.files.extend(files.map(|(path, problem)| Listed { path, tag: tag.clone(), problem }));
+        listing.left_out.extend(walked.left_out);
+    }
+    listing.folders = layout.classes;
+    Ok(listing)
 }
 
 /// fastai's `from_name_re`: searches for the pattern in each file's name.
 fn by_name(root: &Path, pattern: &str) -> Result<Listing, DataError> {
     let regex = Pattern::new(pattern, "label")?;
     let mut listing = Listing::default();
-    for (path, problem) in walk(root, root) {
+    let walked = walk(root, root);
+    listing.left_out = walked.left_out;
+    for (path, problem) in walked.files {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         match regex.find(&name) {
             Some(label) => {

@@ -8,18 +8,23 @@ mod csv_labels;
 mod item;
 mod labeler;
 mod layout;
+mod left_out;
+mod note;
 mod pattern;
 mod scan;
 mod settings;
+mod split_word;
 mod summary;
 mod target;
 
 pub use builder::ImageDatasetBuilder;
 pub use corrected_table::corrected_table;
 pub use corrections::{CorrectedFile, Correction, Corrections};
-pub use csv_labels::{Column, CsvHeader, CsvLabels, CsvProblem};
+pub use csv_labels::{Column, CsvHeader, CsvLabels, CsvProblem, Recognised};
 pub use item::{ContentHash, ImageItem, ItemId, NotAContentHash, NotAVocab, Split, Vocab};
 pub use labeler::Labeler;
+pub use left_out::{LeftOut, LeftOutReason};
+pub use note::Note;
 pub use scan::Progress;
 pub use settings::{DataSettings, Fold, SplitBy};
 pub use summary::{ClassSummary, DatasetSummary, Range, verify};
@@ -53,9 +58,12 @@ pub struct ImageDataset {
     pub items: Vec<ImageItem>,
     /// Files that were not used, and why; sorted by path.
     pub skipped: Vec<Skipped>,
-    /// Files and folders next to the class folders that were left out on purpose: their names begin with `_` or `.`, or
-    /// they are next to `train` and `valid`. Relative to the root.
-    pub left_out_folders: Vec<PathBuf>,
+    /// What was passed over on purpose; sorted by path.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
+    /// What was guessed, and what will make numbers mislead.
+    #[serde(default)]
+    pub notes: Vec<Note>,
     /// How the items were split.
     pub splitter: Splitter,
     /// The seed they were split with.
@@ -76,9 +84,14 @@ pub struct ImageDataset {
 }
 
 impl ImageDataset {
-    /// Starts a data set from a folder with one subfolder per class, or with the folders `train` and `valid` (or `val`
-    /// or `validation`), and perhaps `test`, that each have one subfolder per class. Images in nested folders belong to
-    /// the class folder above them. Names that begin with `_` or `.` are left out.
+    /// Starts a data set from a folder with one subfolder per class, or with folders for train, valid and test that each
+    /// have one subfolder per class, or with folders for train and valid in each class folder. Names of split folders may be
+    /// spelled in the usual ways: `Training`, `val2017`, `test_set`. Images in nested folders belong to the class folder
+    /// above them. Left out, and listed in [`left_out`](Self::left_out), are names that begin with `.`, folders whose names
+    /// begin with `_`, and folders that `sciurus train` made.
+    ///
+    /// A tree that could be read in several ways is refused, with what it looks like; see
+    /// [`label_level`](ImageDatasetBuilder::label_level).
     pub fn from_folder(root: impl Into<PathBuf>) -> ImageDatasetBuilder {
         ImageDatasetBuilder::new(root.into(), Labeler::Folder)
     }

@@ -15,8 +15,14 @@ impl Pattern {
     /// Checks a pattern. Its part is the capture group called `part`, as in `(?P<label>…)`, or else the first one.
     pub(crate) fn new(pattern: &str, part: &'static str) -> Result<Self, DataError> {
         let text = || pattern.to_owned();
+        // The last line of the parser's message says what is wrong, those above repeat the pattern and point into it.
+        let problem = |error: regex::Error| {
+            let message = error.to_string();
+            let last = message.lines().last().unwrap_or_default();
+            last.trim().trim_start_matches("error: ").to_owned()
+        };
         let regex = Regex::new(pattern)
-            .map_err(|source| DataError::BadPattern { pattern: text(), source: Box::new(source) })?;
+            .map_err(|error| DataError::BadPattern { pattern: text(), problem: problem(error) })?;
         if regex.captures_len() < 2 {
             return Err(DataError::PatternWithoutPart { pattern: text(), part });
         }

@@ -2,6 +2,7 @@
 //! paths, a [`Found`] image or the reason to skip it.
 
 use super::item::{ContentHash, Split};
+use super::left_out::{self, LeftOut, LeftOutReason, relative};
 use crate::image::{DecodeLimits, read_file, read_header};
 use crate::skip::{SkipReason, Skipped};
 use rayon::prelude::*;
@@ -48,44 +49,49 @@ pub(crate) struct Found {
     pub(crate) size: (u32, u32),
 }
 
-/// Whether a file or folder is left out on purpose: its name begins with `_` or `.`.
-pub(crate) fn left_out(name: &OsStr) -> bool {
-    matches!(name.as_encoded_bytes().first(), Some(b'_' | b'.'))
+/// The files below a folder.
+#[derive(Debug, Default)]
+pub(crate) struct Walked {
+    /// Each file, relative to the root, with the reason if it can't be used.
+    pub(crate) files: Vec<(PathBuf, Option<SkipReason>)>,
+    /// What was passed over on purpose.
+    pub(crate) left_out: Vec<LeftOut>,
 }
 
-/// Lists every file below a folder, relative to the root, with the reason if it can't be used. Symbolic links are
-/// followed; circular ones are reported.
-pub(crate) fn walk(root: &Path, folder: &Path) -> Vec<(PathBuf, Option<SkipReason>)> {
-    let walk = WalkDir::new(folder).follow_links(true).min_depth(1);
-    let walk = walk.into_iter().filter_entry(|entry| !left_out(entry.file_name()));
-    walk.filter_map(|entry| match entry {
-        Ok(entry) if entry.file_type().is_dir() => None,
-        Ok(entry) => {
-            let path = relative(root, entry.path());
-            Some(match path.to_str() {
-                Some(_) => (path, None),
-                // Reports are text, so show as much of the path as text can.
-                None => (path.to_string_lossy().into_owned().into(), Some(SkipReason::NameNotText)),
-            })
-        }
-        Err(error) => {
-            let path = relative(root, error.path().unwrap_or(folder));
-            if path.file_name().is_some_and(left_out) {
-                return None;
+/// Lists every file below a folder. Symbolic links are followed; circular ones are reported.
+pub(crate) fn walk(root: &Path, folder: &Path) -> Walked {
+    let mut walked = Walked::default();
+    let mut walk = WalkDir::new(folder).follow_links(true).min_depth(1).into_iter();
+    while let Some(entry) = walk.next() {
+        let (path, is_folder) = match &entry {
+            Ok(entry) => (entry.path(), entry.file_type().is_dir()),
+            Err(error) => (error.path().unwrap_or(folder), false),
+        };
+        let by_name = if is_folder { left_out::folder_by_name } else { left_out::by_name };
+        let why = path.file_name().and_then(by_name);
+        let why = why.or_else(|| (is_folder && left_out::is_of_runs(path)).then_some(LeftOutReason::Run));
+        if let Some(why) = why {
+            walked.left_out.push(LeftOut::new(root, path, why));
+            if is_folder {
+                walk.skip_current_dir();
             }
-            let problem = match error.io_error() {
+            continue;
+        }
+        let path = relative(root, path);
+        let problem = match entry {
+            Ok(_) if is_folder => continue,
+            Ok(_) if path.to_str().is_some() => None,
+            Ok(_) => Some(SkipReason::NameNotText),
+            Err(error) => Some(match error.io_error() {
                 Some(io) => SkipReason::from(io),
                 None => SkipReason::Unreadable { detail: "its links form a circle".to_owned() },
-            };
-            Some((path, Some(problem)))
-        }
-    })
-    .collect()
-}
-
-/// A path below the root, without the root.
-pub(crate) fn relative(root: &Path, path: &Path) -> PathBuf {
-    path.strip_prefix(root).unwrap_or(path).to_owned()
+            }),
+        };
+        // Reports are text, so show as much of the path as text can.
+        let path = if path.to_str().is_some() { path } else { path.to_string_lossy().into_owned().into() };
+        walked.files.push((path, problem));
+    }
+    walked
 }
 
 /// What items are sorted by: the path with `/` between its parts, the same on every system.

@@ -25,18 +25,20 @@ crate::settings! {
         pub folder: PathBuf = PathBuf::new(),
         /// A table of paths and labels, for labels that aren't folders.
         pub csv: Option<PathBuf> = None,
-        /// The table's column of paths, by name or by number from 0; if not set, `path`.
+        /// Which folder on the way to a photo names its class, from 1; if not set, the first, unless that looks wrong.
+        pub label_level: Option<usize> = None,
+        /// The table's column of paths, by name or by number from 0; if not set, it is recognised.
         pub path_column: Option<Column> = None,
-        /// The table's column of labels; if not set, `label`.
+        /// The table's column of labels; if not set, it is recognised.
         pub label_column: Option<Column> = None,
-        /// The table's column of splits; if not set, `split`, if there is one.
+        /// The table's column of splits; if not set, it is recognised, if there is one.
         pub split_column: Option<Column> = None,
         /// The table's column of groups; if not set, `group`, if there is one.
         pub group_column: Option<Column> = None,
-        /// What separates two fields of the table: one ASCII character.
-        pub delimiter: char = ',',
-        /// Whether the table's first line names its columns.
-        pub header: CsvHeader = CsvHeader::FirstLine,
+        /// What separates two fields of the table, one ASCII character; if not set, it is recognised.
+        pub delimiter: Option<char> = None,
+        /// Whether the table's first line names its columns; if not set, it is recognised.
+        pub header: Option<CsvHeader> = None,
         /// What separates two labels of a photo, which makes the data set multi-label: not a letter or digit.
         pub label_separator: Option<char> = None,
         /// A regular expression that finds the label in a file's name, with the label in parentheses.
@@ -137,6 +139,7 @@ impl DataSettings {
         let dataset = ImageDataset::from_folder(&self.folder)
             .label_by(self.labeler())
             .split_by(self.splitter())
+            .label_level(self.label_level)
             .test_fraction(self.test_fraction)
             .seed(self.seed);
         match &self.group {

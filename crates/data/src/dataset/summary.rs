@@ -3,12 +3,16 @@
 
 use super::ImageDataset;
 use super::item::{ImageItem, Split};
-use super::scan::Progress;
+use super::labeler::Labeler;
+use super::left_out::{LeftOut, LeftOutReason};
+use super::note::Note;
+use super::scan::{Progress, walk};
 use crate::error::DataError;
 use crate::image::decode_file;
 use crate::skip::Skipped;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -33,8 +37,10 @@ pub struct DatasetSummary {
     pub height: Range,
     /// Files that were not used, and why.
     pub skipped: Vec<Skipped>,
-    /// What was left out on purpose.
-    pub left_out_folders: Vec<PathBuf>,
+    /// What was passed over on purpose.
+    pub left_out: Vec<LeftOut>,
+    /// What was guessed, and what will make numbers mislead.
+    pub notes: Vec<Note>,
     /// Identifies the data.
     pub fingerprint: String,
 }
@@ -117,10 +123,34 @@ impl ImageDataset {
             width: Range::of(self.items.iter().map(|item| item.width)),
             height: Range::of(self.items.iter().map(|item| item.height)),
             skipped: self.skipped.clone(),
-            left_out_folders: self.left_out_folders.clone(),
+            left_out: self.left_out.clone(),
+            notes: self.notes.clone(),
             fingerprint: self.fingerprint(),
             classes,
         }
+    }
+}
+
+impl ImageDataset {
+    /// What lies in the folder of a data set from a table, but not in the table: for each file or folder directly in the
+    /// root, how many such files there are. Nothing for other data sets, whose [`left_out`](Self::left_out) has everything.
+    #[must_use]
+    pub fn not_listed(&self) -> Vec<LeftOut> {
+        let Labeler::Csv(_) = self.labeler else { return Vec::new() };
+        let known =
+            self.items.iter().map(|item| &item.path).chain(self.skipped.iter().map(|skipped| &skipped.path));
+        let known: HashSet<&PathBuf> = known.collect();
+        let walked = walk(&self.root, &self.root);
+        let mut by_top: BTreeMap<PathBuf, usize> = BTreeMap::new();
+        for (path, _) in walked.files.iter().filter(|(path, _)| !known.contains(path)) {
+            let top = path.components().next().map(|top| PathBuf::from(top.as_os_str()));
+            *by_top.entry(top.unwrap_or_default()).or_default() += 1;
+        }
+        let not_listed =
+            by_top.into_iter().map(|(path, files)| LeftOut { path, files, why: LeftOutReason::NotListed });
+        // A table may list what is passed over by name.
+        let by_name = walked.left_out.into_iter().filter(|left_out| !known.contains(&left_out.path));
+        not_listed.chain(by_name).collect()
     }
 }
 

@@ -2,12 +2,13 @@
 //! image, or the reason why there is none.
 
 use super::format::recognise;
-use super::outline::{Jpeg, MOST_BESIDE, MOST_EXIF, Metered, memory_needed, outline};
+use super::limits::DecodeLimits;
+use super::outline::{Jpeg, MOST_BESIDE, MOST_EXIF, Metered, memory_needed, outline, tiff_kind};
+use super::reduced;
 use crate::fs;
 use crate::skip::SkipReason;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
-use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,45 +19,12 @@ use std::time::Duration;
 
 pub use image::RgbImage;
 
-/// How much a single file may cost. A small file can claim to be a huge image (a "decompression bomb").
-///
-/// | Name | Default | Meaning |
-/// |---|---|---|
-/// | `max_pixels` | 100,000,000 | width × height that the header may claim |
-/// | `max_side` | 65,535 | width or height that the header may claim: the most that a JPEG can have |
-/// | `max_file_bytes` | 256 MiB | size of the file |
-/// | `max_memory_bytes` | 950 MB | memory that the file and its pixels may need while they are decoded, converted to 8-bit RGB and turned upright, including the decoder's own buffers |
-///
-/// A file may also have too much besides its pixels: more than 64 MiB of profiles, previews and texts before them, more
-/// than 1 MiB of JPEG tables, more than 100 scans, 100,000 chunks or 65,536 strips; see [`SkipReason::TooCostly`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct DecodeLimits {
-    /// Most pixels (width × height).
-    pub max_pixels: u64,
-    /// Longest side, in pixels.
-    pub max_side: u32,
-    /// Largest file, in bytes.
-    pub max_file_bytes: u64,
-    /// Most memory that decoding may need, in bytes.
-    pub max_memory_bytes: u64,
-}
-
-impl Default for DecodeLimits {
-    fn default() -> Self {
-        Self {
-            max_pixels: 100_000_000,
-            max_side: 65_535,
-            max_file_bytes: 256 << 20,
-            max_memory_bytes: 950_000_000,
-        }
-    }
-}
-
-/// Decodes an image, recognised by its content: JPEG (including CMYK), PNG, WebP, GIF (its first frame), BMP or TIFF.
+/// Decodes an image, recognised by its content: JPEG (including CMYK), PNG, WebP, GIF (its first frame), BMP, TIFF, or PNM (PPM,
+/// PGM, PBM, PAM).
 ///
 /// The EXIF orientation is applied, transparency is blended over white, and 16 bits are rounded to 8. An animation
-/// gives its first frame. Bytes after the end of the image are ignored.
+/// gives its first frame. Bytes after the end of the image are ignored. A JPEG with more pixels than
+/// [`DecodeLimits::max_pixels`] comes at a half of its size or less.
 ///
 /// # Errors
 /// The reason why the bytes can't be used. A file that is cut short gives [`SkipReason::Truncated`], never half a
@@ -100,6 +68,14 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// Like [`decode`], with what the file says about itself.
 pub fn decode_with_facts(bytes: &[u8], limits: &DecodeLimits) -> Result<(RgbImage, Facts), SkipReason> {
+    match decode_ended(bytes, limits) {
+        Err(SkipReason::Truncated) => decode_ended(&ended(bytes, limits)?, limits),
+        result => result,
+    }
+}
+
+/// Decodes a file that has an end.
+fn decode_ended(bytes: &[u8], limits: &DecodeLimits) -> Result<(RgbImage, Facts), SkipReason> {
     guarded(|| {
         let (mut decoder, header) = open(bytes, limits)?;
         let turn = || TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,9 +83,19 @@ pub fn decode_with_facts(bytes: &[u8], limits: &DecodeLimits) -> Result<(RgbImag
         // A photo isn't lost to a broken EXIF block, and a huge one isn't read at all.
         let exif = if header.short_exif { decoder.exif_metadata().ok().flatten() } else { None };
         let exif = exif.filter(|exif| exif.len() <= MOST_EXIF);
-        let left = limits.max_memory_bytes.saturating_sub(decoder.total_bytes() + bytes.len() as u64);
-        decoder.set_limits(at_most(left)).map_err(|error| reason(&error, limits))?;
-        let image = DynamicImage::from_decoder(decoder).map_err(|error| reason(&error, limits))?;
+        let image = match header.reduced {
+            1 => {
+                let left = limits.max_memory_bytes.saturating_sub(decoder.total_bytes() + bytes.len() as u64);
+                let failed = |error: ImageError| reason(&error, bytes, limits);
+                decoder.set_limits(at_most(left)).map_err(failed)?;
+                DynamicImage::from_decoder(decoder).map_err(failed)?
+            }
+            by => {
+                let size = decoder.dimensions();
+                drop(decoder);
+                reduced::decode(bytes, size, by)?
+            }
+        };
         let facts = Facts {
             format: recognise(bytes)?,
             one_channel: !image.color().has_color(),
@@ -122,6 +108,30 @@ pub fn decode_with_facts(bytes: &[u8], limits: &DecodeLimits) -> Result<(RgbImag
         image.apply_orientation(header.orientation);
         Ok((image.into_rgb8(), facts))
     })
+}
+
+/// Most pixels of a JPEG without an end that is tried.
+const MOST_TRIED: u64 = 50_000_000;
+
+/// A JPEG whose end marker is missing, with one. Cameras and recovery tools leave zeros in its place.
+///
+/// Whether its pixels are all there is tried: they are decoded twice, with different bits where the file ends. If any pixel
+/// depends on these bits, the file was cut short.
+fn ended(bytes: &[u8], limits: &DecodeLimits) -> Result<Vec<u8>, SkipReason> {
+    let jpeg = match recognise(bytes) {
+        Ok(ImageFormat::Jpeg) => Jpeg::walk(bytes)?,
+        _ => return Err(SkipReason::Truncated),
+    };
+    // A progressive one that was cut between two scans is whole, but coarse.
+    let size = jpeg.size().map_or(0, |(width, height)| u64::from(width) * u64::from(height));
+    if jpeg.end.is_some() || jpeg.kept_coefficients() > 0 || size > MOST_TRIED {
+        return Err(SkipReason::Truncated);
+    }
+    let data = &bytes[..bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)];
+    let with = |fill: u8| [data, &[fill; 64], &[0xff, 0xd9]].concat();
+    let [one, other] = [0x00, 0xa5].map(with);
+    let pixels = |bytes: &[u8]| decode_ended(bytes, limits).map(|(image, _)| image);
+    if pixels(&one)? == pixels(&other)? { Ok(one) } else { Err(SkipReason::Truncated) }
 }
 
 fn is_transparent(image: &DynamicImage) -> bool {
@@ -194,11 +204,17 @@ pub(crate) struct Header {
     short_exif: bool,
     /// Bytes that decoding needs at most.
     memory: u64,
+    /// What each side is divided by.
+    reduced: u32,
 }
 
 /// Reads the header and checks it against the limits, without decoding any pixel.
 pub(crate) fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<Header, SkipReason> {
-    guarded(|| open(bytes, limits).map(|(_, header)| header))
+    let read = |bytes: &[u8]| guarded(|| open(bytes, limits).map(|(_, header)| header));
+    match read(bytes) {
+        Err(SkipReason::Truncated) => read(&ended(bytes, limits)?),
+        header => header,
+    }
 }
 
 /// A decoder that has read its header and found it within the limits.
@@ -208,14 +224,17 @@ fn open<'a>(
 ) -> Result<(Box<dyn ImageDecoder + 'a>, Header), SkipReason> {
     let format = recognise(bytes)?;
     let outline = outline(bytes, format)?;
-    outline.size.map_or(Ok(()), |size| check_size(size, limits))?;
+    outline.size.map_or(Ok(1), |size| check_size(size, format, limits))?;
     outline.jpeg.as_ref().map_or(Ok(()), Jpeg::check)?;
     let mut reader = ImageReader::with_format(Metered::new(outline.picture), format);
     reader.limits(at_most(limits.max_memory_bytes.min(MOST_BESIDE as u64)));
-    let mut decoder = reader.into_decoder().map_err(|error| reason(&error, limits))?;
+    let mut decoder = reader.into_decoder().map_err(|error| reason(&error, bytes, limits))?;
     let (width, height) = decoder.dimensions();
-    check_size((width, height), limits)?;
-    let memory = memory_needed(&outline, format, &decoder);
+    let reduced = check_size((width, height), format, limits)?;
+    let memory = match (&outline.jpeg, reduced) {
+        (Some(jpeg), 2..) => reduced::memory_needed(jpeg, (width, height), reduced, bytes.len()),
+        _ => memory_needed(&outline, format, &decoder),
+    };
     if memory > limits.max_memory_bytes {
         return Err(SkipReason::TooMuchMemory { limit: limits.max_memory_bytes });
     }
@@ -227,22 +246,29 @@ fn open<'a>(
     };
     let orientation = orientation.unwrap_or(Orientation::NoTransforms);
     let size = if swaps_sides(orientation) { (height, width) } else { (width, height) };
-    let header = Header { size, orientation, short_exif: outline.short_exif, memory };
+    let header = Header { size, orientation, short_exif: outline.short_exif, memory, reduced };
     Ok((Box::new(decoder), header))
 }
 
-fn check_size((width, height): (u32, u32), limits: &DecodeLimits) -> Result<(), SkipReason> {
+/// Checks a size. Returns what each side must be divided by to keep it.
+fn check_size(
+    (width, height): (u32, u32),
+    format: ImageFormat,
+    limits: &DecodeLimits,
+) -> Result<u32, SkipReason> {
     let limit = limits.max_pixels;
-    if u64::from(width) * u64::from(height) > limit {
-        return Err(SkipReason::TooManyPixels { width, height, limit });
-    }
+    let by = match format {
+        ImageFormat::Jpeg => reduced::reduction((width, height), limits),
+        _ => (u64::from(width) * u64::from(height) <= limit).then_some(1),
+    };
+    let Some(by) = by else { return Err(SkipReason::TooManyPixels { width, height, limit }) };
     if width.max(height) > limits.max_side {
         return Err(SkipReason::SideTooLong { width, height, limit: limits.max_side });
     }
     if width == 0 || height == 0 {
         return Err(SkipReason::Corrupt { detail: format!("it claims to be {width} x {height} pixels") });
     }
-    Ok(())
+    Ok(by)
 }
 
 fn swaps_sides(orientation: Orientation) -> bool {
@@ -270,14 +296,33 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, SkipReason>) -> Result<T, SkipRea
     })
 }
 
-fn reason(error: &ImageError, limits: &DecodeLimits) -> SkipReason {
+fn reason(error: &ImageError, bytes: &[u8], limits: &DecodeLimits) -> SkipReason {
     if ends_early(error) {
         return SkipReason::Truncated;
     }
     match error {
         ImageError::Limits(_) => SkipReason::TooMuchMemory { limit: limits.max_memory_bytes },
-        ImageError::Unsupported(error) => SkipReason::UnsupportedFormat { format: error.to_string() },
+        ImageError::Unsupported(error) => {
+            let kind = match recognise(bytes) {
+                Ok(ImageFormat::Tiff) => tiff_kind(bytes),
+                Ok(format) => format!("a kind of {} ({error})", name(format)),
+                Err(_) => error.to_string(),
+            };
+            SkipReason::UnsupportedFormat { format: kind }
+        }
         other => SkipReason::Corrupt { detail: other.to_string() },
+    }
+}
+
+fn name(format: ImageFormat) -> &'static str {
+    match format {
+        ImageFormat::Jpeg => "JPEG",
+        ImageFormat::Png => "PNG",
+        ImageFormat::WebP => "WebP",
+        ImageFormat::Gif => "GIF",
+        ImageFormat::Bmp => "BMP",
+        ImageFormat::Pnm => "PNM",
+        _ => "image",
     }
 }
 

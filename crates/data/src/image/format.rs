@@ -25,11 +25,21 @@ const UNSUPPORTED: [(&[u8], usize, &str); 12] = [
 
 /// The format of a file that can be decoded.
 pub(crate) fn recognise(bytes: &[u8]) -> Result<ImageFormat, SkipReason> {
-    use ImageFormat::{Bmp, Gif, Jpeg, Png, Tiff, WebP};
+    use ImageFormat::{Bmp, Gif, Jpeg, Png, Pnm, Tiff, WebP};
     match image::guess_format(bytes) {
         Ok(format @ (Jpeg | Png | WebP | Gif | Bmp | Tiff)) => Ok(format),
+        Ok(Pnm) if is_pnm(bytes) => Ok(Pnm),
         _ => Err(why_not(bytes)),
     }
+}
+
+/// Whether a file that begins with P and a digit is an image, and not a text that does: a comment, a number or the name of a field
+/// follows on the next line.
+fn is_pnm(bytes: &[u8]) -> bool {
+    let rest = bytes.get(2..).unwrap_or_default();
+    let next =
+        rest.iter().position(|byte| !byte.is_ascii_whitespace()).filter(|&at| at > 0).map(|at| &rest[at..]);
+    next.is_some_and(|next| next[0].is_ascii_digit() || next[0] == b'#' || next.starts_with(b"WIDTH"))
 }
 
 fn why_not(bytes: &[u8]) -> SkipReason {

@@ -2,8 +2,11 @@
 
 mod decode;
 mod format;
+mod limits;
 mod outline;
+mod reduced;
 
-pub use decode::{DecodeLimits, Facts, RgbImage, decode, decode_file, decode_with_facts, read_file};
+pub use decode::{Facts, RgbImage, decode, decode_file, decode_with_facts, read_file};
 pub(crate) use decode::{read_header, read_patiently};
 pub(crate) use format::recognise;
+pub use limits::DecodeLimits;

@@ -88,20 +88,20 @@ impl Default for AugTransforms {
 impl AugTransforms {
     /// Checks settings that come from a file or a user.
     pub(crate) fn check(&self) -> Result<(), DataError> {
-        let shares = [self.p_affine, self.p_lighting, self.min_scale];
-        let is_right = shares.iter().all(|share| (0.0..=1.0).contains(share))
-            && self.min_scale > 0.0
-            && (0.0..=180.0).contains(&self.max_rotate)
-            && (0.0..=0.5).contains(&self.max_warp)
-            && (0.0..1.0).contains(&self.max_lighting)
-            && self.min_zoom > 0.0
-            && (self.min_zoom..=100.0).contains(&self.max_zoom);
-        if is_right {
-            return Ok(());
-        }
+        let share = |name, share: f64| (name, share, (0.0..=1.0).contains(&share));
+        let parts = [
+            share("p_affine", self.p_affine),
+            share("p_lighting", self.p_lighting),
+            ("min_scale", self.min_scale, self.min_scale > 0.0 && self.min_scale <= 1.0),
+            ("max_rotate", self.max_rotate, (0.0..=180.0).contains(&self.max_rotate)),
+            ("max_warp", self.max_warp, (0.0..=0.5).contains(&self.max_warp)),
+            ("max_lighting", self.max_lighting, (0.0..1.0).contains(&self.max_lighting)),
+            ("min_zoom", self.min_zoom, self.min_zoom > 0.0),
+            ("max_zoom", self.max_zoom, (self.min_zoom..=100.0).contains(&self.max_zoom)),
+        ];
         let advice = "choose max_rotate up to 180 degrees, max_warp up to 0.5, max_lighting below 1, min_zoom above 0 and up to \
                       max_zoom, min_scale above 0 and up to 1, p_affine and p_lighting from 0 to 1";
-        Err(DataError::Option(BadOption { option: "augment", value: format!("{self:?}"), advice }))
+        Ok(BadOption::check_parts("augment", &parts, advice)?)
     }
 }
 
@@ -210,6 +210,10 @@ impl Transform for AugTransforms {
         let mut image = resample(&image, to_pixels * drawn * from_pixels, self.size);
         self.draw_lighting(rng).apply(&mut image);
         image
+    }
+
+    fn name(&self) -> String {
+        format!("fastai's aug_transforms: mirror, turn, zoom, warp and light, to {} pixels", self.size)
     }
 }
 

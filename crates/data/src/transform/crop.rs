@@ -23,6 +23,10 @@ impl Transform for RandomCrop {
         let top = rng.random_range(0..=image.height() - size);
         cropped(image, left, top, size, size)
     }
+
+    fn name(&self) -> String {
+        format!("crop a random square of {} pixels", self.size)
+    }
 }
 
 /// A square of `size` pixels at the centre, for validation. A smaller image is enlarged first.
@@ -38,6 +42,10 @@ impl Transform for CenterCrop {
         let size = self.size as u32;
         let (left, top) = ((image.width() - size) / 2, (image.height() - size) / 2);
         cropped(image, left, top, size, size)
+    }
+
+    fn name(&self) -> String {
+        format!("crop the square of {} pixels in the middle", self.size)
     }
 }
 
@@ -108,6 +116,11 @@ impl Transform for RandomResizedCrop {
         let [left, top, width, height] = self.window(image.dimensions(), rng);
         resized(cropped(image, left, top, width, height), self.size as u32, self.size as u32)
     }
+
+    fn name(&self) -> String {
+        let least = 100.0 * self.min_scale;
+        format!("crop a random part of at least {least:.0} % and resize it to {} pixels", self.size)
+    }
 }
 
 /// A uniform number between two, which may be equal.
@@ -134,6 +147,10 @@ impl Transform for Flip {
             imageops::flip_horizontal_in_place(&mut image);
         }
         image
+    }
+
+    fn name(&self) -> String {
+        format!("mirror {:.0} % of the photos", 100.0 * self.probability)
     }
 }
 

@@ -68,17 +68,17 @@ impl Default for RandomErasing {
 
 impl RandomErasing {
     pub(crate) fn check(&self) -> Result<(), DataError> {
-        let shares = [self.probability, self.min_area, self.max_area, self.min_aspect];
-        let is_right = shares.iter().all(|share| (0.0..=1.0).contains(share))
-            && self.min_area <= self.max_area
-            && self.min_aspect > 0.0
-            && self.max_count > 0;
-        if is_right {
-            return Ok(());
-        }
+        let share = |name, share: f64| (name, share, (0.0..=1.0).contains(&share));
+        let parts = [
+            share("probability", self.probability),
+            share("max_area", self.max_area),
+            ("min_area", self.min_area, (0.0..=self.max_area).contains(&self.min_area)),
+            ("min_aspect", self.min_aspect, self.min_aspect > 0.0 && self.min_aspect <= 1.0),
+            ("max_count", f64::from(self.max_count), self.max_count > 0),
+        ];
         let advice =
             "choose shares from 0 to 1, min_area up to max_area, min_aspect above 0, and max_count 1 or more";
-        Err(DataError::Option(BadOption { option: "augment", value: format!("{self:?}"), advice }))
+        Ok(BadOption::check_parts("augment", &parts, advice)?)
     }
 }
 
@@ -103,6 +103,10 @@ impl Transform for RandomErasing {
             }
         }
         image
+    }
+
+    fn name(&self) -> String {
+        format!("cover a random rectangle in {:.0} % of the photos", 100.0 * self.probability)
     }
 }
 

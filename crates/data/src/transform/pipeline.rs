@@ -85,10 +85,10 @@ impl Preprocessing {
             return wrong("image_size", self.image_size.to_string(), "choose from 32 to 4096 pixels");
         }
         if !mean.iter().all(|mean| mean.is_finite()) {
-            return wrong("normalize.mean", format!("{mean:?}"), "choose three finite numbers");
+            return wrong("normalize.mean", numbers(mean), "choose three finite numbers");
         }
         if !std.iter().all(|std| std.is_finite() && *std > 0.0) {
-            return wrong("normalize.std", format!("{std:?}"), "choose three finite numbers above 0");
+            return wrong("normalize.std", numbers(std), "choose three finite numbers above 0");
         }
         Ok(())
     }
@@ -417,9 +417,8 @@ impl Pipeline {
         }
         let mut pixels = vec![0.0; self.values()];
         self.normalize.write(&image, &mut pixels);
-        let last =
-            Step { values: range(pixels.into_iter()), ..Step::of(format!("{:?}", self.normalize), &image) };
-        steps.push(last);
+        let name = "subtract the mean of each colour and divide by its deviation".to_owned();
+        steps.push(Step { values: range(pixels.into_iter()), ..Step::of(name, &image) });
         steps
     }
 
@@ -434,6 +433,10 @@ impl Step {
         let values = range(image.iter().map(|&value| f32::from(value)));
         Self { name, width: image.width() as usize, height: image.height() as usize, values }
     }
+}
+
+fn numbers(three: [f32; 3]) -> String {
+    three.map(|number| number.to_string()).join(", ")
 }
 
 fn range(values: impl Iterator<Item = f32>) -> (f32, f32) {
@@ -477,7 +480,9 @@ mod tests {
                 let steps = pipeline.walk(photo.clone(), &mut Seed(1).rng(&[]));
                 let last = steps.last().unwrap();
                 assert_eq!((last.width, last.height), (48, 48), "{steps:?}");
-                assert!(last.name.starts_with("Normalize") && last.values.0 < 0.0 && last.values.1 > 0.0);
+                assert!(
+                    last.name.starts_with("subtract the mean") && last.values.0 < 0.0 && last.values.1 > 0.0
+                );
                 assert_eq!(pipeline.tensor(photo.clone()).len(), pipeline.values());
             }
         }

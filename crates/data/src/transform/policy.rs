@@ -126,6 +126,10 @@ impl Transform for TrivialAugment {
     fn apply(&self, image: RgbImage, rng: &mut Rng) -> RgbImage {
         Self::REACH.draw(image, rng, |rng| rng.random_range(0..BINS))
     }
+
+    fn name(&self) -> String {
+        "TrivialAugment: one random operation of random strength".to_owned()
+    }
 }
 
 /// RandAugment: several operations in turn, all with the same magnitude.
@@ -156,11 +160,12 @@ impl Default for RandAugment {
 
 impl RandAugment {
     pub(crate) fn check(&self) -> Result<(), DataError> {
-        if self.operations <= 8 && self.magnitude <= 30 {
-            return Ok(());
-        }
+        let parts = [
+            ("operations", self.operations as f64, self.operations <= 8),
+            ("magnitude", self.magnitude as f64, self.magnitude <= 30),
+        ];
         let advice = "choose up to 8 operations and a magnitude of up to 30";
-        Err(DataError::Option(BadOption { option: "augment", value: format!("{self:?}"), advice }))
+        Ok(BadOption::check_parts("augment", &parts, advice)?)
     }
 
     fn magnitudes((width, height): (u32, u32)) -> Magnitudes {
@@ -173,6 +178,11 @@ impl Transform for RandAugment {
     fn apply(&self, image: RgbImage, rng: &mut Rng) -> RgbImage {
         let reach = Self::magnitudes(image.dimensions());
         (0..self.operations).fold(image, |image, _| reach.draw(image, rng, |_| self.magnitude))
+    }
+
+    fn name(&self) -> String {
+        let Self { operations, magnitude } = self;
+        format!("RandAugment: {operations} random operations of strength {magnitude}")
     }
 }
 

@@ -2,11 +2,16 @@
 //! files it names, or the line that can't be used and how to fix it.
 
 mod column;
+mod encoding;
+mod line;
+mod paths;
 mod problem;
+mod recognise;
 mod table;
 
 pub use column::Column;
 pub use problem::CsvProblem;
+pub use recognise::Recognised;
 
 use super::scan::{Listed, portable};
 use crate::error::DataError;
@@ -14,27 +19,33 @@ use crate::option::BadOption;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+pub(super) use table::Table;
 use table::line_of;
-pub(super) use table::{Roots, Table, delimiter};
 
 /// A CSV file of paths and labels, and which of its columns are which.
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
-/// | `header` | first line | whether the first line names the columns | |
-/// | `delimiter` | `,` | what separates two fields | one ASCII character |
-/// | `path_column` | `path` (without a header: 0) | an image's path, relative to the data set's root | |
-/// | `label_column` | `label` (without a header: 1) | its label | |
+/// | `header` | recognised | whether the first line names the columns | |
+/// | `delimiter` | recognised: `,`, `;`, tab or `\|` | what separates two fields | one ASCII character |
+/// | `path_column` | recognised | an image's path, relative to the data set's root | |
+/// | `label_column` | recognised | its label | |
 /// | `label_separator` | none: one label per image | what separates the labels of one image; makes the data set multi-label, where an image may have several labels or none | not a letter or digit |
-/// | `split_column` | `split`, if there is one | `train`, `valid` (or `val`, `validation`) or `test` | |
+/// | `split_column` | recognised, if there is one | `train`, `valid` or `test`, as the names of split folders are spelled; a column called `is_valid` or `is_test` says true or false | |
 /// | `group_column` | `group`, if there is one | images of one group stay in one split; empty: a group of its own | |
+///
+/// What is recognised: a first line without names has a path whose file is there. A column of paths is called `path`,
+/// `file`, `filename`, `fname`, `image`, `image_id` or so, or holds names of files that are there; one of labels is called
+/// `label`, `labels`, `class`, `category`, `species`, `tags` or so, or is the only other column; one of splits is called
+/// `split`, `set`, `subset`, `is_valid` or so. A path whose file isn't there is tried with `/` for `\`, and with the endings
+/// of photos. [`Note::Table`](crate::Note::Table) says how a table was read if it wasn't as `path,label`.
 ///
 /// An image must be in the data set's folder or below it, whether its path is relative or absolute. One that is
 /// elsewhere is skipped as [`SkipReason::OutsideFolder`]. A table may have at most 256 MiB, 1,500,000 lines of 64 KiB,
 /// and 1000 columns.
 ///
-/// With a separator the column of labels may also be called `labels`. Other columns are ignored. Fields may be quoted
-/// from their first character on; whitespace around a field is ignored.
+/// A table is text in UTF-8, or in UTF-16 with a byte order mark. Other columns are ignored. Fields may be quoted from their
+/// first character on; whitespace around a field is ignored.
 ///
 /// ```
 /// use sciurus_data::{CsvLabels, ImageDataset};
@@ -46,26 +57,31 @@ pub(super) use table::{Roots, Table, delimiter};
 pub struct CsvLabels {
     /// The CSV file.
     pub path: PathBuf,
-    /// Whether the first line names the columns.
-    pub header: CsvHeader,
-    /// What separates two fields.
-    pub delimiter: char,
-    /// The column of paths; `None`: `path`, or 0 without a header.
+    /// Whether the first line names the columns; `None`: it is recognised.
+    #[serde(default)]
+    pub header: Option<CsvHeader>,
+    /// What separates two fields; `None`: it is recognised.
+    #[serde(default)]
+    pub delimiter: Option<char>,
+    /// The column of paths; `None`: it is recognised.
     pub path_column: Option<Column>,
-    /// The column of labels; `None`: `label`, or 1 without a header.
+    /// The column of labels; `None`: it is recognised.
     pub label_column: Option<Column>,
     /// What separates the labels of one image; `None`: each image has exactly one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_separator: Option<char>,
-    /// The column of splits; `None`: `split`, if there is one.
+    /// The column of splits; `None`: it is recognised, if there is one.
     pub split_column: Option<Column>,
     /// The column of groups; `None`: `group`, if there is one.
     pub group_column: Option<Column>,
 }
 
 /// Whether the first line of a table names its columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::EnumString, strum::VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum CsvHeader {
     /// The first line names the columns.
     FirstLine,
@@ -80,12 +96,12 @@ impl<P: Into<PathBuf>> From<P> for CsvLabels {
 }
 
 impl CsvLabels {
-    /// A CSV file with the columns `path` and `label`, and perhaps `split` and `group`.
+    /// A CSV file whose form is recognised.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            header: CsvHeader::FirstLine,
-            delimiter: ',',
+            header: None,
+            delimiter: None,
             path_column: None,
             label_column: None,
             label_separator: None,
@@ -97,14 +113,14 @@ impl CsvLabels {
     /// Whether the first line names the columns.
     #[must_use]
     pub fn header(mut self, header: CsvHeader) -> Self {
-        self.header = header;
+        self.header = Some(header);
         self
     }
 
     /// What separates two fields: one ASCII character, such as `;` or a tab.
     #[must_use]
     pub fn delimiter(mut self, delimiter: char) -> Self {
-        self.delimiter = delimiter;
+        self.delimiter = Some(delimiter);
         self
     }
 
@@ -152,22 +168,22 @@ impl CsvLabels {
     }
 }
 
-/// Reads the table: every image it names, in the table's order.
-pub(crate) fn read(labels: &CsvLabels, root: &Path) -> Result<Vec<Listed>, DataError> {
-    if labels.label_separator.is_some_and(char::is_alphanumeric) {
-        let value = format!("{:?}", labels.label_separator.unwrap_or_default());
+/// Reads the table: every image it names, in the table's order, and how it was read.
+pub(crate) fn read(labels: &CsvLabels, root: &Path) -> Result<(Vec<Listed>, Option<Recognised>), DataError> {
+    if let Some(separator) = labels.label_separator.filter(|separator| separator.is_alphanumeric()) {
         let advice = "choose a character that isn't part of any label, such as a space, ';' or '|'";
+        let value = format!("'{separator}'");
         return Err(DataError::Option(BadOption { option: "label_separator", value, advice }));
     }
-    let (mut table, roots) = (Table::open(labels)?, Roots::of(root));
+    let mut table = Table::open(labels, root)?;
     let (mut listed, mut lines) = (Vec::new(), HashMap::new());
     while let Some(record) = table.next()? {
         let line = line_of(&record);
-        let file = table.columns.row(&record, &roots).map_err(|problem| table.wrong(line, problem))?;
+        let file = table.row(&record).map_err(|problem| table.wrong(line, problem))?;
         if let Some(first) = lines.insert(portable(&file.path), line) {
             return Err(table.wrong(line, CsvProblem::Duplicate { path: file.path, first }));
         }
         listed.push(file);
     }
-    Ok(listed)
+    Ok((listed, table.recognised()))
 }

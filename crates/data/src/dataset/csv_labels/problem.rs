@@ -10,8 +10,8 @@ use std::path::PathBuf;
 pub enum CsvProblem {
     /// A required column is missing.
     #[error(
-        "the table has no column {column}; it has {}; set `{what}_column` to the column of {what}s",
-        list(found)
+        "the table has no column {column}; it has {}; set `{what}_column` to the column of {what}s{}", list(found),
+        if found.len() == 1 { ", or `delimiter` to the character between columns" } else { "" }
     )]
     NoColumn {
         /// The column that was looked for.
@@ -34,7 +34,10 @@ pub enum CsvProblem {
         what: &'static str,
     },
     /// The split is not one of the three.
-    #[error("`{}` is not a split; write train, valid or test", shown(word))]
+    #[error(
+        "`{}` is not a split; write train, valid or test, or name another column as `split_column`",
+        shown(word)
+    )]
     UnknownSplit {
         /// What the field holds.
         word: String,
@@ -51,6 +54,15 @@ pub enum CsvProblem {
     #[error("the line cannot be read: {detail}; check for a missing quote or delimiter")]
     Malformed {
         /// What the CSV reader reported.
+        detail: String,
+    },
+    /// The text is not in a known encoding.
+    #[error(
+        "the text is not UTF-8: {detail}; save the table as \"CSV UTF-8\", or convert it: iconv -f WINDOWS-1252 -t UTF-8 \
+         OLD > NEW"
+    )]
+    Encoding {
+        /// What it probably is.
         detail: String,
     },
     /// The line has bytes that never occur in text.

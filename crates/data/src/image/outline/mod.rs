@@ -17,6 +17,7 @@ use image::ImageFormat;
 pub(crate) use jpeg::Jpeg;
 pub(crate) use memory::memory_needed;
 pub(crate) use metered::Metered;
+pub(crate) use tiff::kind as tiff_kind;
 
 /// Most bytes besides the pixels (profiles, previews, texts).
 pub(crate) const MOST_BESIDE: usize = 64 << 20;

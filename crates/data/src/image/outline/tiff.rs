@@ -24,7 +24,9 @@ const MOST_TABLES: u64 = 1 << 13;
 
 const WIDTH: u16 = 256;
 const HEIGHT: u16 = 257;
+const BITS: u16 = 258;
 const COMPRESSION: u16 = 259;
+const PHOTOMETRIC: u16 = 262;
 const STRIP_OFFSETS: u16 = 273;
 const SAMPLES: u16 = 277;
 const ROWS_PER_STRIP: u16 = 278;
@@ -33,7 +35,11 @@ const TILE_WIDTH: u16 = 322;
 const TILE_HEIGHT: u16 = 323;
 const TILE_OFFSETS: u16 = 324;
 const TILE_BYTES: u16 = 325;
+const SAMPLE_FORMAT: u16 = 339;
 const JPEG_TABLES: u16 = 347;
+
+/// None, CCITT fax, LZW, JPEG, deflate, PackBits.
+const USUAL_COMPRESSIONS: [u64; 10] = [1, 2, 3, 4, 5, 6, 7, 8, 32946, 32773];
 
 /// The compression that makes each strip or tile a JPEG of its own.
 const AS_JPEG: u64 = 7;
@@ -61,6 +67,25 @@ pub(super) fn check(bytes: &[u8]) -> Result<Option<(u32, u32)>, SkipReason> {
         check_jpegs(&directory, part)?;
     }
     Ok(u32::try_from(width).ok().zip(u32::try_from(height).ok()))
+}
+
+/// What kind of TIFF it is that a decoder doesn't read, in words.
+pub(crate) fn kind(bytes: &[u8]) -> String {
+    let Some(directory) = Directory::find(bytes).ok().flatten() else { return "this TIFF".to_owned() };
+    let one = |tag| directory.values(tag).next();
+    let kind = match (one(PHOTOMETRIC), one(SAMPLE_FORMAT), one(BITS), one(COMPRESSION)) {
+        (_, _, _, Some(other)) if !USUAL_COMPRESSIONS.contains(&other) => format!("with compression {other}"),
+        (Some(3), ..) => "whose colours come from a palette".to_owned(),
+        (Some(6), ..) => "in YCbCr without JPEG".to_owned(),
+        (Some(8), ..) => "in CIE L*a*b*".to_owned(),
+        (_, Some(3), ..) => "of floating-point numbers".to_owned(),
+        (_, Some(2), ..) => "of signed numbers".to_owned(),
+        (_, _, Some(bits), _) => {
+            format!("with {bits} bits per value and {} values per pixel", one(SAMPLES).unwrap_or(1))
+        }
+        _ => "of this kind".to_owned(),
+    };
+    format!("a TIFF {kind}")
 }
 
 /// Checks strips or tiles that are JPEGs of their own.

@@ -1,0 +1,119 @@
+//! What a data set passes over on purpose. In: a folder. Out: each file or folder that is not read, with the number of files in
+//! it, so that the numbers of used, skipped and left-out files add up to the files that are there.
+
+use crate::image::recognise;
+use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use walkdir::WalkDir;
+
+/// A file or folder that was passed over on purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Path relative to the data set's root.
+    pub path: PathBuf,
+    /// How many files that is: 1, or those in the folder and below it.
+    pub files: usize,
+    /// Why it was passed over.
+    pub why: LeftOutReason,
+}
+
+impl LeftOut {
+    pub(super) fn new(root: &Path, path: &Path, why: LeftOutReason) -> Self {
+        Self { path: relative(root, path), files: count(path), why }
+    }
+}
+
+/// Why a file or folder was passed over. `Display` is meant for the user, after "left out".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LeftOutReason {
+    /// A folder whose name begins with `_`.
+    Underscore,
+    /// A file or folder whose name begins with `.`.
+    Dot,
+    /// A folder that `sciurus train` made, or one of such folders.
+    Run,
+    /// A folder next to `train` and `valid`.
+    BesideSplits,
+    /// A file next to the class folders that is no picture.
+    NotAPicture,
+    /// A file that a table doesn't list.
+    NotListed,
+}
+
+impl fmt::Display for LeftOutReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Underscore => "folders whose names begin with _",
+            Self::Dot => "names that begin with a dot",
+            Self::Run => "folders that `sciurus train` made",
+            Self::BesideSplits => "folders beside train, valid and test",
+            Self::NotAPicture => "beside the class folders, not pictures",
+            Self::NotListed => "not in the table",
+        })
+    }
+}
+
+/// Why a file is passed over because of its name: it begins with a dot. Cameras write photos whose names begin with `_`.
+pub(super) fn by_name(name: &OsStr) -> Option<LeftOutReason> {
+    (name.as_encoded_bytes().first() == Some(&b'.')).then_some(LeftOutReason::Dot)
+}
+
+/// Why a folder is passed over because of its name: it begins with a dot or with `_`.
+pub(super) fn folder_by_name(name: &OsStr) -> Option<LeftOutReason> {
+    let is_aside = name.as_encoded_bytes().first() == Some(&b'_');
+    by_name(name).or(is_aside.then_some(LeftOutReason::Underscore))
+}
+
+/// Whether a folder is one that `sciurus train` made, or a folder of such folders.
+pub(super) fn is_of_runs(folder: &Path) -> bool {
+    if is_run(folder) {
+        return true;
+    }
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    let (folders, files): (Vec<_>, Vec<_>) =
+        entries.flatten().map(|entry| entry.path()).partition(|path| path.is_dir());
+    let runs = folders.iter().filter(|folder| is_run(folder)).count();
+    match folder.file_name().is_some_and(|name| name == "runs") {
+        // The first run may only have begun.
+        true => runs > 0 || WalkDir::new(folder).into_iter().flatten().all(|entry| is_nothing(&entry)),
+        false => runs > 0 && runs == folders.len() && !files.iter().any(|file| looks_like_image(file)),
+    }
+}
+
+/// A folder, or a file that is hidden, such as a lock.
+fn is_nothing(entry: &walkdir::DirEntry) -> bool {
+    entry.file_type().is_dir() || by_name(entry.file_name()).is_some()
+}
+
+fn is_run(folder: &Path) -> bool {
+    let has = |name: &str| folder.join(name).is_file();
+    has("run.json") && (has("config.toml") || has("events.jsonl"))
+}
+
+/// Whether a file begins like a picture.
+pub(super) fn looks_like_image(path: &Path) -> bool {
+    let mut start = Vec::new();
+    path.is_file()
+        && File::open(path).and_then(|file| file.take(64).read_to_end(&mut start)).is_ok()
+        && recognise(&start).is_ok()
+}
+
+/// How many files a path stands for.
+fn count(path: &Path) -> usize {
+    if !path.is_dir() {
+        return 1;
+    }
+    let is_folder = |entry: &walkdir::DirEntry| entry.file_type().is_dir();
+    WalkDir::new(path).into_iter().filter(|entry| !entry.as_ref().is_ok_and(is_folder)).count()
+}
+
+/// A path below the root, without the root.
+pub(super) fn relative(root: &Path, path: &Path) -> PathBuf {
+    path.strip_prefix(root).unwrap_or(path).to_owned()
+}
