@@ -209,7 +209,7 @@ pub enum DataError {
         path.display(), revealed(first), revealed(second),
         if first.trim() == second.trim() { "spaces around the name" } else { "how accents are encoded (Unicode NFC and NFD)" }
     )]
-    LookAlikes {
+    SameLooking {
         /// The data set's folder, or its table.
         path: PathBuf,
         /// One label.

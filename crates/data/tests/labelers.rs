@@ -137,7 +137,11 @@ fn lines_that_make_no_sense_are_named() {
     for (table, want) in cases {
         assert_eq!(said(table, same), want);
     }
-    let lost = said("path,label\nphotos/1.png,red\nphotos/2.png,red\nlost.png,grey\n", same);
+}
+
+#[test]
+fn columns_and_files_that_are_not_there_are_named() {
+    let lost = said("path,label\nphotos/1.png,red\nphotos/2.png,red\nlost.png,grey\n", |labels| labels);
     assert!(
         lost.starts_with(
             "no readable training image of `grey` in CSV (1 file skipped, the first because: lost.png: file"
@@ -514,6 +518,15 @@ fn split_columns_of_other_names_count_if_they_hold_splits() {
     }
     assert_eq!(counts(&with("is_test", |i| if i % 4 == 0 { "yes" } else { "no" }))[2], [1, 1]);
     assert_eq!(with("set", |i| ["A", "B"][i % 2]).splitter, Splitter::default());
+}
+
+#[test]
+fn a_name_of_a_column_is_no_photo_even_if_there_is_one_of_that_name() {
+    let plain = lines(|path, label, _| format!("{path},{label}\n"));
+    let root = beside_photos(format!("image,species\n{plain}").as_bytes());
+    write(root.path().join("image.jpg"), &encoded(&picture(30, 20, 99), ImageFormat::Jpeg));
+    let dataset = from(&root).build().unwrap();
+    assert_eq!((dataset.items.len(), dataset.vocab.labels().len()), (8, 2));
 }
 
 #[test]

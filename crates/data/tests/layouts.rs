@@ -1,6 +1,6 @@
 //! Folders as people have them: what is read, what is said about it, and that every file is accounted for.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at any problem")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, reason = "a test stops at any problem")]
 
 mod support;
 

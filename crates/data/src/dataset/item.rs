@@ -229,6 +229,29 @@ impl<'de> Deserialize<'de> for ContentHash {
     }
 }
 
+/// Two of these labels that look the same on a screen: they differ in spaces around them, or in how accents are encoded.
+pub(super) fn looking_alike<'a>(labels: impl Iterator<Item = &'a str>) -> Option<[String; 2]> {
+    let normalizer = ComposingNormalizerBorrowed::new_nfc();
+    let mut seen = HashMap::new();
+    for label in labels {
+        let plain = normalizer.normalize(label.trim()).into_owned();
+        match seen.insert(plain, label) {
+            Some(other) if other != label => return Some([other.to_owned(), label.to_owned()]),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Two of these labels that differ in upper and lower case only.
+pub(super) fn case_only(labels: &[String]) -> Option<[String; 2]> {
+    let mut seen = HashMap::new();
+    labels.iter().find_map(|label| {
+        let other = seen.insert(label.to_lowercase(), label)?;
+        Some([other.clone(), label.clone()])
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,27 +303,4 @@ mod tests {
             assert!(text.parse::<ContentHash>().is_err(), "{text}");
         }
     }
-}
-
-/// Two of these labels that look the same on a screen: they differ in spaces around them, or in how accents are encoded.
-pub(super) fn look_alikes<'a>(labels: impl Iterator<Item = &'a str>) -> Option<[String; 2]> {
-    let normalizer = ComposingNormalizerBorrowed::new_nfc();
-    let mut seen = HashMap::new();
-    for label in labels {
-        let plain = normalizer.normalize(label.trim()).into_owned();
-        match seen.insert(plain, label) {
-            Some(other) if other != label => return Some([other.to_owned(), label.to_owned()]),
-            _ => {}
-        }
-    }
-    None
-}
-
-/// Two of these labels that differ in upper and lower case only.
-pub(super) fn case_only(labels: &[String]) -> Option<[String; 2]> {
-    let mut seen = HashMap::new();
-    labels.iter().find_map(|label| {
-        let other = seen.insert(label.to_lowercase(), label)?;
-        Some([other.clone(), label.clone()])
-    })
 }

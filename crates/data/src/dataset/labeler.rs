@@ -2,7 +2,7 @@
 //! label, and the vocabulary. No file is opened yet.
 
 use super::csv_labels::{self, CsvLabels};
-use super::item::{Split, Vocab, look_alikes};
+use super::item::{Split, Vocab, looking_alike};
 use super::layout::{self, ClassFolder};
 use super::left_out::LeftOut;
 use super::note::Note;
@@ -97,8 +97,8 @@ impl Labeler {
         let train = labels(listing.has(Split::Train).then_some(Split::Train));
         let (valid, test) = (labels(Some(Split::Valid)), labels(Some(Split::Test)));
         if *self != Self::Folder {
-            if let Some([first, second]) = look_alikes(train.iter().map(String::as_str)) {
-                return Err(DataError::LookAlikes { path: self.source(root).to_owned(), first, second });
+            if let Some([first, second]) = looking_alike(train.iter().map(String::as_str)) {
+                return Err(DataError::SameLooking { path: self.source(root).to_owned(), first, second });
             }
             let unknown: Vec<&String> = valid.union(&test).filter(|label| !train.contains(*label)).collect();
             if !unknown.is_empty() {

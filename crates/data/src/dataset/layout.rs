@@ -375,8 +375,8 @@ fn class_folders(folders: Vec<PathBuf>, split: Option<Split>) -> Vec<ClassFolder
 
 /// Two classes that look the same would be learnt as two.
 fn check_names(root: &Path, layout: &Layout) -> Result<(), DataError> {
-    match super::item::look_alikes(layout.classes.iter().map(|class| class.label.as_str())) {
-        Some([first, second]) => Err(DataError::LookAlikes { path: root.to_owned(), first, second }),
+    match super::item::looking_alike(layout.classes.iter().map(|class| class.label.as_str())) {
+        Some([first, second]) => Err(DataError::SameLooking { path: root.to_owned(), first, second }),
         None => Ok(()),
     }
 }

@@ -193,8 +193,13 @@ fn delimited(text: &str) -> (u8, Vec<StringRecord>) {
     known.or_else(wide).unwrap_or(&tried[0]).clone()
 }
 
-/// Without names the first line is already an image, and its file is there.
+/// Without names the first line is already an image, and its file is there. A column called `image` is not, even beside a file
+/// `image.jpg`, if another one is called like labels.
 fn header(labels: &CsvLabels, first: &StringRecord, paths: &Paths) -> CsvHeader {
+    let has = |known: &[&str]| first.iter().any(|name| known.contains(&key(name).as_str()));
+    if has(&PATHS) && has(&LABELS) {
+        return CsvHeader::FirstLine;
+    }
     let is_file = match &labels.path_column {
         Some(Column::Number(place)) => first.get(*place).is_some_and(|field| paths.has(field)),
         Some(Column::Name(_)) => false,
