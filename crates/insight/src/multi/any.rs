@@ -7,7 +7,7 @@ use sciurus_data::ItemId;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::{InsightError, MultiPredictions, Predictions, json_file};
+use crate::{InsightError, MultiPredictions, Predictions, Temperature, json_file};
 
 /// Predictions for items with one label each, or for multi-label items.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +76,24 @@ impl AnyPredictions {
         match self {
             Self::Single(predictions) => predictions.is_right(i),
             Self::Multi(predictions) => predictions.is_right(i),
+        }
+    }
+
+    /// The same predictions at a temperature; multi-label ones have none.
+    #[must_use]
+    pub fn at_temperature(self, temperature: Temperature) -> Self {
+        match self {
+            Self::Single(predictions) => Self::Single(predictions.at_temperature(temperature)),
+            Self::Multi(_) => self,
+        }
+    }
+
+    /// The temperature to use these predictions' model with: see [`Temperature::where_it_helps`].
+    #[must_use]
+    pub fn temperature(&self) -> Temperature {
+        match self {
+            Self::Single(predictions) => Temperature::where_it_helps(predictions),
+            Self::Multi(_) => Temperature(1.0),
         }
     }
 

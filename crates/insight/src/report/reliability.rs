@@ -34,12 +34,10 @@ pub(super) fn section(predictions: &Predictions, temperature: Option<Temperature
                 "Expected calibration error over " (BINS) " bins: "
                 strong { (format!("{error:.4}")) } "."
             }
-            @if let Some(temperature) = temperature {
+            @if let Some(temperature) = temperature.filter(|temperature| *temperature != Temperature(1.0)) {
                 p class="note" {
-                    "These are the probabilities as the network gives them, here and at the photos. The exported model divides its "
-                    "logits by a temperature of " (format!("{:.3}", temperature.0))
-                    ", chosen on the same photos; with it the error would be "
-                    strong { (format!("{:.4}", calibrated_error(predictions, temperature))) } "."
+                    "The model divides its logits by a temperature of " (format!("{:.3}", temperature.0))
+                    ", which made the probabilities better on photos that it was not chosen on; all numbers here are with it."
                 }
             }
             div class="reliability" {
@@ -48,15 +46,6 @@ pub(super) fn section(predictions: &Predictions, temperature: Option<Temperature
             }
         }
     }
-}
-
-/// The calibration error of the probabilities at a temperature.
-fn calibrated_error(predictions: &Predictions, temperature: Temperature) -> f64 {
-    let Predictions { vocab, items, paths, targets, .. } = predictions.clone();
-    let probabilities =
-        (0..predictions.len()).flat_map(|i| temperature.applied_to(predictions.row(i))).collect();
-    let calibrated = Predictions::from_probabilities(vocab, items, paths, probabilities, targets);
-    calibrated.map_or(f64::NAN, |calibrated| calibration_error(&reliability(&calibrated, BINS)))
 }
 
 fn diagram(bins: &[ReliabilityBin], error: f64) -> Markup {

@@ -4,6 +4,7 @@ use sciurus_clean::find::OnlineDynamics;
 use sciurus_data::Seed;
 use sciurus_insight::{Metric, MultiPredictions};
 
+use super::continued::{continued, is_model};
 use super::metrics::Asked;
 use super::{EarlyStopping, FitSettings, History, Keep, Learner, Objective, Observer, Phase, Trainer};
 use crate::loaders::DataLoaders;
@@ -167,7 +168,11 @@ impl LearnerBuilder {
         let mut places = self.places.unwrap_or_else(WeightPlaces::from_environment);
         places.offline |= settings.offline;
         let mut on_download = self.on_download.unwrap_or_else(|| Box::new(|_| ()));
-        let (model, weights) = load_body(model, settings.arch, &settings.weights, &places, &mut on_download)?;
+        let vocab = &self.loaders.dataset().vocab;
+        let (model, weights) = match &settings.weights {
+            WeightSource::File(path) if is_model(path) => continued(model, settings.arch, path, vocab)?,
+            source => load_body(model, settings.arch, source, &places, &mut on_download)?,
+        };
         let trainer = Trainer::new(model, &device, seed)
             .with_precision(precision)
             .with_objective(objective)

@@ -44,11 +44,12 @@ impl LrFind {
     }
 
     pub(super) fn check(&self) -> Result<(), Error> {
-        let sensible =
-            self.first > 0.0 && self.last > self.first && self.last.is_finite() && self.steps >= 20;
-        let (option, value) = ("lr_find", format!("{self:?}"));
-        let expected = "choose 0 < first < last and 20 or more steps";
-        if sensible { Ok(()) } else { Err(Error::BadOption(BadOption { option, value, advice: expected })) }
+        BadOption::check("steps", self.steps as f64, self.steps >= 20, "choose 20 or more")?;
+        let parts = [
+            ("first", self.first, self.first > 0.0),
+            ("last", self.last, self.last > self.first && self.last.is_finite()),
+        ];
+        Ok(BadOption::check_parts("lr_find", &parts, "choose rates above 0, the last larger than the first")?)
     }
 }
 

@@ -6,6 +6,7 @@ mod adam;
 mod average;
 mod builder;
 mod checkpoint;
+mod continued;
 mod early_stopping;
 mod evaluation;
 mod event;
@@ -312,14 +313,22 @@ impl Learner {
     /// The model cannot be measured, or the file cannot be written.
     pub fn export(&mut self, path: impl AsRef<Path>) -> Result<ModelBundle, Error> {
         let predictions = self.last_predictions()?.at_best_thresholds();
+        let temperature = predictions.temperature();
+        let predictions = predictions.at_temperature(temperature);
         let metrics = self.measure(&predictions);
-        let bundle = self.bundle(metrics, &predictions);
+        let bundle = self.bundle(metrics, &predictions, temperature);
         bundle.save(path.as_ref())?;
         Ok(bundle)
     }
 
-    /// The model as plain data, with these metrics, calibrated on its validation predictions.
-    pub fn bundle(&self, metrics: Vec<Measured>, predictions: &AnyPredictions) -> ModelBundle {
+    /// The model as plain data, with these metrics and predictions for the validation set, and the temperature that these were
+    /// made at, which the model is used with.
+    pub fn bundle(
+        &self,
+        metrics: Vec<Measured>,
+        predictions: &AnyPredictions,
+        temperature: Temperature,
+    ) -> ModelBundle {
         let dataset = self.loaders.dataset();
         let manifest = Manifest {
             format: 0,
@@ -332,7 +341,7 @@ impl Learner {
             weights: self.weights.clone(),
             seed: self.seed(),
             precision: self.precision(),
-            temperature: Temperature(1.0),
+            temperature,
             output: Output::SingleLabel,
         };
         ModelBundle::new(manifest, predictions, self.model().state_dict())

@@ -291,7 +291,7 @@ fn check_rates(rates: LearningRates) -> Result<(), Error> {
         true => Ok(()),
         false => Err(Error::BadOption(BadOption {
             option: "learning_rate",
-            value: format!("{rates:?}"),
+            value: rates.to_string(),
             advice: "choose a number above 0, such as 0.002",
         })),
     }

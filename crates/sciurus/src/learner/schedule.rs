@@ -3,6 +3,8 @@
 //! In: progress 0..=1 through a fit. Out: the value to use for that batch. Everything here reproduces fastai's numbers
 //! bit for bit, which is why positions are kept in f32, as fastai does.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// A value as a function of progress (0..=1) through a fit. Any `Fn(f64) -> f64` is a schedule.
@@ -97,6 +99,15 @@ pub enum LearningRates {
 impl From<f64> for LearningRates {
     fn from(rate: f64) -> Self {
         LearningRates::Same(rate)
+    }
+}
+
+impl fmt::Display for LearningRates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Same(rate) | Self::Head(rate) => rate.fmt(f),
+            Self::Spread { first, head } => write!(f, "{first} to {head}"),
+        }
     }
 }
 

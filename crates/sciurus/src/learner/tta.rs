@@ -36,11 +36,9 @@ impl Tta {
     }
 
     pub(super) fn check(&self) -> Result<(), Error> {
-        if self.views > 0 && (0.0..=1.0).contains(&self.beta) {
-            return Ok(());
-        }
-        let expected = "choose 1 or more views, and a share from 0 to 1";
-        Err(Error::BadOption(BadOption { option: "tta", value: format!("{self:?}"), advice: expected }))
+        BadOption::check("tta", self.views as f64, self.views > 0, "choose 1 or more views")?;
+        let parts = [("beta", self.beta, (0.0..=1.0).contains(&self.beta))];
+        Ok(BadOption::check_parts("tta", &parts, "choose a share from 0 to 1")?)
     }
 
     pub(super) fn mix(&self, augmented: f64, plain: f64) -> f32 {

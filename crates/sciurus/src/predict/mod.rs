@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use burn::module::Module;
 use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
 use rayon::prelude::*;
-use sciurus_data::{DataError, DecodeLimits, Pipeline, RgbImage, SkipReason, Skipped, decode_file};
+use sciurus_data::{
+    BadOption, DataError, DecodeLimits, Pipeline, RgbImage, SkipReason, Skipped, decode, decode_file,
+};
 use sciurus_insight::{sigmoid, softmax};
 use serde::{Deserialize, Serialize};
 
@@ -88,15 +90,36 @@ impl Predictor {
     /// # Errors
     /// The file cannot be read, is not a model, or is a model whose outputs are not finite; or the device is not in this build.
     pub fn load_on(path: impl AsRef<Path>, device: Device) -> Result<Self, Error> {
+        // What the machine lacks is said before what the file does.
+        device.open()?;
+        Self::new(path.as_ref(), ModelBundle::load(path.as_ref())?, device)
+    }
+
+    /// Loads a model from the bytes of its file, on the CPU; for models that are part of a program. Errors call it `name`.
+    ///
+    /// ```no_run
+    /// # use sciurus::Predictor;
+    /// # const MODEL: &[u8] = &[];
+    /// // const MODEL: &[u8] = include_bytes!("../model.sciurus");
+    /// let predictor = Predictor::from_bytes("squirrels", MODEL)?;
+    /// # Ok::<(), sciurus::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// They are not a model, or a model whose outputs are not finite.
+    pub fn from_bytes(name: &str, bytes: impl Into<Vec<u8>>) -> Result<Self, Error> {
+        Self::new(Path::new(name), ModelBundle::from_bytes(name, bytes)?, Device::Cpu)
+    }
+
+    fn new(path: &Path, bundle: ModelBundle, device: Device) -> Result<Self, Error> {
         let fastest = Precision::Auto.on(device)?;
         let device = device.open()?;
-        let bundle = ModelBundle::load(path.as_ref())?;
         // The precision it was measured in; but where bf16 would only be slower, f32 gives the same predictions more exactly.
         let precision = match bundle.manifest.precision {
             Precision::F32 => Precision::F32,
             _ => fastest,
         };
-        let path = path.as_ref().to_owned();
+        let path = path.to_owned();
         let model = bundle.model(&device).map_err(|error| error.in_file(&path))?.valid();
         let pipeline = bundle.manifest.preprocessing.pipeline();
         let (manifest, folded) = (bundle.manifest, FoldedLayers::default());
@@ -118,6 +141,17 @@ impl Predictor {
     /// The model's outputs are not finite.
     pub fn predict(&self, image: &RgbImage) -> Result<Prediction, Error> {
         self.ranked(&self.logits(self.pipeline.tensor(image.clone())))
+    }
+
+    /// Decodes and classifies one picture, from the bytes of its file. In an asynchronous program, call it from
+    /// `tokio::task::spawn_blocking` or a thread of its own: it computes for tens of milliseconds.
+    ///
+    /// # Errors
+    /// The bytes are no picture that can be read, and the error's source says why; or the model's outputs are not finite.
+    pub fn predict_bytes(&self, bytes: &[u8]) -> Result<Prediction, Error> {
+        let image = decode(bytes, &DecodeLimits::default())
+            .map_err(|source| Error::Photo { path: PathBuf::from("the picture"), source })?;
+        self.predict(&image)
     }
 
     /// Classifies several pictures, which is faster than one by one: as many at a time as [fit into memory](fitting_batch).
@@ -173,12 +207,17 @@ impl Predictor {
         if features.iter().all(|feature| feature.is_finite()) { Ok(features) } else { Err(self.not_finite()) }
     }
 
-    /// The part of a picture that the model sees, and a heat map of what in it supports a class (below the number of labels).
-    pub fn grad_cam(&self, image: &RgbImage, class: usize) -> (RgbImage, HeatMap) {
+    /// The part of a picture that the model sees, and a heat map of what in it supports a class.
+    ///
+    /// # Errors
+    /// There is no such class: it must be below the number of labels.
+    pub fn grad_cam(&self, image: &RgbImage, class: usize) -> Result<(RgbImage, HeatMap), Error> {
+        let is_known = class < self.manifest.vocab.len();
+        BadOption::check("class", class, is_known, "choose a number below that of the model's labels")?;
         let square = self.pipeline.square(image.clone());
         let pixels = self.tensor(self.pipeline.pixels(&square));
         let map = HeatMap::new(&self.model, pixels, class, &mut self.pass());
-        (square, map)
+        Ok((square, map))
     }
 
     /// Keeps only the pixels of each photo that the model sees, so that a batch of large photos fits into memory.

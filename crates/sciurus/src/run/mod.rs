@@ -15,12 +15,13 @@ pub use log::{EventLog, HistoryCsv};
 pub use settings::{RunSettings, TrainSettings};
 pub use tensorboard::TensorBoard;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sciurus_clean::find::LearntLabel;
 use sciurus_data::fs::{FileError, InsidePath, Lock, Root, is_sealed, read_regular};
-use sciurus_data::{Progress, Skipped, Split};
+use sciurus_data::{DecodeLimits, Progress, Skipped, Split, decode_file};
 use sciurus_insight::{
     Accuracy, AccuracyMulti, AnyPredictions, Average, ByLabel, ErrorRate, MeanAveragePrecision, Measured,
     Predictions,
@@ -195,12 +196,52 @@ impl Run {
         Ok(PreparedRun::new((run, record), (learner, None), lock))
     }
 
-    /// The default folder for a run on these photos: `runs/NAME-TIME`. `time` is a timestamp such as `20261129-031500`.
-    #[must_use]
-    pub fn usual_folder(photos: &Path, time: &str) -> PathBuf {
+    /// Makes a new folder for a run on these photos: `runs/NAME-TIME`, or `runs/NAME-TIME-2` and so on if that one is taken,
+    /// also by a run that begins at the same moment. `time` is a timestamp such as `20261129-031500`.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn new_folder(photos: &Path, time: &str) -> Result<PathBuf, Error> {
         let name = std::path::absolute(photos).ok();
         let name = name.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-        Path::new("runs").join(format!("{}-{time}", name.unwrap_or_else(|| "photos".to_owned())))
+        let name = format!("{}-{time}", name.unwrap_or_else(|| "photos".to_owned()));
+        let runs = Path::new("runs");
+        std::fs::create_dir_all(runs).map_err(|source| Error::io(runs, source))?;
+        let mut folder = runs.join(&name);
+        for number in 2.. {
+            match std::fs::create_dir(&folder) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    folder = runs.join(format!("{name}-{number}"));
+                }
+                made => return made.map(|()| folder.clone()).map_err(|source| Error::io(&folder, source)),
+            }
+        }
+        Ok(folder)
+    }
+
+    /// The model of a run, or the file itself, for those who name either.
+    ///
+    /// # Errors
+    /// It is a run that has no model yet, another folder, or a photo.
+    pub fn model_at(path: &Path) -> Result<PathBuf, Error> {
+        let refuse = |reason: &str| Err(Error::Run { path: path.to_owned(), reason: reason.to_owned() });
+        if Self::is_at(path) {
+            let model = Self::open(path)?.model_path();
+            return match model.is_file() {
+                true => Ok(model),
+                false => refuse(
+                    "is a run that did not finish, so it has no model; finish it with `sciurus train --resume`",
+                ),
+            };
+        }
+        if path.is_dir() {
+            return refuse("is a folder, but not of a run; name a run, or a model.sciurus file");
+        }
+        let limits = DecodeLimits::default();
+        if path.is_file() && decode_file(path, &limits).is_ok() {
+            return refuse("is a photo, not a model; name the model first, then the photos");
+        }
+        Ok(path.to_owned())
     }
 
     /// Whether a folder contains a run.
@@ -394,17 +435,20 @@ impl PreparedRun {
             self.learner.round_to_half()?;
         }
         let predictions = self.learner.last_predictions()?.at_best_thresholds();
+        // Whatever is saved, measured and shown has the probabilities that the model will give.
+        let temperature = predictions.temperature();
+        let predictions = predictions.at_temperature(temperature);
         predictions.save(self.run.path("predictions.json"))?;
         let learnt = self.learner.learnt_labels();
         if !learnt.is_empty() {
             LearntLabel::save(&learnt, &self.run.path("training.parquet"))?;
         }
         self.record.metrics = self.measured(&predictions);
-        let bundle = self.learner.bundle(self.record.metrics.clone(), &predictions);
+        let bundle = self.learner.bundle(self.record.metrics.clone(), &predictions, temperature);
         bundle.save(&self.run.model_path())?;
         if self.learner.loaders().dataset().split(Split::Test).next().is_some() {
             self.record.test_metrics = match self.learner.any_predictions(Split::Test) {
-                Ok(test) => self.measured(&test.at_thresholds_of(&predictions)),
+                Ok(test) => self.measured(&test.at_thresholds_of(&predictions).at_temperature(temperature)),
                 // Each unreadable photo has been reported; the model is saved without test metrics.
                 Err(Error::NothingReadable { .. }) => Vec::new(),
                 Err(error) => return Err(error),

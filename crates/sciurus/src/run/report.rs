@@ -50,7 +50,7 @@ impl Run {
                 }
             };
             if let Some(class) = predictor.manifest().vocab.class(&top.label).filter(|_| done < HEAT_MAPS) {
-                let (square, map) = predictor.grad_cam(&photo, class);
+                let (square, map) = predictor.grad_cam(&photo, class)?;
                 overlays.extend(picture(top.item, map.over(&square)));
             }
             thumbnails.extend(picture(top.item, photo));

@@ -18,6 +18,7 @@ use crate::learner::{Balance, BatchTimes, Control, FitSettings, Learner, Objecti
 use crate::loaders::{DataLoaders, ImageDataLoaders, LoaderSettings};
 use crate::model::VisionModel;
 use crate::model::weights::WeightSource;
+use crate::predict::ModelBundle;
 
 /// Most bytes of a settings file.
 const LARGEST: u64 = 1 << 20;
@@ -177,6 +178,18 @@ impl TrainSettings {
         excluded.for_each(|(_, rival)| drop(options.remove(rival)));
         options.extend(typed);
         options.try_into().map_err(|reason| Error::Run { path: self.data.folder.clone(), reason })
+    }
+
+    /// The same settings, to go on training a model that Sciurus saved: its network, weights and image size.
+    ///
+    /// # Errors
+    /// The file is not a model.
+    pub fn continuing(mut self, model: &Path) -> Result<Self, Error> {
+        let manifest = ModelBundle::load(model)?.manifest;
+        (self.fit.arch, self.fit.weights) = (manifest.arch, WeightSource::File(model.to_owned()));
+        self.loader.image_size = manifest.preprocessing.image_size;
+        self.loader.resize = manifest.preprocessing.resize_method;
+        Ok(self)
     }
 
     /// The same settings with absolute paths, so that they work from any working directory.

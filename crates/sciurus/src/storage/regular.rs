@@ -4,18 +4,42 @@
 //! links to them are refused. This is checked before opening, and again on the opened file, which may have been swapped.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use sciurus_data::fs::open_regular;
 
 use crate::Error;
 
-/// A regular file open for reading, with the size it had when it was opened.
+/// A regular file open for reading, with the size it had when it was opened; or its bytes in memory.
 #[derive(Debug)]
 pub(crate) struct RegularFile {
-    file: File,
+    source: Source,
     len: u64,
+}
+
+#[derive(Debug)]
+enum Source {
+    File(File),
+    Bytes(Cursor<Vec<u8>>),
+}
+
+impl Read for Source {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(into),
+            Self::Bytes(bytes) => bytes.read(into),
+        }
+    }
+}
+
+impl Seek for Source {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match self {
+            Self::File(file) => file.seek(to),
+            Self::Bytes(bytes) => bytes.seek(to),
+        }
+    }
 }
 
 impl RegularFile {
@@ -31,7 +55,13 @@ impl RegularFile {
         if len > limit {
             return Err(Error::TooLarge { path: path.to_owned(), bytes: len, limit });
         }
-        Ok(Self { file, len })
+        Ok(Self { source: Source::File(file), len })
+    }
+
+    /// A file that is in memory already.
+    pub(crate) fn of_bytes(bytes: Vec<u8>) -> Self {
+        let len = bytes.len() as u64;
+        Self { source: Source::Bytes(Cursor::new(bytes)), len }
     }
 
     /// Its size in bytes when it was opened.
@@ -50,14 +80,14 @@ impl RegularFile {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
         };
         let mut bytes = vec![0; count];
-        self.file.seek(SeekFrom::Start(start))?;
-        self.file.read_exact(&mut bytes)?;
+        self.source.seek(SeekFrom::Start(start))?;
+        self.source.read_exact(&mut bytes)?;
         Ok(bytes)
     }
 
     /// Reads the file from the start, up to the size it had when it was opened.
     pub(crate) fn rewound(&mut self) -> io::Result<impl Read> {
-        self.file.seek(SeekFrom::Start(0))?;
-        Ok((&mut self.file).take(self.len))
+        self.source.seek(SeekFrom::Start(0))?;
+        Ok((&mut self.source).take(self.len))
     }
 }

@@ -90,7 +90,18 @@ impl TensorFile {
     /// # Errors
     /// It cannot be read, is not a regular file, or its header is damaged or above a limit.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let mut file = RegularFile::open(path, MAX_FILE)?;
+        Self::read(path, RegularFile::open(path, MAX_FILE)?)
+    }
+
+    /// Reads the header of a file in memory, which errors call `name`.
+    ///
+    /// # Errors
+    /// Its header is damaged or above a limit.
+    pub(crate) fn of_bytes(name: &Path, bytes: Vec<u8>) -> Result<Self, Error> {
+        Self::read(name, RegularFile::of_bytes(bytes))
+    }
+
+    fn read(path: &Path, mut file: RegularFile) -> Result<Self, Error> {
         let header = TensorHeader::read(&mut file).map_err(|reason| bundle_error(path, &reason))?;
         Ok(Self { path: path.to_owned(), file, header })
     }

@@ -144,7 +144,8 @@ impl Objective {
         if positive && (self.class_weights.is_empty() || self.class_weights.len() == classes) {
             return Ok(());
         }
-        let value = format!("{:?} for {classes} classes", self.class_weights);
+        let weights: Vec<_> = self.class_weights.iter().map(f64::to_string).collect();
+        let value = format!("{} for {classes} classes", weights.join(", "));
         let expected = "give one number above 0 for each class";
         Err(Error::BadOption(BadOption { option: "class_weights", value, advice: expected }))
     }

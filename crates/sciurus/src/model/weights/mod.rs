@@ -29,7 +29,8 @@ pub enum WeightSource {
     /// The file for this architecture in `SCIURUS_MODELS`, else torchvision's file, which is downloaded once.
     #[default]
     Pretrained,
-    /// This file: `.safetensors`, or a PyTorch checkpoint (`.pth`, `.pt`).
+    /// This file: `.safetensors`, or a PyTorch checkpoint (`.pth`, `.pt`). A learner also goes on from a `.sciurus` model, with its
+    /// head if it has the same labels.
     File(PathBuf),
     /// Seeded random weights.
     Random,
@@ -72,6 +73,11 @@ impl WeightPlaces {
         let offline = variable("SCIURUS_OFFLINE").is_some_and(|value| value != "0");
         Self { models, cache, mirrors, offline }
     }
+}
+
+/// The SHA-256 of a weight file, lower-case hex.
+pub(crate) fn sha256_of(path: &Path) -> Result<String, Error> {
+    WeightFile::open(path)?.sha256()
 }
 
 /// Finds the weights of `source`, downloads them only if no folder has them, and loads them into the model's body.

@@ -132,19 +132,16 @@ pub struct ModelBundle {
 }
 
 impl ModelBundle {
-    /// A bundle whose temperature and thresholds are fitted on the model's validation predictions.
+    /// A bundle with the thresholds of the model's validation predictions.
     pub(crate) fn new(mut manifest: Manifest, predictions: &AnyPredictions, state: StateDict) -> Self {
-        let (format, temperature, output) = match predictions {
-            AnyPredictions::Single(predictions) => {
-                (FORMAT, Temperature::fit_few(predictions), Output::SingleLabel)
-            }
+        let (format, output) = match predictions {
+            AnyPredictions::Single(_) => (FORMAT, Output::SingleLabel),
             AnyPredictions::Multi(predictions) => {
-                let thresholds = predictions.thresholds.clone();
-                (FORMAT_MULTI_LABEL, no_temperature(), Output::MultiLabel { thresholds })
+                (FORMAT_MULTI_LABEL, Output::MultiLabel { thresholds: predictions.thresholds.clone() })
             }
         };
         manifest.format = if manifest.preprocessing.views == Views::Plain { format } else { FORMAT_VIEWS };
-        (manifest.temperature, manifest.output) = (temperature, output);
+        manifest.output = output;
         Self { manifest, state }
     }
 
@@ -162,8 +159,20 @@ impl ModelBundle {
     /// The file cannot be read, is not a regular file, is damaged, is not a Sciurus model, was written by a newer version, or is
     /// impossible: its images are too large, it has too many labels, or its weights are not finite.
     pub fn load(path: &Path) -> Result<Self, Error> {
+        Self::read(path, TensorFile::open(path)?)
+    }
+
+    /// Reads a file that is in memory, such as one that `include_bytes!` put into a program. Errors call it `name`.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub fn from_bytes(name: &str, bytes: impl Into<Vec<u8>>) -> Result<Self, Error> {
+        let name = Path::new(name);
+        Self::read(name, TensorFile::of_bytes(name, bytes.into())?)
+    }
+
+    fn read(path: &Path, mut file: TensorFile) -> Result<Self, Error> {
         let broken = |reason: String| Error::Bundle { path: path.to_owned(), reason };
-        let mut file = TensorFile::open(path)?;
         let manifest = checks::manifest(file.record(MANIFEST_KEY)).map_err(broken)?;
         checks::tensors(&manifest, file.places()).map_err(broken)?;
         let state = file.tensors(Checksum::IfThere)?;
