@@ -18,6 +18,16 @@ pub enum CleanError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A plan is to be carried out on another folder than it was made for.
+    #[error(
+        "the plan is for {}, not for {}; make a plan of this folder", plan.display(), folder.display()
+    )]
+    OtherFolder {
+        /// The folder that the plan was made for.
+        plan: PathBuf,
+        /// The folder that it was to be carried out on.
+        folder: PathBuf,
+    },
     /// An option has a value that cannot be used.
     #[error(transparent)]
     Option(#[from] BadOption),

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use sciurus_data::{ContentHash, Skipped, Vocab, one_line};
+use sciurus_data::{ContentHash, SkipReason, Skipped, Vocab, one_line};
 
 use sciurus_photos::{DuplicateGroup, Duplicates, Photo, QualityIssue, Sameness};
 
@@ -55,13 +55,28 @@ impl Finding {
     }
 }
 
-/// Findings for files that cannot be read as images; `first` is the index of the first of them.
+/// Findings for files that cannot be read as images; `first` is the index of the first of them. Broken pictures are to be set
+/// aside; what is no picture, or is for other programs, stays.
 pub fn unreadable(skipped: &[Skipped], first: usize) -> Vec<Finding> {
     let finding = |(place, file): (usize, &Skipped)| Finding {
-        action: CleanAction::SetAside,
+        action: if is_broken_picture(file) { CleanAction::SetAside } else { CleanAction::Keep },
         ..Finding::new(first + place, Issue::Unreadable, 1.0, file.reason.to_string())
     };
     skipped.iter().enumerate().map(finding).collect()
+}
+
+/// Whether a file claims to be a picture and is a broken one. Notes, formats that other programs read and photos that are too
+/// large are no use here, but nobody wants them moved.
+fn is_broken_picture(file: &Skipped) -> bool {
+    const ENDINGS: [&str; 13] =
+        ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "pnm"];
+    let ending = file.path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let is_named_so = ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known));
+    match file.reason {
+        SkipReason::Truncated | SkipReason::Corrupt { .. } | SkipReason::DecoderFailed { .. } => true,
+        SkipReason::Empty | SkipReason::WebPage | SkipReason::Text => is_named_so,
+        _ => false,
+    }
 }
 
 /// Findings about labels, one per item. Above a score of 0.5, another class is more probable than the given one.
@@ -323,5 +338,6 @@ fn planned(item: &QueueItem, found: &[&Finding]) -> PlanItem {
         reason: words.join("; "),
         card,
         suggested,
+        decided: false,
     }
 }

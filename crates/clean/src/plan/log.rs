@@ -100,6 +100,12 @@ impl Log {
         })
     }
 
+    /// The moves of all batches that still stand, in the order in which they were made.
+    pub(super) fn applied(&self) -> Vec<Move> {
+        let done = self.done().filter(|(batch, _)| batch.undoes.is_none());
+        done.flat_map(|(batch, left)| self.standing(batch, left)).collect()
+    }
+
     /// The finished batches, each with the places of the moves that were not made.
     fn done(&self) -> impl Iterator<Item = (&Batch, &[usize])> {
         self.entries.iter().filter_map(|entry| {

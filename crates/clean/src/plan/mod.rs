@@ -7,7 +7,7 @@ mod moves;
 mod table;
 
 pub use journal::{Decision, Decisions, Journal};
-pub use moves::{Applied, Left, apply, recover, undo};
+pub use moves::{Applied, Left, apply, moved, recover, undo};
 
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
@@ -29,8 +29,9 @@ const LARGEST: u64 = 1 << 30;
 const FORMAT: u32 = 1;
 
 /// What happens to an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum CleanAction {
     /// It stays as it is.
     Keep,
@@ -66,6 +67,9 @@ pub struct PlanItem {
     /// The label it probably should have, if its own may be wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suggested: Option<Suggestion>,
+    /// Whether somebody decided the action. Otherwise it's a proposal, which [`apply`] leaves alone.
+    #[serde(default)]
+    pub decided: bool,
 }
 
 /// A suggested label.
@@ -92,7 +96,7 @@ pub struct IssueScore {
 pub struct CleanPlan {
     /// Version of the file format.
     format: u32,
-    /// The data set's folder, as the user gave it.
+    /// The data set's folder.
     pub folder: PathBuf,
     /// The model that made the suggestions.
     pub model: String,
@@ -110,7 +114,8 @@ struct PlanFile<P> {
 }
 
 impl CleanPlan {
-    /// A plan for a folder, from items that are sorted worst first.
+    /// A plan for a folder, from items that are sorted worst first. The folder should be absolute: the plan is applied to no
+    /// other.
     pub fn new(folder: impl Into<PathBuf>, model: impl Into<String>, items: Vec<PlanItem>) -> Self {
         Self { format: FORMAT, folder: folder.into(), model: model.into(), items }
     }
@@ -118,6 +123,22 @@ impl CleanPlan {
     /// The items that don't stay as they are, worst first.
     pub fn changes(&self) -> impl Iterator<Item = &PlanItem> {
         self.items.iter().filter(|item| item.action != CleanAction::Keep)
+    }
+
+    /// The changes that somebody decided, worst first.
+    pub fn decided(&self) -> impl Iterator<Item = &PlanItem> {
+        self.changes().filter(|item| item.decided)
+    }
+
+    /// How many changes are proposals that nobody decided.
+    #[must_use]
+    pub fn proposals(&self) -> usize {
+        self.changes().filter(|item| !item.decided).count()
+    }
+
+    /// Decides everything that is still a proposal as it is proposed: for those who ask for it.
+    pub fn accept_proposals(&mut self) {
+        self.items.iter_mut().for_each(|item| item.decided = true);
     }
 
     /// Writes the plan: as Parquet (one row per image) if the file's name ends in `.parquet`, else as JSON. The file appears
@@ -181,6 +202,7 @@ impl CleanPlan {
                 Correction::Relabel(label) => (CleanAction::Relabel, Some(label)),
                 Correction::LeaveOut => (CleanAction::SetAside, None),
             };
+            item.decided = true;
             decided += 1;
         }
         decided
@@ -241,7 +263,7 @@ fn is_untouched(bytes: &[u8]) -> bool {
 }
 
 impl PlanItem {
-    /// Whether it can be set aside without review: a copy with equal pixels and the same label, or an unreadable file.
+    /// Whether it can be set aside without review: a copy with equal pixels and the same label, or a broken picture.
     #[must_use]
     pub fn is_certain(&self) -> bool {
         let has = |issue: Issue| self.issues.iter().any(|found| found.name == issue.name());

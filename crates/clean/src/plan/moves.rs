@@ -28,9 +28,17 @@ pub struct Applied {
     pub moved: Vec<(PathBuf, PathBuf)>,
     /// Files that were left where they are, and why.
     pub left: Vec<Left>,
+    /// Changes of the plan that were left because nobody decided them.
+    #[serde(skip_serializing_if = "is_none")]
+    pub proposals: usize,
     /// Why the ledger of gathered photos still has their old paths; `None` if it was updated, or there is no ledger.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Applied {
@@ -58,28 +66,55 @@ pub struct Left {
     pub reason: String,
 }
 
-/// Moves the files of a plan: relabelled ones into the folder of the new label, set-aside ones into `_set_aside/`. An
-/// interrupted call is finished first. Files that have changed since the plan was made, links, files behind a link, and
+/// Moves the files of a plan whose change somebody decided: relabelled ones into the folder of the new label, set-aside ones into
+/// `_set_aside/`. Proposals are counted and left; see [`CleanPlan::accept_proposals`]. An interrupted call is finished first. Files that have changed since the plan was made, links, files behind a link, and
 /// missing files are left alone and listed.
 ///
 /// # Errors
-/// The folder cannot be written, its log of moves is not ours, another process is moving files in it, or a move fails. In that
+/// The plan is of another folder, the folder cannot be written, its log of moves is not ours, another process is moving files in it, or a move fails. In that
 /// last case all moves of this call are reversed.
 pub fn apply(plan: &CleanPlan, root: &Path) -> Result<Applied, CleanError> {
+    let place = Place::of(plan, root);
+    let other = || CleanError::OtherFolder { plan: plan.folder.clone(), folder: root.to_owned() };
+    if place == Place::Other {
+        return Err(other());
+    }
     let root = Root::open(root)?;
     let mut log = Log::open(&root)?;
     finish(&mut log, &root)?;
     let mut names = Names::default();
     let (mut moves, mut left) = (Vec::new(), Vec::new());
-    for item in plan.changes() {
+    for item in plan.decided() {
         match planned(item, &root, &mut names) {
             Ok(planned) => moves.push(planned),
             Err(reason) => left.push(Left { path: item.path.clone(), reason }),
         }
     }
+    if place == Place::Gone && moves.is_empty() && !left.is_empty() {
+        return Err(other());
+    }
     let folders = missing_folders(&moves, &root);
     let batch = Batch { number: 0, undoes: None, moves, given_up: Vec::new(), folders };
-    carry_out(&mut log, &root, batch, left)
+    Ok(Applied { proposals: plan.proposals(), ..carry_out(&mut log, &root, batch, left)? })
+}
+
+/// The folder of a plan, beside the one that it is to be applied to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Same,
+    Other,
+    /// It is not there any more: the data set may have been moved with its plan.
+    Gone,
+}
+
+impl Place {
+    fn of(plan: &CleanPlan, root: &Path) -> Self {
+        match (plan.folder.canonicalize(), root.canonicalize()) {
+            (Ok(of_plan), Ok(root)) if of_plan == root => Self::Same,
+            (Ok(_), Ok(_)) => Self::Other,
+            _ => Self::Gone,
+        }
+    }
 }
 
 /// Undoes the last [`apply`] that is not yet wholly undone: every file goes back to where it was. A file whose old path is taken
@@ -107,6 +142,22 @@ pub fn undo(root: &Path) -> Result<Applied, CleanError> {
     }
     let back = Batch { number: 0, undoes: Some(batch.number), moves, given_up, folders: batch.folders };
     carry_out(&mut log, &root, back, left)
+}
+
+/// Where the files that were moved, and not moved back, lie now, and where each lay before the first move; relative to the folder.
+///
+/// # Errors
+/// The log of moves is not ours, or cannot be read.
+pub fn moved(root: &Path) -> Result<HashMap<PathBuf, PathBuf>, CleanError> {
+    if is_missing(root) {
+        return Ok(HashMap::new());
+    }
+    let mut before: HashMap<InsidePath, InsidePath> = HashMap::new();
+    for Move { from, to, .. } in Log::open(&Root::open(root)?)?.applied() {
+        let first = before.remove(&from).unwrap_or(from);
+        before.insert(to, first);
+    }
+    Ok(before.into_iter().map(|(now, before)| (now.into(), before.into())).collect())
 }
 
 /// Finishes what a crash interrupted, if anything, and updates the ledger. [`apply`] and [`undo`] do this first.
@@ -150,7 +201,7 @@ fn finished(log: &mut Log, root: &Root, batch: Batch, mut left: Vec<Left>) -> Re
             None => moved.push((from.into(), to.into())),
         }
     }
-    Ok(Applied { moved, left, ledger: None }.followed(root))
+    Ok(Applied { moved, left, ..Applied::default() }.followed(root))
 }
 
 /// The index of a move in its batch, and why it was not made.

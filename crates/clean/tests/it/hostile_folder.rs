@@ -182,6 +182,7 @@ fn item(world: &World, path: &str, action: u8, to: &str) -> PlanItem {
         reason: String::new(),
         card: None,
         suggested: None,
+        decided: true,
     }
 }
 

@@ -126,6 +126,7 @@ fn plan(root: &Path) -> CleanPlan {
         reason: String::new(),
         card: None,
         suggested: None,
+        decided: true,
     };
     CleanPlan::new(root, "test", (0..FILES).map(item).collect())
 }

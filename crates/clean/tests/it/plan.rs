@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
+use sciurus_clean::CleanError;
 use sciurus_clean::plan::{
     Applied, CleanAction, CleanPlan, Decision, Decisions, IssueScore, Journal, PlanItem, Suggestion, apply,
     recover, undo,
@@ -24,6 +25,7 @@ fn item(path: &str, bytes: &[u8], action: CleanAction, to: Option<&str>) -> Plan
         reason: String::new(),
         card: None,
         suggested: None,
+        decided: true,
     }
 }
 
@@ -420,6 +422,40 @@ fn a_folder_that_is_only_read_says_so_and_keeps_everything() {
     }
 }
 
+#[test]
+fn proposals_stay_until_they_are_accepted_and_plans_keep_to_their_folder() {
+    let folder = squirrels();
+    let root = folder.path();
+    let before = tree(root);
+    let mut plan = plan(root);
+    plan.items.iter_mut().for_each(|item| item.decided = false);
+    let changes = plan.changes().count();
+    let applied = apply(&plan, root).unwrap();
+    assert_eq!((applied.moved.len(), applied.proposals, tree(root)), (0, changes, before.clone()));
+
+    // The same photos, in another folder.
+    plan.accept_proposals();
+    let copy = squirrels();
+    let error = apply(&plan, copy.path()).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!(
+            "the plan is for {}, not for {}; make a plan of this folder",
+            root.display(),
+            copy.path().display()
+        )
+    );
+    assert_eq!(tree(copy.path()), before);
+    assert_eq!(apply(&plan, root).unwrap().moved.len(), changes);
+
+    // A data set that was moved as a whole takes its plan along; one of other photos does not.
+    plan.folder = root.join("gone");
+    let gone = plan;
+    let strange = tempfile::tempdir().unwrap();
+    assert!(matches!(apply(&gone, strange.path()), Err(CleanError::OtherFolder { .. })));
+    assert_eq!(apply(&gone, copy.path()).unwrap().moved.len(), changes);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -427,7 +463,7 @@ proptest! {
     #[test]
     fn apply_then_undo_is_the_identity(
         files in prop::collection::btree_map("(red|grey|train/red|_x)/[a-c é]{1,3}(-2)?(\\.jpg)?", prop::collection::vec(any::<u8>(), 0..4), 1..12),
-        actions in prop::collection::vec((0..3_u8, "(red|grey|new)"), 12),
+        actions in prop::collection::vec((0..3_u8, "(red|grey|new)", any::<bool>()), 12),
         times in 1..4_usize,
     ) {
         let folder = tempfile::tempdir().unwrap();
@@ -439,14 +475,19 @@ proptest! {
         let mut count = 0;
         for round in 0..times {
             let now: Vec<_> = tree(root).into_iter().filter_map(|(path, bytes)| Some((path, bytes?))).collect();
-            let items = now.iter().zip(actions.iter().cycle().skip(round)).map(|((path, bytes), (action, to))| {
+            let items = now.iter().zip(actions.iter().cycle().skip(round)).map(|((path, bytes), (action, to, decided))| {
                 let action = [CleanAction::Keep, CleanAction::Relabel, CleanAction::SetAside][usize::from(*action)];
                 let mut planned = item(path.to_str().unwrap(), bytes, action, Some(to));
+                planned.decided = *decided;
                 planned.label = path.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
                 planned
             });
-            let applied = apply(&CleanPlan::new(root, "test", items.collect()), root).unwrap();
+            let plan = CleanPlan::new(root, "test", items.collect());
+            let applied = apply(&plan, root).unwrap();
             count += usize::from(!applied.moved.is_empty());
+            let is_decided = |path: &PathBuf| plan.decided().any(|item| item.path == *path);
+            prop_assert!(applied.moved.iter().all(|(from, _)| is_decided(from)), "only what somebody decided moves");
+            prop_assert_eq!(applied.proposals + plan.decided().count(), plan.changes().count());
             let contents = |tree: BTreeMap<PathBuf, Option<Vec<u8>>>| {
                 let mut contents: Vec<_> = tree.into_values().flatten().collect();
                 contents.sort();

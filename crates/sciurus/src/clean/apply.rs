@@ -25,14 +25,16 @@ pub enum PlanApplied {
         table: PathBuf,
         /// Lines that were changed or removed.
         changes: usize,
-        /// Changes that the plan asks for. The rest were not made because the table does not name the photo, or the photo has
+        /// Changes that somebody decided. The rest were not made because the table does not name the photo, or the photo has
         /// changed.
         planned: usize,
+        /// Changes that were left because nobody decided them.
+        proposals: usize,
     },
 }
 
-/// Carries a plan out. If labels come from folders, files are moved; if they come from a table, a corrected table is written to
-/// `table`, or to `NAME.clean.csv` beside the old one.
+/// Carries out what somebody decided in a plan. If labels come from folders, files are moved; if they come from a table, a
+/// corrected table is written to `table`, or to `NAME.clean.csv` beside the old one. Proposals are counted and left.
 ///
 /// # Errors
 /// Labels come from file names, which are not changed; `table` exists and `replace` does not allow to overwrite it; the photos
@@ -55,10 +57,11 @@ pub fn apply_plan(
             let out = table.map_or_else(|| labels.path.with_extension("clean.csv"), Path::to_owned);
             check_output(&out, TABLE, replace)?;
             let dataset = data.dataset().build()?;
-            let (corrected, changes) = corrected_table(&labels, &dataset, &plan.corrections())?;
+            let decided = CleanPlan::new(&plan.folder, &plan.model, plan.decided().cloned().collect());
+            let (corrected, changes) = corrected_table(&labels, &dataset, &decided.corrections())?;
             write_whole(&out, |file| file.write_all(&corrected))?;
-            let planned = plan.changes().count();
-            Ok(PlanApplied::Table { table: out, changes, planned })
+            let (planned, proposals) = (decided.items.len(), plan.proposals());
+            Ok(PlanApplied::Table { table: out, changes, planned, proposals })
         }
     }
 }

@@ -13,7 +13,7 @@ mod summary;
 pub use sciurus_clean::{CleanReport, Issue, find, plan};
 
 pub use apply::{PlanApplied, apply_plan};
-pub use retrain::Retrain;
+pub use retrain::{Retrain, as_it_was};
 pub use review::{Card, Choice, Review};
 pub use settings::CleanSettings;
 pub use summary::{CleanSummary, IssueCount};
@@ -173,7 +173,9 @@ impl Cleaner {
         let mut planned = queue(&self.items, &findings);
         let undecided = |path: &Path, content: &ContentHash| decided.find(path, content).is_none();
         planned.retain(|item| undecided(&item.path, &item.content));
-        Ok(CleanPlan::new(&self.dataset.root, &self.model, planned))
+        // Absolute, because the plan may be carried out from another folder, and on no other data set.
+        let root = std::path::absolute(&self.dataset.root).unwrap_or_else(|_| self.dataset.root.clone());
+        Ok(CleanPlan::new(root, &self.model, planned))
     }
 
     /// The label quality of the readable images; `None` for multi-label data.

@@ -7,9 +7,10 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use sciurus_clean::plan::Journal;
+use sciurus_clean::plan::{Journal, moved};
 use sciurus_data::Split;
 use sciurus_insight::{Comparison, compare_many};
+use walkdir::WalkDir;
 
 use super::Cleaner;
 use crate::Error;
@@ -83,4 +84,47 @@ impl Retrain {
         let before = Run::open(&self.before.1)?.predictions()?.measured_as(&after)?;
         Ok(compare_many(&[before], &[after])?)
     }
+}
+
+/// Lays out a folder of photos in `into` as it was before files were moved by decisions, as links to the photos. Returns how many
+/// files are elsewhere now; `None`, and nothing is made, if none is.
+///
+/// # Errors
+/// The log of moves is not ours, or `into` cannot be written.
+pub fn as_it_was(folder: &Path, into: &Path) -> Result<Option<usize>, Error> {
+    let moved = moved(folder)?;
+    if moved.is_empty() {
+        return Ok(None);
+    }
+    let root = std::path::absolute(folder).map_err(|source| Error::io(folder, source))?;
+    let is_left_out = |path: &Path| {
+        path.iter().any(|part| part.as_encoded_bytes().first().is_some_and(|first| *first == b'.'))
+    };
+    // The links may lie in the folder of photos itself.
+    let links = std::path::absolute(into).map_err(|source| Error::io(into, source))?;
+    let entries = WalkDir::new(&root).into_iter().filter_entry(|entry| entry.path() != links);
+    let files = entries.flatten().filter(|entry| !entry.file_type().is_dir());
+    for file in files {
+        let now = file.path().strip_prefix(&root).unwrap_or(file.path());
+        let before = moved.get(now).map_or(now, PathBuf::as_path);
+        if is_left_out(before) {
+            continue;
+        }
+        let place = into.join(before);
+        let made =
+            place.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| link(file.path(), &place));
+        made.map_err(|source| Error::io(&place, source))?;
+    }
+    Ok(Some(moved.len()))
+}
+
+#[cfg(unix)]
+fn link(photo: &Path, place: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(photo, place)
+}
+
+/// Symbolic links need a privilege on Windows.
+#[cfg(not(unix))]
+fn link(photo: &Path, place: &Path) -> std::io::Result<()> {
+    std::fs::hard_link(photo, place).or_else(|_| std::fs::copy(photo, place).map(drop))
 }
