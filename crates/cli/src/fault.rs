@@ -4,12 +4,26 @@
 use sciurus::TrainSettings;
 
 /// Options that are not settings of a training run.
-const OTHERS: [&str; 8] =
-    ["no_pretrained", "trust_state", "force", "classes", "per_class", "min_size", "source", "page"];
+const OTHERS: [&str; 10] = [
+    "no_pretrained",
+    "trust_state",
+    "force",
+    "classes",
+    "per_class",
+    "min_size",
+    "source",
+    "page",
+    "steps",
+    "tta",
+];
 
 /// The text of an error. Options are flags here: `clip_norm` is `--clip-norm`.
 pub(crate) fn told(error: &anyhow::Error) -> String {
-    let mut text = format!("{error:#}");
+    with_flags(format!("{error:#}"))
+}
+
+/// A text of the library with flags for the names of options.
+pub(crate) fn with_flags(mut text: String) -> String {
     let options = TrainSettings::default().options().unwrap_or_default();
     let names = options.keys().map(String::as_str).chain(OTHERS);
     for name in names {

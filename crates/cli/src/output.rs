@@ -8,9 +8,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use sciurus::data::fs::OutputKind;
-use sciurus::data::{one_line, steers};
+use sciurus::data::{Note, one_line, steers};
 use serde::Serialize;
 
+use crate::fault::with_flags;
 use crate::paint::{Paint, rendered};
 
 /// Pages that `--html` writes, to be told from everything else that may have their name.
@@ -84,12 +85,25 @@ pub(crate) fn note(what: impl Display) {
     warn(format_args!("{} {what}", Paint::Warning.on("note:")));
 }
 
+/// What a data set took for granted, and its user should know.
+pub(crate) fn tell_notes(notes: &[Note]) {
+    notes.iter().for_each(|about| note(with_flags(about.to_string())));
+}
+
 /// A path as text on one line, whatever its name holds, from the folder that the program runs in if it is within that.
 pub(crate) fn shown(path: &Path) -> String {
     let here = std::env::current_dir().ok();
     let within =
         here.and_then(|here| path.strip_prefix(here).ok()).filter(|path| !path.as_os_str().is_empty());
     one_line(&within.unwrap_or(path).to_string_lossy())
+}
+
+/// A path as an argument of a command that somebody may paste into a shell.
+pub(crate) fn argument(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    // What begins with a dash would be read as an option.
+    let path = if path.starts_with('-') { format!("./{path}") } else { path.into_owned() };
+    shlex::try_quote(&path).map_or_else(|_| path.clone(), std::borrow::Cow::into_owned)
 }
 
 /// `1 photo`, `2 photos`.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use sciurus::data::{Progress, Skipped};
 use sciurus::{Control, DownloadProgress, EpochRecord, Error, Event, Listeners, Observer, Phase};
 
@@ -278,8 +278,11 @@ pub(crate) fn bar(show: Show, what: &'static str) -> ProgressBar {
     if show.quiet || show.json {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{msg} {bar:24} {pos}/{len}  {per_sec}  about {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template("{msg} {bar:24} {pos}/{len}  {speed}  about {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("speed", |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+            let _ = write!(text, "{:.0}/s", state.per_sec());
+        });
     ProgressBar::new(0).with_style(style).with_message(what)
 }
 

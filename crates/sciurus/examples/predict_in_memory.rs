@@ -9,7 +9,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sciurus::data::{DecodeLimits, decode};
 use sciurus::{Listeners, Predictor, Run, demo_settings, draw_demo};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,9 +26,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let predictor = Arc::clone(&predictor);
             std::thread::spawn(move || -> Result<String, String> {
                 let bytes = std::fs::read(&photo).map_err(|error| error.to_string())?;
-                // The limits bound what a hostile file may cost.
-                let image = decode(&bytes, &DecodeLimits::default()).map_err(|reason| reason.to_string())?;
-                let prediction = predictor.predict(&image).map_err(|error| error.to_string())?;
+                // What a hostile file may cost is limited.
+                let prediction = predictor.predict_bytes(&bytes).map_err(|error| error.to_string())?;
                 Ok(format!(
                     "{}: {} ({:.1} %)",
                     photo.display(),

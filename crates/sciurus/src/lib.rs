@@ -33,7 +33,7 @@ mod storage;
 
 pub use clean::{
     Card, Choice, CleanSettings, CleanStep, CleanSummary, Cleaner, IssueCount, PlanApplied, Retrain, Review,
-    apply_plan,
+    apply_plan, as_it_was,
 };
 pub use demo::{demo_settings, draw_demo};
 pub use embed::{EmbedItem, Embedded, Embedder};

@@ -18,9 +18,9 @@ Nothing changes until you decide; files are moved, never deleted, and can be mov
 const EXAMPLES: &str = "\
 More examples:
   sciurus clean squirrels --plan clean.json    write what is proposed and decided to a file
-  sciurus clean squirrels --apply clean.json   move files as the plan says
+  sciurus clean squirrels --apply clean.json   move files as you decided
   sciurus clean squirrels --undo               move them back
-  sciurus clean squirrels --auto               only exact copies and files that can't be read
+  sciurus clean squirrels --auto               only exact copies and broken pictures
   sciurus train squirrels --plan clean.json    train as the plan says, without moving anything
   sciurus clean squirrels --retrain            before and after, on the same photos
 
@@ -54,16 +54,19 @@ pub(crate) struct CleanArgs {
     /// Decide photo by photo in the terminal
     #[arg(long, conflicts_with_all = ["json", "auto"])]
     pub(crate) review: bool,
-    /// Move the files of a plan, or write the corrected table of photos that have one
+    /// Move the files of a plan as you decided, or write the corrected table of photos that have one
     #[arg(long, value_name = "PLAN", conflicts_with_all = ["review", "plan", "html", "auto", "undo", "retrain"])]
     pub(crate) apply: Option<PathBuf>,
+    /// With --apply, act on proposals too that nobody decided
+    #[arg(long, requires = "apply")]
+    pub(crate) proposals: bool,
     /// The corrected table [default: NAME.clean.csv beside the table]
     #[arg(long, value_name = "FILE", requires = "apply")]
     pub(crate) out: Option<PathBuf>,
     /// Take the last --apply or --auto back
     #[arg(long, conflicts_with_all = ["review", "plan", "html", "auto", "retrain"])]
     pub(crate) undo: bool,
-    /// Set aside what is certain: all but one of exact copies with the same label, and files that can't be read
+    /// Set aside what is certain: all but one of exact copies with the same label, and pictures that are broken
     #[arg(long)]
     pub(crate) auto: bool,
     /// Train on the photos as they are and as you decided, and compare both on the same reviewed photos

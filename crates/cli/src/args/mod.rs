@@ -23,7 +23,7 @@ Put the photos of each class into a folder of their own: squirrels/red/*.jpg, sq
 
   sciurus train squirrels
   sciurus interpret runs/squirrels-...
-  sciurus predict runs/squirrels-.../model.sciurus photo.jpg
+  sciurus predict runs/squirrels-20261124-101500 photo.jpg
 
 No photos yet? `sciurus gather \"red squirrel\" \"grey squirrel\" --into squirrels` finds some, with
 their licences. No network either? `sciurus demo` draws some and trains on them, offline.";
@@ -240,7 +240,7 @@ const PREDICT: &str = "\
 Classify photos, or all photos in a folder and below it, with a trained model.
 Each photo is prepared exactly as it was when the model was measured.
 
-  sciurus predict runs/squirrels-.../model.sciurus photo.jpg
+  sciurus predict runs/squirrels-20261124-101500 photo.jpg
   sciurus predict model.sciurus holiday/ --top 3
   sciurus predict model.sciurus holiday/ --format csv > labels.csv";
 
@@ -249,7 +249,8 @@ const PREDICT_AFTER: &str = "Files that can't be read are listed at the end, and
 #[derive(Debug, Args)]
 #[command(about = "Classify photos with a trained model", long_about = PREDICT, after_help = PREDICT_AFTER)]
 pub(crate) struct PredictArgs {
-    /// A model.sciurus file
+    /// A run, or a model.sciurus file
+    #[arg(value_name = "RUN|MODEL")]
     pub(crate) model: PathBuf,
     /// Photos, or folders of photos
     #[arg(required = true, value_name = "PATH")]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use sciurus::data::{Augmentation, Column, DataSettings, Fold, Mix, ResizeMethod, SplitBy, Views};
+use sciurus::data::{Augmentation, Column, CsvHeader, DataSettings, Fold, Mix, ResizeMethod, SplitBy, Views};
 use sciurus::{Arch, Balance, Device, Error, Keep, Loss, Precision, TrainSettings, WeightSource};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -18,24 +18,32 @@ use super::numbers::{gibibytes, number, seconds};
 #[derive(Debug, Clone, Args, Serialize)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct DataArgs {
-    /// Labels from a table with the columns path and label, and perhaps split and group; paths are relative to the folder
+    /// Which folder on the way to a photo names its class: 1 for the first below the folder given (or below train and valid),
+    /// 2 for the next [default: 1, but a tree that looks otherwise is refused]
+    #[arg(long, value_name = "LEVEL", conflicts_with_all = ["csv", "name_pattern"])]
+    label_level: Option<usize>,
+    /// Labels from a table (CSV) of paths and labels, and perhaps splits and groups; paths are relative to the folder. Its form
+    /// is recognised; what follows is for tables where that goes wrong
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// The table's column of paths, by name or by number from 0 [default: path]
+    /// The table's column of paths, by name or by number from 0 [default: recognised]
     #[arg(long, value_name = "COLUMN", requires = "csv", value_parser = column)]
     path_column: Option<Column>,
-    /// The table's column of labels [default: label]
+    /// The table's column of labels [default: recognised]
     #[arg(long, value_name = "COLUMN", requires = "csv", value_parser = column)]
     label_column: Option<Column>,
-    /// The table's column of splits [default: split, if there is one]
+    /// The table's column of splits [default: recognised, if there is one]
     #[arg(long, value_name = "COLUMN", requires = "csv", value_parser = column)]
     split_column: Option<Column>,
     /// The table's column of groups [default: group, if there is one]
     #[arg(long, value_name = "COLUMN", requires = "csv", value_parser = column)]
     group_column: Option<Column>,
-    /// The character between two fields of the table, such as ';' or a tab
-    #[arg(long, value_name = "CHARACTER", requires = "csv")]
+    /// The character between two fields of the table, such as ';' or tab [default: recognised]
+    #[arg(long, value_name = "CHARACTER", requires = "csv", value_parser = delimiter)]
     delimiter: Option<char>,
+    /// Whether the table's first line names its columns (first_line) or is a photo already (absent) [default: recognised]
+    #[arg(long, value_name = "WHICH", requires = "csv", value_parser = one_of::<CsvHeader>())]
+    header: Option<CsvHeader>,
     /// Multi-label data: the character between two labels of a photo in the table's column `labels` (or `label`), such as ' '
     /// or ';'. A photo may have no label
     #[arg(long, value_name = "CHARACTER", requires = "csv")]
@@ -274,6 +282,16 @@ fn weights(file: &str) -> Result<WeightSource, Error> {
     Ok(WeightSource::File(file.into()))
 }
 
+/// One character; a tab, which shells make hard to type, also by its name.
+fn delimiter(text: &str) -> Result<char, String> {
+    let mut characters = text.chars();
+    match (text, characters.next(), characters.next()) {
+        ("tab" | "\\t", ..) => Ok('\t'),
+        (_, Some(only), None) => Ok(only),
+        _ => Err("give one character, such as ';', or tab".to_owned()),
+    }
+}
+
 /// A column by its number, or else by its name.
 fn column(text: &str) -> Result<Column, String> {
     Ok(text.parse::<usize>().map_or_else(|_| Column::from(text), Column::from))
@@ -311,7 +329,7 @@ mod tests {
         let unknown: Vec<&String> = flags.iter().filter(|flag| !settings.contains_key(*flag)).collect();
         assert!(unknown.is_empty(), "{unknown:?}");
         // What has no flag is said elsewhere, or only in files.
-        let beside = ["folder", "header", "threads"];
+        let beside = ["folder", "threads"];
         let without: Vec<&String> = settings.keys().filter(|name| !flags.contains(name)).collect();
         assert_eq!(without, beside.iter().collect::<Vec<_>>().as_slice(), "a setting without a flag");
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sciurus::TrainSettings;
+use sciurus::{Run, TrainSettings};
 use serde_json::{Map, Value};
 
 use super::Show;
@@ -22,6 +22,8 @@ More examples:
       Multi-label: photos with several labels, such as `bird tree`, or none.
   sciurus train --resume runs/squirrels-20261124-101500
       Continue a run that was killed, as if nothing had happened.
+  sciurus train more_squirrels --from runs/squirrels-20261124-101500 --epochs 2
+      Go on training a model, on new photos.
   sciurus train --config runs/squirrels-20261124-101500/config.toml --seed 7
       The same settings again, with another seed.
   sciurus train pictures --no-pretrained --arch resnet10_narrow --image-size 64 --epochs 20
@@ -59,6 +61,10 @@ pub(crate) struct TrainArgs {
     /// Settings from a TOML file, such as the config.toml of another run; what is typed beside it counts more
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Go on training the model of a run, or a model.sciurus file: on new photos, or for more epochs. Its network and image size
+    /// are kept, and its head too if the labels are the same
+    #[arg(long, value_name = "RUN|MODEL", conflicts_with_all = ["resume", "weights", "no_pretrained"])]
+    from: Option<PathBuf>,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
@@ -88,6 +94,10 @@ impl TrainArgs {
         let base = match &self.config {
             Some(file) => TrainSettings::from_toml(file)?,
             None => TrainSettings::default(),
+        };
+        let base = match &self.from {
+            Some(model) => base.continuing(&Run::model_at(model)?)?,
+            None => base,
         };
         let mut settings = base.with_options(self.typed()?)?;
         if let Some(folder) = &self.folder {

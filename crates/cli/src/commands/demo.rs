@@ -21,7 +21,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<Outcome> {
     }
     let mut settings = demo_settings(&args.into);
     (settings.data.seed, settings.loader.threads) = (args.seed, args.threads);
-    let finished = super::train::train(super::train::default_folder(&args.into), settings, args.show)?;
+    let finished = super::train::train_new(settings, args.show)?;
     three_predictions(&finished, args)?;
     if !args.show.json {
         text("\nwith your own photos, in a folder per class:  sciurus train YOUR_FOLDER")?;

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::args::{GatherArgs, Show};
 use crate::interrupt::Interrupt;
-use crate::output::{Outcome, count, json_line, text};
+use crate::output::{Outcome, argument, count, json_line, text};
 use crate::paint::{Paint, rendered};
 
 pub(super) fn run(args: &GatherArgs) -> anyhow::Result<Outcome> {
@@ -152,14 +152,31 @@ fn tell(gathered: &Gathered) -> anyhow::Result<()> {
     }
     match gathered.ending {
         Ending::Complete => {}
-        Ending::Short => text("the sources have no more photos: try other words, --source or --license")?,
+        Ending::Short => text(short(gathered))?,
         _ => text("not finished: the same command continues where it stopped")?,
     }
     if gathered.classes.iter().all(|class| class.kept > 0) {
-        let next = format!("sciurus train {}", gathered.folder.display());
+        let next = format!("sciurus train {}", argument(&gathered.folder));
         text(format!("train on them:  {}", Paint::Command.on(next)))?;
     }
     Ok(())
+}
+
+/// Why there are fewer photos than were asked for: nobody answered, some did not, or there are no more.
+fn short(gathered: &Gathered) -> String {
+    let sources = || gathered.classes.iter().flat_map(|class| &class.sources);
+    let down = || sources().filter_map(|source| Some((source.source, source.down.as_ref()?)));
+    let more = "try other words, --source or --license";
+    match (down().count(), sources().count(), down().next()) {
+        (all, of, Some((source, reason))) if all == of => format!(
+            "no source could be asked ({source}: {reason}); check the network or the addresses, then the same command continues"
+        ),
+        (some, of, Some((source, reason))) => format!(
+            "{some} of {of} sources were given up ({source}: {reason}), and the others have no more photos: run the same command \
+             again later, or {more}"
+        ),
+        _ => format!("the sources have no more photos: {more}"),
+    }
 }
 
 fn again(ledger: &Path, into: &Path, args: &GatherArgs) -> anyhow::Result<Outcome> {

@@ -1,18 +1,24 @@
 //! `sciurus inspect`: the five questions of a data block, answered for a folder, and one photo's way to the network.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::bail;
+use image::ImageFormat;
+use image::codecs::jpeg::JpegEncoder;
+use image::codecs::png::PngEncoder;
 use sciurus::TrainSettings;
 use sciurus::data::fs::{OutputKind, Replace, check_output, write_output};
 use sciurus::data::{
-    DataSettings, DatasetSummary, ImageDataset, Labeler, Pipeline, Preprocessing, Skipped, Split, Step,
-    decode_file, one_line, sheet, verify,
+    DataSettings, DatasetSummary, ImageDataset, Labeler, LeftOut, LeftOutReason, Note, Pipeline,
+    Preprocessing, Skipped, Split, Step, decode_file, one_line, sheet, verify,
 };
 use serde_json::json;
 
 use crate::args::{InspectArgs, typed};
+use crate::fault::with_flags;
 use crate::output::{Outcome, count, json_line, shown, text};
+use crate::paint::Paint;
 use crate::progress;
 
 pub(super) fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
@@ -34,6 +40,7 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
     bar.finish_and_clear();
     let mut summary = dataset.summary();
     summary.skipped.extend(damaged.iter().cloned());
+    summary.left_out.extend(dataset.not_listed());
     let pipeline = Pipeline::train(&preprocessing, &loader.augment);
     let walk = walk(&dataset, &damaged, &pipeline);
     if let Some(path) = &args.sheet {
@@ -44,7 +51,7 @@ pub(super) fn run(args: &InspectArgs) -> anyhow::Result<Outcome> {
             &json!({"summary": summary, "walk": walk.as_ref().map(|(path, steps)| json!({"path": path.display().to_string(), "steps": steps}))}),
         )?;
     } else {
-        render(&summary, &dataset)?;
+        render(&summary, &dataset, damaged.len())?;
         if let Some((path, steps)) = &walk {
             render_walk(path, steps)?;
         }
@@ -81,15 +88,17 @@ fn write_sheet(
         .filter_map(|item| Some((item.id, decode_file(dataset.path(item), &dataset.limits).ok()?)))
         .collect();
     let image = sheet(&decoded, pipeline, draws as u32, dataset.seed)?;
-    let format = image::ImageFormat::from_path(path).with_context(|| {
-        format!("{}: cannot write the sheet; end its name with .png or .jpg", path.display())
-    })?;
     let mut bytes = std::io::Cursor::new(Vec::new());
-    image.write_to(&mut bytes, format)?;
+    // `write_to` takes any format, so the program would hold the writers of all of them.
+    match ImageFormat::from_path(path) {
+        Ok(ImageFormat::Png) => image.write_with_encoder(PngEncoder::new(&mut bytes))?,
+        Ok(ImageFormat::Jpeg) => image.write_with_encoder(JpegEncoder::new(&mut bytes))?,
+        _ => bail!("{}: cannot write the sheet; end its name with .png or .jpg", path.display()),
+    }
     Ok(write_output(path, bytes.get_ref())?)
 }
 
-fn render(summary: &DatasetSummary, dataset: &ImageDataset) -> anyhow::Result<()> {
+fn render(summary: &DatasetSummary, dataset: &ImageDataset, damaged: usize) -> anyhow::Result<()> {
     text(shown(&summary.root))?;
     text(format!("\nwhat are the items?   {}, {}", count(summary.items, "photo"), bytes(summary.bytes)))?;
     text(format!(
@@ -125,17 +134,43 @@ fn render(summary: &DatasetSummary, dataset: &ImageDataset) -> anyhow::Result<()
     let splits: Vec<String> =
         summary.splits.iter().map(|(split, items)| format!("{items} {split}")).collect();
     text(format!("how are they split?   {} ({})", splits.join(", "), dataset.splitter))?;
-    if !summary.left_out_folders.is_empty() {
-        let names: Vec<String> = summary.left_out_folders.iter().map(|path| shown(path)).collect();
-        text(format!("left out by name:     {} (begin with _ or .)", names.join(", ")))?;
+    let left_out: usize = summary.left_out.iter().map(|left_out| left_out.files).sum();
+    let is_missing = |skipped: &&Skipped| dataset.root.join(&skipped.path).symlink_metadata().is_err();
+    let missing = summary.skipped.iter().filter(is_missing).count();
+    let (used, unusable) = (summary.items - damaged, summary.skipped.len() - missing);
+    text(format!(
+        "what was left out?    {}: {used} used, {unusable} that can't be used, {left_out} passed over{}",
+        count(used + unusable + left_out, "file"),
+        if missing > 0 { format!("; {missing} more in the table that are not there") } else { String::new() }
+    ))?;
+    for line in passed_over(&summary.left_out) {
+        text(format!("  {line}"))?;
     }
-    match summary.skipped.len() {
-        0 => text("what was left out?    nothing: every photo was read"),
-        number => {
-            text(format!("what was left out?    {}:", count(number, "file")))?;
-            summary.skipped.iter().try_for_each(|skipped| text(format!("  {skipped}")))
+    summary.skipped.iter().try_for_each(|skipped| text(format!("  {skipped}")))?;
+    if !summary.notes.is_empty() {
+        text("")?;
+    }
+    let note =
+        |about: &Note| text(format!("{} {}", Paint::Warning.on("note:"), with_flags(about.to_string())));
+    summary.notes.iter().try_for_each(note)
+}
+
+/// Files and folders that are named of each kind.
+const NAMED: usize = 5;
+
+/// What was passed over on purpose, a line for each reason: how many files, and which, or the folders that they are in.
+pub(super) fn passed_over(left_out: &[LeftOut]) -> Vec<String> {
+    let mut by_reason: BTreeMap<LeftOutReason, Vec<&LeftOut>> = BTreeMap::new();
+    left_out.iter().for_each(|one| by_reason.entry(one.why).or_default().push(one));
+    let line = |(why, all): (LeftOutReason, Vec<&LeftOut>)| {
+        let files = count(all.iter().map(|one| one.files).sum(), "file");
+        let mut named: Vec<String> = all.iter().take(NAMED).map(|one| shown(&one.path)).collect();
+        if all.len() > NAMED {
+            named.push(format!("{} more", all.len() - NAMED));
         }
-    }
+        format!("{files} passed over ({why}): {}", named.join(", "))
+    };
+    by_reason.into_iter().map(line).collect()
 }
 
 /// `1 photo has`, `2 photos have`.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sciurus::data::{DataError, Skipped, one_line};
-use sciurus::{FilePrediction, Manifest, Prediction, Predictor};
+use sciurus::{FilePrediction, Manifest, Prediction, Predictor, Run};
 use serde_json::json;
 
 use crate::args::{Format, PredictArgs};
@@ -12,7 +12,7 @@ use crate::progress;
 
 pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     super::use_threads(args.threads)?;
-    let predictor = Predictor::load_on(&args.model, args.device)?;
+    let predictor = Predictor::load_on(Run::model_at(&args.model)?, args.device)?;
     let (files, mut unreadable) = sciurus::find_files(&args.paths);
     DataError::check_machine(&unreadable)?;
     anyhow::ensure!(

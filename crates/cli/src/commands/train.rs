@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sciurus::data::{Skipped, Split};
+use sciurus::data::Split;
 use sciurus::insight::{LabelTable, mistake_weight};
 use sciurus::{
     AnyPredictions, ClassificationInterpretation, Error, FinishedRun, Keep, Listeners, MultiInterpretation,
@@ -12,9 +12,11 @@ use serde_json::json;
 
 use crate::args::{Show, TrainArgs};
 use crate::interrupt::{self, Interrupt};
-use crate::output::{Outcome, announce, count, json_line, note, shown, text};
+use crate::output::{Outcome, announce, argument, count, json_line, note, shown, tell_notes, text};
 use crate::paint::Paint;
 use crate::progress;
+
+use super::inspect::passed_over;
 
 pub(super) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     super::use_threads(args.threads)?;
@@ -25,8 +27,10 @@ pub(super) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
         }
         None => {
             let settings = args.settings()?;
-            let folder = args.run.clone().unwrap_or_else(|| default_folder(&settings.data.folder));
-            train(folder, settings, args.show)?
+            match &args.run {
+                Some(folder) => train(folder.clone(), settings, args.show)?,
+                None => train_new(settings, args.show)?,
+            }
         }
     };
     if let Some(views) = args.tta {
@@ -62,12 +66,13 @@ fn train_prepared(
     let bar = progress::bar(show, "reading photos");
     let mut prepared = prepare(progress::listeners(show, &bar))?;
     bar.finish_and_clear();
+    tell_notes(&prepared.learner().loaders().dataset().notes);
     for damage in prepared.learner().damaged_checkpoints() {
         note(format_args!("{damage}; continuing from the one before it"));
     }
     match (show.json, show.quiet) {
         (true, _) => {}
-        (false, true) => tell_skipped(&prepared.record().skipped)?,
+        (false, true) => tell_left_out(&prepared)?,
         (false, false) => introduce(&prepared)?,
     }
     prepared.observe(progress::observer(show, prepared.record().settings.fit.epochs, prepared.end()));
@@ -91,7 +96,7 @@ fn introduce(prepared: &PreparedRun) -> anyhow::Result<()> {
         record.data.train,
         record.data.valid,
     ))?;
-    tell_skipped(&record.skipped)?;
+    tell_left_out(prepared)?;
     announce(format!(
         "{} from {}, {} pixels, batches of {}, seed {}",
         record.settings.fit.arch,
@@ -103,13 +108,22 @@ fn introduce(prepared: &PreparedRun) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Names every file that is left out, and why.
-fn tell_skipped(skipped: &[Skipped]) -> anyhow::Result<()> {
-    if skipped.is_empty() {
-        return Ok(());
+/// Files that a message names, of many.
+const NAMED: usize = 10;
+
+/// Names files that are left out and says why: the first few that can't be used, and how many were passed over on purpose.
+fn tell_left_out(prepared: &PreparedRun) -> anyhow::Result<()> {
+    let dataset = prepared.learner().loaders().dataset();
+    let skipped = &prepared.record().skipped;
+    if !skipped.is_empty() {
+        announce(Paint::Warning.on(format_args!("{} left out:", count(skipped.len(), "file"))))?;
+        skipped.iter().take(NAMED).try_for_each(|skipped| announce(format!("  {skipped}")))?;
+        if skipped.len() > NAMED {
+            let more = count(skipped.len() - NAMED, "more file");
+            announce(format!("  and {more}; `sciurus inspect` names all"))?;
+        }
     }
-    announce(Paint::Warning.on(format_args!("{} left out:", count(skipped.len(), "file"))))?;
-    Ok(skipped.iter().try_for_each(|skipped| announce(format!("  {skipped}")))?)
+    Ok(passed_over(&dataset.left_out).iter().try_for_each(announce)?)
 }
 
 /// What chosen thresholds do to what is measured with them.
@@ -125,7 +139,8 @@ fn conclude(finished: &FinishedRun, show: Show) -> anyhow::Result<()> {
         return json_line(&json!({
             "event": "run_ended", "run": run.display().to_string(),
             "model": finished.run.model_path().display().to_string(), "metrics": metrics,
-            "test_metrics": finished.record.test_metrics, "skipped": skipped
+            "test_metrics": finished.record.test_metrics, "skipped": skipped,
+            "notes": finished.learner.loaders().dataset().notes
         }));
     }
     text("")?;
@@ -165,15 +180,26 @@ fn offer_best(finished: &FinishedRun) -> anyhow::Result<()> {
 }
 
 fn next_steps(finished: &FinishedRun) -> anyhow::Result<()> {
-    let interpret = format!("sciurus interpret {}", finished.run.folder().display());
-    let predict = format!("sciurus predict {} PHOTO...", finished.run.model_path().display());
+    let interpret = format!("sciurus interpret {}", argument(finished.run.folder()));
+    let predict = format!("sciurus predict {} PHOTO...", argument(&finished.run.model_path()));
     text(format!("look at its mistakes:  {}", Paint::Command.on(interpret)))?;
     text(format!("use it:                {}", Paint::Command.on(predict)))
 }
 
-/// Where a run on these photos goes if nobody says.
-pub(super) fn default_folder(photos: &Path) -> PathBuf {
-    Run::usual_folder(photos, &jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string())
+/// Trains in a new folder below `runs`.
+pub(super) fn train_new(settings: TrainSettings, show: Show) -> anyhow::Result<FinishedRun> {
+    let folder = new_folder(&settings.data.folder)?;
+    let trained = train(folder.clone(), settings, show);
+    if trained.is_err() {
+        // A run that never began leaves nothing; one that did is not empty.
+        let _ = std::fs::remove_dir(&folder);
+    }
+    trained
+}
+
+/// A new folder for a run on these photos.
+pub(super) fn new_folder(photos: &Path) -> anyhow::Result<PathBuf> {
+    Ok(Run::new_folder(photos, &jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string())?)
 }
 
 fn shortened(labels: &[String]) -> String {

@@ -105,7 +105,8 @@ fn what_is_wrong_is_found_planned_moved_and_moved_back() {
     let page = fs::read_to_string(folder.path().join("page.html")).unwrap();
     assert!(page.contains("data:image/jpeg;base64,") && page.contains("wrong grey.jpg"));
 
-    let applied = sciurus(folder.path(), &["clean", "photos", "--apply", "clean.json"]).expect(0);
+    let applied =
+        sciurus(folder.path(), &["clean", "photos", "--apply", "clean.json", "--proposals"]).expect(0);
     assert!(applied.out.contains("red/wrong grey.jpg -> grey/wrong grey.jpg"), "{}", applied.out);
     assert!(photos.join("_set_aside/red/page.jpg").is_file());
     sciurus(folder.path(), &["clean", "photos", "--undo"]).expect(0);
@@ -197,7 +198,10 @@ fn a_table_gets_a_corrected_copy() {
     fs::write(folder.path().join("labels.csv"), format!("path,label\n{table}")).unwrap();
     let Some(ran) = clean(folder.path(), "photos --csv labels.csv --plan clean.json", "") else { return };
     ran.expect(1);
-    let ran = sciurus(folder.path(), &["clean", "photos", "--csv", "labels.csv", "--apply", "clean.json"]);
+    let ran = sciurus(
+        folder.path(),
+        &["clean", "photos", "--csv", "labels.csv", "--apply", "clean.json", "--proposals"],
+    );
     let told = ran.expect(0).out;
     let corrected = fs::read_to_string(folder.path().join("labels.clean.csv")).unwrap();
     assert!(corrected.starts_with("path,label\n") && corrected.contains("red/wrong grey.jpg,grey\n"));
@@ -210,7 +214,10 @@ fn a_table_gets_a_corrected_copy() {
     assert!(wanted > 0 && wanted <= before.len());
     assert!(told.contains(&format!("written with {wanted} changes\n")), "{told}");
     assert_eq!(fs::read_to_string(folder.path().join("labels.csv")).unwrap(), format!("path,label\n{table}"));
-    let ran = sciurus(folder.path(), &["clean", "photos", "--csv", "labels.csv", "--apply", "clean.json"]);
+    let ran = sciurus(
+        folder.path(),
+        &["clean", "photos", "--csv", "labels.csv", "--apply", "clean.json", "--proposals"],
+    );
     assert!(ran.expect(2).err.contains("--out"));
 }
 
@@ -245,7 +252,8 @@ fn a_link_stays_where_it_is_and_is_named() {
     std::os::unix::fs::symlink(&target, &link).unwrap();
     let Some(ran) = clean(folder.path(), "photos --plan clean.json", "") else { return };
     ran.expect(1);
-    let applied = sciurus(folder.path(), &["clean", "photos", "--apply", "clean.json"]).expect(1);
+    let applied =
+        sciurus(folder.path(), &["clean", "photos", "--apply", "clean.json", "--proposals"]).expect(1);
     let told = format!("{}{}", applied.out, applied.err);
     assert!(told.contains("wrong grey.jpg") && told.contains("link"), "{told}");
     assert!(photos.join("red/wrong grey.jpg").is_symlink() && outside.is_file());
@@ -279,7 +287,7 @@ fn a_full_disk_is_named_and_loses_nothing() {
         assert_eq!(tree(&photos), before, "{options}");
         assert_eq!(fs::read(folder.path().join("clean.json")).unwrap(), plan, "{options}");
     }
-    sciurus(folder.path(), &["clean", "photos", "--apply", "clean.json"]).expect(0);
+    sciurus(folder.path(), &["clean", "photos", "--apply", "clean.json", "--proposals"]).expect(0);
     sciurus(folder.path(), &["clean", "photos", "--undo"]).expect(0);
     assert_eq!(tree(&photos), before);
 }

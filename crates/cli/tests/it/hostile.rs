@@ -119,7 +119,8 @@ fn photos_behind_links_stay_where_they_are() {
         "items": [item("acorn/pool/p.png"), item("leaf/pool/p.png")]});
     fs::write(folder.path().join("plan.json"), plan.to_string()).unwrap();
     let before = tree(&folder.path().join("pool"));
-    let applied = sciurus(folder.path(), &["clean", "photos", "--apply", "plan.json"]).expect(1);
+    let applied =
+        sciurus(folder.path(), &["clean", "photos", "--apply", "plan.json", "--proposals"]).expect(1);
     assert_eq!(applied.out.matches("is a link").count(), 2, "{}", applied.out);
     assert_eq!(tree(&folder.path().join("pool")), before);
     // The same file under two names is one photo.

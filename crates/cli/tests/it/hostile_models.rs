@@ -103,7 +103,7 @@ fn models_that_would_cost_too_much_are_refused_at_once() {
         ("flood.sciurus", "at most 32 MB are read"),
         ("sparse.sciurus", "MB are read"),
         ("pipe.sciurus", "not a regular file"),
-        ("photos", "not a regular file"),
+        ("photos", "is a folder, but not of a run"),
         ("/dev/zero", "not a regular file"),
     ] {
         let ran = limited(folder.path(), name).expect(2);

@@ -5,6 +5,7 @@ mod archs;
 mod clean;
 mod demo;
 mod errors;
+mod first_contact;
 mod help;
 #[cfg(unix)]
 mod hostile;

@@ -159,7 +159,7 @@ fn real_bad_inputs_are_named_and_the_run_finishes() {
         }
     }
     assert!(
-        inspected.out.contains("left out?    6 files:"),
+        inspected.out.contains("left out?    85 files: 78 used, 6 that can't be used, 1 passed over"),
         "two real ones and four made here:\n{}",
         inspected.out
     );

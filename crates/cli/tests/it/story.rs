@@ -139,7 +139,7 @@ fn from_search_terms_to_a_model_that_is_right() {
     run(folder, &format!("{train} before")).expect(0);
     run(folder, "clean squirrels --plan clean.json --quiet").expect(1);
     review(folder, &ledger);
-    run(folder, "clean squirrels --apply clean.json").expect(0);
+    run(folder, "clean squirrels --apply clean.json --proposals").expect(0);
     let moved = fs::read_to_string(folder.join("squirrels/ledger.jsonl")).unwrap();
     for line in moved.lines() {
         let entry: Value = serde_json::from_str(line).unwrap();

@@ -64,7 +64,11 @@ impl Gather {
         let mut folders: Vec<String> = Vec::new();
         for class in &self.classes {
             let Some(folder) = names::folder(&class.name) else {
-                return wrong("class", class.name.clone(), "give the class a name with letters or digits");
+                return wrong(
+                    "class",
+                    format!("\"{}\"", class.name),
+                    "give the class a name with letters or digits",
+                );
             };
             if class.terms.is_empty() {
                 return wrong("class", class.name.clone(), "say what to search for after the `=`");

@@ -31,13 +31,15 @@ fn learnt_with(views: Option<Views>) -> (tempfile::TempDir, Predictor, RgbImage)
 fn a_heat_map_covers_the_square_that_the_model_sees() {
     let (_folder, predictor, photo) = learnt();
     for class in 0..2 {
-        let (square, map) = predictor.grad_cam(&photo, class);
+        let (square, map) = predictor.grad_cam(&photo, class).unwrap();
         assert_eq!(square.dimensions(), (64, 64));
         assert_eq!(map.values.len(), map.height * map.width);
         assert!(map.values.iter().all(|value| (0.0..=1.0).contains(value)), "{map:?}");
         assert_eq!(map.over(&square).dimensions(), (64, 64));
     }
-    let maps = [0, 1].map(|class| predictor.grad_cam(&photo, class).1);
+    let error = predictor.grad_cam(&photo, 2).unwrap_err().to_string();
+    assert!(error.starts_with("class is 2; choose a number below"), "{error}");
+    let maps = [0, 1].map(|class| predictor.grad_cam(&photo, class).unwrap().1);
     assert_ne!(maps[0], maps[1], "what speaks for one class speaks against the other");
     assert!(maps.iter().any(|map| map.values.contains(&1.0)), "nothing speaks for either class");
 }
@@ -63,8 +65,8 @@ fn an_answer_from_both_sides_is_that_of_the_mirror_image() {
 #[test]
 fn a_mirrored_picture_has_a_mirrored_heat_map() {
     let (_folder, predictor, photo) = learnt();
-    let (_, map) = predictor.grad_cam(&photo, 0);
-    let (_, other) = predictor.grad_cam(&mirrored(&photo), 0);
+    let (_, map) = predictor.grad_cam(&photo, 0).unwrap();
+    let (_, other) = predictor.grad_cam(&mirrored(&photo), 0).unwrap();
     let turned: Vec<f32> = map.values.chunks(map.width).flat_map(|row| row.iter().rev().copied()).collect();
     let distance = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum() };
     assert!(

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use sciurus::data::{DecodeLimits, decode_file};
-use sciurus::insight::Temperature;
 use sciurus::model::StateDict;
 use sciurus::prelude::*;
 use sciurus::{
@@ -178,14 +177,17 @@ fn the_model_that_was_measured_is_the_model_that_is_exported() {
     let finished = Run::prepare(&run, settings, Listeners::default()).unwrap().train().unwrap();
     let predictor = Predictor::load(finished.run.model_path()).unwrap();
     let AnyPredictions::Single(measured) = &finished.predictions else { panic!("one label each") };
-    let temperature = predictor.manifest().temperature;
-    assert_eq!(temperature, Temperature::fit_few(measured));
+    let in_memory =
+        Predictor::from_bytes("in memory", std::fs::read(finished.run.model_path()).unwrap()).unwrap();
+    assert!(in_memory.predict_bytes(b"no picture").is_err());
+    assert!(Predictor::from_bytes("a text", *b"no model").unwrap_err().to_string().contains("a text"));
     for index in 0..measured.len() {
         let path = folder.path().join("photos").join(&measured.paths[index]);
         let image = decode_file(&path, &DecodeLimits::default()).unwrap();
         let prediction = predictor.predict(&image).unwrap();
-        let expected = temperature.applied_to(measured.row(index))[measured.prediction(index)];
+        let expected = measured.row(index)[measured.prediction(index)];
         assert_eq!(prediction.label, measured.prediction_label(index));
+        assert_eq!(in_memory.predict_bytes(&std::fs::read(&path).unwrap()).unwrap(), prediction);
         assert!((prediction.probability - expected).abs() < 1e-5, "{}", path.display());
         assert_eq!(predictor.embed(&image).unwrap().len(), predictor.manifest().arch.channels());
     }
@@ -236,8 +238,7 @@ fn half_precision_halves_the_file_and_is_measured_as_it_is_saved() {
     let AnyPredictions::Single(measured) = &halved.predictions else { panic!("one label each") };
     let path = folder.path().join("photos").join(&measured.paths[0]);
     let prediction = predictor.predict_file(path).unwrap();
-    let row = predictor.manifest().temperature.applied_to(measured.row(0));
-    assert!((prediction.probability - row.iter().copied().fold(0.0, f32::max)).abs() < 1e-5);
+    assert!((prediction.probability - measured.row(0).iter().copied().fold(0.0, f32::max)).abs() < 1e-5);
 }
 
 #[test]

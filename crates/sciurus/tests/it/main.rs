@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::unwrap_used)]
 
 mod architectures;
+mod as_it_was;
 mod checksum;
 mod earlier;
 mod embedder;

@@ -14,7 +14,7 @@ use sciurus::{CleanSettings, CleanStep, CleanSummary, Cleaner, Run, WeightSource
 use serde_json::json;
 
 use crate::args::{CleanArgs, Show};
-use crate::output::{Outcome, PAGE, count, json_line, note, shown, text};
+use crate::output::{Outcome, PAGE, argument, count, json_line, note, shown, text};
 use crate::paint::Paint;
 use crate::progress;
 
@@ -197,7 +197,7 @@ fn render(summary: &CleanSummary, decided: usize, args: &CleanArgs) -> anyhow::R
         "\nproposed: {} to relabel, {} to set aside; nothing was changed",
         summary.relabel, summary.set_aside
     ))?;
-    let folder = args.folder.display();
+    let folder = argument(&args.folder);
     text(format!(
         "look at pictures:  {}",
         Paint::Command.on(format_args!("sciurus clean {folder} --html report.html"))

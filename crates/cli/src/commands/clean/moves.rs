@@ -8,12 +8,15 @@ use sciurus::data::fs::Replace;
 use sciurus::{CleanSettings, Error, PlanApplied, apply_plan};
 
 use crate::args::{CleanArgs, Show};
-use crate::output::{Outcome, count, json_line, note, shown, text};
+use crate::output::{Outcome, argument, count, json_line, note, shown, text};
 use crate::paint::Paint;
 
 /// Moves the files of a plan, or writes a new table.
 pub(super) fn run_plan(file: &Path, settings: &CleanSettings, args: &CleanArgs) -> anyhow::Result<Outcome> {
-    let plan = CleanPlan::load(file)?;
+    let mut plan = CleanPlan::load(file)?;
+    if args.proposals {
+        plan.accept_proposals();
+    }
     let replace = Replace::forced(args.force);
     let applied = apply_plan(&plan, &settings.data, args.out.as_deref(), replace);
     let applied = match (applied, &settings.data.csv) {
@@ -25,10 +28,12 @@ pub(super) fn run_plan(file: &Path, settings: &CleanSettings, args: &CleanArgs) 
     match &applied {
         PlanApplied::Moved(applied) => {
             tell_applied(applied, &settings.data.folder, args.show)?;
+            tell_proposals(applied.proposals, args.show);
             Ok(Outcome::found(&applied.left))
         }
         PlanApplied::Table { .. } if args.show.json => json_line(&applied).map(|()| Outcome::Done),
-        PlanApplied::Table { table, changes, planned } => {
+        PlanApplied::Table { table, changes, planned, proposals } => {
+            tell_proposals(*proposals, args.show);
             text(format!("{} written with {}", table.display(), count(*changes, "change")))?;
             if changes < planned {
                 text(format!(
@@ -44,6 +49,7 @@ pub(super) fn run_plan(file: &Path, settings: &CleanSettings, args: &CleanArgs) 
 /// Moves what is certain.
 pub(super) fn auto(mut plan: CleanPlan, folder: &Path, show: Show) -> anyhow::Result<Outcome> {
     plan.items.retain(sciurus::clean::plan::PlanItem::is_certain);
+    plan.accept_proposals();
     tell_applied(&apply(&plan, folder)?, folder, show)?;
     Ok(Outcome::Done)
 }
@@ -65,8 +71,19 @@ fn tell_applied(applied: &Applied, folder: &Path, show: Show) -> anyhow::Result<
     if applied.moved.is_empty() || show.quiet || show.json {
         return Ok(());
     }
-    let undo = format!("sciurus clean {} --undo", folder.display());
+    let undo = format!("sciurus clean {} --undo", argument(folder));
     text(format!("undo:  {}", Paint::Command.on(undo)))
+}
+
+/// What was left because nobody decided it.
+fn tell_proposals(proposals: usize, show: Show) {
+    if proposals > 0 && !show.json {
+        note(format_args!(
+            "{} that nobody decided {} left; decide with --review, or add --proposals to act on them too",
+            count(proposals, "proposal"),
+            if proposals == 1 { "was" } else { "were" }
+        ));
+    }
 }
 
 /// The ledger of gathered photos may not have followed.

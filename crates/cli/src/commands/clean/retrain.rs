@@ -1,15 +1,15 @@
 //! Trained before and after cleaning, and compared.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use sciurus::{CleanSettings, Retrain, TrainSettings};
+use sciurus::{CleanSettings, Retrain, TrainSettings, as_it_was};
 use serde_json::json;
 
 use super::{journal, look, run_of};
 use crate::args::{CleanArgs, Show};
 use crate::commands::train;
 use crate::interrupt;
-use crate::output::{Outcome, count, json_line, text};
+use crate::output::{Outcome, count, json_line, note, shown, text};
 use crate::paint::Paint;
 
 /// Why the validation set must be looked at too.
@@ -22,12 +22,25 @@ pub(super) fn run(args: &CleanArgs, settings: &CleanSettings) -> anyhow::Result<
         !journal.decisions().is_empty(),
         "nothing was decided yet; decide with --review, then train again with --retrain"
     );
+    let folder = train::new_folder(&settings.data.folder)?;
+    // Both runs, and photos as they were, lie beside it.
+    std::fs::remove_dir(&folder)?;
+    let mut settings = settings.clone();
+    let photos = beside(&folder, "photos");
+    if let Some(files) = as_it_was(&settings.data.folder, &photos)? {
+        note(format_args!(
+            "{} moved since; both models are trained on the photos as they were, linked in {}",
+            if files == 1 { "1 file was".to_owned() } else { format!("{files} files were") },
+            shown(&photos)
+        ));
+        settings.data.folder = photos;
+    }
+    let settings = &settings;
     let cleaner = look(settings, args.show)?;
     let asked = match run_of(args)? {
         Some(run) => TrainSettings { data: settings.data.clone(), ..run.record()?.settings },
         None => settings.training_settings(),
     };
-    let folder = train::default_folder(&settings.data.folder);
     let retrain = Retrain::prepare(&cleaner, &journal, &asked, &folder)?;
     if !args.show.json {
         let (decided, changes) = (count(retrain.decided, "photo"), count(retrain.changes, "change"));
@@ -49,6 +62,12 @@ pub(super) fn run(args: &CleanArgs, settings: &CleanSettings) -> anyhow::Result<
         text(comparison)?;
     }
     Ok(Outcome::Done)
+}
+
+/// A folder beside this one, with the same name and another ending.
+fn beside(folder: &Path, what: &str) -> PathBuf {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    folder.with_file_name(format!("{name}-{what}"))
 }
 
 /// Trains; a training that was interrupted is no side of a comparison.

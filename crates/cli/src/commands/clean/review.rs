@@ -9,7 +9,7 @@ use sciurus::{Card, Choice, Cleaner, Review};
 
 use super::{line, pictures};
 use crate::args::CleanArgs;
-use crate::output::{count, text};
+use crate::output::{argument, count, text};
 use crate::paint::Paint;
 
 /// Photos of an audit.
@@ -98,7 +98,7 @@ fn conclude(review: &Review, args: &CleanArgs) -> anyhow::Result<()> {
         text(format!("{} written, {}", file.display(), count(changes, "change")))?;
         return Ok(());
     }
-    let folder = args.folder.display();
+    let folder = argument(&args.folder);
     text(format!(
         "write a plan:  {}",
         Paint::Command.on(format_args!("sciurus clean {folder} --plan clean.json"))
