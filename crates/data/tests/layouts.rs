@@ -70,6 +70,21 @@ fn names_that_cameras_give_are_photos() {
 }
 
 #[test]
+fn what_systems_and_network_drives_keep_is_passed_over() {
+    let root = folder();
+    class_folders(root.path(), &["red", "grey"], 3);
+    for name in
+        ["red/Thumbs.db", "desktop.ini", "grey/@eaDir/00.jpg/SYNOPHOTO_THUMB_M.jpg", "$RECYCLE.BIN/a.jpg"]
+    {
+        write(root.path().join(name), &photo(30));
+    }
+    let dataset = build(root.path());
+    assert_eq!((dataset.items.len(), dataset.skipped.len(), dataset.vocab.len()), (6, 0, 2));
+    assert_eq!(dataset.left_out.iter().filter(|left_out| left_out.why == LeftOutReason::System).count(), 4);
+    assert_eq!(accounted_for(&dataset), files(root.path()));
+}
+
+#[test]
 fn split_folders_may_be_spelled_in_the_usual_ways() {
     for [train, valid, test] in [
         ["Train", "Valid", "Test"],
@@ -309,6 +324,8 @@ fn trees() -> impl Strategy<Value = Tree> {
         1 => Just("Valid".to_owned()),
         1 => Just("test".to_owned()),
         1 => Just("runs".to_owned()),
+        1 => Just("Thumbs.db".to_owned()),
+        1 => Just("@eaDir".to_owned()),
         1 => Just("run.json".to_owned()),
         1 => Just("config.toml".to_owned()),
     ];

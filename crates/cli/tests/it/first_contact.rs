@@ -181,3 +181,64 @@ fn inspect_says_what_it_understood() {
     }
     insta::assert_snapshot!("inspect_tables", said.replace(&path.display().to_string(), "FOLDER"));
 }
+
+/// Layouts by the paths of their photos (with `*` for four photos of a class) and of other files.
+const LAYOUTS: [(&str, &[&str]); 12] = [
+    ("deep", &["acorn/2026/May/*", "leaf/wood/oak/*"]),
+    ("sessions", &["acorn/2025/*", "acorn/2026/*", "leaf/2025/*", "leaf/2026/*"]),
+    ("mixed", &["acorn/*", "acorn/more/*", "leaf/*", "loose.png"]),
+    ("flat", &["*"]),
+    ("one", &["acorn/*"]),
+    ("empty", &[]),
+    ("archive", &["set/acorn/*", "set/leaf/*", "__MACOSX/set/acorn/._a.txt"]),
+    ("competition", &["train/*", "test/*", "train.csv"]),
+    (
+        "intel",
+        &[
+            "seg_train/seg_train/acorn/*",
+            "seg_train/seg_train/leaf/*",
+            "seg_test/seg_test/acorn/*",
+            "seg_test/seg_test/leaf/*",
+            "seg_pred/*",
+        ],
+    ),
+    ("by_class", &["acorn/train/*", "acorn/val/*", "leaf/train/*", "leaf/val/*"]),
+    ("drive", &["acorn/*", "acorn/Thumbs.db", "leaf/*", "leaf/@eaDir/leaf-000.png/thumb.png", "desktop.ini"]),
+    ("parts", &["images/*", "annotations/list.txt", "annotations/trimaps/*"]),
+];
+
+#[test]
+fn inspect_says_what_a_careful_person_would() {
+    let drawn = drawn(100);
+    let folder = tempfile::tempdir().unwrap();
+    let mut next = (0..100).cycle();
+    let mut place = |path: std::path::PathBuf| {
+        let class = if path.to_string_lossy().contains("leaf") { "leaf" } else { "acorn" };
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        match path.extension().is_some_and(|ending| ending == "png") {
+            true => {
+                let number = next.next().unwrap();
+                std::fs::copy(drawn.path().join(format!("photos/{class}/{class}-{number:03}.png")), path)
+                    .unwrap();
+            }
+            false => std::fs::write(path, "words").unwrap(),
+        }
+    };
+    let mut said = String::new();
+    for (name, files) in LAYOUTS {
+        let root = folder.path().join(name);
+        std::fs::create_dir(&root).unwrap();
+        for file in files {
+            match file.strip_suffix('*') {
+                Some(class) => (0..4).for_each(|i| place(root.join(class).join(format!("{i}.png")))),
+                None => place(root.join(file)),
+            }
+        }
+        let ran = sciurus(folder.path(), &["inspect", name, "--image-size", "64"]);
+        let shown = ran.out.split("\nhow does a photo reach").next().unwrap();
+        let of_sizes = |line: &&str| !line.starts_with("how big") && !line.starts_with("what are the items");
+        let shown: String = shown.lines().filter(of_sizes).map(|line| format!("{line}\n")).collect();
+        said += &format!("== {name}, exit code {}\n{shown}{}\n", ran.code, ran.err);
+    }
+    insta::assert_snapshot!("inspect_more_layouts", said);
+}

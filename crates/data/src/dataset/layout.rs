@@ -325,7 +325,10 @@ fn question(root: &Path, folders: &[PathBuf], layout: &mut Layout) -> Result<(),
     }
     let names = |folders: &[PathBuf]| folders.iter().map(|folder| name(folder)).collect::<BTreeSet<_>>();
     let mut seen = BTreeSet::new();
-    let repeats = below.iter().any(|below| names(below).into_iter().any(|name| !seen.insert(name)));
+    // Years and numbers are sessions, not classes.
+    let is_word = |name: &String| name.chars().any(char::is_alphabetic);
+    let repeats =
+        below.iter().any(|below| names(below).into_iter().filter(is_word).any(|name| !seen.insert(name)));
     let depth = Depth {
         path: root.to_owned(),
         top: names(folders).into_iter().collect(),

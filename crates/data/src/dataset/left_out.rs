@@ -36,6 +36,8 @@ pub enum LeftOutReason {
     Underscore,
     /// A file or folder whose name begins with `.`.
     Dot,
+    /// What systems and network drives keep among photos: `Thumbs.db`, `@eaDir`, `$RECYCLE.BIN` and the like.
+    System,
     /// A folder that `sciurus train` made, or one of such folders.
     Run,
     /// A folder next to `train` and `valid`.
@@ -51,6 +53,7 @@ impl fmt::Display for LeftOutReason {
         f.write_str(match self {
             Self::Underscore => "folders whose names begin with _",
             Self::Dot => "names that begin with a dot",
+            Self::System => "kept by the system or a network drive",
             Self::Run => "folders that `sciurus train` made",
             Self::BesideSplits => "folders beside train, valid and test",
             Self::NotAPicture => "beside the class folders, not pictures",
@@ -59,15 +62,32 @@ impl fmt::Display for LeftOutReason {
     }
 }
 
-/// Why a file is passed over because of its name: it begins with a dot. Cameras write photos whose names begin with `_`.
-pub(super) fn by_name(name: &OsStr) -> Option<LeftOutReason> {
-    (name.as_encoded_bytes().first() == Some(&b'.')).then_some(LeftOutReason::Dot)
+/// Files of Windows, in lower case.
+const SYSTEM_FILES: [&str; 3] = ["thumbs.db", "ehthumbs.db", "desktop.ini"];
+/// Folders of Windows, Synology, QNAP and Linux, in lower case. Some hold thumbnails, which would be read as copies.
+const SYSTEM_FOLDERS: [&str; 6] =
+    ["@eadir", "@recycle", "#recycle", "$recycle.bin", "system volume information", "lost+found"];
+
+fn is_one_of(name: &OsStr, known: &[&str]) -> bool {
+    name.to_str().is_some_and(|name| known.iter().any(|known| name.eq_ignore_ascii_case(known)))
 }
 
-/// Why a folder is passed over because of its name: it begins with a dot or with `_`.
+/// Why a file is passed over because of its name: it begins with a dot, or is the system's. Cameras write photos whose names
+/// begin with `_`.
+pub(super) fn by_name(name: &OsStr) -> Option<LeftOutReason> {
+    match name.as_encoded_bytes().first() {
+        Some(b'.') => Some(LeftOutReason::Dot),
+        _ => is_one_of(name, &SYSTEM_FILES).then_some(LeftOutReason::System),
+    }
+}
+
+/// Why a folder is passed over because of its name: it begins with a dot or with `_`, or is the system's.
 pub(super) fn folder_by_name(name: &OsStr) -> Option<LeftOutReason> {
-    let is_aside = name.as_encoded_bytes().first() == Some(&b'_');
-    by_name(name).or(is_aside.then_some(LeftOutReason::Underscore))
+    match name.as_encoded_bytes().first() {
+        Some(b'.') => Some(LeftOutReason::Dot),
+        Some(b'_') => Some(LeftOutReason::Underscore),
+        _ => is_one_of(name, &SYSTEM_FOLDERS).then_some(LeftOutReason::System),
+    }
 }
 
 /// Whether a folder is one that `sciurus train` made, or a folder of such folders.
@@ -86,7 +106,7 @@ pub(super) fn is_of_runs(folder: &Path) -> bool {
     }
 }
 
-/// A folder, or a file that is hidden, such as a lock.
+/// A folder, or a file that is passed over by its name, such as a lock.
 fn is_nothing(entry: &walkdir::DirEntry) -> bool {
     entry.file_type().is_dir() || by_name(entry.file_name()).is_some()
 }
