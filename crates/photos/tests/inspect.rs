@@ -8,8 +8,8 @@ mod support;
 use image::{DynamicImage, ImageFormat, Rgba, RgbaImage, imageops};
 use sciurus_data::{DecodeLimits, RgbImage, Split};
 use sciurus_photos::{
-    DuplicateOptions, FileFormat, KeepReason, KnownReports, Photo, PixelInspection, PixelReport,
-    QualityCheck, Sameness, find_duplicates, find_quality_issues, inspect_pixels, jpeg,
+    DuplicateOptions, FileFormat, InspectedFile, KeepReason, KnownReports, Photo, PixelInspection,
+    PixelReport, QualityCheck, Sameness, find_duplicates, find_quality_issues, inspect_pixels, jpeg,
 };
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,19 @@ fn picture(seed: f32) -> RgbImage {
 
 fn report(bytes: &[u8]) -> PixelReport {
     PixelReport::of(bytes, &DecodeLimits::default()).unwrap()
+}
+
+#[test]
+fn a_portable_pixmap_has_the_name_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = support::encoded(&picture(2.0), ImageFormat::Pnm);
+    for name in ["a.ppm", "b.jpg"] {
+        support::write(folder.path().join(name), &bytes);
+    }
+    let files = inspect(folder.path(), &KnownReports::new()).files;
+    assert!(files.iter().all(|file| file.report.format == FileFormat::Pnm));
+    let wrong: Vec<_> = files.iter().map(InspectedFile::wrong_extension).collect();
+    assert_eq!(wrong, [None, Some("jpg".to_owned())]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use sciurus_data::{ContentHash, SkipReason, Skipped, Vocab, one_line};
 
-use sciurus_photos::{DuplicateGroup, Duplicates, Photo, QualityIssue, Sameness};
+use sciurus_photos::{DuplicateGroup, Duplicates, FileFormat, Photo, QualityIssue, Sameness};
 
 use super::{LabelQuality, LearntLabel, NeighbourGraph, Outliers};
 use crate::issue::Issue;
@@ -68,13 +68,9 @@ pub fn unreadable(skipped: &[Skipped], first: usize) -> Vec<Finding> {
 /// Whether a file claims to be a picture and is a broken one. Notes, formats that other programs read and photos that are too
 /// large are no use here, but nobody wants them moved.
 fn is_broken_picture(file: &Skipped) -> bool {
-    const ENDINGS: [&str; 13] =
-        ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "pnm"];
-    let ending = file.path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    let is_named_so = ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known));
     match file.reason {
         SkipReason::Truncated | SkipReason::Corrupt { .. } | SkipReason::DecoderFailed { .. } => true,
-        SkipReason::Empty | SkipReason::WebPage | SkipReason::Text => is_named_so,
+        SkipReason::Empty | SkipReason::WebPage | SkipReason::Text => FileFormat::is_in_name(&file.path),
         _ => false,
     }
 }

@@ -11,6 +11,7 @@ use sciurus_data::SkipReason;
 use sciurus_data::{DecodeLimits, Facts, decode_with_facts};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::path::Path;
 
 /// What one decode of a file shows. It depends only on the file's bytes, so it can be cached under
 /// [`PixelReport::content`].
@@ -112,9 +113,13 @@ pub enum FileFormat {
     Bmp,
     /// TIFF.
     Tiff,
+    /// PNM: PPM, PGM, PBM or PAM.
+    Pnm,
 }
 
 impl FileFormat {
+    const ALL: [Self; 7] = [Self::Jpeg, Self::Png, Self::WebP, Self::Gif, Self::Bmp, Self::Tiff, Self::Pnm];
+
     pub(crate) fn of(format: ImageFormat) -> Self {
         match format {
             ImageFormat::Png => Self::Png,
@@ -122,6 +127,7 @@ impl FileFormat {
             ImageFormat::Gif => Self::Gif,
             ImageFormat::Bmp => Self::Bmp,
             ImageFormat::Tiff => Self::Tiff,
+            ImageFormat::Pnm => Self::Pnm,
             // Can't happen: nothing else is recognised as a format that can be decoded.
             _ => Self::Jpeg,
         }
@@ -137,7 +143,16 @@ impl FileFormat {
             Self::Gif => &["gif"],
             Self::Bmp => &["bmp", "dib"],
             Self::Tiff => &["tif", "tiff"],
+            Self::Pnm => &["ppm", "pgm", "pbm", "pnm", "pam"],
         }
+    }
+
+    /// Whether a file is named like a picture of any of these formats.
+    #[must_use]
+    pub fn is_in_name(path: &Path) -> bool {
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        let mut known = Self::ALL.into_iter().flat_map(Self::extensions);
+        known.any(|known| ending.eq_ignore_ascii_case(known))
     }
 }
 
@@ -150,6 +165,7 @@ impl fmt::Display for FileFormat {
             Self::Gif => "GIF",
             Self::Bmp => "BMP",
             Self::Tiff => "TIFF",
+            Self::Pnm => "PNM",
         })
     }
 }
