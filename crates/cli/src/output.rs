@@ -2,13 +2,15 @@
 //!
 //! Every text goes through here, whoever named what is in it, and [`rendered`] takes out what would steer a terminal.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+pub(crate) use sciurus::data::counted as count;
 use sciurus::data::fs::OutputKind;
-use sciurus::data::{Note, one_line, steers};
+use sciurus::data::{LeftOut, LeftOutReason, Note, one_line, steers};
 use serde::Serialize;
 
 use crate::fault::with_flags;
@@ -106,7 +108,20 @@ pub(crate) fn argument(path: &Path) -> String {
     shlex::try_quote(&path).map_or_else(|_| path.clone(), std::borrow::Cow::into_owned)
 }
 
-/// `1 photo`, `2 photos`.
-pub(crate) fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+/// Files and folders that are named of each kind.
+const NAMED: usize = 5;
+
+/// What was passed over on purpose, a line for each reason: how many files, and which, or the folders that they are in.
+pub(crate) fn passed_over(left_out: &[LeftOut]) -> Vec<String> {
+    let mut by_reason: BTreeMap<LeftOutReason, Vec<&LeftOut>> = BTreeMap::new();
+    left_out.iter().for_each(|one| by_reason.entry(one.why).or_default().push(one));
+    let line = |(why, all): (LeftOutReason, Vec<&LeftOut>)| {
+        let files = count(all.iter().map(|one| one.files).sum(), "file");
+        let mut named: Vec<String> = all.iter().take(NAMED).map(|one| shown(&one.path)).collect();
+        if all.len() > NAMED {
+            named.push(format!("{} more", all.len() - NAMED));
+        }
+        format!("{files} passed over ({why}): {}", named.join(", "))
+    };
+    by_reason.into_iter().map(line).collect()
 }

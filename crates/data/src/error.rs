@@ -438,27 +438,21 @@ impl DataError {
 
 /// Where labels may be if not in folders.
 fn elsewhere(table: &Option<PathBuf>) -> String {
-    match table {
-        Some(table) => format!(
-            "if {} has their labels, set `csv` to it; if their names do, set `name_pattern`",
-            table.display()
-        ),
-        None => {
-            "if a table has their labels, set `csv` to it; if their names do, set `name_pattern`".to_owned()
-        }
-    }
+    let table = table_or_any(table);
+    format!("if {table} has their labels, set `csv` to it; if their names do, set `name_pattern`")
 }
 
 /// The same, for photos in a folder beside other parts of a data set.
 fn labels_of(photos: &Path, table: &Option<PathBuf>) -> String {
-    let table = match table {
-        Some(table) => format!("if {} has the labels, set `csv` to it", table.display()),
-        None => "if a table has the labels, set `csv` to it".to_owned(),
-    };
+    let (photos, table) = (photos.display(), table_or_any(table));
     format!(
-        "if {} has class folders, give it instead; {table}; if names of photos have them, set `name_pattern`",
-        photos.display()
+        "if {photos} has class folders, give it instead; if {table} has the labels, set `csv` to it; if names of photos have \
+         them, set `name_pattern`"
     )
+}
+
+fn table_or_any(table: &Option<PathBuf>) -> String {
+    table.as_ref().map_or_else(|| "a table".to_owned(), |table| table.display().to_string())
 }
 
 /// A label with what a screen doesn't show: spaces at its ends, and parts of accented letters.
@@ -485,7 +479,8 @@ pub(crate) fn listed(names: &[String]) -> String {
 }
 
 /// `1 file`, `2 files`.
-pub(crate) fn counted(number: usize, noun: &str) -> String {
+#[must_use]
+pub fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 

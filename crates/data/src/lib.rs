@@ -53,8 +53,10 @@ pub use dataset::{
     Labeler, LeftOut, LeftOutReason, NotAContentHash, NotAVocab, Note, Progress, Range, Recognised, Split,
     SplitBy, Target, Targets, Vocab, corrected_table, verify,
 };
-pub use error::{DataError, Depth};
-pub use image::{DecodeLimits, Facts, RgbImage, decode, decode_file, decode_with_facts, read_file};
+pub use error::{DataError, Depth, counted};
+pub use image::{
+    DecodeLimits, Facts, RgbImage, begins_like_picture, decode, decode_file, decode_with_facts, read_file,
+};
 pub use loading::{
     Batch, Batches, LastBatch, Loader, LoaderOptions, MOST_THREADS, Mix, Mixed, Order, PhotoStore,
     PhotoStoreOptions, class_weights, positive_weights, sheet,

@@ -71,13 +71,17 @@ impl Predictions {
         let mut predictions =
             Self { items, paths, vocab, probabilities, targets, losses: Vec::new(), embeddings: None };
         predictions.check_shape()?;
-        // Subtracted from 0 rather than negated: a certain and right prediction gets loss 0, not -0.
-        let loss = |(i, &target): (usize, &usize)| {
-            0.0 - predictions.row(i)[target].clamp(f32::MIN_POSITIVE, 1.0).ln()
-        };
-        predictions.losses = predictions.targets.iter().enumerate().map(loss).collect();
+        predictions.losses = predictions.losses_of_probabilities();
         predictions.check_values()?;
         Ok(predictions)
+    }
+
+    /// The cross entropy of each item, in nats, from its probabilities.
+    pub(crate) fn losses_of_probabilities(&self) -> Vec<f32> {
+        // Subtracted from 0 rather than negated: a certain and right prediction gets loss 0, not -0.
+        let loss =
+            |(i, &target): (usize, &usize)| 0.0 - self.row(i)[target].clamp(f32::MIN_POSITIVE, 1.0).ln();
+        self.targets.iter().enumerate().map(loss).collect()
     }
 
     /// Predictions from logits, row-major `[item, class]`: probabilities are their softmax, losses the cross entropy

@@ -29,7 +29,7 @@ pub struct Applied {
     /// Files that were left where they are, and why.
     pub left: Vec<Left>,
     /// Changes of the plan that were left because nobody decided them.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub proposals: usize,
     /// Why the ledger of gathered photos still has their old paths; `None` if it was updated, or there is no ledger.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,7 @@ pub struct Applied {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_none(count: &usize) -> bool {
+fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 

@@ -1,6 +1,5 @@
 //! `sciurus inspect`: the five questions of a data block, answered for a folder, and one photo's way to the network.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -10,14 +9,14 @@ use image::codecs::png::PngEncoder;
 use sciurus::TrainSettings;
 use sciurus::data::fs::{OutputKind, Replace, check_output, write_output};
 use sciurus::data::{
-    DataSettings, DatasetSummary, ImageDataset, Labeler, LeftOut, LeftOutReason, Note, Pipeline,
-    Preprocessing, Skipped, Split, Step, decode_file, one_line, sheet, verify,
+    DataSettings, DatasetSummary, ImageDataset, Labeler, Note, Pipeline, Preprocessing, Skipped, Split, Step,
+    decode_file, one_line, sheet, verify,
 };
 use serde_json::json;
 
 use crate::args::{InspectArgs, typed};
 use crate::fault::with_flags;
-use crate::output::{Outcome, count, json_line, shown, text};
+use crate::output::{Outcome, count, json_line, passed_over, shown, text};
 use crate::paint::Paint;
 use crate::progress;
 
@@ -134,6 +133,17 @@ fn render(summary: &DatasetSummary, dataset: &ImageDataset, damaged: usize) -> a
     let splits: Vec<String> =
         summary.splits.iter().map(|(split, items)| format!("{items} {split}")).collect();
     text(format!("how are they split?   {} ({})", splits.join(", "), dataset.splitter))?;
+    render_files(summary, dataset, damaged)?;
+    if !summary.notes.is_empty() {
+        text("")?;
+    }
+    let note =
+        |about: &Note| text(format!("{} {}", Paint::Warning.on("note:"), with_flags(about.to_string())));
+    summary.notes.iter().try_for_each(note)
+}
+
+/// What became of every file in the folder.
+fn render_files(summary: &DatasetSummary, dataset: &ImageDataset, damaged: usize) -> anyhow::Result<()> {
     let left_out: usize = summary.left_out.iter().map(|left_out| left_out.files).sum();
     let is_missing = |skipped: &&Skipped| dataset.root.join(&skipped.path).symlink_metadata().is_err();
     let missing = summary.skipped.iter().filter(is_missing).count();
@@ -146,31 +156,7 @@ fn render(summary: &DatasetSummary, dataset: &ImageDataset, damaged: usize) -> a
     for line in passed_over(&summary.left_out) {
         text(format!("  {line}"))?;
     }
-    summary.skipped.iter().try_for_each(|skipped| text(format!("  {skipped}")))?;
-    if !summary.notes.is_empty() {
-        text("")?;
-    }
-    let note =
-        |about: &Note| text(format!("{} {}", Paint::Warning.on("note:"), with_flags(about.to_string())));
-    summary.notes.iter().try_for_each(note)
-}
-
-/// Files and folders that are named of each kind.
-const NAMED: usize = 5;
-
-/// What was passed over on purpose, a line for each reason: how many files, and which, or the folders that they are in.
-pub(super) fn passed_over(left_out: &[LeftOut]) -> Vec<String> {
-    let mut by_reason: BTreeMap<LeftOutReason, Vec<&LeftOut>> = BTreeMap::new();
-    left_out.iter().for_each(|one| by_reason.entry(one.why).or_default().push(one));
-    let line = |(why, all): (LeftOutReason, Vec<&LeftOut>)| {
-        let files = count(all.iter().map(|one| one.files).sum(), "file");
-        let mut named: Vec<String> = all.iter().take(NAMED).map(|one| shown(&one.path)).collect();
-        if all.len() > NAMED {
-            named.push(format!("{} more", all.len() - NAMED));
-        }
-        format!("{files} passed over ({why}): {}", named.join(", "))
-    };
-    by_reason.into_iter().map(line).collect()
+    summary.skipped.iter().try_for_each(|skipped| text(format!("  {skipped}")))
 }
 
 /// `1 photo has`, `2 photos have`.

@@ -12,11 +12,11 @@ use serde_json::json;
 
 use crate::args::{Show, TrainArgs};
 use crate::interrupt::{self, Interrupt};
-use crate::output::{Outcome, announce, argument, count, json_line, note, shown, tell_notes, text};
+use crate::output::{
+    Outcome, announce, argument, count, json_line, note, passed_over, shown, tell_notes, text,
+};
 use crate::paint::Paint;
 use crate::progress;
-
-use super::inspect::passed_over;
 
 pub(super) fn run(args: &TrainArgs) -> anyhow::Result<Outcome> {
     super::use_threads(args.threads)?;

@@ -5,10 +5,11 @@
 //! `CLASS/SPLIT/…`.
 
 use super::item::Split;
-use super::left_out::{self, LeftOut, LeftOutReason, looks_like_image, relative};
+use super::left_out::{self, LeftOut, LeftOutReason, holds_pictures, relative};
 use super::note::Note;
 use super::split_word::split_word;
 use crate::error::{DataError, Depth};
+use crate::image::begins_like_picture;
 use crate::skip::{SkipReason, Skipped};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -50,7 +51,6 @@ pub(crate) fn find(root: &Path, level: Option<usize>) -> Result<Layout, DataErro
         }
         layout.classes = class_folders(classes, None);
     }
-    layout.left_out.sort_by(|a, b| a.path.cmp(&b.path));
     if layout.classes.is_empty() {
         return Err(no_classes(root, layout.loose.len()));
     }
@@ -137,14 +137,12 @@ fn read_folder(root: &Path, folder: &Path, layout: &mut Layout) -> Result<Vec<Pa
     let mut folders = Vec::new();
     for path in paths {
         let is_folder = path.is_dir();
-        let by_name = if is_folder { left_out::folder_by_name } else { left_out::by_name };
-        let why = path.file_name().and_then(by_name);
-        let why = why.or_else(|| (is_folder && left_out::is_of_runs(&path)).then_some(LeftOutReason::Run));
+        let why = if is_folder { left_out::folder(&path) } else { left_out::file(&path) };
         if let Some(why) = why {
             layout.left_out.push(LeftOut::new(root, &path, why));
         } else if is_folder {
             folders.push(path);
-        } else if looks_like_image(&path) {
+        } else if begins_like_picture(&path) {
             let reason = SkipReason::OutsideClassFolder;
             layout.loose.push(Skipped { path: relative(root, &path), reason });
         } else {
@@ -358,14 +356,9 @@ fn chain(folder: &Path) -> Option<PathBuf> {
 
 /// The folders in a folder that could hold photos, sorted.
 fn subfolders(folder: &Path) -> Vec<PathBuf> {
-    read_folder(folder, folder, &mut Layout::default()).unwrap_or_default()
-}
-
-/// Whether pictures lie directly in a folder.
-fn holds_pictures(folder: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(folder) else { return false };
-    let is_left_out = |path: &Path| path.file_name().is_some_and(|name| left_out::by_name(name).is_some());
-    entries.flatten().map(|entry| entry.path()).any(|path| !is_left_out(&path) && looks_like_image(&path))
+    let mut folders = left_out::folders_in(folder);
+    folders.retain(|folder| left_out::folder(folder).is_none());
+    folders
 }
 
 fn name(folder: &Path) -> String {

@@ -1,12 +1,11 @@
 //! What a data set passes over on purpose. In: a folder. Out: each file or folder that is not read, with the number of files in
 //! it, so that the numbers of used, skipped and left-out files add up to the files that are there.
 
-use crate::image::recognise;
+use crate::image::begins_like_picture;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
@@ -72,56 +71,68 @@ fn is_one_of(name: &OsStr, known: &[&str]) -> bool {
     name.to_str().is_some_and(|name| known.iter().any(|known| name.eq_ignore_ascii_case(known)))
 }
 
-/// Why a file is passed over because of its name: it begins with a dot, or is the system's. Cameras write photos whose names
-/// begin with `_`.
-pub(super) fn by_name(name: &OsStr) -> Option<LeftOutReason> {
+/// Why a file is passed over: its name begins with a dot, or is the system's. Cameras write photos whose names begin with `_`.
+pub(super) fn file(path: &Path) -> Option<LeftOutReason> {
+    let name = path.file_name()?;
     match name.as_encoded_bytes().first() {
         Some(b'.') => Some(LeftOutReason::Dot),
         _ => is_one_of(name, &SYSTEM_FILES).then_some(LeftOutReason::System),
     }
 }
 
-/// Why a folder is passed over because of its name: it begins with a dot or with `_`, or is the system's.
-pub(super) fn folder_by_name(name: &OsStr) -> Option<LeftOutReason> {
+/// Why a folder is passed over: its name begins with a dot or with `_`, or is the system's; or it is of runs.
+pub(super) fn folder(path: &Path) -> Option<LeftOutReason> {
+    let name = path.file_name()?;
     match name.as_encoded_bytes().first() {
         Some(b'.') => Some(LeftOutReason::Dot),
         Some(b'_') => Some(LeftOutReason::Underscore),
-        _ => is_one_of(name, &SYSTEM_FOLDERS).then_some(LeftOutReason::System),
+        _ if is_one_of(name, &SYSTEM_FOLDERS) => Some(LeftOutReason::System),
+        _ => is_of_runs(path).then_some(LeftOutReason::Run),
     }
 }
 
 /// Whether a folder is one that `sciurus train` made, or a folder of such folders.
-pub(super) fn is_of_runs(folder: &Path) -> bool {
+fn is_of_runs(folder: &Path) -> bool {
     if is_run(folder) {
         return true;
     }
-    let Ok(entries) = std::fs::read_dir(folder) else { return false };
-    let (folders, files): (Vec<_>, Vec<_>) =
-        entries.flatten().map(|entry| entry.path()).partition(|path| path.is_dir());
+    let folders = folders_in(folder);
     let runs = folders.iter().filter(|folder| is_run(folder)).count();
     match folder.file_name().is_some_and(|name| name == "runs") {
         // The first run may only have begun.
         true => runs > 0 || WalkDir::new(folder).into_iter().flatten().all(|entry| is_nothing(&entry)),
-        false => runs > 0 && runs == folders.len() && !files.iter().any(|file| looks_like_image(file)),
+        false => runs > 0 && runs == folders.len() && !holds_pictures(folder),
     }
+}
+
+/// The folders in a folder, links to folders among them, sorted. Files are not touched: there may be very many.
+pub(super) fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let is_folder = |entry: &DirEntry| {
+        entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_symlink() && entry.path().is_dir())
+    };
+    let mut folders: Vec<PathBuf> = entries.flatten().filter(is_folder).map(|entry| entry.path()).collect();
+    folders.sort();
+    folders
+}
+
+/// Whether pictures lie directly in a folder.
+pub(super) fn holds_pictures(folder: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    entries
+        .flatten()
+        .map(|entry| entry.path())
+        .any(|path| file(&path).is_none() && begins_like_picture(&path))
 }
 
 /// A folder, or a file that is passed over by its name, such as a lock.
 fn is_nothing(entry: &walkdir::DirEntry) -> bool {
-    entry.file_type().is_dir() || by_name(entry.file_name()).is_some()
+    entry.file_type().is_dir() || file(entry.path()).is_some()
 }
 
 fn is_run(folder: &Path) -> bool {
     let has = |name: &str| folder.join(name).is_file();
     has("run.json") && (has("config.toml") || has("events.jsonl"))
-}
-
-/// Whether a file begins like a picture.
-pub(super) fn looks_like_image(path: &Path) -> bool {
-    let mut start = Vec::new();
-    path.is_file()
-        && File::open(path).and_then(|file| file.take(64).read_to_end(&mut start)).is_ok()
-        && recognise(&start).is_ok()
 }
 
 /// How many files a path stands for.

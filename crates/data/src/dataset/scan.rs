@@ -2,7 +2,7 @@
 //! paths, a [`Found`] image or the reason to skip it.
 
 use super::item::{ContentHash, Split};
-use super::left_out::{self, LeftOut, LeftOutReason, relative};
+use super::left_out::{self, LeftOut, relative};
 use crate::image::{DecodeLimits, read_file, read_header};
 use crate::skip::{SkipReason, Skipped};
 use rayon::prelude::*;
@@ -67,9 +67,7 @@ pub(crate) fn walk(root: &Path, folder: &Path) -> Walked {
             Ok(entry) => (entry.path(), entry.file_type().is_dir()),
             Err(error) => (error.path().unwrap_or(folder), false),
         };
-        let by_name = if is_folder { left_out::folder_by_name } else { left_out::by_name };
-        let why = path.file_name().and_then(by_name);
-        let why = why.or_else(|| (is_folder && left_out::is_of_runs(path)).then_some(LeftOutReason::Run));
+        let why = if is_folder { left_out::folder(path) } else { left_out::file(path) };
         if let Some(why) = why {
             walked.left_out.push(LeftOut::new(root, path, why));
             if is_folder {

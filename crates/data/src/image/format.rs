@@ -3,6 +3,9 @@
 
 use crate::skip::SkipReason;
 use image::ImageFormat;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
 /// How many bytes at the beginning of a file are checked to tell text from images.
 const LOOKED_AT: usize = 1024;
@@ -31,6 +34,14 @@ pub(crate) fn recognise(bytes: &[u8]) -> Result<ImageFormat, SkipReason> {
         Ok(Pnm) if is_pnm(bytes) => Ok(Pnm),
         _ => Err(why_not(bytes)),
     }
+}
+
+/// Whether a file begins like a picture that can be decoded; nothing more of it is read. A missing file doesn't.
+pub fn begins_like_picture(path: &Path) -> bool {
+    let mut start = Vec::new();
+    path.is_file()
+        && File::open(path).and_then(|file| file.take(64).read_to_end(&mut start)).is_ok()
+        && recognise(&start).is_ok()
 }
 
 /// Whether a file that begins with P and a digit is an image, and not a text that does: a comment, a number or the name of a field

@@ -8,5 +8,6 @@ mod reduced;
 
 pub use decode::{Facts, RgbImage, decode, decode_file, decode_with_facts, read_file};
 pub(crate) use decode::{read_header, read_patiently};
-pub(crate) use format::recognise;
+pub use format::begins_like_picture;
+
 pub use limits::DecodeLimits;

@@ -229,8 +229,7 @@ impl Predictions {
         }
         let rows = (0..self.len()).flat_map(|i| temperature.applied_to(self.row(i)));
         self.probabilities = rows.collect();
-        let loss = |i: usize| 0.0 - self.row(i)[self.targets[i]].max(f32::MIN_POSITIVE).ln();
-        self.losses = (0..self.len()).map(loss).collect();
+        self.losses = self.losses_of_probabilities();
         self
     }
 }

@@ -54,11 +54,7 @@ impl Retrain {
         plan.items.retain(|item| decided.find(&item.path, &item.content).is_some());
         plan.decide(journal.decisions());
         let valid: HashSet<&Path> = cleaner.dataset().split(Split::Valid).map(|item| &*item.path).collect();
-        let named = |what: &str| {
-            let name = folder.file_name().unwrap_or_default().to_string_lossy();
-            folder.with_file_name(format!("{name}-{what}"))
-        };
-        let file = named("plan").with_extension("json");
+        let file = Self::beside(folder, "plan").with_extension("json");
         if let Some(parent) = file.parent() {
             std::fs::create_dir_all(parent).map_err(|source| Error::io(parent, source))?;
         }
@@ -66,13 +62,20 @@ impl Retrain {
         let with =
             |plan| TrainSettings { run: RunSettings { plan, ..settings.run.clone() }, ..settings.clone() };
         Ok(Self {
-            before: (with(None), named("before")),
-            after: (with(Some(file)), named("after")),
+            before: (with(None), Self::beside(folder, "before")),
+            after: (with(Some(file)), Self::beside(folder, "after")),
             decided: plan.items.len(),
             changes: plan.changes().count(),
             reviewed: plan.items.iter().filter(|item| valid.contains(&*item.path)).count(),
             valid: valid.len(),
         })
+    }
+
+    /// Where a part of the experiment lies: `FOLDER-WHAT`.
+    #[must_use]
+    pub fn beside(folder: &Path, what: &str) -> PathBuf {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        folder.with_file_name(format!("{name}-{what}"))
     }
 
     /// Compares both runs once they are trained. The first one is measured with the decided labels too.

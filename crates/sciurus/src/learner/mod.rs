@@ -312,13 +312,19 @@ impl Learner {
     /// # Errors
     /// The model cannot be measured, or the file cannot be written.
     pub fn export(&mut self, path: impl AsRef<Path>) -> Result<ModelBundle, Error> {
-        let predictions = self.last_predictions()?.at_best_thresholds();
-        let temperature = predictions.temperature();
-        let predictions = predictions.at_temperature(temperature);
+        let (predictions, temperature) = self.calibrated()?;
         let metrics = self.measure(&predictions);
         let bundle = self.bundle(metrics, &predictions, temperature);
         bundle.save(path.as_ref())?;
         Ok(bundle)
+    }
+
+    /// The validation predictions with the thresholds and at the temperature that the model is to be used with, so that whatever
+    /// is saved, measured and shown has the probabilities that the model will give; and that temperature.
+    pub(crate) fn calibrated(&mut self) -> Result<(AnyPredictions, Temperature), Error> {
+        let predictions = self.last_predictions()?.at_best_thresholds();
+        let temperature = predictions.temperature();
+        Ok((predictions.at_temperature(temperature), temperature))
     }
 
     /// The model as plain data, with these metrics and predictions for the validation set, and the temperature that these were

@@ -90,9 +90,7 @@ impl Predictor {
     /// # Errors
     /// The file cannot be read, is not a model, or is a model whose outputs are not finite; or the device is not in this build.
     pub fn load_on(path: impl AsRef<Path>, device: Device) -> Result<Self, Error> {
-        // What the machine lacks is said before what the file does.
-        device.open()?;
-        Self::new(path.as_ref(), ModelBundle::load(path.as_ref())?, device)
+        Self::new(path.as_ref(), device, || ModelBundle::load(path.as_ref()))
     }
 
     /// Loads a model from the bytes of its file, on the CPU; for models that are part of a program. Errors call it `name`.
@@ -108,12 +106,18 @@ impl Predictor {
     /// # Errors
     /// They are not a model, or a model whose outputs are not finite.
     pub fn from_bytes(name: &str, bytes: impl Into<Vec<u8>>) -> Result<Self, Error> {
-        Self::new(Path::new(name), ModelBundle::from_bytes(name, bytes)?, Device::Cpu)
+        Self::new(Path::new(name), Device::Cpu, || ModelBundle::from_bytes(name, bytes))
     }
 
-    fn new(path: &Path, bundle: ModelBundle, device: Device) -> Result<Self, Error> {
+    /// What the machine lacks is said before anything of the model is read.
+    fn new(
+        path: &Path,
+        device: Device,
+        bundle: impl FnOnce() -> Result<ModelBundle, Error>,
+    ) -> Result<Self, Error> {
         let fastest = Precision::Auto.on(device)?;
         let device = device.open()?;
+        let bundle = bundle()?;
         // The precision it was measured in; but where bf16 would only be slower, f32 gives the same predictions more exactly.
         let precision = match bundle.manifest.precision {
             Precision::F32 => Precision::F32,

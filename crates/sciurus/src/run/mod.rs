@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use sciurus_clean::find::LearntLabel;
 use sciurus_data::fs::{FileError, InsidePath, Lock, Root, is_sealed, read_regular};
-use sciurus_data::{DecodeLimits, Progress, Skipped, Split, decode_file};
+use sciurus_data::{Progress, Skipped, Split, begins_like_picture};
 use sciurus_insight::{
     Accuracy, AccuracyMulti, AnyPredictions, Average, ByLabel, ErrorRate, MeanAveragePrecision, Measured,
     Predictions,
@@ -237,8 +237,7 @@ impl Run {
         if path.is_dir() {
             return refuse("is a folder, but not of a run; name a run, or a model.sciurus file");
         }
-        let limits = DecodeLimits::default();
-        if path.is_file() && decode_file(path, &limits).is_ok() {
+        if begins_like_picture(path) {
             return refuse("is a photo, not a model; name the model first, then the photos");
         }
         Ok(path.to_owned())
@@ -434,10 +433,7 @@ impl PreparedRun {
         if self.record.settings.run.half {
             self.learner.round_to_half()?;
         }
-        let predictions = self.learner.last_predictions()?.at_best_thresholds();
-        // Whatever is saved, measured and shown has the probabilities that the model will give.
-        let temperature = predictions.temperature();
-        let predictions = predictions.at_temperature(temperature);
+        let (predictions, temperature) = self.learner.calibrated()?;
         predictions.save(self.run.path("predictions.json"))?;
         let learnt = self.learner.learnt_labels();
         if !learnt.is_empty() {

@@ -1,6 +1,6 @@
 //! Trained before and after cleaning, and compared.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sciurus::{CleanSettings, Retrain, TrainSettings, as_it_was};
 use serde_json::json;
@@ -26,7 +26,7 @@ pub(super) fn run(args: &CleanArgs, settings: &CleanSettings) -> anyhow::Result<
     // Both runs, and photos as they were, lie beside it.
     std::fs::remove_dir(&folder)?;
     let mut settings = settings.clone();
-    let photos = beside(&folder, "photos");
+    let photos = Retrain::beside(&folder, "photos");
     if let Some(files) = as_it_was(&settings.data.folder, &photos)? {
         note(format_args!(
             "{} moved since; both models are trained on the photos as they were, linked in {}",
@@ -62,12 +62,6 @@ pub(super) fn run(args: &CleanArgs, settings: &CleanSettings) -> anyhow::Result<
         text(comparison)?;
     }
     Ok(Outcome::Done)
-}
-
-/// A folder beside this one, with the same name and another ending.
-fn beside(folder: &Path, what: &str) -> PathBuf {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    folder.with_file_name(format!("{name}-{what}"))
 }
 
 /// Trains; a training that was interrupted is no side of a comparison.

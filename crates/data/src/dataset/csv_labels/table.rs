@@ -38,9 +38,7 @@ pub(crate) struct Table<'a> {
 impl<'a> Table<'a> {
     /// Reads the file and its first lines. Its paths are relative to `root`.
     pub(crate) fn open(labels: &'a CsvLabels, root: &Path) -> Result<Self, DataError> {
-        let bytes = bytes(&labels.path)?;
-        let text = text(&bytes).map_err(|(line, problem)| wrong(labels, line, problem))?.into_owned();
-        drop(bytes);
+        let text = text(bytes(&labels.path)?).map_err(|(line, problem)| wrong(labels, line, problem))?;
         let ends = |end: u8| text.bytes().filter(|&byte| byte == end).count();
         if ends(b'\n').max(ends(b'\r')) > MOST_LINES {
             let problem = CsvProblem::TooManyLines { limit: MOST_LINES };
