@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 const MEMORY: usize = 10;
 /// A step must lower the function by at least this share of what the slope predicts (Armijo's condition).
 const SUFFICIENT: f64 = 1e-4;
+/// Values nearer to each other than this share of them differ by rounding alone.
+const ROUNDING: f64 = 1e-14;
 /// Halvings of a step before giving up: the function is then as low as rounding allows.
 const HALVINGS: i32 = 40;
 
@@ -85,7 +87,9 @@ fn direction(gradient: &[f64], memory: &VecDeque<Curvature>) -> Vec<f64> {
     direction
 }
 
-/// The first of the full step, its half, its quarter, ... that lowers the function enough; `None` if none does.
+/// The first of the full step, its half, its quarter, ... that lowers the function enough; `None` if none does. Near the bottom,
+/// where rounding hides how values differ, the slope tells instead: it must be less steep at the end of the step. Source: Hager,
+/// Zhang, "A new conjugate gradient method with guaranteed descent and an efficient line search", the approximate Wolfe condition.
 fn step(here: &Point, direction: &[f64], function: impl Fn(&[f64]) -> (f64, Vec<f64>)) -> Option<Point> {
     let slope = dot(direction, &here.gradient);
     (0..HALVINGS).map(|halvings| 0.5_f64.powi(halvings)).find_map(|length| {
@@ -93,7 +97,9 @@ fn step(here: &Point, direction: &[f64], function: impl Fn(&[f64]) -> (f64, Vec<
         add(&mut point, length, direction);
         let (value, gradient) = function(&point);
         let is_lower = value <= here.value + SUFFICIENT * length * slope && value < here.value;
-        is_lower.then_some(Point { point, value, gradient })
+        let is_level = (value - here.value).abs() <= ROUNDING * here.value.abs();
+        let is_flatter = || dot(direction, &gradient).abs() <= (1.0 - 2.0 * SUFFICIENT) * slope.abs();
+        (is_lower || (is_level && is_flatter())).then_some(Point { point, value, gradient })
     })
 }
 
