@@ -140,6 +140,7 @@ fn conclude(finished: &FinishedRun, show: Show) -> anyhow::Result<()> {
             "event": "run_ended", "run": run.display().to_string(),
             "model": finished.run.model_path().display().to_string(), "metrics": metrics,
             "test_metrics": finished.record.test_metrics, "skipped": skipped,
+            "cut_short": finished.record.cut_short,
             "notes": finished.learner.loaders().dataset().notes
         }));
     }
@@ -182,6 +183,10 @@ fn offer_best(finished: &FinishedRun) -> anyhow::Result<()> {
 fn next_steps(finished: &FinishedRun) -> anyhow::Result<()> {
     let interpret = format!("sciurus interpret {}", argument(finished.run.folder()));
     let predict = format!("sciurus predict {} PHOTO...", argument(&finished.run.model_path()));
+    if finished.record.cut_short {
+        let resume = format!("sciurus train --resume {}", argument(finished.run.folder()));
+        text(format!("train the rest:        {}", Paint::Command.on(resume)))?;
+    }
     text(format!("look at its mistakes:  {}", Paint::Command.on(interpret)))?;
     text(format!("use it:                {}", Paint::Command.on(predict)))
 }

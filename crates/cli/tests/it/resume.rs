@@ -82,6 +82,45 @@ fn a_run_that_is_killed_twenty_times_gives_the_same_model() {
 
 #[cfg(unix)]
 #[test]
+fn a_run_that_is_stopped_has_a_model_and_the_rest_of_it_can_be_trained() {
+    let folder = drawn(20);
+    let path = folder.path();
+    train(path, "whole", "12").expect(0);
+    begun(path, "whole", "stopped");
+    // Only the stop writes a checkpoint.
+    let record = path.join("stopped/run.json");
+    let mut text: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+    text["settings"]["checkpoint_seconds"] = serde_json::json!(3600.0);
+    std::fs::write(&record, text.to_string()).unwrap();
+
+    let events = path.join("stopped/events.jsonl");
+    let trained = |steps: usize| {
+        let text = std::fs::read_to_string(&events).unwrap_or_default();
+        text.matches("batch_trained").count() >= steps
+    };
+    for steps in [1, 9] {
+        let mut running = resume(path, "stopped").spawn().unwrap();
+        while !trained(steps) {
+            assert!(running.try_wait().unwrap().is_none(), "the run ended before it was stopped");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        assert!(Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap().success());
+        assert_eq!(running.wait().unwrap().code(), Some(130));
+        let record: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+        assert_eq!(record["cut_short"], true, "{record}");
+        assert!(!record["metrics"].as_array().unwrap().is_empty(), "{record}");
+        sciurus(path, &["predict", "stopped", "photos/acorn/acorn-003.png"]).expect(0);
+    }
+    assert!(resume(path, "stopped").status().unwrap().success());
+    assert!(model(path, "stopped") == model(path, "whole"), "another model");
+    assert_eq!(table(path, "stopped"), table(path, "whole"));
+    assert!(!path.join("stopped/checkpoint.safetensors").exists(), "the checkpoint outlives its run");
+    let again = sciurus(path, &["train", "--resume", "stopped"]).expect(2);
+    assert!(again.err.contains("nothing to resume"), "{}", again.err);
+}
+
+#[cfg(unix)]
+#[test]
 fn a_full_disk_is_a_clear_error_and_the_last_checkpoint_still_loads() {
     let folder = drawn(20);
     let path = folder.path();

@@ -1,6 +1,6 @@
 //! The options of a [`Cleaner`](super::Cleaner).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sciurus_clean::find::LearntLabel;
 use sciurus_data::BadOption;
@@ -9,7 +9,7 @@ use sciurus_data::{DataSettings, ImageDataset, settings};
 use super::CleanStep;
 use crate::model::Arch;
 use crate::model::weights::WeightPlaces;
-use crate::{Error, Run, TrainSettings, WeightSource};
+use crate::{Error, ModelBundle, Run, TrainSettings, WeightSource};
 
 settings! {
     /// The options of a cleaning: which data, and which networks look at it.
@@ -43,6 +43,21 @@ impl CleanSettings {
         let settings = run.record()?.settings;
         let training = run.learnt_labels()?;
         Ok(Self { data: settings.data, offline: settings.fit.offline, training, ..Self::default() })
+    }
+
+    /// Settings to look at the photos with the weights in a file: a weight file, or a run or model that Sciurus saved, whose
+    /// network then looks at them. A model that was trained on these very photos has seen their labels, and finds fewer of the
+    /// wrong ones.
+    ///
+    /// # Errors
+    /// It is a run without a model, or the model cannot be read.
+    pub fn with_weights(mut self, file: &Path) -> Result<Self, Error> {
+        let file = Run::model_at(file)?;
+        if ModelBundle::is_named(&file) {
+            self.archs = vec![ModelBundle::load(&file)?.manifest.arch];
+        }
+        self.weights = WeightSource::File(file);
+        Ok(self)
     }
 
     /// Settings to train on these photos if there is no run: with the first network, and defaults otherwise.

@@ -20,6 +20,7 @@ mod cache;
 use crate::model::weights::{WeightPlaces, WeightSource, WeightsRecord, load_body};
 use crate::model::{Arch, VisionModel};
 use crate::nn::{FoldedLayers, Pass, floats};
+use crate::predict::ModelBundle;
 use crate::{Device, DownloadProgress, Error, Precision};
 use cache::Cache;
 
@@ -75,7 +76,8 @@ pub struct Embedded {
 }
 
 impl Embedder {
-    /// A body with weights, on the CPU. It sees a square of 224 pixels from the middle of each photo, and its mirror image.
+    /// A body with weights, on the CPU. It sees a square of 224 pixels from the middle of each photo, and its mirror image; that
+    /// of a model which Sciurus saved sees photos as they were prepared for that model.
     ///
     /// # Errors
     /// The weights cannot be found, downloaded or read, or do not match the architecture.
@@ -86,10 +88,19 @@ impl Embedder {
         on_download: &mut dyn FnMut(DownloadProgress),
     ) -> Result<Self, Error> {
         let device = Device::Cpu.open()?;
-        let preprocessing = Preprocessing { normalize: arch.normalize(), ..Preprocessing::default() };
         // The head is never used; it is only there because a model needs one.
         let model = VisionModel::new(arch, 2, Seed(0), &device)?;
-        let (model, weights) = load_body(model, arch, source, places, on_download)?;
+        let ((model, weights), preprocessing) = match source {
+            WeightSource::File(path) if ModelBundle::is_named(path) => {
+                let (mut bundle, weights) = ModelBundle::start_from(path, arch)?;
+                bundle.state.retain(|name, _| name.starts_with("body."));
+                ((model.with_state(&bundle.state)?, weights), bundle.manifest.preprocessing)
+            }
+            _ => {
+                let usual = Preprocessing { normalize: arch.normalize(), ..Preprocessing::default() };
+                (load_body(model, arch, source, places, on_download)?, usual)
+            }
+        };
         Ok(Self {
             model: model.valid(),
             arch,

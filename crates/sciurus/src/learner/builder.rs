@@ -4,12 +4,13 @@ use sciurus_clean::find::OnlineDynamics;
 use sciurus_data::Seed;
 use sciurus_insight::{Metric, MultiPredictions};
 
-use super::continued::{continued, is_model};
+use super::continued::continued;
 use super::metrics::Asked;
 use super::{EarlyStopping, FitSettings, History, Keep, Learner, Objective, Observer, Phase, Trainer};
 use crate::loaders::DataLoaders;
 use crate::model::weights::{DownloadProgress, WeightPlaces, WeightSource, load_body};
 use crate::model::{Arch, VisionModel};
+use crate::predict::ModelBundle;
 use crate::{Device, Error, Precision};
 
 /// Starts building a learner for these loaders: a frozen, pretrained body of this architecture, with fastai's head.
@@ -170,7 +171,9 @@ impl LearnerBuilder {
         let mut on_download = self.on_download.unwrap_or_else(|| Box::new(|_| ()));
         let vocab = &self.loaders.dataset().vocab;
         let (model, weights) = match &settings.weights {
-            WeightSource::File(path) if is_model(path) => continued(model, settings.arch, path, vocab)?,
+            WeightSource::File(path) if ModelBundle::is_named(path) => {
+                continued(model, settings.arch, path, vocab)?
+            }
             source => load_body(model, settings.arch, source, &places, &mut on_download)?,
         };
         let trainer = Trainer::new(model, &device, seed)
@@ -203,6 +206,7 @@ impl LearnerBuilder {
             events: 0,
             checkpoints: None,
             resume: None,
+            cut_short: false,
             damaged: Vec::new(),
             looks,
         };

@@ -25,6 +25,7 @@ impl Learner {
     pub(super) fn run(&mut self, epochs: usize, schedule: &HyperSchedule) -> Result<Control, Error> {
         let fit = self.fits;
         self.fits += 1;
+        self.cut_short = false;
         if self.resume.as_ref().is_some_and(|checkpoint| checkpoint.facts.place.fit > fit) {
             return Ok(Control::Continue);
         }
@@ -47,10 +48,16 @@ impl Learner {
             control = self.run_epoch(&mut place, epochs, schedule)?;
         }
         let ended = self.emit(&Event::FitEnded { phase, elapsed: started.elapsed() })?;
-        Ok(match control.max(ended) {
-            Control::EndFit => Control::Continue,
-            control => control,
-        })
+        match control.max(ended) {
+            Control::Continue | Control::EndFit => return Ok(Control::Continue),
+            Control::Stop => {}
+        }
+        // What was stopped within an epoch has its checkpoint already.
+        if !self.cut_short {
+            self.cut_short = place.epoch < epochs;
+            self.write_checkpoint(&place)?;
+        }
+        Ok(Control::Stop)
     }
 
     /// Runs one epoch and its validation. Validation also happens after a stop in mid-epoch, so that what was trained is
@@ -128,10 +135,17 @@ impl Learner {
                 elapsed: waited + started.elapsed(),
                 waited,
             })?;
-            self.checkpoint(place)?;
             last = Some(hyper);
-            if trained.control != Control::Continue {
-                break;
+            match trained.control {
+                Control::Continue => self.checkpoint(place)?,
+                // A checkpoint can't hold gradients that wait for a step.
+                Control::Stop if self.trainer.waits() => {}
+                Control::Stop => {
+                    self.cut_short = true;
+                    self.write_checkpoint(place)?;
+                    break;
+                }
+                Control::EndFit => break,
             }
         }
         if let Some(hyper) = last {
@@ -155,7 +169,15 @@ impl Learner {
 
     /// Writes a checkpoint if one is due and no gradients wait for a step.
     fn checkpoint(&mut self, place: &Position) -> Result<(), Error> {
-        if self.trainer.waits() || !self.checkpoints.as_ref().is_some_and(Checkpoints::are_due) {
+        match !self.trainer.waits() && self.checkpoints.as_ref().is_some_and(Checkpoints::are_due) {
+            true => self.write_checkpoint(place),
+            false => Ok(()),
+        }
+    }
+
+    /// Writes a checkpoint if this learner writes any.
+    fn write_checkpoint(&mut self, place: &Position) -> Result<(), Error> {
+        if self.checkpoints.is_none() {
             return Ok(());
         }
         let place = Position { loader_epoch: self.epochs_done, ..*place };

@@ -76,6 +76,8 @@ pub struct Learner {
     events: u64,
     checkpoints: Option<Checkpoints>,
     resume: Option<Checkpoint>,
+    /// Whether an observer stopped the last fit or recipe before its end.
+    cut_short: bool,
     /// What was wrong with checkpoints that were skipped.
     damaged: Vec<String>,
     looks: OnlineDynamics,
@@ -194,6 +196,7 @@ impl Learner {
         if options.freeze_epochs > 0 {
             self.freeze();
             if self.fit_one_cycle(options.frozen())? == Control::Stop {
+                self.cut_short = true;
                 return Ok(Control::Stop);
             }
         }
@@ -356,6 +359,12 @@ impl Learner {
     /// Turns on checkpoints: they are written into `folder`, at most one per `every`. The newest and the one before it are kept.
     pub fn write_checkpoints(&mut self, folder: impl Into<PathBuf>, every: Duration) {
         self.checkpoints = Some(Checkpoints::new(folder.into(), every));
+    }
+
+    /// Whether an observer stopped the last fit or recipe before its end.
+    #[must_use]
+    pub fn was_cut_short(&self) -> bool {
+        self.cut_short
     }
 
     /// What was wrong with the newest checkpoint, if [`resume_from`](Self::resume_from) had to use the one before it.

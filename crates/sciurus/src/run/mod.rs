@@ -55,6 +55,9 @@ pub struct RunRecord {
     pub metrics: Vec<Measured>,
     /// Metrics on the test set, on which nothing was chosen; empty if there is none.
     pub test_metrics: Vec<Measured>,
+    /// Whether it was stopped before its last epoch, so that [`Run::resume`] can train the rest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut_short: bool,
 }
 
 /// Callbacks for progress while a run is prepared.
@@ -154,13 +157,14 @@ impl Run {
             skipped: dataset.skipped.clone(),
             metrics: Vec::new(),
             test_metrics: Vec::new(),
+            cut_short: false,
         };
         files::write_sealed_json(&run.path("run.json"), &record)?;
         run.write_config(&record.settings)?;
         Ok(PreparedRun::new((run, record), (learner, clock), lock))
     }
 
-    /// Prepares an interrupted run to continue from its last checkpoint, or from the start if there is none.
+    /// Prepares a run that was killed or stopped to continue from its last checkpoint, or from the start if there is none.
     ///
     /// # Errors
     /// The run is already finished, another process is training it, its photos have changed, or a file cannot be read.
@@ -172,8 +176,10 @@ impl Run {
         if record.settings.run.time_budget.is_some() {
             return refuse("had a time budget, and such runs cannot be resumed; train again");
         }
-        if run.model_path().exists() && !record.metrics.is_empty() {
-            return refuse("is already finished, so there is nothing to resume");
+        if run.model_path().exists() && !record.metrics.is_empty() && !record.cut_short {
+            return refuse(
+                "is already finished, so there is nothing to resume; to train its model further, begin a run from it",
+            );
         }
         let mut learner = record.settings.learner(listeners)?;
         if learner.loaders().dataset().fingerprint() != record.data.fingerprint {
@@ -450,8 +456,12 @@ impl PreparedRun {
                 Err(error) => return Err(error),
             };
         }
+        // A run with a time budget can't be resumed.
+        self.record.cut_short = self.clock.is_none() && self.learner.was_cut_short();
         files::write_sealed_json(&self.run.path("run.json"), &self.record)?;
-        self.learner.remove_checkpoints()?;
+        if !self.record.cut_short {
+            self.learner.remove_checkpoints()?;
+        }
         drop(self.lock);
         Ok(FinishedRun { run: self.run, record: self.record, predictions, learner: self.learner })
     }

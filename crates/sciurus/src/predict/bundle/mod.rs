@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::Device;
-use sciurus_data::{Preprocessing, Seed, Split, Views, Vocab};
+use sciurus_data::{BadOption, Preprocessing, Seed, Split, Views, Vocab};
 use sciurus_insight::{AnyPredictions, Measured, Temperature};
 use sciurus_photos::licences;
 use serde::{Deserialize, Serialize};
 
-use crate::model::weights::WeightsRecord;
+use crate::model::weights::{WeightsRecord, sha256_of};
 use crate::model::{Arch, VisionModel, numbers};
 use crate::nn::StateDict;
 use crate::storage::tensor_file::{self, Checksum, TensorFile};
@@ -160,6 +160,24 @@ impl ModelBundle {
     /// impossible: its images are too large, it has too many labels, or its weights are not finite.
     pub fn load(path: &Path) -> Result<Self, Error> {
         Self::read(path, TensorFile::open(path)?)
+    }
+
+    /// Whether a file of weights is named like a model that Sciurus saved.
+    pub(crate) fn is_named(path: &Path) -> bool {
+        path.extension().is_some_and(|ending| ending == "sciurus")
+    }
+
+    /// Reads a model to start from its weights, and what to record of them.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load), or the model is of another architecture.
+    pub(crate) fn start_from(path: &Path, arch: Arch) -> Result<(Self, WeightsRecord), Error> {
+        let bundle = Self::load(path)?;
+        let advice = "choose the network of the model that it starts from";
+        BadOption::check("arch", arch, bundle.manifest.arch == arch, advice)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let (sha256, licence) = (Some(sha256_of(path)?), bundle.manifest.weights.licence.clone());
+        Ok((bundle, WeightsRecord { name, sha256, licence }))
     }
 
     /// Reads a file that is in memory, such as one that `include_bytes!` put into a program. Errors call it `name`.
