@@ -8,26 +8,26 @@ use sciurus::Arch;
 use super::{DataArgs, Show};
 
 const ABOUT: &str = "\
-Find wrong labels, copies, odd and unreadable photos in a folder, or in the photos of a run.
-Nothing changes until you decide; files are moved, never deleted, and can be moved back.
+Find wrong labels, copies, odd and unreadable photos in a folder, or in the photos of a run. Nothing \
+changes until you decide; files are moved, never deleted, and can be moved back.
 
-  sciurus clean squirrels                      look: the worst few of each kind
+  sciurus clean squirrels                      look: the worst of each kind
   sciurus clean squirrels --review             decide, one key a photo
   sciurus clean squirrels --html report.html   look at pictures in a browser";
 
 const EXAMPLES: &str = "\
 More examples:
-  sciurus clean squirrels --plan clean.json    write what is proposed and decided to a file
+  sciurus clean squirrels --plan clean.json    write proposals and decisions
   sciurus clean squirrels --apply clean.json   move files as you decided
   sciurus clean squirrels --undo               move them back
-  sciurus clean squirrels --auto               only exact copies and broken pictures
-  sciurus train squirrels --plan clean.json    train as the plan says, without moving anything
-  sciurus clean squirrels --retrain            before and after, on the same photos
+  sciurus clean squirrels --auto               only equal copies, broken files
+  sciurus train squirrels --plan clean.json    train as it says, moving nothing
+  sciurus clean squirrels --retrain            before and after, same photos
 
-What leaves the data set is moved to _set_aside/ inside the folder; nothing is overwritten.
-Decisions are kept in .sciurus/decisions.jsonl inside the folder, by the content of each photo. A
-folder from somebody else may bring such files too: they are named and ignored, unless you trust
-whoever made them and say so with --trust-state.";
+What leaves the data set is moved to _set_aside/ inside the folder; nothing is overwritten. Decisions are \
+kept in .sciurus/decisions.jsonl inside the folder, by the content of each photo. A folder from somebody \
+else may bring such files too: they are named and ignored, unless you trust whoever made them and say so \
+with --trust-state.";
 
 #[derive(Debug, Args)]
 #[command(about = "Find wrong labels, copies and odd photos, decide, and move files there and back", long_about = ABOUT, after_help = EXAMPLES)]
@@ -37,8 +37,9 @@ pub(crate) struct CleanArgs {
     /// Pretrained networks that look at the photos, separated by commas; several are slower and see more
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) arch: Vec<Arch>,
-    /// Pretrained weights of the network from this file (.safetensors, .pth) [default: SCIURUS_MODELS, else its publisher's]
-    #[arg(long, value_name = "FILE")]
+    /// Weights of the network from this file (.safetensors, .pth), or a run or model.sciurus of other photos [default:
+    /// SCIURUS_MODELS, else its publisher's]
+    #[arg(long, value_name = "FILE|RUN")]
     pub(crate) weights: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) data: DataArgs,

@@ -10,24 +10,24 @@ use super::Show;
 use super::numbers::seconds;
 
 const ABOUT: &str = "\
-Search the web for photos of each class, and keep those that are readable, new and licensed.
-Photos go into a folder per class, ready for `sciurus train`.
+Search the web for photos of each class, and keep those that are readable, new and licensed. Photos go \
+into a folder per class, ready for `sciurus train`.
 
   sciurus gather \"eastern gray squirrel\" \"red squirrel\" --into squirrels
-  sciurus gather gray=\"Sciurus carolinensis\" red=\"Sciurus vulgaris\" --into photos
+  sciurus gather gray=\"Sciurus carolinensis\" --into photos
   sciurus gather --list-sources";
 
 const EXAMPLES: &str = "\
 More examples:
-  sciurus gather acorn=acorn --source addresses.csv,saved-page.html,holiday.zip --into nuts
+  sciurus gather acorn=acorn --source list.csv,page.html,holiday.zip --into nuts
       Photos from your own lists, pages and archives.
   sciurus gather --from squirrels/ledger.jsonl --into elsewhere
       The same photos again, and which have changed or gone.
 
-Beside the photos are ledger.jsonl (where each came from, who made it, its licence) and
-ATTRIBUTION.md. If a run is stopped or killed, the same command continues it. Keys of services come
-from the environment (--list-sources names the variables); the default sources need none. Exit code 1
-means that fewer photos were found than you asked for.";
+Beside the photos are ledger.jsonl (where each came from, who made it, its licence) and ATTRIBUTION.md. If \
+a run is stopped or killed, the same command continues it. Keys of services come from the environment \
+(--list-sources names the variables); the default sources need none. Exit code 1 means that fewer photos \
+were found than you asked for.";
 
 #[derive(Debug, Args)]
 #[command(about = "Search the web for photos of each class, and keep those that are readable, new and licensed", long_about = ABOUT, after_help = EXAMPLES)]

@@ -18,21 +18,20 @@ pub(crate) use settings::{DataArgs, LoaderArgs, NetworkArgs, PictureArgs, typed}
 pub(crate) use train::TrainArgs;
 
 const ABOUT: &str = "\
-Turn a folder of photos into an image classifier that is trained, measured and ready to use.
-Put the photos of each class into a folder of their own: squirrels/red/*.jpg, squirrels/grey/*.jpg.
+Turn a folder of photos into an image classifier that is trained, measured and ready to use. Put the \
+photos of each class into a folder of their own: squirrels/red/*.jpg, squirrels/grey/*.jpg.
 
   sciurus train squirrels
   sciurus interpret runs/squirrels-...
   sciurus predict runs/squirrels-20261124-101500 photo.jpg
 
-No photos yet? `sciurus gather \"red squirrel\" \"grey squirrel\" --into squirrels` finds some, with
-their licences. No network either? `sciurus demo` draws some and trains on them, offline.";
+No photos yet? `sciurus gather \"red squirrel\" \"grey squirrel\" --into squirrels` finds some, with their \
+licences. No network either? `sciurus demo` draws some and trains on them, offline.";
 
 const AFTER: &str = "\
-Exit codes: 0 done; 1 done, and there is something to look at (inspect and predict: files that
-can't be read; clean: photos to look into; gather: fewer photos than you asked for); 2 failed;
-130 or 143 stopped by Ctrl-C or kill.
-Every verb except completions takes --json, for programs.";
+Exit codes: 0 done; 1 done, and there is something to look at (inspect and predict: files that can't be \
+read; clean: photos to look into; gather: fewer photos than you asked for); 2 failed; 130 or 143 stopped \
+by Ctrl-C or kill. Every verb except completions takes --json, for programs.";
 
 /// Verbs whose options are settings of the library.
 const WITH_SETTINGS: [&str; 4] = ["train", "lr-find", "inspect", "clean"];
@@ -76,8 +75,8 @@ pub(crate) enum Verb {
 }
 
 const LR_FIND: &str = "\
-Find a learning rate: train for a hundred batches, each with a higher rate than the one before.
-Shows the loss as it falls and rises, and suggests rates; nothing is saved.
+Find a learning rate: train for a hundred batches, each with a higher rate than the one before. Shows the \
+loss as it falls and rises, and suggests rates; nothing is saved.
 
   sciurus lr-find squirrels
   sciurus lr-find squirrels --arch squeezenet1_1
@@ -107,8 +106,8 @@ pub(crate) struct LrFindArgs {
 }
 
 const COMPLETIONS: &str = "\
-Write a completion script for your shell to standard output, or manual pages into a folder.
-Your shell then completes verbs, options and their values.
+Write a completion script for your shell to standard output, or manual pages into a folder. Your shell \
+then completes verbs, options and their values.
 
   sciurus completions bash > ~/.local/share/bash-completion/completions/sciurus
   sciurus completions zsh > ~/.zfunc/_sciurus
@@ -148,16 +147,16 @@ pub(crate) struct Show {
 }
 
 const INSPECT: &str = "\
-Look at a folder of photos before training: its classes and their sizes, the split, and what is left
-out and why. Every photo is decoded, so that damaged ones are found now and not during training.
+Look at a folder of photos before training: its classes and their sizes, the split, and what is left out \
+and why. Every photo is decoded, so that damaged ones are found now and not during training.
 
   sciurus inspect squirrels
   sciurus inspect squirrels --augment trivial_augment --sheet sheet.png
   sciurus inspect squirrels --json | jq .summary.skipped";
 
 const INSPECT_AFTER: &str = "\
---sheet shows what the network will see: a row for each of six photos, six times each. Exit code 1
-means that some files can't be read.";
+--sheet shows what the network will see: a row for each of six photos, six times each. Exit code 1 means \
+that some files can't be read.";
 
 #[derive(Debug, Args)]
 #[command(about = "Look at a folder before training: classes, sizes, split, what is left out and why", long_about = INSPECT, after_help = INSPECT_AFTER)]
@@ -179,8 +178,8 @@ pub(crate) struct InspectArgs {
 }
 
 const INTERPRET: &str = "\
-Show where a trained model is wrong on its validation set, and which photos it found hardest.
-A high loss is often a wrong label, or a photo of something else.
+Show where a trained model is wrong on its validation set, and which photos it found hardest. A high loss \
+is often a wrong label, or a photo of something else.
 
   sciurus interpret runs/squirrels-20261124-101500
   sciurus interpret runs/squirrels-20261124-101500 --html report.html
@@ -208,17 +207,17 @@ pub(crate) struct InterpretArgs {
 }
 
 const COMPARE: &str = "\
-Tell whether model B is better than model A on the photos that validated both, or only luckier.
-With several seeds on each side it compares the recipes, not just two models.
+Tell whether model B is better than model A on the photos that validated both, or only luckier. With \
+several seeds on each side it compares the recipes, not just two models.
 
   sciurus compare runs/a runs/b
   sciurus compare --a runs/a-1 --a runs/a-2 --b runs/b-1 --b runs/b-2
   sciurus compare runs/a runs/b --json | jq .verdict";
 
 const COMPARE_AFTER: &str = "\
-Give the same seeds on both sides, in the same order. A difference counts if chance alone would
-produce one as large in less than 5 % of cases, or 1 % where a side has only one run: two runs tell
-about two models, and another seed may put the recipes that made them in the other order.";
+Give the same seeds on both sides, in the same order. A difference counts if chance alone would produce \
+one as large in less than 5 % of cases, or 1 % where a side has only one run: two runs tell about two \
+models, and another seed may put the recipes that made them in the other order.";
 
 #[derive(Debug, Args)]
 #[command(about = "Tell whether one run, or one recipe over several seeds, is really better than another", long_about = COMPARE, after_help = COMPARE_AFTER)]
@@ -237,8 +236,8 @@ pub(crate) struct CompareArgs {
 }
 
 const PREDICT: &str = "\
-Classify photos, or all photos in a folder and below it, with a trained model.
-Each photo is prepared exactly as it was when the model was measured.
+Classify photos, or all photos in a folder and below it, with a trained model. Each photo is prepared \
+exactly as it was when the model was measured.
 
   sciurus predict runs/squirrels-20261124-101500 photo.jpg
   sciurus predict model.sciurus holiday/ --top 3
@@ -276,17 +275,17 @@ pub(crate) struct PredictArgs {
 }
 
 const ARCHS: &str = "\
-List the networks that can be trained, smallest first, with their pretrained weights and licence.
-More parameters need more memory and time, and often make fewer mistakes.
+List the networks that can be trained, smallest first, with their pretrained weights and licence. More \
+parameters need more memory and time, and often make fewer mistakes.
 
   sciurus archs
   sciurus train squirrels --arch resnet50
   sciurus archs --json | jq -r '.[].weights.url'";
 
 const ARCHS_AFTER: &str = "\
-Weights are downloaded the first time a network is used, and accepted only if their SHA-256 is
-right. You can also put the files into a folder and set SCIURUS_MODELS to it. Networks without
-published weights start from random ones (--no-pretrained).";
+Weights are downloaded the first time a network is used, and accepted only if their SHA-256 is right. You \
+can also put the files into a folder and set SCIURUS_MODELS to it. Networks without published weights \
+start from random ones (--no-pretrained).";
 
 #[derive(Debug, Args)]
 #[command(about = "List the networks: size, features, pretrained weights and their licence", long_about = ARCHS, after_help = ARCHS_AFTER)]
@@ -297,8 +296,8 @@ pub(crate) struct ArchsArgs {
 }
 
 const DEMO: &str = "\
-Draw pictures of acorns and leaves, train a small network on them, and use it, in seconds.
-Needs no photos, no network connection and no download.
+Draw pictures of acorns and leaves, train a small network on them, and use it, in seconds. Needs no \
+photos, no network connection and no download.
 
   sciurus demo
   sciurus demo --into pictures --seed 7

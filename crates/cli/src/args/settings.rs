@@ -1,13 +1,13 @@
 //! Options that are settings: each flag has the name of a field of the library's settings, whose default its help shows.
 //! What was typed is laid over the defaults, or over a file of settings. Adding one: CONTRIBUTING.md, "add an option".
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use sciurus::data::{Augmentation, Column, CsvHeader, DataSettings, Fold, Mix, ResizeMethod, SplitBy, Views};
-use sciurus::{Arch, Balance, Device, Error, Keep, Loss, Precision, TrainSettings, WeightSource};
+use sciurus::{Arch, Balance, Device, Error, Keep, Loss, Precision, Run, TrainSettings, WeightSource};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use strum::VariantNames;
@@ -120,8 +120,9 @@ pub(crate) struct NetworkArgs {
     /// Network; `sciurus archs` lists them
     #[arg(long)]
     arch: Option<Arch>,
-    /// Start from the weights in this file (.safetensors, .pth) [default: SCIURUS_MODELS, else torchvision's file, downloaded once]
-    #[arg(long, value_name = "FILE", value_parser = weights)]
+    /// Start from the weights in this file (.safetensors, .pth), run or model.sciurus [default: SCIURUS_MODELS, else
+    /// torchvision's file, downloaded once]
+    #[arg(long, value_name = "FILE|RUN", value_parser = weights)]
     weights: Option<WeightSource>,
     /// Start from random weights
     #[arg(long, conflicts_with = "weights")]
@@ -279,7 +280,7 @@ fn augmentation(name: &str) -> Result<Augmentation, String> {
 }
 
 fn weights(file: &str) -> Result<WeightSource, Error> {
-    Ok(WeightSource::File(file.into()))
+    Run::model_at(Path::new(file)).map(WeightSource::File)
 }
 
 /// One character; a tab, which shells make hard to type, also by its name.

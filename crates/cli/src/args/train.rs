@@ -13,40 +13,40 @@ use crate::fault::flag;
 const EXAMPLES: &str = "\
 More examples:
   sciurus train squirrels --arch squeezenet1_1 --epochs 8 --augment standard
-      A small, fast network, trained longer, on photos that vary from epoch to epoch.
+      A small, fast network, trained longer, with more augmentation.
   SCIURUS_MODELS=/mnt/weights sciurus train squirrels
       Pretrained weights from a folder, on a machine without a network.
-  sciurus train photos --csv labels.csv --test-fraction 0.1 --metrics error_rate,f1,roc_auc
-      Labels from a table, a test set that is measured once, and more columns.
-  sciurus train photos --csv labels.csv --label-separator ' ' --metrics f1,average_precision
+  sciurus train photos --csv labels.csv --test-fraction 0.1 --metrics f1,roc_auc
+      Labels from a table, a test set measured once, and more columns.
+  sciurus train photos --csv labels.csv --label-separator ' ' --metrics f1
       Multi-label: photos with several labels, such as `bird tree`, or none.
   sciurus train --resume runs/squirrels-20261124-101500
-      Continue a run that was killed, as if nothing had happened.
+      Train the rest of a run that was stopped or killed.
   sciurus train more_squirrels --from runs/squirrels-20261124-101500 --epochs 2
       Go on training a model, on new photos.
   sciurus train --config runs/squirrels-20261124-101500/config.toml --seed 7
       The same settings again, with another seed.
-  sciurus train pictures --no-pretrained --arch resnet10_narrow --image-size 64 --epochs 20
-      Random weights, small pictures.
+  sciurus train pictures --no-pretrained --arch resnet10_narrow --epochs 20
+      A narrow network from random weights.
 
-Put photos in a folder per class, or in train/ and valid/ (or val/) with a folder per class in each;
-a test/ folder is measured at the end. Folders whose names begin with _ or . are left out. Files
-that can't be read are named and left out. Nothing is ever deleted.
+Put photos in a folder per class, or in train/ and valid/ (or val/) with a folder per class in each; a \
+test/ folder is measured at the end. Folders whose names begin with _ or . are left out. Files that can't \
+be read are named and left out. Nothing is ever deleted.
 
-Ctrl-C ends a run after the current batch; what was trained is measured and saved. Continue a run
-that was killed with --resume.
+Ctrl-C ends a run after the current batch; what was trained is measured and saved. --resume trains the rest \
+of a run that was stopped or killed.
 
-The run folder holds run.json (all settings and results), config.toml (the settings, for --config),
-history.csv (the table), events.jsonl (everything that happened), predictions.json (the validation
-set, with losses), training.parquet (how the label of each training photo was learnt, for
-`sciurus clean RUN`) and model.sciurus (the model, for `sciurus predict`).";
+The run folder holds run.json (all settings and results), config.toml (the settings, for --config), \
+history.csv (the table), events.jsonl (everything that happened), predictions.json (the validation set, \
+with losses), training.parquet (how the label of each training photo was learnt, for `sciurus clean RUN`) \
+and model.sciurus (the model, for `sciurus predict`).";
 
 const ABOUT: &str = "\
-Fine-tune a pretrained network on a folder of photos, and tell how good it is.
-Prints a row for each epoch, then the error rate with its 95 % interval, and saves the model.
+Fine-tune a pretrained network on a folder of photos, and tell how good it is. Prints a row for each \
+epoch, then the error rate with its 95 % interval, and saves the model.
 
-  sciurus train squirrels                    1 epoch of ResNet-18's head, then 4 of all of it
-  sciurus train squirrels --time-budget 2m   as much training as two minutes allow here
+  sciurus train squirrels                    ResNet-18: its head, then all of it
+  sciurus train squirrels --time-budget 2m   what two minutes allow here
   sciurus train squirrels --arch resnet50 --epochs 8";
 
 #[derive(Debug, Args)]
@@ -55,7 +55,7 @@ pub(crate) struct TrainArgs {
     /// Photos, in a folder per class
     #[arg(required_unless_present_any = ["resume", "config"])]
     folder: Option<PathBuf>,
-    /// Continue an interrupted run from its last checkpoint, with its own settings
+    /// Train the rest of a run that was stopped or killed, with its own settings
     #[arg(long, value_name = "RUN", conflicts_with_all = ["folder", "config", "run"])]
     pub(crate) resume: Option<PathBuf>,
     /// Settings from a TOML file, such as the config.toml of another run; what is typed beside it counts more
