@@ -9,6 +9,7 @@ mod interrupt;
 mod output;
 mod paint;
 mod progress;
+mod viewer;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;

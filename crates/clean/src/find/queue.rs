@@ -319,7 +319,12 @@ fn planned(item: &QueueItem, found: &[&Finding]) -> PlanItem {
     let to = (action == CleanAction::Relabel)
         .then(|| suggested.as_ref().map(|other| other.label.clone()))
         .flatten();
-    let words: Vec<&str> = told.iter().map(|finding| &*finding.evidence).collect();
+    let mut words: Vec<&str> = told.iter().map(|finding| &*finding.evidence).collect();
+    if words.is_empty() {
+        // Nothing is wrong with it: then what was seen of its label says so.
+        let label = found.iter().find(|finding| finding.issue == Issue::Label);
+        words.push(label.map_or("nothing wrong was found", |finding| &finding.evidence));
+    }
     PlanItem {
         path: item.path.clone(),
         content: item.content,

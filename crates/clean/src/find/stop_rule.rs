@@ -88,13 +88,12 @@ impl StopRule {
 
     /// Whether to stop after the items reviewed so far: `wrong`, in the order they were shown, is true for each wrong one.
     ///
-    /// Only true at the end of a page, and not before a whole window was shown.
+    /// Only full pages count, and it's never true before a whole window was shown.
     #[must_use]
     pub fn is_done(self, wrong: &[bool]) -> bool {
-        if wrong.len() < self.window || !wrong.len().is_multiple_of(self.page) {
-            return false;
-        }
-        let last = &wrong[wrong.len() - self.window..];
+        let pages = wrong.len() - wrong.len() % self.page;
+        let Some(start) = pages.checked_sub(self.window) else { return false };
+        let last = &wrong[start..pages];
         let found = last.iter().filter(|&&wrong| wrong).count();
         (found as f64) < self.share * self.window as f64
     }

@@ -59,7 +59,7 @@ pub struct PlanItem {
     pub score: f64,
     /// The issues that were found, the worst first.
     pub issues: Vec<IssueScore>,
-    /// The evidence for them in words.
+    /// The evidence for them in words; without an issue, what was seen instead. Never empty.
     pub reason: String,
     /// Items with the same number form one card and are decided together: copies of each other, or similar outliers.
     #[serde(default, skip_serializing_if = "Option::is_none")]

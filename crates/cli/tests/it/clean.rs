@@ -1,12 +1,14 @@
 //! `sciurus clean` from outside: what it finds, what it writes, files moved there and back, decisions that last.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use sciurus::Run;
+use sciurus::data::RgbImage;
 
 use crate::support::{Ran, command, sciurus, shared, train};
 
@@ -38,10 +40,15 @@ fn dirty() -> Option<tempfile::TempDir> {
 
 /// Runs `sciurus clean` with real weights and these keys on standard input; nothing where the weights are missing.
 fn clean(folder: &Path, options: &str, keys: &str) -> Option<Ran> {
+    clean_with(folder, options, keys, &[])
+}
+
+fn clean_with(folder: &Path, options: &str, keys: &str, environment: &[(&str, OsString)]) -> Option<Ran> {
     let models = shared("models")?;
     let options: Vec<&str> = ["clean"].into_iter().chain(options.split_whitespace()).collect();
     let mut child = command(folder, &[&options[..], &["--arch", "resnet18"]].concat())
         .env("SCIURUS_MODELS", models)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -141,8 +148,7 @@ fn decisions_last_and_are_heeded_by_train() {
     assert!(decided >= 4, "{lines}");
 
     let again = clean(folder.path(), "photos --review", "").unwrap().expect(0);
-    let left = tree(&folder.path().join("photos")).len() - decided;
-    assert!(again.out.contains(&format!("0 decided, 0 wrong, {left} left")), "{}", again.out);
+    assert!(again.out.contains("0 decided, 0 wrong, about"), "{}", again.out);
 
     let trained = train(folder.path(), "run", "--epochs 1 --plan clean.json --json").expect(0);
     let record = fs::read_to_string(folder.path().join("run/run.json")).unwrap();
@@ -155,6 +161,78 @@ fn decisions_last_and_are_heeded_by_train() {
     let left_out = left_out.filter(|item| item["path"] != "red/page.jpg").count();
     let used = record["data"]["train"].as_u64().unwrap() + record["data"]["valid"].as_u64().unwrap();
     assert_eq!(used, (2 * EACH + 1 - left_out) as u64, "{}", trained.out);
+}
+
+#[test]
+fn a_review_says_why_asks_which_and_stops_where_it_is_told() {
+    let Some(folder) = dirty() else { return };
+    let options = "photos --review --page 2 --stop-below 1";
+    // Of the first card, two copies, the second leaves; after the third card it is a good place to stop.
+    let Some(ran) = clean(folder.path(), options, "x?x2kkkkqk") else { return };
+    let ran = ran.expect(0).out;
+    assert!(ran.contains("set aside which? 1, 2, or a: both"), "{ran}");
+    let cards: Vec<&str> = ran.lines().filter(|line| line.contains("  [")).collect();
+    assert!(cards.iter().all(|line| line.split_once("]  ").is_some_and(|(_, why)| !why.is_empty())), "{ran}");
+    let copies: Vec<&str> = cards[..2].iter().map(|line| line.trim_start()).collect();
+    assert!(copies[0].starts_with("1 1.00") && copies[1].starts_with("2 1.00"), "{ran}");
+    let (before, after) = ran.split_once("a good place to stop").unwrap();
+    assert!(!before.contains("q: stop here") && after.contains("q: stop here"));
+    assert!(!after.contains("review:"), "it goes on: {ran}");
+    let journal = fs::read_to_string(folder.path().join("photos/.sciurus/decisions.jsonl")).unwrap();
+    let decided: Vec<(String, String)> = journal
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|line| line["entry"] == "decided")
+        .map(|line| ["path", "action"].map(|key| line[key].as_str().unwrap().to_owned()).into())
+        .collect();
+    for (place, action) in [(0, "keep"), (1, "set_aside")] {
+        assert!(copies[place].contains(&decided[place].0) && decided[place].1 == action, "{decided:?}");
+    }
+}
+
+/// Eleven classes of drawn pictures.
+fn eleven(folder: &Path) {
+    for class in ["ant", "bee", "bat", "cat", "cow", "dog", "elk", "fox", "gnu", "hen", "owl"] {
+        fs::create_dir_all(folder.join("photos").join(class)).unwrap();
+        for number in 0..3_u32 {
+            let seed = class.bytes().fold(number, |seed, byte| seed * 31 + u32::from(byte));
+            // Blocks of colours that have nothing to do with each other.
+            let picture = RgbImage::from_fn(64, 64, |x, y| {
+                let block = (x / 8 + 8 * (y / 8) + 64 * seed).wrapping_mul(2_654_435_761);
+                [(block >> 24) as u8, (block >> 16) as u8, (block >> 8) as u8].into()
+            });
+            picture.save(folder.join(format!("photos/{class}/{number}.png"))).unwrap();
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn more_than_nine_classes_are_typed_and_photos_are_opened() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    eleven(folder.path());
+    fs::write(folder.path().join("photos/owl/-page.jpg"), "<!DOCTYPE html><html></html>").unwrap();
+    let viewer = folder.path().join("programs/xdg-open");
+    fs::create_dir_all(viewer.parent().unwrap()).unwrap();
+    let opened = folder.path().join("opened.txt");
+    fs::write(&viewer, format!("#!/bin/sh\necho \"$1\" >> {}\n", opened.display())).unwrap();
+    fs::set_permissions(&viewer, fs::Permissions::from_mode(0o755)).unwrap();
+    // The web page is the first card.
+    let keys = "ox\nok1lb\nba\nl\n11\nlnothing\n\nq";
+    let path = std::env::join_paths([viewer.parent().unwrap(), Path::new("/usr/bin"), Path::new("/bin")]);
+    let Some(ran) = clean_with(folder.path(), "photos --review", keys, &[("PATH", path.unwrap())]) else {
+        return;
+    };
+    let ran = ran.expect(0);
+    let (told, notes) = (ran.out, ran.err);
+    assert!(told.contains("l label") && told.contains("11 owl"), "{told}");
+    assert!(notes.contains("-page.jpg") && notes.contains("can't be read as a picture"), "{notes}{told}");
+    assert!(told.contains("bat, bee: which one?") && told.contains("no label begins with nothing"), "{told}");
+    let opened = fs::read_to_string(opened).unwrap();
+    assert!(opened.lines().all(|path| path.starts_with('/') && path.ends_with(".png")), "{opened}");
+    let journal = fs::read_to_string(folder.path().join("photos/.sciurus/decisions.jsonl")).unwrap();
+    assert!(journal.contains(r#""new":"bat""#) && journal.contains(r#""new":"owl""#), "{journal}");
 }
 
 #[test]
@@ -230,7 +308,7 @@ fn a_folder_that_is_only_read_works_with_a_journal_elsewhere() {
     fs::set_permissions(&photos, fs::Permissions::from_mode(0o555)).unwrap();
     let is_root = fs::write(photos.join("probe"), "").is_ok();
     let refused = clean(folder.path(), "photos --review", "q");
-    let elsewhere = clean(folder.path(), "photos --review --journal decisions.jsonl", "xq");
+    let elsewhere = clean(folder.path(), "photos --review --journal decisions.jsonl", "x1q");
     fs::set_permissions(&photos, fs::Permissions::from_mode(0o755)).unwrap();
     let (Some(refused), Some(elsewhere)) = (refused, elsewhere) else { return };
     assert!(is_root || refused.expect(2).err.contains("--journal"));

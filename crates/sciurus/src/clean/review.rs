@@ -28,6 +28,8 @@ pub enum Choice {
     Keep,
     /// Take all images out of the data set.
     SetAside,
+    /// Take these images out of the data set, given by their places on the card (from 0), and keep the others.
+    SetAsideOnly(Vec<usize>),
     /// Give all images this label.
     Relabel(String),
 }
@@ -90,6 +92,21 @@ impl Review {
         self.cards.iter().map(|card| card.items.len()).sum()
     }
 
+    /// About how many more images the stop rule will ask for, if what is proposed is right and all other images are fine.
+    /// During an audit, the images that are left of it.
+    #[must_use]
+    pub fn to_look_at(&self) -> usize {
+        let coming = self.cards.iter().rev();
+        let audit: usize = coming.clone().take_while(|card| card.is_audit).map(|card| card.items.len()).sum();
+        if audit > 0 {
+            return audit;
+        }
+        let mut wrong = self.wrong(|card| !card.is_audit);
+        let decided = wrong.len();
+        wrong.extend(coming.flat_map(|card| &card.items).map(|item| item.action != CleanAction::Keep));
+        self.rule.shown(&wrong).saturating_sub(decided)
+    }
+
     /// The data set's seed.
     #[must_use]
     pub fn seed(&self) -> Seed {
@@ -117,8 +134,8 @@ impl Review {
     pub fn choose(&mut self, choice: &Choice, time: &str) -> Result<(), Error> {
         let Some(card) = self.cards.last().cloned() else { return Ok(()) };
         let mut wrong = Vec::new();
-        for item in &card.items {
-            let (action, new) = chosen(choice, item);
+        for (place, item) in card.items.iter().enumerate() {
+            let (action, new) = chosen(choice, place, item);
             wrong.push(action != CleanAction::Keep);
             self.journal.decide(Decision {
                 path: item.path.clone(),
@@ -224,11 +241,12 @@ fn cards(items: Vec<PlanItem>) -> Vec<Card> {
     cards
 }
 
-fn chosen(choice: &Choice, item: &PlanItem) -> (CleanAction, Option<String>) {
+fn chosen(choice: &Choice, place: usize, item: &PlanItem) -> (CleanAction, Option<String>) {
     match choice {
         Choice::AsProposed => (item.action, item.to.clone()),
+        Choice::SetAsideOnly(places) if !places.contains(&place) => (CleanAction::Keep, None),
         Choice::Keep => (CleanAction::Keep, None),
-        Choice::SetAside => (CleanAction::SetAside, None),
+        Choice::SetAside | Choice::SetAsideOnly(_) => (CleanAction::SetAside, None),
         Choice::Relabel(label) if *label == item.label => (CleanAction::Keep, None),
         Choice::Relabel(label) => (CleanAction::Relabel, Some(label.clone())),
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::Context;
 use sciurus::clean::plan::{CleanAction, CleanPlan, Decisions, Journal, PlanItem, recover, trust_state};
 use sciurus::data::fs::{Replace, check_output, write_output};
-use sciurus::{CleanSettings, CleanStep, CleanSummary, Cleaner, Run, WeightSource};
+use sciurus::{CleanSettings, CleanStep, CleanSummary, Cleaner, Run};
 use serde_json::json;
 
 use crate::args::{CleanArgs, Show};
@@ -68,11 +68,11 @@ fn settings(args: &CleanArgs) -> anyhow::Result<CleanSettings> {
         None => CleanSettings::new(&args.folder),
     };
     settings.data = args.data.over(settings.data)?;
+    if let Some(file) = &args.weights {
+        settings = settings.with_weights(file)?;
+    }
     if !args.arch.is_empty() {
         settings.archs.clone_from(&args.arch);
-    }
-    if let Some(file) = &args.weights {
-        settings.weights = WeightSource::File(file.clone());
     }
     if args.offline {
         settings.offline = true;

@@ -4,20 +4,24 @@
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use icy_sixel::{DiffusionMethod, MethodForLargest, MethodForRep, PixelFormat, Quality, sixel_string};
-use image::RgbImage;
 use image::codecs::png::PngEncoder;
-use image::imageops::thumbnail;
+use image::imageops::{crop_imm, replace, thumbnail};
+use image::{DynamicImage, RgbImage, RgbaImage};
 use sciurus::clean::plan::PlanItem;
 use sciurus::data::{DecodeLimits, decode_file};
 
-/// Columns and lines of a picture at most.
-const CELLS: [u32; 2] = [24, 12];
-/// Pixels of a column and of a line, where pictures have pixels of their own.
-const CELL: [u32; 2] = [10, 20];
+/// Lines of a row of pictures beside a table.
+const LINES: u32 = 12;
+/// Pictures of a sheet at most.
+const MOST: usize = 12;
+/// Pixels of a column where pictures have pixels of their own; a line has twice as many.
+const COLUMN: u32 = 10;
+/// What stands before a picture's lines.
+const INDENT: &str = "  ";
 /// Characters of base64 that kitty takes at a time.
 const CHUNK: usize = 4096;
 
@@ -31,20 +35,29 @@ enum Protocol {
     Blocks,
 }
 
-/// Shows photos, one below the other; nothing where standard output is no terminal that shows pictures, or colours are not
-/// wanted.
+/// Shows photos in one low row, as far as it's wide enough.
 pub(super) fn row(items: &[PlanItem], folder: &Path) -> anyhow::Result<()> {
-    items.iter().try_for_each(|item| photo(&folder.join(&item.path)))
+    show(items.iter().map(|item| folder.join(&item.path)), |_| LINES)
 }
 
-/// Shows a photo; one that cannot be read is passed over.
-pub(super) fn photo(path: &Path) -> anyhow::Result<()> {
+/// Shows photos side by side, as large as the terminal's height allows if so many lines of it are needed for something else.
+pub(super) fn sheet(photos: impl Iterator<Item = PathBuf>, taken: usize) -> anyhow::Result<()> {
+    show(photos, |lines| lines.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX)))
+}
+
+/// Shows photos, given how many of the terminal's lines there are to be. Nothing where standard output is no terminal that
+/// shows pictures, or colours are not wanted; a photo that can't be read is passed over.
+fn show(photos: impl Iterator<Item = PathBuf>, lines: impl Fn(u32) -> u32) -> anyhow::Result<()> {
     let wanted = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let protocol = wanted.then(|| Protocol::of(|name| std::env::var(name).ok())).flatten();
     let Some(protocol) = protocol else { return Ok(()) };
-    let Ok(photo) = decode_file(path, &DecodeLimits::default()) else { return Ok(()) };
+    let read = |path| decode_file(path, &DecodeLimits::default()).ok();
+    let photos: Vec<RgbImage> = photos.take(MOST).filter_map(read).collect();
+    let (height, width) = console::Term::stdout().size();
+    let room = [u32::from(width).saturating_sub(INDENT.len() as u32), lines(u32::from(height))];
+    let Some(text) = picture(&photos, room, protocol) else { return Ok(()) };
     // Past the stream that takes colours out: there are none for it to judge.
-    Ok(writeln!(std::io::stdout(), "  {}", picture(&photo, protocol))?)
+    Ok(writeln!(std::io::stdout(), "{INDENT}{text}")?)
 }
 
 impl Protocol {
@@ -71,58 +84,84 @@ impl Protocol {
     }
 }
 
-/// The characters that show a photo.
-fn picture(photo: &RgbImage, protocol: Protocol) -> String {
-    match protocol {
-        Protocol::Kitty => kitty(&fitted(photo, CELL)),
-        Protocol::Iterm => iterm(&fitted(photo, CELL)),
-        Protocol::Sixel => sixel(&fitted(photo, CELL)),
-        Protocol::Blocks => blocks(&fitted(photo, [1, 2])),
+/// The characters that show photos in so many columns and lines; nothing if there are no photos or no room.
+fn picture(photos: &[RgbImage], [columns, lines]: [u32; 2], protocol: Protocol) -> Option<String> {
+    let column = if protocol == Protocol::Blocks { 1 } else { COLUMN };
+    let sheet = arranged(photos, [columns * column, 2 * lines * column], column)?;
+    Some(match protocol {
+        Protocol::Kitty => kitty(&sheet)?,
+        Protocol::Iterm => iterm(&sheet)?,
+        Protocol::Sixel => sixel(&sheet),
+        Protocol::Blocks => blocks(&sheet),
+    })
+}
+
+/// Photos of equal height side by side, in as many rows as make them largest, with transparent gaps.
+fn arranged(photos: &[RgbImage], [width, height]: [u32; 2], gap: u32) -> Option<RgbaImage> {
+    let shape = |photo: &RgbImage| f64::from(photo.width()) / f64::from(photo.height());
+    let room = |pixels: u32, parts: usize| f64::from(pixels.saturating_sub(gap * (parts as u32 - 1)));
+    let tallest = |rows: usize| {
+        let widest = photos.chunks(photos.len().div_ceil(rows)).map(|row| {
+            let shapes: f64 = row.iter().map(shape).sum();
+            room(width, row.len()) / shapes
+        });
+        widest.fold(room(height, rows) / rows as f64, f64::min)
+    };
+    let rows = (1..=photos.len()).max_by(|&a, &b| tallest(a).total_cmp(&tallest(b)).then(b.cmp(&a)))?;
+    let side = tallest(rows).floor();
+    if side < 1.0 {
+        return None;
     }
+    let mut sheet = RgbaImage::new(width, rows as u32 * (side as u32 + gap) - gap);
+    let mut right = 0;
+    for (row, photos) in (0_u32..).zip(photos.chunks(photos.len().div_ceil(rows))) {
+        let mut left = 0;
+        for photo in photos {
+            let small = thumbnail(photo, (shape(photo) * side).floor().max(1.0) as u32, side as u32);
+            let small = DynamicImage::from(small).into_rgba8();
+            replace(&mut sheet, &small, i64::from(left), i64::from(row * (side as u32 + gap)));
+            left += small.width() + gap;
+            right = right.max(left - gap);
+        }
+    }
+    Some(crop_imm(&sheet, 0, 0, right, sheet.height()).to_image())
 }
 
-/// The photo as large as fits into the cells, of so many pixels each.
-fn fitted(photo: &RgbImage, cell: [u32; 2]) -> RgbImage {
-    let room = [0, 1].map(|axis| f64::from(CELLS[axis] * cell[axis]));
-    // Cells are twice as high as wide, whatever the pixels that are given to them.
-    let shape =
-        [f64::from(photo.width()), f64::from(photo.height()) * f64::from(cell[1]) / f64::from(2 * cell[0])];
-    let scale = (room[0] / shape[0]).min(room[1] / shape[1]);
-    let [width, height] = shape.map(|side| (side * scale).round().max(1.0) as u32);
-    thumbnail(photo, width, height)
+/// A file, as kitty and iTerm take them.
+fn png(sheet: &RgbaImage) -> Option<String> {
+    let mut file = std::io::Cursor::new(Vec::new());
+    sheet.write_with_encoder(PngEncoder::new(&mut file)).ok()?;
+    Some(BASE64_STANDARD.encode(file.get_ref()))
 }
 
-/// kitty's graphics protocol: pixels in base64, some thousand characters at a time.
-fn kitty(photo: &RgbImage) -> String {
-    let data = BASE64_STANDARD.encode(photo.as_raw());
+/// kitty's graphics protocol: a file in base64, some thousand characters at a time.
+fn kitty(sheet: &RgbaImage) -> Option<String> {
+    let data = png(sheet)?;
     let mut text = String::new();
     let mut rest = data.as_str();
-    let mut head = format!("a=T,f=24,s={},v={},", photo.width(), photo.height());
+    let mut head = "a=T,f=100,";
     while !rest.is_empty() {
         let (chunk, after) = rest.split_at(rest.len().min(CHUNK));
         let more = u8::from(!after.is_empty());
         let _ = write!(text, "\x1b_G{head}m={more};{chunk}\x1b\\");
-        (rest, head) = (after, String::new());
+        (rest, head) = (after, "");
     }
-    text
+    Some(text)
 }
 
 /// iTerm's inline images: a file in base64.
-fn iterm(photo: &RgbImage) -> String {
-    let mut file = std::io::Cursor::new(Vec::new());
-    match photo.write_with_encoder(PngEncoder::new(&mut file)) {
-        Ok(()) => format!("\x1b]1337;File=inline=1:{}\x07", BASE64_STANDARD.encode(file.get_ref())),
-        Err(_) => String::new(),
-    }
+fn iterm(sheet: &RgbaImage) -> Option<String> {
+    Some(format!("\x1b]1337;File=inline=1:{}\x07", png(sheet)?))
 }
 
-fn sixel(photo: &RgbImage) -> String {
-    let [width, height] = [photo.width(), photo.height()].map(|side| side as i32);
+fn sixel(sheet: &RgbaImage) -> String {
+    let [width, height] = [sheet.width(), sheet.height()].map(|side| side as i32);
     let (diffusion, largest, representative) =
         (DiffusionMethod::Auto, MethodForLargest::Auto, MethodForRep::Auto);
-    let pixels = photo.as_raw();
+    // It would dither gaps, so they are black.
+    let pixels = DynamicImage::from(sheet.clone()).into_rgb8();
     sixel_string(
-        pixels,
+        pixels.as_raw(),
         width,
         height,
         PixelFormat::RGB888,
@@ -134,22 +173,29 @@ fn sixel(photo: &RgbImage) -> String {
     .unwrap_or_default()
 }
 
-fn blocks(photo: &RgbImage) -> String {
+fn blocks(sheet: &RgbaImage) -> String {
     let mut lines = Vec::new();
-    for y in (0..photo.height()).step_by(2) {
+    for y in (0..sheet.height()).step_by(2) {
         let mut line = String::new();
-        for x in 0..photo.width() {
-            let [r, g, b] = photo.get_pixel(x, y).0;
-            let _ = write!(line, "\x1b[38;2;{r};{g};{b}m");
-            if y + 1 < photo.height() {
-                let [r, g, b] = photo.get_pixel(x, y + 1).0;
-                let _ = write!(line, "\x1b[48;2;{r};{g};{b}m");
+        for x in 0..sheet.width() {
+            let upper = sheet.get_pixel(x, y).0;
+            let lower = sheet.get_pixel_checked(x, y + 1).map_or([0; 4], |pixel| pixel.0);
+            match (upper, lower) {
+                ([.., 0], [.., 0]) => line.push_str("\x1b[0m "),
+                ([.., 0], [r, g, b, _]) => {
+                    let _ = write!(line, "\x1b[0;38;2;{r};{g};{b}m▄");
+                }
+                ([r, g, b, _], [.., 0]) => {
+                    let _ = write!(line, "\x1b[0;38;2;{r};{g};{b}m▀");
+                }
+                ([r, g, b, _], [red, green, blue, _]) => {
+                    let _ = write!(line, "\x1b[38;2;{r};{g};{b};48;2;{red};{green};{blue}m▀");
+                }
             }
-            line.push('▀');
         }
         lines.push(line + "\x1b[0m");
     }
-    lines.join("\n  ")
+    lines.join(&format!("\n{INDENT}"))
 }
 
 #[cfg(test)]
@@ -173,26 +219,48 @@ mod tests {
         assert_eq!(of(&[("SCIURUS_PICTURES", "none"), ("TERM", "xterm-kitty")]), None);
     }
 
+    /// The pictures' sizes on a sheet: its colours tell them apart.
+    fn sizes(photos: &[(u32, u32)], room: [u32; 2]) -> Vec<(u32, u32)> {
+        let coloured = |(place, &(w, h)): (usize, &(u32, u32))| {
+            RgbImage::from_pixel(w, h, image::Rgb([place as u8, 200, 0]))
+        };
+        let photos: Vec<RgbImage> = photos.iter().enumerate().map(coloured).collect();
+        let sheet = arranged(&photos, room, 2).unwrap();
+        assert!(sheet.width() <= room[0] && sheet.height() <= room[1], "{:?}", sheet.dimensions());
+        let of = |place: u8| {
+            let pixels =
+                || sheet.enumerate_pixels().filter(move |(.., pixel)| pixel.0 == [place, 200, 0, 255]);
+            let span = |values: Vec<u32>| values.iter().max().unwrap() - values.iter().min().unwrap() + 1;
+            (span(pixels().map(|(x, ..)| x).collect()), span(pixels().map(|(_, y, _)| y).collect()))
+        };
+        (0..photos.len() as u8).map(of).collect()
+    }
+
     #[test]
-    fn a_picture_keeps_its_shape_and_fits() {
-        let wide = RgbImage::new(480, 120);
-        assert_eq!(fitted(&wide, [1, 2]).dimensions(), (24, 6));
-        assert_eq!(fitted(&wide, CELL).dimensions(), (240, 60));
-        assert_eq!(fitted(&RgbImage::new(10, 4000), [1, 2]).dimensions(), (1, 24));
+    fn pictures_keep_their_shape_and_fill_the_room() {
+        assert_eq!(sizes(&[(480, 120)], [100, 400]), [(100, 25)]);
+        assert_eq!(sizes(&[(10, 4000)], [100, 400]), [(1, 400)]);
+        // Side by side where there is room for it, else one below the other.
+        assert_eq!(sizes(&[(40, 40), (80, 80)], [202, 100]), [(100, 100), (100, 100)]);
+        assert_eq!(sizes(&[(40, 40), (80, 80)], [100, 202]), [(100, 100), (100, 100)]);
+        assert_eq!(sizes(&[(30, 30); 6], [154, 102]), [(50, 50); 6]);
+        assert!(arranged(&[], [100, 100], 2).is_none());
+        assert!(arranged(&[RgbImage::new(9, 9)], [100, 0], 2).is_none());
     }
 
     #[test]
     fn every_protocol_ends_what_it_begins() {
         let photo = RgbImage::from_fn(640, 480, |x, y| image::Rgb([x as u8, y as u8, (x * y) as u8]));
-        let text = picture(&photo, Protocol::Kitty);
-        assert!(text.starts_with("\x1b_Ga=T,f=24,s=240,v=180,m=1;") && text.ends_with("\x1b\\"));
+        let shown = |protocol| picture(&[photo.clone()], [24, 12], protocol).unwrap();
+        let text = shown(Protocol::Kitty);
+        assert!(text.starts_with("\x1b_Ga=T,f=100,m=1;iVBOR") && text.ends_with("\x1b\\"));
         assert_eq!(text.matches("\x1b_G").count(), text.matches("\x1b\\").count());
         assert_eq!(text.matches("m=0;").count(), 1);
-        let text = picture(&photo, Protocol::Iterm);
+        let text = shown(Protocol::Iterm);
         assert!(text.starts_with("\x1b]1337;File=inline=1:iVBOR") && text.ends_with('\x07'));
-        let text = picture(&photo, Protocol::Sixel);
+        let text = shown(Protocol::Sixel);
         assert!(text.starts_with("\x1bP") && text.ends_with("\x1b\\"));
-        let text = picture(&photo, Protocol::Blocks);
+        let text = shown(Protocol::Blocks);
         assert_eq!(text.lines().count(), 9);
         assert_eq!(text.matches('▀').count(), 24 * 9);
     }

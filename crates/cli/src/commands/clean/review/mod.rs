@@ -1,28 +1,26 @@
-//! A review in the terminal: one key a photo.
+//! A review in the terminal: one key a card.
 
-use std::io::{BufRead, IsTerminal, Write};
+mod keys;
 
-use console::{Key, Term};
+use std::path::Path;
+
+use console::Key;
 use sciurus::clean::find::StopRule;
 use sciurus::clean::plan::Journal;
-use sciurus::{Card, Choice, Cleaner, Review};
+use sciurus::{Card, Cleaner, Review};
 
 use super::{line, pictures};
 use crate::args::CleanArgs;
-use crate::output::{argument, count, text};
+use crate::output::{argument, count, note, text};
 use crate::paint::Paint;
+use crate::viewer;
+use keys::{Asked, Keys};
 
 /// Photos of an audit.
 const AUDIT: usize = 50;
 
-const KEYS: &str = "enter accept, k keep, x set aside, 1-9 label, u undo, q quit";
-
-/// What a key asks for.
-enum Asked {
-    Decide(Choice),
-    Undo,
-    Stop,
-}
+/// Lines of a card besides its pictures and items: a space, where the review stands, a question, and what is typed.
+const LINES: usize = 4;
 
 pub(super) fn run(args: &CleanArgs, cleaner: Cleaner, journal: Journal) -> anyhow::Result<()> {
     let rule = StopRule::of_set(cleaner.len()).share(args.stop_below);
@@ -32,16 +30,16 @@ pub(super) fn run(args: &CleanArgs, cleaner: Cleaner, journal: Journal) -> anyho
     };
     let rule = rule.build()?;
     let root = cleaner.dataset().root.clone();
-    let labels: Vec<String> = cleaner.dataset().vocab.labels().iter().take(9).cloned().collect();
-    let mut keys = Keys::new();
+    let mut keys = Keys::new(cleaner.dataset().vocab.labels());
     let mut review = Review::new(cleaner, journal, rule)?;
-    text(KEYS)?;
-    text(labels.iter().zip(1..).map(|(label, key)| format!("{key} {label}")).collect::<Vec<_>>().join(", "))?;
+    text(keys.help())?;
+    text(keys.labels())?;
     let mut told = false;
     while let Some(card) = review.card().cloned() {
         show(&card, &review, &root)?;
-        match keys.next(&labels)? {
+        match keys.next(&card)? {
             Some(Asked::Decide(choice)) => review.choose(&choice, &now())?,
+            Some(Asked::Open) => open(&card, &root),
             Some(Asked::Undo) => {
                 let undone = review.undo(&now())?;
                 text(format!("{} undone", count(undone, "photo")))?;
@@ -50,35 +48,59 @@ pub(super) fn run(args: &CleanArgs, cleaner: Cleaner, journal: Journal) -> anyho
         }
         if review.is_done() && !told {
             told = true;
-            stop_here(&mut review, args, &mut keys)?;
+            if !goes_on(&mut review, args, &mut keys)? {
+                break;
+            }
         }
     }
     conclude(&review, args)
 }
 
-fn show(card: &Card, review: &Review, root: &std::path::Path) -> anyhow::Result<()> {
+fn show(card: &Card, review: &Review, root: &Path) -> anyhow::Result<()> {
     let (decided, wrong) = review.progress();
     let what = if card.is_audit { "audit" } else { "review" };
-    text(format!("\n{what}: {decided} decided, {wrong} wrong, {} left", review.left()))?;
-    if std::io::stdout().is_terminal() {
-        card.items.iter().take(4).try_for_each(|item| pictures::photo(&root.join(&item.path)))?;
-    }
-    card.items.iter().try_for_each(|item| text(format!("  {}", line(item))))
+    let coming = rounded(review.to_look_at());
+    text(format!("\n{what}: {decided} decided, {wrong} wrong, {coming} to look at"))?;
+    pictures::sheet(card.items.iter().map(|item| root.join(&item.path)), LINES + card.items.len())?;
+    let several = card.items.len() > 1;
+    let numbered = |(number, item)| if several { format!("{number:>2} {}", line(item)) } else { line(item) };
+    (1..).zip(&card.items).try_for_each(|item| text(format!("  {}", numbered(item))))
 }
 
-/// Few of the last photos were wrong: offers to look at a random part of the rest.
-fn stop_here(review: &mut Review, args: &CleanArgs, keys: &mut Keys) -> anyhow::Result<()> {
+/// A number of photos as people say it, where it's no more than an estimate.
+fn rounded(photos: usize) -> String {
+    match photos {
+        0..=10 => photos.to_string(),
+        11..=100 => format!("about {}", photos.div_ceil(10) * 10),
+        _ => format!("about {}", photos.div_ceil(50) * 50),
+    }
+}
+
+/// Opens a card's photos in the system's viewer. What cannot be read as a picture is for no viewer to open, whatever its name.
+fn open(card: &Card, root: &Path) {
+    for item in &card.items {
+        let path = root.join(&item.path);
+        if let Err(problem) = viewer::photo(&path) {
+            note(problem);
+        }
+    }
+}
+
+/// Few of the last photos were wrong: offers to stop, or to look at a random part of the rest. Whether the review goes on.
+fn goes_on(review: &mut Review, args: &CleanArgs, keys: &mut Keys) -> anyhow::Result<bool> {
     text(Paint::Strong.on(format_args!(
         "\nfewer than {:.0} % of the last photos were wrong: a good place to stop",
         100.0 * args.stop_below
     )))?;
-    text(format!(
-        "a: look at {AUDIT} random others first, to estimate how many errors are left; any other key: continue"
-    ))?;
-    if keys.key()? == Some(Key::Char('a')) {
-        review.audit(AUDIT, review.seed());
+    text("q: stop here")?;
+    text(format!("a: look at {AUDIT} of the others at random, which tells how many errors are left"))?;
+    text("any other key: continue")?;
+    match keys.key()? {
+        Some(Key::Char('q') | Key::Escape | Key::CtrlC) | None => return Ok(false),
+        Some(Key::Char('a')) => review.audit(AUDIT, review.seed()),
+        Some(_) => {}
     }
-    Ok(())
+    Ok(true)
 }
 
 fn conclude(review: &Review, args: &CleanArgs) -> anyhow::Result<()> {
@@ -111,59 +133,4 @@ fn conclude(review: &Review, args: &CleanArgs) -> anyhow::Result<()> {
 
 fn now() -> String {
     jiff::Timestamp::now().to_string()
-}
-
-/// Keys of a terminal; elsewhere the characters of standard input, where a line's end stands for enter only in an empty line.
-struct Keys {
-    term: Option<Term>,
-    typed: std::collections::VecDeque<char>,
-}
-
-impl Keys {
-    fn new() -> Self {
-        let term = std::io::stdin().is_terminal().then(Term::stdout);
-        Self { term, typed: std::collections::VecDeque::new() }
-    }
-
-    /// The next key; nothing at the end of the input.
-    fn key(&mut self) -> anyhow::Result<Option<Key>> {
-        if let Some(term) = &self.term {
-            std::io::stdout().flush()?;
-            return Ok(Some(term.read_key()?));
-        }
-        if self.typed.is_empty() {
-            let mut line = String::new();
-            if std::io::stdin().lock().read_line(&mut line)? == 0 {
-                return Ok(None);
-            }
-            let line = line.trim_end_matches(['\r', '\n']);
-            self.typed = if line.is_empty() { ['\n'].into() } else { line.chars().collect() };
-        }
-        Ok(self.typed.pop_front().map(|c| if c == '\n' { Key::Enter } else { Key::Char(c) }))
-    }
-
-    /// What the next key that means something asks for.
-    fn next(&mut self, labels: &[String]) -> anyhow::Result<Option<Asked>> {
-        loop {
-            let Some(key) = self.key()? else { return Ok(None) };
-            return Ok(Some(match key {
-                Key::Enter => Asked::Decide(Choice::AsProposed),
-                Key::Char('k') => Asked::Decide(Choice::Keep),
-                Key::Char('x') => Asked::Decide(Choice::SetAside),
-                Key::Char('u') => Asked::Undo,
-                Key::Char('q') | Key::Escape | Key::CtrlC => Asked::Stop,
-                Key::Char(digit) if digit.is_ascii_digit() => {
-                    let place = (digit as usize).wrapping_sub('1' as usize);
-                    match labels.get(place) {
-                        Some(label) => Asked::Decide(Choice::Relabel(label.clone())),
-                        None => continue,
-                    }
-                }
-                _ => {
-                    text(KEYS)?;
-                    continue;
-                }
-            }));
-        }
-    }
 }
