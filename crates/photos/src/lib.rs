@@ -4,12 +4,14 @@
 //! In: the files of a folder. Out: a [`PixelReport`] of each, the [`QualityIssue`]s and [`Duplicates`] among them, and
 //! the [`Ledger`] that gathering keeps next to them. No tensors, no network, no printing.
 
+mod detail;
 mod duplicates;
 mod encode;
 mod ledger;
 mod pixels;
 mod thumbnail;
 
+pub use detail::Detail;
 pub use duplicates::{
     Alignment, DuplicateGroup, DuplicateOptions, DuplicatePair, Duplicates, KeepReason, NearHashes,
     NotAPerceptualHash, PerceptualHash, Photo, Sameness, SeenPhotos, Turn, Window, find_duplicates,

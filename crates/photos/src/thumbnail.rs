@@ -19,14 +19,26 @@ impl fmt::Debug for Thumbnail {
 
 impl Serialize for Thumbnail {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&BASE64_STANDARD_NO_PAD.encode(self.0))
+        to_base64(&self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Thumbnail {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wrong = || de::Error::custom("a thumbnail is 1024 bytes in base64");
-        let bytes = BASE64_STANDARD_NO_PAD.decode(String::deserialize(deserializer)?).map_err(|_| wrong())?;
-        bytes.try_into().map(Self).map_err(|_| wrong())
+        from_base64(deserializer).map(Self)
     }
+}
+
+/// A picture's bytes as text.
+pub(crate) fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&BASE64_STANDARD_NO_PAD.encode(bytes))
+}
+
+/// As many bytes as the picture has, from their text.
+pub(crate) fn from_base64<'de, D: Deserializer<'de>, T: TryFrom<Vec<u8>>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    let wrong = || de::Error::custom("this is not base64 of as many bytes as the picture has");
+    let bytes = BASE64_STANDARD_NO_PAD.decode(String::deserialize(deserializer)?).map_err(|_| wrong())?;
+    bytes.try_into().map_err(|_| wrong())
 }

@@ -135,8 +135,12 @@ fn join(
     let turned = Index::new(photos, chosen, index.part, turn);
     let near_values = |value: usize| {
         let mut pairs = Vec::new();
+        let of_value = turned.of_value(value);
+        if of_value.0.is_empty() {
+            return pairs;
+        }
         for mask in &masks {
-            compare(turned.of_value(value), index.of_value(value ^ mask), (turn as u8, radius), &mut pairs);
+            compare(of_value, index.of_value(value ^ mask), (turn as u8, radius), &mut pairs);
         }
         pairs
     };

@@ -5,6 +5,8 @@ mod aligned;
 mod hamming;
 mod keep;
 pub(crate) mod phash;
+mod picture;
+mod same_thing;
 mod seen;
 
 pub use aligned::{Alignment, Window};
@@ -14,13 +16,16 @@ pub use phash::{NotAPerceptualHash, PerceptualHash, Turn};
 pub use seen::SeenPhotos;
 
 use crate::pixels::PixelReport;
-use aligned::Aligned;
 use keep::choose;
+use picture::Picture;
 use rayon::prelude::*;
 use sciurus_data::{ContentHash, Split};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+
+/// So many of the photos with near hashes are compared with each photo, the nearest first.
+const NEAREST: usize = 10;
 
 /// A photo, and what is known about it besides its pixels.
 #[derive(Debug, Clone, Copy)]
@@ -135,8 +140,8 @@ pub struct Duplicates {
 
 /// Finds exact and near copies, in any orientation.
 ///
-/// Near copies are found by their perceptual hashes; crops and captions by searching for each photo in windows of all
-/// others. `suggested` pairs (for example of near embeddings) are compared too. The thumbnails of each pair are then
+/// Up to [`DuplicateOptions::window_limit`] photos, each is searched for in windows of all others. Among more, pairs with
+/// near perceptual hashes and `suggested` pairs (for example of near embeddings) are compared. The photos of each pair are
 /// laid on each other, and only those that show the same picture count. The result does not depend on the number of
 /// threads.
 ///
@@ -165,22 +170,13 @@ pub fn find_duplicates(
 ) -> Duplicates {
     let (firsts, mut pairs) = exact_pairs(photos);
     let windows_searched = firsts.len() <= options.window_limit;
-    let pictures = Pictures::new(photos, &firsts);
-    let suggested = pictures.suggested(suggested);
-    let mut near = pictures.by_hash(options);
-    near.extend(pictures.aligned(&suggested));
-    if windows_searched {
-        near.extend(pictures.by_windows());
-    }
-    near.retain(|((first, second), alignment)| {
-        alignment.correlation >= options.correlation
-            && pictures.align(*first).confirms(&pictures.align(*second), alignment)
-    });
-    pairs.extend(best_of_each(near).into_iter().map(|((first, second), alignment)| DuplicatePair {
-        first: firsts[first],
-        second: firsts[second],
-        sameness: Sameness::Near(alignment),
-    }));
+    let near = match windows_searched {
+        true => among_all(photos, &firsts, options.correlation),
+        false => among(&candidates(photos, &firsts, options, suggested), photos, options.correlation),
+    };
+    let pair =
+        |(first, second, alignment)| DuplicatePair { first, second, sameness: Sameness::Near(alignment) };
+    pairs.extend(near.into_iter().map(pair));
     pairs.sort_by_key(|pair| (pair.first, pair.second));
     let groups = groups(photos, &pairs);
     Duplicates { pairs, groups, windows_searched }
@@ -203,110 +199,72 @@ fn exact_pairs(photos: &[Photo<'_>]) -> (Vec<usize>, Vec<DuplicatePair>) {
     (firsts, pairs)
 }
 
-/// Pairs of pictures, the smaller index first, with how they lie on each other.
-type Found = Vec<((usize, usize), Alignment)>;
+/// Two photos, the smaller index first, and how they lie on each other.
+type Near = (usize, usize, Alignment);
 
-/// Photos that differ in their pixels.
-#[derive(Debug)]
-struct Pictures<'p> {
-    photos: Vec<&'p PixelReport>,
-    /// The index in `photos` of each photo and of its exact copies.
-    place_of: HashMap<ContentHash, usize>,
-    all: &'p [Photo<'p>],
-}
-
-impl<'p> Pictures<'p> {
-    fn new(all: &'p [Photo<'p>], firsts: &[usize]) -> Self {
-        let photos: Vec<&PixelReport> = firsts.iter().map(|&photo| all[photo].report).collect();
-        let place_of = photos.iter().enumerate().map(|(place, report)| (report.pixels, place)).collect();
-        Self { photos, place_of, all }
-    }
-
-    fn align(&self, place: usize) -> Aligned {
-        Aligned::new(&self.photos[place].thumbnail)
-    }
-
-    /// The caller's pairs as indices into `photos`; exact copies and indices out of range are dropped.
-    fn suggested(&self, pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
-        let place = |index: usize| self.place_of.get(&self.all.get(index)?.report.pixels).copied();
-        let pair = |&(a, b): &(usize, usize)| {
-            let (a, b) = (place(a)?, place(b)?);
-            (a != b).then_some((a.min(b), a.max(b)))
-        };
-        pairs.iter().filter_map(pair).collect()
-    }
-
-    /// Pairs with near hashes, compared as wholes.
-    fn by_hash(&self, options: &DuplicateOptions) -> Found {
-        let hashes: Vec<[PerceptualHash; 8]> = self.photos.iter().map(|report| report.hashes).collect();
-        let near = near_hashes(&hashes, options.radius);
-        let look = |pair: &NearHashes| {
-            let (first, second) = (pair.first as usize, pair.second as usize);
-            ((first, second), self.align(first).wholes_and_strips(&self.align(second)))
-        };
-        near.par_iter().map(look).collect()
-    }
-
-    /// Pairs, compared in every way.
-    fn aligned(&self, pairs: &[(usize, usize)]) -> Found {
-        let look = |&(a, b): &(usize, usize)| {
-            let (first, second) = (self.align(a), self.align(b));
-            let inside = first.within(&first.windows(), &second);
-            let outside = second.within(&second.windows(), &first).map(swapped);
-            let wholes = Some(first.wholes_and_strips(&second));
-            [inside, outside, wholes]
-                .into_iter()
-                .flatten()
-                .map(|alignment| ((a, b), alignment))
-                .collect::<Vec<_>>()
-        };
-        pairs.par_iter().flat_map_iter(look).collect()
-    }
-
-    /// Every picture, searched for in windows of every other.
-    fn by_windows(&self) -> Found {
-        let all: Vec<Aligned> =
-            (0..self.photos.len()).into_par_iter().map(|place| self.align(place)).collect();
-        let look = |(a, first): (usize, &Aligned)| {
-            let (windows, mut found) = (first.windows(), Vec::new());
-            for (b, second) in all.iter().enumerate().filter(|&(b, _)| a != b) {
-                if a < b {
-                    found.push(((a, b), first.wholes_and_strips(second)));
-                }
-                if let Some(alignment) = first.within(&windows, second) {
-                    let alignment = if a < b { alignment } else { swapped(alignment) };
-                    found.push(((a.min(b), a.max(b)), alignment));
-                }
-            }
-            // Hardly any of these pairs are copies, and keeping all of them would fill the memory.
-            found.retain(|(_, alignment)| alignment.correlation > 0.5);
-            found
-        };
-        all.par_iter().enumerate().flat_map_iter(look).collect()
-    }
-}
-
-/// The same alignment with first and second swapped.
-pub(crate) fn swapped(alignment: Alignment) -> Alignment {
-    let Alignment { first, second, turn, correlation } = alignment;
-    // The inverse of a turn that transposes swaps its two mirrorings.
-    let turn = match turn.transposed {
-        true => Turn { transposed: true, mirrored: turn.flipped, flipped: turn.mirrored },
-        false => turn,
+/// The near copies among all pairs of these photos.
+fn among_all(photos: &[Photo<'_>], firsts: &[usize], least: f32) -> Vec<Near> {
+    let pictures: Vec<Picture> = firsts.par_iter().map(|&photo| Picture::new(photos[photo].report)).collect();
+    let look = |a: usize| {
+        let copy = |b: usize| Some((firsts[a], firsts[b], pictures[a].copy(&pictures[b], least)?));
+        (a + 1..firsts.len()).filter_map(copy).collect::<Vec<Near>>()
     };
-    Alignment { first: second, second: first, turn, correlation }
+    (0..firsts.len()).into_par_iter().flat_map_iter(look).collect()
 }
 
-/// The best alignment of each pair.
-fn best_of_each(found: Found) -> BTreeMap<(usize, usize), Alignment> {
-    let mut best: BTreeMap<(usize, usize), Alignment> = BTreeMap::new();
-    for (pair, alignment) in found {
-        let known = best.entry(pair).or_insert(alignment);
-        if alignment.correlation > known.correlation {
-            *known = alignment;
-        }
-    }
-    best
+/// Two photos, the smaller index first, and whether one may be a part of the other.
+type Candidate = (usize, usize, bool);
+
+/// The near copies among some pairs, which are in order.
+fn among(candidates: &[Candidate], photos: &[Photo<'_>], least: f32) -> Vec<Near> {
+    let of_first: Vec<&[Candidate]> = candidates.chunk_by(|a, b| a.0 == b.0).collect();
+    let look = |pairs: &&[Candidate]| {
+        let first = Picture::new(photos[pairs[0].0].report);
+        let copy = |&(a, b, in_parts): &Candidate| {
+            let second = Picture::new(photos[b].report);
+            let found =
+                if in_parts { first.copy(&second, least) } else { first.copy_of_whole(&second, least) };
+            Some((a, b, found?))
+        };
+        pairs.iter().filter_map(copy).collect::<Vec<Near>>()
+    };
+    of_first.par_iter().flat_map_iter(look).collect()
+}
+
+/// The pairs that near hashes or the caller suggest, in order, among photos that differ in their pixels. A photo and a part of
+/// it have other hashes, so only the caller's pairs are compared part by part.
+fn candidates(
+    photos: &[Photo<'_>],
+    firsts: &[usize],
+    options: &DuplicateOptions,
+    suggested: &[(usize, usize)],
+) -> Vec<Candidate> {
+    let first_of: HashMap<ContentHash, usize> =
+        firsts.iter().map(|&photo| (photos[photo].report.pixels, photo)).collect();
+    // Exact copies stand for their first; indices out of range are dropped.
+    let first = |photo: usize| first_of.get(&photos.get(photo)?.report.pixels).copied();
+    let suggested = suggested.iter().filter_map(|&(a, b)| Some((first(a)?, first(b)?, true)));
+    let hashes: Vec<[PerceptualHash; 8]> = firsts.iter().map(|&photo| photos[photo].report.hashes).collect();
+    let near = nearest(near_hashes(&hashes, options.radius), firsts.len());
+    let near = near.iter().map(|pair| (firsts[pair.first as usize], firsts[pair.second as usize], false));
+    let all = suggested.chain(near).filter(|(a, b, _)| a != b);
+    let mut pairs: Vec<Candidate> = all.map(|(a, b, in_parts)| (a.min(b), a.max(b), in_parts)).collect();
+    pairs.sort_unstable_by_key(|&(a, b, in_parts)| (a, b, !in_parts));
+    pairs.dedup_by_key(|&mut (a, b, _)| (a, b));
+    pairs
+}
+
+/// Of each photo's near hashes only the nearest few: photos of things on a plain ground are near to hundreds of others.
+fn nearest(mut pairs: Vec<NearHashes>, photos: usize) -> Vec<NearHashes> {
+    pairs.sort_unstable_by_key(|pair| (pair.distance, pair.first, pair.second));
+    let mut kept = vec![0; photos];
+    pairs.retain(|pair| {
+        let ends = [pair.first as usize, pair.second as usize];
+        let is_near = ends.iter().any(|&end| kept[end] < NEAREST);
+        ends.iter().for_each(|&end| kept[end] += usize::from(is_near));
+        is_near
+    });
+    pairs
 }
 
 fn groups(photos: &[Photo<'_>], pairs: &[DuplicatePair]) -> Vec<DuplicateGroup> {

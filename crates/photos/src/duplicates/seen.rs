@@ -1,9 +1,10 @@
 //! Finds copies while photos arrive one at a time. In: [`PixelReport`]s of photos that are kept, then of the next one.
 //! Out: which of the kept photos it's a copy of, by the same rules as [`find_duplicates`](crate::find_duplicates).
 
-use crate::duplicates::aligned::{Aligned, Alignment, Windows};
+use crate::duplicates::aligned::Alignment;
 use crate::duplicates::phash::PerceptualHash;
-use crate::duplicates::{DuplicateOptions, Sameness, swapped};
+use crate::duplicates::picture::Picture;
+use crate::duplicates::{DuplicateOptions, Sameness};
 use crate::pixels::PixelReport;
 use rayon::prelude::*;
 use sciurus_data::ContentHash;
@@ -40,8 +41,10 @@ pub struct SeenPhotos {
 #[derive(Debug)]
 struct Seen {
     hash: PerceptualHash,
-    aligned: Aligned,
-    windows: Option<Windows>,
+    /// Up to the limit.
+    picture: Option<Picture>,
+    /// What a picture is made of, beyond the limit.
+    report: Option<Box<PixelReport>>,
 }
 
 impl SeenPhotos {
@@ -55,9 +58,12 @@ impl SeenPhotos {
     pub fn push(&mut self, report: &PixelReport) {
         let place = self.photos.len();
         self.pixels.entry(report.pixels).or_insert((place, report.content));
-        let aligned = Aligned::new(&report.thumbnail);
-        let windows = (place < self.options.window_limit).then(|| aligned.windows());
-        self.photos.push(Seen { hash: report.hashes[0], aligned, windows });
+        let is_searched = place < self.options.window_limit;
+        self.photos.push(Seen {
+            hash: report.hashes[0],
+            picture: is_searched.then(|| Picture::new(report)),
+            report: (!is_searched).then(|| Box::new(report.clone())),
+        });
     }
 
     /// The index of the photo that this one is a copy of, and in what they are the same: the first one with equal
@@ -68,34 +74,23 @@ impl SeenPhotos {
             let same_bytes = content == report.content;
             return Some((place, if same_bytes { Sameness::Bytes } else { Sameness::Pixels }));
         }
-        let next = Aligned::new(&report.thumbnail);
-        let windows = next.windows();
-        let alike = |(place, seen): (usize, &Seen)| {
-            let best = self.best(seen, report, (&next, &windows))?;
-            let same = best.correlation >= self.options.correlation && seen.aligned.confirms(&next, &best);
-            same.then_some((place, best))
-        };
-        let found = self.photos.par_iter().enumerate().filter_map(alike);
+        let next = Picture::new(report);
+        let copy = |(place, seen): (usize, &Seen)| Some((place, self.copy(seen, report, &next)?));
+        let found = self.photos.par_iter().enumerate().filter_map(copy);
         let order = |a: &(usize, Alignment), b: &(usize, Alignment)| {
             a.1.correlation.total_cmp(&b.1.correlation).then(b.0.cmp(&a.0))
         };
         found.max_by(order).map(|(place, alignment)| (place, Sameness::Near(alignment)))
     }
 
-    /// The best alignment of a seen photo and the next one; `None` if nothing suggests comparing them.
-    fn best(
-        &self,
-        seen: &Seen,
-        report: &PixelReport,
-        (next, windows): (&Aligned, &Windows),
-    ) -> Option<Alignment> {
-        let Some(own) = &seen.windows else {
-            let distance = report.hashes.iter().map(|hash| hash.distance(seen.hash)).min()?;
-            return (distance <= self.options.radius).then(|| seen.aligned.wholes_and_strips(next));
-        };
-        let inside = seen.aligned.within(own, next);
-        let outside = next.within(windows, &seen.aligned).map(swapped);
-        let all = [Some(seen.aligned.wholes_and_strips(next)), inside, outside].into_iter().flatten();
-        all.max_by(|a, b| a.correlation.total_cmp(&b.correlation))
+    /// How the next photo lies on one that was seen, if it's a copy.
+    fn copy(&self, seen: &Seen, report: &PixelReport, next: &Picture) -> Option<Alignment> {
+        let least = self.options.correlation;
+        if let Some(picture) = &seen.picture {
+            return picture.copy(next, least);
+        }
+        let distance = report.hashes.iter().map(|hash| hash.distance(seen.hash)).min()?;
+        let report = seen.report.as_ref().filter(|_| distance <= self.options.radius)?;
+        Picture::new(report).copy(next, least)
     }
 }

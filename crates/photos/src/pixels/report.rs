@@ -1,6 +1,7 @@
 //! Everything that a photo's pixels show, as plain data that can be cached. In: a file's bytes. Out: a [`PixelReport`],
 //! the same for the same bytes wherever they are.
 
+use crate::detail::Detail;
 use crate::duplicates::phash::{PerceptualHash, all_turns, small_grey};
 use crate::pixels::animation::is_animated;
 use crate::pixels::measure::{Channels, PixelMeasures, grey};
@@ -45,6 +46,8 @@ pub struct PixelReport {
     pub hashes: [PerceptualHash; 8],
     /// Its grey values at 32 × 32 pixels.
     pub thumbnail: Thumbnail,
+    /// Itself at 64 × 64 pixels.
+    pub detail: Detail,
 }
 
 impl PixelReport {
@@ -72,6 +75,7 @@ impl PixelReport {
             measures: PixelMeasures::of(&image, &grey, channels),
             hashes: all_turns(&small),
             thumbnail: Thumbnail(small),
+            detail: Detail::of(&image),
         })
     }
 }

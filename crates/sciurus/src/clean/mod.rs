@@ -47,6 +47,9 @@ const NEIGHBOURS: usize = 10;
 /// Most bytes of an unreadable file that can be set aside: it is identified by its content, which must be read.
 const LARGEST_BROKEN: u64 = 1 << 30;
 
+/// Above this many photos, a copy is searched for among the photos with the nearest embeddings or hashes, not among all.
+const WINDOWS: usize = 100;
+
 /// Above this many photos, neighbours are approximate: comparing all pairs would take minutes, see docs/cleaning-benchmarks.md.
 const EXACT: usize = 200_000;
 
@@ -111,8 +114,10 @@ impl Cleaner {
             false => NeighbourGraph::new(&members[0], NEIGHBOURS)?,
         };
         let copies = near_copies(&graph, NearCopyOptions::default().build()?);
-        let suggested: Vec<(usize, usize)> = copies.pairs.iter().map(|&(a, b, _)| (a, b)).collect();
-        let duplicates = find_duplicates(&photos, &DuplicateOptions::default(), &suggested);
+        let neighbours = |item: usize| graph.ids(item).iter().map(move |&other| (item, other as usize));
+        let suggested: Vec<(usize, usize)> = (0..graph.len()).flat_map(neighbours).collect();
+        let options = DuplicateOptions { window_limit: WINDOWS, ..DuplicateOptions::default() };
+        let duplicates = find_duplicates(&photos, &options, &suggested);
         let groups = joined(copies.groups, &duplicates);
         let mut fixed = pixel_findings(&find_quality_issues(&files));
         fixed.extend(outlier_findings(&outliers(&graph), &graph, duplicates.groups.len()));

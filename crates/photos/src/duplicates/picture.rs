@@ -1,0 +1,61 @@
+//! Whether one photo is a copy of another. In: two [`Picture`]s. Out: how the copy lies on the original.
+
+use crate::detail::Detail;
+use crate::duplicates::aligned::{Aligned, Alignment, Windows};
+use crate::duplicates::phash::Turn;
+use crate::duplicates::same_thing::same_thing;
+use crate::pixels::PixelReport;
+use std::sync::OnceLock;
+
+/// A photo, with all that its comparisons need again and again.
+#[derive(Debug)]
+pub(crate) struct Picture {
+    aligned: Aligned,
+    /// Computed when something is searched for in it.
+    windows: OnceLock<Windows>,
+    detail: Detail,
+}
+
+impl Picture {
+    pub(crate) fn new(report: &PixelReport) -> Self {
+        let aligned = Aligned::new(&report.thumbnail);
+        Self { aligned, windows: OnceLock::new(), detail: report.detail.clone() }
+    }
+
+    /// How the other photo lies on this one, if the two show the same picture with a correlation of at least `least`.
+    pub(crate) fn copy(&self, other: &Self, least: f32) -> Option<Alignment> {
+        let ways = [
+            self.aligned.wholes_and_strips(&other.aligned),
+            self.within(other),
+            other.within(self).into_iter().map(swapped).collect(),
+        ];
+        self.copy_in(other, &ways.concat(), least)
+    }
+
+    /// About where all of the other photo may lie in this one.
+    fn within(&self, other: &Self) -> Vec<Alignment> {
+        self.aligned.within(self.windows.get_or_init(|| self.aligned.windows()), &other.aligned)
+    }
+
+    /// The same, where neither is a part of the other.
+    pub(crate) fn copy_of_whole(&self, other: &Self, least: f32) -> Option<Alignment> {
+        self.copy_in(other, &self.aligned.wholes_and_strips(&other.aligned), least)
+    }
+
+    fn copy_in(&self, other: &Self, ways: &[Alignment], least: f32) -> Option<Alignment> {
+        let way = same_thing(&self.detail, &other.detail, ways)?;
+        let way = Alignment { correlation: self.aligned.correlation(&other.aligned, &way), ..way };
+        (way.correlation >= least && self.aligned.confirms(&other.aligned, &way)).then_some(way)
+    }
+}
+
+/// The same alignment with first and second swapped.
+fn swapped(alignment: Alignment) -> Alignment {
+    let Alignment { first, second, turn, correlation } = alignment;
+    // The inverse of a turn that transposes swaps its two mirrorings.
+    let turn = match turn.transposed {
+        true => Turn { transposed: true, mirrored: turn.flipped, flipped: turn.mirrored },
+        false => turn,
+    };
+    Alignment { first: second, second: first, turn, correlation }
+}
