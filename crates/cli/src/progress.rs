@@ -1,13 +1,12 @@
 //! What a user sees while something runs: a bar and a table in a terminal, plain lines elsewhere, JSON lines on demand.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use sciurus::data::{Progress, Skipped};
-use sciurus::{Control, DownloadProgress, EpochRecord, Error, Event, Listeners, Observer, Phase};
+use sciurus::{Control, DownloadProgress, EpochRecord, EpochTable, Error, Event, Listeners, Observer, Phase};
 
 use crate::args::Show;
 use crate::output::{announce, escaped, warn};
@@ -60,7 +59,7 @@ struct Table {
     bar: ProgressBar,
     plain: bool,
     told: Instant,
-    widths: Vec<usize>,
+    table: EpochTable,
     pace: Pace,
     epoch: usize,
     unfrozen_epochs: usize,
@@ -78,7 +77,7 @@ impl Table {
             bar: ProgressBar::hidden(),
             plain: !std::io::stderr().is_terminal(),
             told: Instant::now(),
-            widths: Vec::new(),
+            table: EpochTable::default(),
             pace: Pace::default(),
             epoch: 0,
         }
@@ -95,19 +94,10 @@ impl Table {
             self.pace.valid_left += self.unfrozen_epochs * valid_steps;
         }
         self.epoch = 0;
-        let mut names = ["epoch", "train_loss", "valid_loss"].map(str::to_owned).to_vec();
-        names.extend(metrics.iter().cloned());
-        names.push("time".to_owned());
-        // A loss or a metric takes six decimals, which is wider than the names of some.
-        let least = |place: usize| if (1..names.len() - 1).contains(&place) { number(0.0).len() } else { 5 };
-        self.widths = names.iter().enumerate().map(|(place, name)| name.len().max(least(place))).collect();
-        let title = match phase {
-            Phase::Frozen => "head only (body frozen):",
-            _ => "whole network:",
-        };
-        print_line(&format!("\n{title}\n{}", Paint::Strong.on(self.row(&names))))?;
-        let rule: Vec<String> = self.widths.iter().map(|width| "-".repeat(*width)).collect();
-        let control = print_line(&self.row(&rule))?;
+        self.table = EpochTable::new(metrics);
+        let title = EpochTable::title(*phase);
+        print_line(&format!("\n{title}\n{}", Paint::Strong.on(self.table.header())))?;
+        let control = print_line(&self.table.rule())?;
         self.start_bar();
         Ok(control)
     }
@@ -134,7 +124,8 @@ impl Table {
 
     fn tell(&mut self, what: &str) {
         let left = self.end.map(|end| end.saturating_duration_since(Instant::now()));
-        let message = format!("{what}  about {} left", minutes(left.unwrap_or_else(|| self.pace.left())));
+        let message =
+            format!("{what}  about {} left", EpochTable::time(left.unwrap_or_else(|| self.pace.left())));
         if self.plain && self.told.elapsed() > PLAIN_INTERVAL {
             self.told = Instant::now();
             warn(format_args!("epoch {}: {message}", self.epoch));
@@ -144,25 +135,13 @@ impl Table {
 
     fn end_epoch(&mut self, record: &EpochRecord) -> Result<Control, Error> {
         self.bar.finish_and_clear();
-        let mut cells = vec![record.epoch.to_string(), number(record.train_loss), number(record.valid_loss)];
-        cells.extend(record.metrics.iter().map(|metric| number(metric.value)));
-        cells.push(minutes(record.elapsed));
         self.told = Instant::now();
         self.epoch = record.epoch + 1;
-        let control = print_line(&self.row(&cells))?;
+        let control = print_line(&self.table.row(record))?;
         if self.epoch < self.pace.epochs {
             self.start_bar();
         }
         Ok(control)
-    }
-
-    fn row(&self, cells: &[String]) -> String {
-        let mut row = String::from("|");
-        for (cell, width) in cells.iter().zip(&self.widths) {
-            // Writing to a String cannot fail.
-            let _ = write!(row, " {cell:<width$} |");
-        }
-        row
     }
 }
 
@@ -316,21 +295,6 @@ fn download_bar(show: Show) -> impl FnMut(DownloadProgress) + 'static {
             bar.finish_and_clear();
         }
     }
-}
-
-/// `mm:ss`, or `h:mm:ss` from an hour on, rounded to the second.
-pub(crate) fn minutes(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64().round() as u64;
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 {
-        format!("{hours}:{minutes:02}:{seconds:02}")
-    } else {
-        format!("{minutes:02}:{seconds:02}")
-    }
-}
-
-fn number(value: f64) -> String {
-    format!("{value:.6}")
 }
 
 /// One line on standard output. A reader that has gone, as `| head` does, does not end a training run.

@@ -8,12 +8,12 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use sciurus::prelude::*;
-use sciurus::{WeightSource, draw_demo};
+use sciurus::{TableWriter, WeightSource, draw_demo};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut learner = match std::env::args().nth(1) {
         Some(folder) => {
-            let dls = ImageDataLoaders::from_folder(folder).augment(Augmentation::Flip).build()?;
+            let dls = ImageDataLoaders::from_folder(folder).build()?;
             vision_learner(dls, Arch::ResNet18).metric(ErrorRate).build()?
         }
         None => {
@@ -28,10 +28,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
 
     // One epoch of the head alone, then four of the whole network: fastai's recipe.
+    learner.observe(TableWriter::new(std::io::stdout()));
     learner.fine_tune(4)?;
-    for epoch in &learner.history().epochs {
-        println!("epoch {}: train {:.3}, valid {:.3}", epoch.epoch, epoch.train_loss, epoch.valid_loss);
-    }
 
     let interpretation = ClassificationInterpretation::new(learner.predictions(Split::Valid)?);
     println!("{}", interpretation.confusion_matrix());

@@ -39,10 +39,10 @@ pub use demo::{demo_settings, draw_demo};
 pub use embed::{EmbedItem, Embedded, Embedder};
 pub use error::Error;
 pub use learner::{
-    Adam, Balance, CombinedCosine, Control, Cosine, EarlyStopping, EpochRecord, Event, FineTune, FitSettings,
-    FlatCosine, History, Hyper, HyperSchedule, Keep, Learner, LearnerBuilder, LearningRates, Loss, LrCurve,
-    LrFind, LrSuggestions, Objective, Observer, OneCycle, Phase, Schedule, SmoothLoss, StepResult, Trainer,
-    Tta, cross_entropy, vision_learner,
+    Adam, Balance, CombinedCosine, Control, Cosine, EarlyStopping, EpochRecord, EpochTable, Event, FineTune,
+    FitSettings, FlatCosine, History, Hyper, HyperSchedule, Keep, Learner, LearnerBuilder, LearningRates,
+    Loss, LrCurve, LrFind, LrSuggestions, Objective, Observer, OneCycle, Phase, Schedule, SmoothLoss,
+    StepResult, TableWriter, Trainer, Tta, cross_entropy, vision_learner,
 };
 pub use loaders::{DataLoaders, DataLoadersBuilder, ImageDataLoaders, LoaderSettings};
 pub use model::weights::{DownloadProgress, WeightPlaces, WeightSource, WeightsRecord};

@@ -94,8 +94,7 @@ impl DataLoadersBuilder {
     fn new(dataset: ImageDatasetBuilder) -> Self {
         Self {
             dataset,
-            // As in fastai, whose loaders don't augment unless they are told to.
-            settings: LoaderSettings { augment: Augmentation::None, ..LoaderSettings::default() },
+            settings: LoaderSettings::default(),
             normalize: Preprocessing::default().normalize,
             order: Order::Shuffled,
             seed: Seed(42),
@@ -132,7 +131,7 @@ impl DataLoadersBuilder {
         self
     }
 
-    /// How training photos vary from epoch to epoch.
+    /// How training photos vary from epoch to epoch: mirrored at random, if nothing else is chosen.
     #[must_use]
     pub fn augment(mut self, augmentation: Augmentation) -> Self {
         self.settings.augment = augmentation;

@@ -183,7 +183,7 @@ fn inspect_says_what_it_understood() {
 }
 
 /// Layouts by the paths of their photos (with `*` for four photos of a class) and of other files.
-const LAYOUTS: [(&str, &[&str]); 12] = [
+const LAYOUTS: [(&str, &[&str]); 14] = [
     ("deep", &["acorn/2026/May/*", "leaf/wood/oak/*"]),
     ("sessions", &["acorn/2025/*", "acorn/2026/*", "leaf/2025/*", "leaf/2026/*"]),
     ("mixed", &["acorn/*", "acorn/more/*", "leaf/*", "loose.png"]),
@@ -205,6 +205,11 @@ const LAYOUTS: [(&str, &[&str]); 12] = [
     ("by_class", &["acorn/train/*", "acorn/val/*", "leaf/train/*", "leaf/val/*"]),
     ("drive", &["acorn/*", "acorn/Thumbs.db", "leaf/*", "leaf/@eaDir/leaf-000.png/thumb.png", "desktop.ini"]),
     ("parts", &["images/*", "annotations/list.txt", "annotations/trimaps/*"]),
+    ("phone", &["DCIM/100APPLE/*", "DCIM/101APPLE/*", "DCIM/100APPLE/IMG_0001.AAE"]),
+    (
+        "exported",
+        &["train/acorn/*", "train/leaf/*", "valid/acorn/*", "valid/leaf/*", "README.dataset.txt", "data.yaml"],
+    ),
 ];
 
 #[test]

@@ -13,6 +13,7 @@ mod hostile_models;
 mod image_service;
 mod multi;
 mod photos;
+mod readme;
 mod resume;
 #[allow(dead_code, reason = "it can also do what these tests do not need")]
 #[path = "../../../gather/tests/it/server.rs"]

@@ -110,8 +110,9 @@ fn decode_ended(bytes: &[u8], limits: &DecodeLimits) -> Result<(RgbImage, Facts)
     })
 }
 
-/// Most pixels of a JPEG without an end that is tried.
+/// Most pixels of a JPEG without an end that is tried, and most bytes.
 const MOST_TRIED: u64 = 50_000_000;
+const MOST_TRIED_BYTES: usize = 64 << 20;
 
 /// A JPEG whose end marker is missing, with one. Cameras and recovery tools leave zeros in its place.
 ///
@@ -119,7 +120,7 @@ const MOST_TRIED: u64 = 50_000_000;
 /// depends on these bits, the file was cut short.
 fn ended(bytes: &[u8], limits: &DecodeLimits) -> Result<Vec<u8>, SkipReason> {
     let jpeg = match recognise(bytes) {
-        Ok(ImageFormat::Jpeg) => Jpeg::walk(bytes)?,
+        Ok(ImageFormat::Jpeg) if bytes.len() <= MOST_TRIED_BYTES => Jpeg::walk(bytes)?,
         _ => return Err(SkipReason::Truncated),
     };
     // A progressive one that was cut between two scans is whole, but coarse.

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use sciurus::clean::find::StopRule;
+use sciurus::data::Augmentation;
 use sciurus::insight::{ErrorRate, Metric};
 use sciurus::{ImageDataLoaders, Split, vision_learner};
 
@@ -39,7 +40,7 @@ pub(crate) fn after(set: &Set, case: &Case, (seed, shared): (u64, &Path)) -> Aft
 fn error_rate(set: &Set, labels: &[usize], (seed, shared): (u64, &Path)) -> f64 {
     // Split as the set was before any label was wrong: with the default seed, whatever the seed of the training.
     let dataset = set.relabelled(labels, |item| item.split == Split::Train);
-    let loaders = ImageDataLoaders::from_dataset(dataset).build().unwrap();
+    let loaders = ImageDataLoaders::from_dataset(dataset).augment(Augmentation::None).build().unwrap();
     let learner = vision_learner(loaders, set.arch).seed(seed).weight_places(places(shared));
     let mut learner = learner.build().unwrap();
     learner.fine_tune(4).unwrap();

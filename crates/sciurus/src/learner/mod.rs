@@ -20,6 +20,7 @@ mod metrics;
 mod recipe;
 mod schedule;
 mod settings;
+mod table;
 mod trainer;
 mod tta;
 
@@ -33,6 +34,7 @@ pub use lr_find::{LrCurve, LrFind, LrSuggestions};
 pub use recipe::{FineTune, FlatCosine, OneCycle};
 pub use schedule::{CombinedCosine, Cosine, Hyper, HyperSchedule, LearningRates, Schedule};
 pub use settings::{Balance, FitSettings};
+pub use table::{EpochTable, TableWriter};
 pub(crate) use trainer::images;
 pub use trainer::{StepResult, Trainer};
 pub use tta::Tta;

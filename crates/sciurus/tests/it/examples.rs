@@ -22,7 +22,7 @@ fn run(name: &str) -> String {
 #[test]
 fn fine_tune() {
     let said = run("fine_tune");
-    assert!(said.contains("epoch 3") && said.contains("acorn") && said.contains("saved "), "{said}");
+    assert!(said.contains("\n| 3     | 0.") && said.contains("acorn") && said.contains("saved "), "{said}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use sciurus::model::StateDict;
 use sciurus::prelude::*;
 use sciurus::{
     AnyPredictions, Error, HistoryCsv, LearningRates, Listeners, LoaderSettings, ModelBundle, Phase, Run,
-    TrainSettings, WeightSource, draw_demo,
+    TableWriter, TrainSettings, WeightSource, draw_demo,
 };
 
 /// Settings for pictures of 64 pixels that train in seconds.
@@ -216,6 +216,38 @@ fn the_first_half_of_the_epochs_may_see_smaller_pictures() {
     (settings.loader.first_image_size, settings.fit.epochs) = (Some(32), 2);
     let run = Run::prepare(folder.path().join("run"), settings, Listeners::default()).unwrap();
     assert_eq!(run.train().unwrap().learner.history().epochs.len(), 2);
+}
+
+/// Keeps what it is given.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_table_of_a_fit_has_a_row_for_each_epoch() {
+    let folder = drawn(12);
+    let mut learner = settings(&folder.path().join("photos")).learner(Listeners::default()).unwrap();
+    let kept = Kept::default();
+    learner.observe(TableWriter::new(kept.clone()));
+    learner.fine_tune(2).unwrap();
+    let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 9, "{text}");
+    assert_eq!(lines[0], "head only (body frozen):");
+    assert_eq!(lines[1], "| epoch | train_loss | valid_loss | error_rate | time  |");
+    assert_eq!([lines[4], lines[5]], ["whole network:", lines[1]]);
+    let rows = &learner.history().epochs;
+    assert!(lines[8].starts_with(&format!("| 1     | {:.6}   |", rows[2].train_loss)), "{text}");
 }
 
 #[test]
