@@ -169,6 +169,18 @@ pub enum DataError {
         /// A table beside it.
         table: Option<PathBuf>,
     },
+    /// The folders are those of a camera or phone.
+    #[error(
+        "{}: {} {} as a camera names its folders, not as a class; move the photos into a folder for each class",
+        path.display(), folders.iter().map(|folder| format!("`{}`", one_line(folder))).collect::<Vec<_>>().join(", "),
+        if folders.len() == 1 { "is named" } else { "are named" }
+    )]
+    CameraFolders {
+        /// The folder.
+        path: PathBuf,
+        /// The names of the folders in it.
+        folders: Vec<String>,
+    },
     /// Everything lies in one folder in the folder.
     #[error(
         "the class folders are not in {}, but deeper: give {} instead", path.display(), deeper.display()

@@ -1,5 +1,7 @@
 //! One thing on a plain ground: different things are no copies, however alike their photos are as wholes; copies are found.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at any problem")]
+
 use image::imageops::{self, FilterType};
 use rand::RngExt;
 use sciurus_data::{DecodeLimits, RgbImage, Rng, Seed};

@@ -208,7 +208,14 @@ const LAYOUTS: [(&str, &[&str]); 14] = [
     ("phone", &["DCIM/100APPLE/*", "DCIM/101APPLE/*", "DCIM/100APPLE/IMG_0001.AAE"]),
     (
         "exported",
-        &["train/acorn/*", "train/leaf/*", "valid/acorn/*", "valid/leaf/*", "README.dataset.txt", "data.yaml"],
+        &[
+            "train/acorn/*",
+            "train/leaf/*",
+            "valid/acorn/*",
+            "valid/leaf/*",
+            "README.dataset.txt",
+            "data.yaml",
+        ],
     ),
 ];
 

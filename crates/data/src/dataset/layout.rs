@@ -310,6 +310,15 @@ fn question(root: &Path, folders: &[PathBuf], layout: &mut Layout) -> Result<(),
             table: table_in(root),
         });
     }
+    let inner = match folders {
+        [only] => chain(only).map(|folder| subfolders(&folder)),
+        _ => None,
+    };
+    let ends = inner.as_deref().unwrap_or(folders);
+    if !ends.is_empty() && ends.iter().all(|folder| is_cameras(&name(folder))) {
+        let folders = ends.iter().map(|folder| name(folder)).collect();
+        return Err(DataError::CameraFolders { path: root.to_owned(), folders });
+    }
     let below: Vec<Vec<PathBuf>> = folders
         .iter()
         .map(|folder| if holds_pictures(folder) { Vec::new() } else { subfolders(folder) })
@@ -337,6 +346,17 @@ fn question(root: &Path, folders: &[PathBuf], layout: &mut Layout) -> Result<(),
     }
     layout.notes.push(Note::PhotosDeeper(depth));
     Ok(())
+}
+
+/// Whether a camera or phone names its own folders like this: `100APPLE`, `101_PANA`, `202611__`. Source: the DCF standard,
+/// three digits and five capitals, digits or underscores.
+fn is_cameras(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    bytes.len() == 8
+        && bytes[..3].iter().all(u8::is_ascii_digit)
+        && bytes[3..].iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_')
+        // A date, such as 20261129, is nobody's standard.
+        && !bytes.iter().all(u8::is_ascii_digit)
 }
 
 /// The folder that a chain of folders in folders leads to, if that one has class folders.

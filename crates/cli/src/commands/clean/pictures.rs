@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn every_protocol_ends_what_it_begins() {
         let photo = RgbImage::from_fn(640, 480, |x, y| image::Rgb([x as u8, y as u8, (x * y) as u8]));
-        let shown = |protocol| picture(&[photo.clone()], [24, 12], protocol).unwrap();
+        let shown = |protocol| picture(std::slice::from_ref(&photo), [24, 12], protocol).unwrap();
         let text = shown(Protocol::Kitty);
         assert!(text.starts_with("\x1b_Ga=T,f=100,m=1;iVBOR") && text.ends_with("\x1b\\"));
         assert_eq!(text.matches("\x1b_G").count(), text.matches("\x1b\\").count());
