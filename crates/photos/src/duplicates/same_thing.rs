@@ -38,8 +38,8 @@ const HOPEFUL: f32 = 0.65;
 /// Smallest correlation of fine grey detail, of copies.
 const DETAIL: f32 = 0.8;
 
-/// Below this standard deviation, in grey levels, there's nothing but noise.
-const FLAT: f32 = 0.5;
+/// Below this standard deviation, in grey levels, there may be nothing but the noise that strong compression brings.
+const FLAT: f32 = 1.5;
 
 /// How the window that is moved changes: a shift of all of it, or one edge.
 const MOVES: [[f32; 4]; 6] = [
