@@ -136,16 +136,8 @@ impl Learner {
                 waited,
             })?;
             last = Some(hyper);
-            match trained.control {
-                Control::Continue => self.checkpoint(place)?,
-                // A checkpoint can't hold gradients that wait for a step.
-                Control::Stop if self.trainer.waits() => {}
-                Control::Stop => {
-                    self.cut_short = true;
-                    self.write_checkpoint(place)?;
-                    break;
-                }
-                Control::EndFit => break,
+            if self.ends_epoch(trained.control, place)? {
+                break;
             }
         }
         if let Some(hyper) = last {
@@ -155,6 +147,20 @@ impl Learner {
         match place.images {
             0 => Err(Error::NothingReadable { split: Split::Train }),
             _ => Ok(trained),
+        }
+    }
+
+    /// Writes the checkpoint that is due after a batch; returns whether the epoch ends here.
+    fn ends_epoch(&mut self, control: Control, place: &Position) -> Result<bool, Error> {
+        match control {
+            Control::Continue => self.checkpoint(place).map(|()| false),
+            Control::EndFit => Ok(true),
+            // A checkpoint can't hold gradients that wait for a step.
+            Control::Stop if self.trainer.waits() => Ok(false),
+            Control::Stop => {
+                self.cut_short = true;
+                self.write_checkpoint(place).map(|()| true)
+            }
         }
     }
 
