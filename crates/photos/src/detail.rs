@@ -1,6 +1,7 @@
 //! A photo at 64 × 64 pixels: enough to tell things apart that lie on the same ground. In: a photo. Out: plain data, six
 //! kilobytes per photo.
 
+use crate::pixels::pillow::grey_of;
 use crate::thumbnail::{from_base64, to_base64};
 use image::imageops;
 use sciurus_data::RgbImage;
@@ -27,8 +28,7 @@ impl Detail {
         let mut bytes = Box::new([0; BYTES]);
         let small = imageops::thumbnail(image, SIDE as u32, SIDE as u32);
         for (byte, pixel) in bytes.iter_mut().zip(small.pixels()) {
-            let [red, green, blue] = pixel.0.map(u32::from);
-            *byte = ((299 * red + 587 * green + 114 * blue + 500) / 1000) as u8;
+            *byte = grey_of(pixel.0);
         }
         let coarse = imageops::thumbnail(&small, COLOUR_SIDE as u32, COLOUR_SIDE as u32);
         let half = |a: u8, b: u8| ((256 + i32::from(a) - i32::from(b)) / 2) as u8;

@@ -15,14 +15,11 @@ fn thing(rng: &mut Rng) -> RgbImage {
     let (width, height) = (256.0, 192.0);
     let mut colour = || [rng.random_range(10..240), rng.random_range(10..240), rng.random_range(10..240)];
     let (face, rim) = (colour(), colour());
-    let spots: Vec<([f32; 3], [i32; 3])> = (0..4).map(|_| ([0.0; 3], colour())).collect();
+    let colours: [[i32; 3]; 4] = std::array::from_fn(|_| colour());
     let (x0, y0) = (width * rng.random_range(0.46..0.54), height * rng.random_range(0.46..0.54));
     let (radius, inner) = (rng.random_range(32.0..42.0_f32), rng.random_range(0.7..0.9));
     let place = |rng: &mut Rng| rng.random_range(-0.6..0.6) * radius;
-    let spots: Vec<([f32; 3], [i32; 3])> = spots
-        .into_iter()
-        .map(|(_, colour)| ([place(rng), place(rng), rng.random_range(4.0..9.0)], colour))
-        .collect();
+    let spots = colours.map(|colour| ([place(rng), place(rng), rng.random_range(4.0..9.0)], colour));
     RgbImage::from_fn(width as u32, height as u32, |x, y| {
         let (x, y) = (x as f32, y as f32);
         let (u, v) = (x - x0, y - y0);

@@ -59,3 +59,31 @@ fn swapped(alignment: Alignment) -> Alignment {
     };
     Alignment { first: second, second: first, turn, correlation }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::imageops::{crop_imm, flip_horizontal};
+    use sciurus_data::{DecodeLimits, RgbImage};
+
+    #[test]
+    fn a_cropped_and_mirrored_copy_lies_where_it_was_cut() {
+        let whole = RgbImage::from_fn(200, 150, |x, y| {
+            let (x, y) = (x as f32 / 200.0, y as f32 / 150.0);
+            let wave = (9.0 * x + 1.0).sin() + (7.0 * y * x).cos() + (7.0 * (x - y)).sin();
+            let spot = if (x - 0.3).hypot(y - 0.6) < 0.2 { 60.0 } else { 0.0 };
+            [(110.0 + 28.0 * wave + spot) as u8; 3].into()
+        });
+        let part = flip_horizontal(&crop_imm(&whole, 20, 9, 164, 130).to_image());
+        let picture = |image: &RgbImage| {
+            let file = crate::jpeg(image, 95).unwrap();
+            Picture::new(&PixelReport::of(&file, &DecodeLimits::default()).unwrap())
+        };
+        let found = picture(&whole).copy(&picture(&part), 0.87).unwrap();
+        assert!(found.correlation > 0.95, "{found:?}");
+        assert_eq!(found.turn.to_string(), "mirrored");
+        for (got, want) in found.first.0.into_iter().zip([0.1, 0.06, 0.92, 0.927]) {
+            assert!((got - want).abs() < 0.02, "{found:?}");
+        }
+    }
+}

@@ -41,10 +41,7 @@ pub struct SeenPhotos {
 #[derive(Debug)]
 struct Seen {
     hash: PerceptualHash,
-    /// Up to the limit.
-    picture: Option<Picture>,
-    /// What a picture is made of, beyond the limit.
-    report: Option<Box<PixelReport>>,
+    picture: Picture,
 }
 
 impl SeenPhotos {
@@ -58,12 +55,7 @@ impl SeenPhotos {
     pub fn push(&mut self, report: &PixelReport) {
         let place = self.photos.len();
         self.pixels.entry(report.pixels).or_insert((place, report.content));
-        let is_searched = place < self.options.window_limit;
-        self.photos.push(Seen {
-            hash: report.hashes[0],
-            picture: is_searched.then(|| Picture::new(report)),
-            report: (!is_searched).then(|| Box::new(report.clone())),
-        });
+        self.photos.push(Seen { hash: report.hashes[0], picture: Picture::new(report) });
     }
 
     /// The index of the photo that this one is a copy of, and in what they are the same: the first one with equal
@@ -75,22 +67,17 @@ impl SeenPhotos {
             return Some((place, if same_bytes { Sameness::Bytes } else { Sameness::Pixels }));
         }
         let next = Picture::new(report);
-        let copy = |(place, seen): (usize, &Seen)| Some((place, self.copy(seen, report, &next)?));
-        let found = self.photos.par_iter().enumerate().filter_map(copy);
+        let is_compared = |(place, seen): &(usize, &Seen)| {
+            let is_near = |hash: &PerceptualHash| hash.distance(seen.hash) <= self.options.radius;
+            *place < self.options.window_limit || report.hashes.iter().any(is_near)
+        };
+        let copy = |(place, seen): (usize, &Seen)| {
+            Some((place, seen.picture.copy(&next, self.options.correlation)?))
+        };
+        let found = self.photos.par_iter().enumerate().filter(is_compared).filter_map(copy);
         let order = |a: &(usize, Alignment), b: &(usize, Alignment)| {
             a.1.correlation.total_cmp(&b.1.correlation).then(b.0.cmp(&a.0))
         };
         found.max_by(order).map(|(place, alignment)| (place, Sameness::Near(alignment)))
-    }
-
-    /// How the next photo lies on one that was seen, if it's a copy.
-    fn copy(&self, seen: &Seen, report: &PixelReport, next: &Picture) -> Option<Alignment> {
-        let least = self.options.correlation;
-        if let Some(picture) = &seen.picture {
-            return picture.copy(next, least);
-        }
-        let distance = report.hashes.iter().map(|hash| hash.distance(seen.hash)).min()?;
-        let report = seen.report.as_ref().filter(|_| distance <= self.options.radius)?;
-        Picture::new(report).copy(next, least)
     }
 }
