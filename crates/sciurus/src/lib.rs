@@ -57,6 +57,9 @@ pub use run::{
 };
 pub use sciurus_data as data;
 pub use sciurus_data::{DataSettings, ImageDataset, Seed, Split, Splitter, Vocab};
+/// From search terms to a folder of photos (feature `gather`).
+#[cfg(feature = "gather")]
+pub use sciurus_gather as gather;
 pub use sciurus_insight as insight;
 pub use sciurus_insight::{
     Accuracy, AnyPredictions, ClassificationInterpretation, ConfusionMatrix, ErrorRate, Measured, Metric,

@@ -17,8 +17,11 @@ const CRATES: [(&str, &[&str]); 8] = [
     ("gather", &["sciurus-data", "sciurus-photos"]),
     ("clean", &["sciurus-data", "sciurus-photos", "sciurus-insight", "sciurus-kernels"]),
     ("sciurus", &["sciurus-data", "sciurus-photos", "sciurus-insight", "sciurus-clean", "sciurus-kernels"]),
-    ("cli", &["sciurus", "sciurus-gather"]),
+    ("cli", &["sciurus"]),
 ];
+
+/// Crates of ours that another may offer as a feature, which nothing of its own may need.
+const OFFERED: [(&str, &str); 1] = [("sciurus", "sciurus-gather")];
 
 /// Libraries that only these crates may name: tensors, and the network.
 const ONLY_IN: [(&str, &[&str]); 4] =
@@ -43,9 +46,11 @@ fn wrong_dependencies(folder: &Path, name: &str, may_use: &[&str]) -> anyhow::Re
     let manifest: toml::Table = toml::from_str(&text)?;
     let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table);
     let mut wrong = Vec::new();
-    for dependency in dependencies.into_iter().flat_map(toml::Table::keys) {
+    for (dependency, asked) in dependencies.into_iter().flatten() {
         let is_ours = dependency == "sciurus" || dependency.starts_with("sciurus-");
-        if is_ours && !may_use.contains(&dependency.as_str()) {
+        let is_optional = asked.get("optional").and_then(toml::Value::as_bool) == Some(true);
+        let is_offered = is_optional && OFFERED.contains(&(name, dependency));
+        if is_ours && !is_offered && !may_use.contains(&dependency.as_str()) {
             wrong.push(format!("{name} may not use {dependency}"));
         }
         let place = ONLY_IN.iter().find(|(library, _)| library == dependency);
@@ -304,5 +309,17 @@ mod tests {
                 .rev()
                 .collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn what_is_offered_may_not_be_needed() {
+        let folder = tempfile::tempdir().unwrap();
+        let with = |dependency: &str| {
+            std::fs::write(folder.path().join("Cargo.toml"), format!("[dependencies]\n{dependency}\n"))
+                .unwrap();
+            wrong_dependencies(folder.path(), "sciurus", &[]).unwrap()
+        };
+        assert!(with("sciurus-gather = { workspace = true, optional = true }").is_empty());
+        assert_eq!(with("sciurus-gather.workspace = true"), ["sciurus may not use sciurus-gather"]);
     }
 }

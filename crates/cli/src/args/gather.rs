@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sciurus_gather::{GatherClass, Licence, SourceId, SourceSpec};
+use sciurus::gather::{GatherClass, Licence, SourceId, SourceSpec};
 use url::Url;
 
 use super::Show;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use sciurus_gather::{
+use sciurus::gather::{
     CatalogueEntry, Control, Ending, Endpoints, Gather, GatherEvent, Gathered, KeyNeed, Keys, Ledger,
     Licences, RefetchState, Refetched, WebOptions, catalogue, refetch_blocking, trust_journal,
 };
@@ -131,7 +131,7 @@ impl Watching {
     }
 }
 
-impl sciurus_gather::GatherObserver for Watching {
+impl sciurus::gather::GatherObserver for Watching {
     fn observe(&mut self, event: &GatherEvent) -> Control {
         if self.show.json && json_line(event).is_err() {
             return Control::Stop;

@@ -58,3 +58,10 @@ fn embeddings() {
     let said = run("embeddings");
     assert!(said.starts_with("40 photos") && said.contains("most like"), "{said}");
 }
+
+#[cfg(feature = "gather")]
+#[test]
+fn gather_and_train() {
+    let said = run("gather_and_train");
+    assert!(said.contains("acorn") && said.contains("20") && said.contains("ATTRIBUTION.md"), "{said}");
+}
