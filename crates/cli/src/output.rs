@@ -8,6 +8,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use sciurus::Learner;
 pub(crate) use sciurus::data::counted as count;
 use sciurus::data::fs::OutputKind;
 use sciurus::data::{LeftOut, LeftOutReason, Note, one_line, steers};
@@ -90,6 +91,11 @@ pub(crate) fn note(what: impl Display) {
 /// What a data set took for granted, and its user should know.
 pub(crate) fn tell_notes(notes: &[Note]) {
     notes.iter().for_each(|about| note(with_flags(about.to_string())));
+}
+
+/// Which network was chosen where nobody named one, if it is not the preferred one.
+pub(crate) fn tell_choice(learner: &Learner) {
+    learner.chosen_instead().into_iter().for_each(note);
 }
 
 /// A path as text on one line, whatever its name holds, from the folder that the program runs in if it is within that.

@@ -46,6 +46,9 @@ struct Args {
     /// One data set only
     #[arg(long)]
     set: Option<String>,
+    /// Only this network looks, instead of the set's usual ones
+    #[arg(long)]
+    arch: Option<sciurus::Arch>,
     /// Also orders that were tried and not taken
     #[arg(long)]
     tried: bool,
@@ -69,7 +72,7 @@ fn main() {
         return large::time();
     }
     let seeds = args.first..args.first + args.seeds;
-    let sets = sets::load(&args.shared, args.set.as_deref());
+    let sets = sets::load(&args.shared, args.set.as_deref(), args.arch);
     if args.after {
         return after_table(&args, &sets);
     }

@@ -42,6 +42,6 @@ fn drawn() -> Result<CleanSettings, Box<dyn std::error::Error>> {
     draw_demo(&folder, 40, 42)?;
     std::fs::copy(folder.join("leaf/leaf-000.png"), folder.join("acorn/from-another-folder.png"))?;
     let mut settings = CleanSettings::new(folder);
-    (settings.archs, settings.weights) = (vec![Arch::ResNet10Narrow], WeightSource::Random);
+    (settings.archs, settings.weights) = (vec![Arch::ResNet10Narrow.into()], WeightSource::Random);
     Ok(settings)
 }

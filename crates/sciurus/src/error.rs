@@ -133,14 +133,19 @@ pub enum Error {
     /// An option has a value that cannot be used.
     #[error(transparent)]
     BadOption(#[from] BadOption),
-    /// No weights are published for this architecture.
+    /// No weights of this architecture can be downloaded.
     #[error(
-        "no pretrained weights are published for {arch}; start from random weights (`no_pretrained`), or \
-         give a weight file (`weights`)"
+        "no pretrained weights of {arch} can be downloaded; {}start from random weights (`no_pretrained`), or \
+         give a weight file (`weights`)",
+        elsewhere.map_or_else(String::new, |place| format!(
+            "put those of {place} into the folder that SCIURUS_MODELS names, as {arch}.safetensors, "
+        ))
     )]
     NoPublishedWeights {
         /// The architecture.
         arch: &'static str,
+        /// Who publishes them, where we don't download them.
+        elsewhere: Option<&'static str>,
     },
     /// Two files in `SCIURUS_MODELS` match the architecture.
     #[error(

@@ -35,18 +35,19 @@ pub use clean::{
     Card, Choice, CleanSettings, CleanStep, CleanSummary, Cleaner, IssueCount, PlanApplied, Retrain, Review,
     apply_plan, as_it_was,
 };
-pub use demo::{demo_settings, draw_demo};
+pub use demo::{Planted, PlantedKind, demo_settings, draw_demo, new_demo_pictures, plant_demo};
 pub use embed::{EmbedItem, Embedded, Embedder};
 pub use error::Error;
 pub use learner::{
-    Adam, Balance, CombinedCosine, Control, Cosine, EarlyStopping, EpochRecord, EpochTable, Event, FineTune,
-    FitSettings, FlatCosine, History, Hyper, HyperSchedule, Keep, Learner, LearnerBuilder, LearningRates,
-    Loss, LrCurve, LrFind, LrSuggestions, Objective, Observer, OneCycle, Phase, Schedule, SmoothLoss,
-    StepResult, TableWriter, Trainer, Tta, cross_entropy, vision_learner,
+    Adam, Balance, CombinedCosine, Control, Cosine, DistillSettings, EarlyStopping, EpochRecord, EpochTable,
+    Event, FineTune, FitSettings, FlatCosine, History, Hyper, HyperSchedule, Keep, Learner, LearnerBuilder,
+    LearningRates, Lesson, Loss, LossFunction, LrCurve, LrFind, LrSuggestions, NetworkTeacher, Objective,
+    Observer, OneCycle, Phase, Schedule, SmoothLoss, StepResult, TableWriter, Teacher, TeacherRecord,
+    Trainer, Tta, cross_entropy, vision_learner,
 };
 pub use loaders::{DataLoaders, DataLoadersBuilder, ImageDataLoaders, LoaderSettings};
 pub use model::weights::{DownloadProgress, WeightPlaces, WeightSource, WeightsRecord};
-pub use model::{Arch, ArchInfo};
+pub use model::{Arch, ArchChoice, ArchInfo, ChosenArch, OwnArch};
 pub use nn::{Device, Precision};
 pub use predict::{
     DataRecord, FilePrediction, HeatMap, Manifest, ModelBundle, Output, Prediction, Predictor, find_files,

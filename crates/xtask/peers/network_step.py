@@ -20,9 +20,31 @@ args = parser.parse_args()
 
 torch.set_num_threads(2)
 torch.manual_seed(0)
+
+
+def hazel():
+    """The network that Sciurus carries: a ResNet of width 48 with 2, 2, 2 and 1 basic blocks."""
+    from torchvision.models.resnet import BasicBlock, conv1x1
+    nn, layers, width = torch.nn, [], 48
+    layers += [nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(True), nn.MaxPool2d(3, 2, 1)]
+    for stage, blocks in enumerate([2, 2, 2, 1]):
+        planes, stride = 48 << stage, 1 if stage == 0 else 2
+        down = None if stage == 0 else nn.Sequential(conv1x1(width, planes, stride), nn.BatchNorm2d(planes))
+        layers.append(BasicBlock(width, planes, stride, down))
+        layers += [BasicBlock(planes, planes) for _ in range(blocks - 1)]
+        width = planes
+    return nn.Sequential(*layers)
+
+
 if args.arch.startswith("vit"):
     body = timm.create_model(args.arch, num_classes=0)
     head = create_head(body.num_features, 2, pool=False)
+elif args.arch == "hazel":
+    body = hazel()
+    head = create_head(384, 2)
+elif args.arch.startswith("efficientnet_lite"):
+    body = timm.create_model(f"tf_{args.arch}", num_classes=0, global_pool="")
+    head = create_head(body.num_features, 2)
 else:
     cut = -1 if args.arch.startswith("mobilenet") else -2
     body = create_body(getattr(torchvision.models, args.arch)(), pretrained=False, cut=cut)

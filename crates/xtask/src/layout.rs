@@ -9,7 +9,7 @@ use anyhow::Context;
 use syn::visit::{self, Visit};
 
 /// The crates from the bottom up, each with those of ours that it may use.
-const CRATES: [(&str, &[&str]); 8] = [
+const CRATES: [(&str, &[&str]); 9] = [
     ("data", &[]),
     ("kernels", &[]),
     ("photos", &["sciurus-data"]),
@@ -18,6 +18,7 @@ const CRATES: [(&str, &[&str]); 8] = [
     ("clean", &["sciurus-data", "sciurus-photos", "sciurus-insight", "sciurus-kernels"]),
     ("sciurus", &["sciurus-data", "sciurus-photos", "sciurus-insight", "sciurus-clean", "sciurus-kernels"]),
     ("cli", &["sciurus"]),
+    ("pretrain", &["sciurus", "sciurus-clean"]),
 ];
 
 /// Crates of ours that another may offer as a feature, which nothing of its own may need.

@@ -1,4 +1,4 @@
-//! Project chores: `cargo xtask check`, `accept`, `recipes`, `same`, `bench-step`, `bench-peers`, `clean-bench`. They run other programs and judge what comes out.
+//! Project chores: `cargo xtask check`, `accept`, `recipes`, `same`, `bench-step`, `bench-peers`, `clean-bench`, `pretrain`. They run other programs and judge what comes out.
 
 mod accept;
 mod bench;
@@ -6,6 +6,7 @@ mod check;
 mod clean_bench;
 mod layout;
 mod peers;
+mod pretrain;
 mod recipes;
 mod same;
 
@@ -30,6 +31,8 @@ enum Chore {
     BenchPeers(peers::Args),
     /// Plant errors into real photos and measure how well `sciurus clean` finds them, beside other orders
     CleanBench(clean_bench::Args),
+    /// Train the backbone that the program carries, or measure one: `cargo xtask pretrain train --help`
+    Pretrain(pretrain::Args),
     /// Train with other recipes and ten seeds on three data sets, beside the default: which of them earn their place
     Recipes(recipes::Args),
     /// Train pairs of runs that differ in their seed alone, and count how often `compare` calls them different
@@ -43,6 +46,7 @@ fn main() -> anyhow::Result<()> {
         Chore::BenchStep(args) => bench::run(&args),
         Chore::BenchPeers(args) => peers::run(&args),
         Chore::CleanBench(args) => clean_bench::run(&args),
+        Chore::Pretrain(args) => pretrain::run(&args),
         Chore::Recipes(args) => recipes::run(&args),
         Chore::Same(args) => same::run(&args),
     }

@@ -175,7 +175,9 @@ macro_rules! network {
     };
 }
 
-const NETWORKS: [[Row; 2]; 6] = [
+const NETWORKS: [[Row; 2]; 8] = [
+    network!("hazel"),
+    network!("efficientnet_lite0"),
     network!("resnet50"),
     network!("resnet101"),
     network!("mobilenet_v2"),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sciurus::Arch;
+use sciurus::ArchChoice;
 
 use super::{DataArgs, Show};
 
@@ -34,9 +34,10 @@ with --trust-state.";
 pub(crate) struct CleanArgs {
     /// Photos, in a folder per class; or the folder of a run, to clean the photos it was trained on
     pub(crate) folder: PathBuf,
-    /// Pretrained networks that look at the photos, separated by commas; several are slower and see more
+    /// Pretrained networks that look at the photos, separated by commas; several are slower and see more [default: auto, as for
+    /// train]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
-    pub(crate) arch: Vec<Arch>,
+    pub(crate) arch: Vec<ArchChoice>,
     /// Weights of the network from this file (.safetensors, .pth), or a run or model.sciurus of other photos [default:
     /// SCIURUS_MODELS, else its publisher's]
     #[arg(long, value_name = "FILE|RUN")]

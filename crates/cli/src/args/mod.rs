@@ -296,8 +296,8 @@ pub(crate) struct ArchsArgs {
 }
 
 const DEMO: &str = "\
-Draw pictures of acorns and leaves, train a small network on them, and use it, in seconds. Needs no \
-photos, no network connection and no download.
+The whole story in seconds, on drawn pictures of acorns and leaves: train, let the model show which pictures \
+are wrong, clean, train again, predict. Needs no photos, no network connection and no download.
 
   sciurus demo
   sciurus demo --into pictures --seed 7

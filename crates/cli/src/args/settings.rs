@@ -7,7 +7,9 @@ use std::str::FromStr;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use sciurus::data::{Augmentation, Column, CsvHeader, DataSettings, Fold, Mix, ResizeMethod, SplitBy, Views};
-use sciurus::{Arch, Balance, Device, Error, Keep, Loss, Precision, Run, TrainSettings, WeightSource};
+use sciurus::{
+    Arch, ArchChoice, Balance, Device, Error, Keep, LossFunction, Precision, Run, TrainSettings, WeightSource,
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use strum::VariantNames;
@@ -117,9 +119,9 @@ pub(crate) struct LoaderArgs {
 #[derive(Debug, Clone, Args, Serialize)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct NetworkArgs {
-    /// Network; `sciurus archs` lists them
+    /// Network; `sciurus archs` lists them. auto: resnet18 if its weights are here or arrive at once, else hazel, which is built in
     #[arg(long)]
-    arch: Option<Arch>,
+    arch: Option<ArchChoice>,
     /// Start from the weights in this file (.safetensors, .pth), run or model.sciurus [default: SCIURUS_MODELS, else
     /// torchvision's file, downloaded once]
     #[arg(long, value_name = "FILE|RUN", value_parser = weights)]
@@ -158,7 +160,7 @@ pub(crate) struct FitArgs {
     warmup: Option<f64>,
     /// Loss function: cross_entropy, label_smoothing:SHARE or focal:GAMMA
     #[arg(long)]
-    loss: Option<Loss>,
+    loss: Option<LossFunction>,
     /// Make rare classes count as much as others: in each batch (batches), or in the loss (loss)
     #[arg(long, value_name = "HOW", value_parser = one_of::<Balance>())]
     balance: Option<Balance>,
@@ -179,6 +181,28 @@ pub(crate) struct FitArgs {
     patience: Option<usize>,
 }
 
+/// Networks to learn from.
+#[derive(Debug, Clone, Args, Serialize)]
+#[command(next_help_heading = "Teachers")]
+pub(crate) struct DistillArgs {
+    /// Learn from another network too: a small one from a big one. A run or model.sciurus with the same labels teaches its answers
+    /// and features; a network of `sciurus archs` teaches the features that it learnt on ImageNet. May be given more than once
+    #[arg(long = "teacher", value_name = "RUN|MODEL|NETWORK", value_parser = teacher)]
+    teachers: Vec<PathBuf>,
+    /// How much the photos' own labels count, 0 or more
+    #[arg(long, value_name = "WEIGHT", value_parser = number, requires = "teachers")]
+    teacher_labels: Option<f64>,
+    /// How much the teachers' answers count
+    #[arg(long, value_name = "WEIGHT", value_parser = number, requires = "teachers")]
+    teacher_classes: Option<f64>,
+    /// How much the teachers' features count
+    #[arg(long, value_name = "WEIGHT", value_parser = number, requires = "teachers")]
+    teacher_features: Option<f64>,
+    /// How much the teachers' answers are softened (0.1 to 100): the more, the more the less probable classes count
+    #[arg(long, value_name = "NUMBER", value_parser = number, requires = "teachers")]
+    teacher_temperature: Option<f64>,
+}
+
 /// What a run does besides.
 #[derive(Debug, Clone, Args, Serialize)]
 #[command(next_help_heading = "Run")]
@@ -195,6 +219,10 @@ pub(crate) struct RunArgs {
     /// Time that the run may take, such as 60s, 2m or 1h: it times this machine, then chooses epochs and image size
     #[arg(long, visible_alias = "in", value_name = "TIME", value_parser = seconds, conflicts_with_all = ["epochs", "image_size", "first_image_size"])]
     time_budget: Option<f64>,
+    /// Fit a linear head on features of the frozen network, in seconds; every photo is predicted by a head that never saw it.
+    /// The features are cached, so that the next time is faster still
+    #[arg(long, conflicts_with_all = ["epochs", "freeze_epochs", "learning_rate", "warmup", "time_budget", "teachers", "half"])]
+    instant: bool,
     /// Save the weights in half precision (fp16): half the file; the model is measured as it is saved
     #[arg(long)]
     half: bool,
@@ -283,6 +311,12 @@ fn weights(file: &str) -> Result<WeightSource, Error> {
     Run::model_at(Path::new(file)).map(WeightSource::File)
 }
 
+/// A network by name, or the file of a model.
+fn teacher(text: &str) -> Result<PathBuf, Error> {
+    let named = PathBuf::from(text);
+    if text.parse::<Arch>().is_ok() { Ok(named) } else { Run::model_at(&named) }
+}
+
 /// One character; a tab, which shells make hard to type, also by its name.
 fn delimiter(text: &str) -> Result<char, String> {
     let mut characters = text.chars();
@@ -318,6 +352,8 @@ mod tests {
             _network: NetworkArgs,
             #[command(flatten)]
             _fit: FitArgs,
+            #[command(flatten)]
+            _distill: DistillArgs,
             #[command(flatten)]
             _run: RunArgs,
         }

@@ -7,7 +7,7 @@ use sciurus::{Run, TrainSettings};
 use serde_json::{Map, Value};
 
 use super::Show;
-use super::settings::{DataArgs, FitArgs, LoaderArgs, NetworkArgs, RunArgs, typed};
+use super::settings::{DataArgs, DistillArgs, FitArgs, LoaderArgs, NetworkArgs, RunArgs, typed};
 use crate::fault::flag;
 
 const EXAMPLES: &str = "\
@@ -24,6 +24,8 @@ More examples:
       Train the rest of a run that was stopped or killed.
   sciurus train more_squirrels --from runs/squirrels-20261124-101500 --epochs 2
       Go on training a model, on new photos.
+  sciurus train squirrels --teacher runs/big --arch squeezenet1_1
+      A small network that learns from a big one which you trained before.
   sciurus train --config runs/squirrels-20261124-101500/config.toml --seed 7
       The same settings again, with another seed.
   sciurus train pictures --no-pretrained --arch resnet10_narrow --epochs 20
@@ -46,6 +48,7 @@ Fine-tune a pretrained network on a folder of photos, and tell how good it is. P
 epoch, then the error rate with its 95 % interval, and saves the model.
 
   sciurus train squirrels                    ResNet-18: its head, then all of it
+  sciurus train squirrels --instant          a head alone, in seconds
   sciurus train squirrels --time-budget 2m   what two minutes allow here
   sciurus train squirrels --arch resnet50 --epochs 8";
 
@@ -73,6 +76,8 @@ pub(crate) struct TrainArgs {
     network: NetworkArgs,
     #[command(flatten)]
     fit: FitArgs,
+    #[command(flatten)]
+    distill: DistillArgs,
     #[command(flatten)]
     settings: RunArgs,
     /// Also measure the mean of this many augmented views of each photo (with --augment) and the plain one
@@ -120,6 +125,7 @@ impl TrainArgs {
 
     fn typed(&self) -> anyhow::Result<Map<String, Value>> {
         let parts = [typed(&self.data)?, typed(&self.loader)?, self.network.typed()?, typed(&self.fit)?];
-        Ok(parts.into_iter().flatten().chain(typed(&self.settings)?).collect())
+        let rest = [typed(&self.distill)?, typed(&self.settings)?];
+        Ok(parts.into_iter().chain(rest).flatten().collect())
     }
 }

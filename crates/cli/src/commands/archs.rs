@@ -21,9 +21,12 @@ pub(super) fn run(args: &ArchsArgs) -> anyhow::Result<Outcome> {
 }
 
 fn row(info: &ArchInfo) -> String {
-    let weights = info
-        .weights
-        .map_or_else(|| "none".to_owned(), |weights| format!("{} ({})", weights.file, weights.licence));
+    let weights = match (info.weights, info.weights_elsewhere) {
+        _ if info.built_in => "built in (MIT OR Apache-2.0)".to_owned(),
+        (Some(weights), _) => format!("{} ({})", weights.file, weights.licence),
+        (None, Some(place)) => format!("not downloaded; {place}"),
+        (None, None) => "none".to_owned(),
+    };
     format!(
         "{:<22} {:>10.1} M {:>9} {:>7} {:>9.1}  {weights}",
         info.name,

@@ -4,7 +4,7 @@ use sciurus::data::DataSettings;
 use sciurus::{LrCurve, LrFind, TrainSettings, WeightSource};
 
 use crate::args::{LrFindArgs, typed};
-use crate::output::{Outcome, json_line, tell_notes, text};
+use crate::output::{Outcome, json_line, tell_choice, tell_notes, text};
 use crate::progress;
 
 /// Size of the plot, in characters.
@@ -20,6 +20,7 @@ pub(super) fn run(args: &LrFindArgs) -> anyhow::Result<Outcome> {
     let mut learner = settings.learner(progress::listeners(args.show, &bar))?;
     bar.finish_and_clear();
     tell_notes(&learner.loaders().dataset().notes);
+    tell_choice(&learner);
     if settings.fit.weights == WeightSource::Random {
         learner.unfreeze();
     }

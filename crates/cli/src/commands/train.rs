@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::args::{Show, TrainArgs};
 use crate::interrupt::{self, Interrupt};
 use crate::output::{
-    Outcome, announce, argument, count, json_line, note, passed_over, shown, tell_notes, text,
+    Outcome, announce, argument, count, json_line, note, passed_over, shown, tell_choice, tell_notes, text,
 };
 use crate::paint::Paint;
 use crate::progress;
@@ -67,6 +67,7 @@ fn train_prepared(
     let mut prepared = prepare(progress::listeners(show, &bar))?;
     bar.finish_and_clear();
     tell_notes(&prepared.learner().loaders().dataset().notes);
+    tell_choice(prepared.learner());
     for damage in prepared.learner().damaged_checkpoints() {
         note(format_args!("{damage}; continuing from the one before it"));
     }
@@ -86,15 +87,17 @@ fn train_prepared(
 fn introduce(prepared: &PreparedRun) -> anyhow::Result<()> {
     let record = prepared.record();
     let dataset = prepared.learner().loaders().dataset();
+    let parts = match record.settings.run.instant {
+        true => "each is predicted by a head that never saw it".to_owned(),
+        false => format!("{} for training, {} for validation", record.data.train, record.data.valid),
+    };
     announce(format!(
-        "{}: {} of {} {} ({}); {} for training, {} for validation",
+        "{}: {} of {} {} ({}); {parts}",
         shown(&record.settings.data.folder),
         count(dataset.items.len(), "photo"),
         dataset.vocab.len(),
         if dataset.is_multi_label() { "labels (multi-label)" } else { "classes" },
         shortened(dataset.vocab.labels()),
-        record.data.train,
-        record.data.valid,
     ))?;
     tell_left_out(prepared)?;
     announce(format!(
@@ -187,6 +190,12 @@ fn next_steps(finished: &FinishedRun) -> anyhow::Result<()> {
         let resume = format!("sciurus train --resume {}", argument(finished.run.folder()));
         text(format!("train the rest:        {}", Paint::Command.on(resume)))?;
     }
+    if finished.record.settings.run.instant {
+        let folder = &finished.record.settings.data.folder;
+        let here = std::env::current_dir().unwrap_or_default();
+        let train = format!("sciurus train {}", argument(folder.strip_prefix(here).unwrap_or(folder)));
+        text(format!("fine-tune it all:      {}", Paint::Command.on(train)))?;
+    }
     text(format!("look at its mistakes:  {}", Paint::Command.on(interpret)))?;
     text(format!("use it:                {}", Paint::Command.on(predict)))
 }
@@ -214,10 +223,4 @@ fn shortened(labels: &[String]) -> String {
         }
         _ => labels.join(", "),
     }
-}
-
-/// Photos of a split, for callers that show some.
-pub(super) fn valid_paths(finished: &FinishedRun) -> Vec<PathBuf> {
-    let dataset = finished.learner.loaders().dataset();
-    dataset.split(Split::Valid).map(|item| dataset.path(item)).collect()
 }

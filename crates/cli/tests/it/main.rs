@@ -12,6 +12,7 @@ mod hostile;
 mod hostile_models;
 mod image_service;
 mod multi;
+mod offline;
 mod photos;
 mod readme;
 mod resume;

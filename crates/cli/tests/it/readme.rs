@@ -52,7 +52,6 @@ fn type_all(commands: &[String], folder: &Path, models: &Path) {
     let program = Path::new(env!("CARGO_BIN_EXE_sciurus")).parent().unwrap();
     let path = std::env::join_paths([program, Path::new("/usr/bin"), Path::new("/bin")]).unwrap();
     for typed in commands {
-        let started = std::time::Instant::now();
         let mut child = Command::new("sh")
             .args(["-c", typed])
             .current_dir(folder)
@@ -71,7 +70,6 @@ fn type_all(commands: &[String], folder: &Path, models: &Path) {
         let _ = child.stdin.take().unwrap().write_all(KEYS.as_bytes());
         let ran = child.wait_with_output().unwrap();
         let [out, err] = [&ran.stdout, &ran.stderr].map(|text| String::from_utf8_lossy(text));
-        println!("{:6.1} s  {typed}", started.elapsed().as_secs_f64());
         let is_local = ["--list-sources", "--source mine"].iter().any(|option| typed.contains(option));
         let is_gather = typed.contains(" gather ") && !is_local;
         // 1 is for something to look at.

@@ -174,3 +174,39 @@ fn the_settings_that_a_run_wrote_give_the_same_model_again() {
     let ran = sciurus(path, &["train", "--resume", "first", "--seed", "7"]).expect(2);
     assert!(ran.err.contains("keeps its own settings; leave out --seed"), "{}", ran.err);
 }
+
+/// A student's projectors are trained as well, and belong to the checkpoint but not to the model.
+#[test]
+fn a_student_that_is_killed_gives_the_same_model_and_its_teacher_must_be_the_same() {
+    let folder = drawn(30);
+    let at = folder.path();
+    train(at, "teacher", "1").expect(0);
+    let more = "--epochs 2 --checkpoint-seconds 0 --quiet --teacher teacher --teacher-temperature 3";
+    support::train(at, "whole", more).expect(0);
+    let record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(at.join("whole/run.json")).unwrap()).unwrap();
+    assert_eq!(record["teachers"][0]["name"], "model.sciurus");
+    assert_eq!(record["teachers"][0]["sha256"].as_str().unwrap().len(), 64);
+
+    begun(at, "whole", "killed");
+    kill_at_first_checkpoint(at, "killed");
+    assert!(resume(at, "killed").status().unwrap().success());
+    assert_eq!(model(at, "killed"), model(at, "whole"));
+
+    // A model that doesn't know what it was taught with can't be taught on.
+    begun(at, "whole", "other");
+    std::fs::remove_dir_all(at.join("teacher")).unwrap();
+    support::train(at, "teacher", "--epochs 2 --quiet --seed 9").expect(0);
+    let ran: Ran = resume(at, "other").stderr(Stdio::piped()).output().unwrap().into();
+    assert!(ran.code != 0 && ran.err.contains("a teacher has changed"), "{}", ran.err);
+}
+
+#[test]
+fn a_teacher_with_some_of_the_labels_is_refused() {
+    let folder = drawn(10);
+    let at = folder.path();
+    train(at, "teacher", "1").expect(0);
+    std::fs::rename(at.join("photos/acorn"), at.join("photos/beechnut")).unwrap();
+    let ran = support::train(at, "student", "--epochs 1 --quiet --teacher teacher");
+    assert!(ran.code != 0 && ran.err.contains("just the student's labels"), "{}", ran.err);
+}

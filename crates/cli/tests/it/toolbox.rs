@@ -284,7 +284,7 @@ fn a_run_writes_for_tensorboard_and_in_half_precision_if_asked_to() {
 #[test]
 fn nothing_is_downloaded_offline() {
     let folder = drawn(12);
-    let ran = sciurus(folder.path(), &["train", "photos", "--offline"]).expect(2);
+    let ran = sciurus(folder.path(), &["train", "photos", "--offline", "--arch", "resnet18"]).expect(2);
     assert!(ran.err.contains("resnet18-f37072fd.pth") && ran.err.contains("--offline"), "{}", ran.err);
 }
 

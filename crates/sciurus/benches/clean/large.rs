@@ -15,6 +15,7 @@ use sciurus::photos::near_hashes;
 const CLASSES: usize = 10;
 
 pub(crate) fn time() {
+    relabelled();
     embeddings();
     scores();
 }
@@ -25,16 +26,31 @@ fn told(what: &str, start: Instant) {
     println!("{what}: {:.1} s, {peak}", start.elapsed().as_secs_f64());
 }
 
-/// Made-up embeddings, a cloud for each class.
-fn embeddings() {
-    let (items, width) = (100_000, 512);
+/// Made-up embeddings, a cloud for each class, and their labels.
+fn clouds(items: usize, width: usize) -> (Embeddings, Vec<usize>) {
     let mut rng = Seed(1).rng(&[]);
     let labels: Vec<usize> = (0..items).map(|item| item % CLASSES).collect();
     let centres: Vec<f32> = (0..CLASSES * width).map(|_| rng.random::<f32>()).collect();
     let values = (0..items * width)
         .map(|at| centres[at / width % CLASSES * width + at % width] * 0.3 + rng.random::<f32>())
         .collect();
-    let embeddings = Embeddings { width, values };
+    (Embeddings { width, values }, labels)
+}
+
+/// From a changed label to the new ranking, in a set as people clean by hand.
+fn relabelled() {
+    let (embeddings, mut labels) = clouds(1000, 384);
+    for changed in 0..5 {
+        labels[changed * 7] = (labels[changed * 7] + 1) % CLASSES;
+        let start = Instant::now();
+        let given = GivenLabels { classes: CLASSES, labels: &labels, groups: None, weights: None };
+        label_quality(&[&embeddings], given, QualityOptions::default()).unwrap();
+        told("1,000 x 384: a label changed, everything ranked anew", start);
+    }
+}
+
+fn embeddings() {
+    let (embeddings, labels) = clouds(100_000, 512);
     let start = Instant::now();
     let graph = NeighbourGraph::new(&embeddings, 10).unwrap();
     told("100,000 x 512: neighbours", start);

@@ -49,9 +49,10 @@ const SETS: [(&str, &[Arch]); 3] = [
     ("imagenette160", &[Arch::SqueezeNet1_1]),
 ];
 
-pub(crate) fn load(shared: &Path, only: Option<&str>) -> Vec<Set> {
+pub(crate) fn load(shared: &Path, only: Option<&str>, arch: Option<Arch>) -> Vec<Set> {
     let wanted = SETS.iter().filter(|(name, _)| only.is_none_or(|only| only == *name));
-    wanted.map(|(name, archs)| set(shared, name, archs)).collect()
+    let looks = |archs: &[Arch]| arch.map_or_else(|| archs.to_vec(), |arch| vec![arch]);
+    wanted.map(|(name, archs)| set(shared, name, &looks(archs))).collect()
 }
 
 fn set(shared: &Path, name: &'static str, archs: &[Arch]) -> Set {

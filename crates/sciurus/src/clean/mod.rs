@@ -95,6 +95,7 @@ impl Cleaner {
     /// The folder is not a data set, or a backbone's weights cannot be found.
     pub fn look(settings: &CleanSettings, progress: &(dyn Fn(CleanStep) + Sync)) -> Result<Self, Error> {
         let dataset = settings.dataset(progress)?;
+        let (archs, mut notes) = settings.chosen(&mut |done| progress(CleanStep::Download(done)))?;
         let paths: Vec<PathBuf> = dataset.items.iter().map(|item| item.path.clone()).collect();
         let known = KnownReports::new();
         let inspection = inspect_pixels(&dataset.root, &paths, &known, &dataset.limits, |done| {
@@ -102,8 +103,7 @@ impl Cleaner {
         })?;
         let mut files = inspection.files;
         let mut broken = inspection.skipped;
-        let mut notes = Vec::new();
-        let (members, unembedded) = embed(settings, &dataset, &mut files, &mut notes, progress)?;
+        let (members, unembedded) = embed((settings, &archs), &dataset, &mut files, &mut notes, progress)?;
         broken.extend(unembedded);
         progress(CleanStep::Analysing);
         let classes = classes(&dataset, &files);
@@ -123,7 +123,7 @@ impl Cleaner {
         fixed.extend(outlier_findings(&outliers(&graph), &graph, duplicates.groups.len()));
         fixed.extend(learnt_findings(&learnt(&settings.training, &dataset, &files)));
         fixed.extend(unreadable(&broken, files.len()));
-        let names: Vec<&str> = settings.archs.iter().map(|arch| arch.name()).collect();
+        let names: Vec<&str> = archs.iter().map(|arch| arch.name()).collect();
         let model = format!("out-of-fold heads on {}", names.join(", "));
         Ok(Self { dataset, items, members, classes, groups, fixed, files, duplicates, model, notes })
     }
@@ -133,7 +133,7 @@ impl Cleaner {
         &self.dataset
     }
 
-    /// Problems that were worked around, for people to read: a cache that was damaged or cannot be written.
+    /// What people should know: which network was chosen for them, and problems that were worked around, such as a cache that is damaged.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -212,7 +212,7 @@ impl Cleaner {
 
 /// Every backbone's embeddings of the files that all of them could read; other files are removed from `files`.
 fn embed(
-    settings: &CleanSettings,
+    (settings, archs): (&CleanSettings, &[Arch]),
     dataset: &ImageDataset,
     files: &mut Vec<InspectedFile>,
     notes: &mut Vec<String>,
@@ -223,7 +223,7 @@ fn embed(
         .map(|file| EmbedItem { path: dataset.root.join(&file.path), content: file.report.content })
         .collect();
     let mut rows = Vec::new();
-    for &arch in &settings.archs {
+    for &arch in archs {
         let mut on_download = |done| progress(CleanStep::Download(done));
         let places = settings.places();
         let mut embedder = Embedder::new(arch, &settings.weights, &places, &mut on_download)?;

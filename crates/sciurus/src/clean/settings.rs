@@ -7,8 +7,8 @@ use sciurus_data::BadOption;
 use sciurus_data::{DataSettings, ImageDataset, settings};
 
 use super::CleanStep;
-use crate::model::Arch;
-use crate::model::weights::WeightPlaces;
+use crate::model::weights::{DownloadProgress, WeightPlaces};
+use crate::model::{Arch, ArchChoice, ChosenArch};
 use crate::{Error, ModelBundle, Run, TrainSettings, WeightSource};
 
 settings! {
@@ -17,7 +17,7 @@ settings! {
         /// Photos, labels and split. Copies are searched across the split only if the data define it.
         pub data: DataSettings = DataSettings::default(),
         /// The pretrained networks that look at the photos, at least one; their predictions are averaged.
-        pub archs: Vec<Arch> = vec![Arch::ResNet18],
+        pub archs: Vec<ArchChoice> = vec![ArchChoice::Auto],
         /// Where the network's weights come from; a file is possible only with a single network.
         pub weights: WeightSource = WeightSource::Pretrained,
         /// Whether weights must be on this machine already; nothing is downloaded then.
@@ -54,7 +54,7 @@ impl CleanSettings {
     pub fn with_weights(mut self, file: &Path) -> Result<Self, Error> {
         let file = Run::model_at(file)?;
         if ModelBundle::is_named(&file) {
-            self.archs = vec![ModelBundle::load(&file)?.manifest.arch];
+            self.archs = vec![ModelBundle::load(&file)?.manifest.arch.into()];
         }
         self.weights = WeightSource::File(file);
         Ok(self)
@@ -65,7 +65,7 @@ impl CleanSettings {
     pub fn training_settings(&self) -> TrainSettings {
         let mut settings = TrainSettings { data: self.data.clone(), ..TrainSettings::default() };
         (settings.fit.weights, settings.fit.offline) = (self.weights.clone(), self.offline);
-        settings.fit.arch = self.archs.first().copied().unwrap_or(settings.fit.arch);
+        settings.fit.arch = self.archs.first().copied().unwrap_or_default();
         settings
     }
 
@@ -79,7 +79,7 @@ impl CleanSettings {
             }));
         }
         if self.archs.len() > 1 && self.weights != WeightSource::Pretrained {
-            let names: Vec<&str> = self.archs.iter().map(|arch| arch.name()).collect();
+            let names: Vec<String> = self.archs.iter().map(ToString::to_string).collect();
             let expected =
                 "a weight file is for one network; choose one, or put a file for each into SCIURUS_MODELS";
             return Err(Error::BadOption(BadOption {
@@ -90,6 +90,20 @@ impl CleanSettings {
         }
         progress(CleanStep::Listing(sciurus_data::Progress { done: 0, total: 0 }));
         Ok(self.data.dataset().build()?)
+    }
+
+    /// The networks that look at the photos, and what there is to say if nobody chose them.
+    pub(super) fn chosen(
+        &self,
+        on_download: &mut dyn FnMut(DownloadProgress),
+    ) -> Result<(Vec<Arch>, Vec<String>), Error> {
+        let (mut archs, mut notes) = (Vec::new(), Vec::new());
+        for choice in &self.archs {
+            let ChosenArch { arch, instead } = choice.choose(&self.weights, &self.places(), on_download)?;
+            archs.push(arch);
+            notes.extend(instead);
+        }
+        Ok((archs, notes))
     }
 
     pub(super) fn places(&self) -> WeightPlaces {

@@ -167,6 +167,6 @@ impl ConvNorm<'_> {
         let read = |tensor: Tensor<1>| Some(values::<f32>(&parameter(&plain(&tensor)?)).to_vec());
         let moments =
             Moments { mean: read(norm.running_mean.val())?, variance: read(norm.running_var.val())? };
-        Some(affine(&moments, &read(norm.weight.val())?, &read(norm.bias.val())?))
+        Some(affine(&moments, [&read(norm.weight.val())?, &read(norm.bias.val())?], norm.epsilon()))
     }
 }

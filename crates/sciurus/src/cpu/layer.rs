@@ -26,6 +26,8 @@ pub(crate) struct ConvNorm<'a> {
 pub(super) struct Parameters {
     pub(super) weight: Tracked,
     pub(super) norm: [Tracked; 2],
+    /// What the norm layer adds to the variance.
+    pub(super) epsilon: f64,
 }
 
 impl Parameters {
@@ -65,6 +67,7 @@ impl ConvNorm<'_> {
         Some(Parameters {
             weight,
             norm: [tracked(&self.norm.weight.val())?, tracked(&self.norm.bias.val())?],
+            epsilon: self.norm.epsilon(),
         })
     }
 
@@ -121,6 +124,7 @@ pub(super) struct Saved<E: Number> {
     /// The convolution's output, before the norm layer.
     pub(super) convolved: Buffer<E>,
     pub(super) moments: Moments,
+    epsilon: f64,
     /// The norm layer applied to the convolution's output: scale and shift `[out]`.
     pub(super) affine: [Vec<f32>; 2],
 }
@@ -153,8 +157,9 @@ impl<E: Number> Saved<E> {
                 depthwise_forward(isa, &shape, input, weights, &mut convolved)
             }
         };
-        let affine = affine(&moments, values(&norm_weight), values(&norm_bias));
-        Self { shape, grouping, weight, norm_weight, convolved, moments, affine }
+        let epsilon = parameters.epsilon;
+        let affine = affine(&moments, [values(&norm_weight), values(&norm_bias)], epsilon);
+        Self { shape, grouping, weight, norm_weight, convolved, moments, epsilon, affine }
     }
 
     /// Scale and shift as slices.
@@ -175,7 +180,7 @@ impl<E: Number> Saved<E> {
         let mut bias = Buffer::stale(channels);
         let mut factors = NormGradient { by_gradient: vec![], by_input: vec![], constant: vec![] };
         for (channel, norm_weight) in values::<f32>(&self.norm_weight).iter().enumerate() {
-            let inverse = inverse_deviation(self.moments.variance[channel]);
+            let inverse = inverse_deviation(self.moments.variance[channel], self.epsilon);
             let (gradient, centred) = (sums.gradient[channel], sums.centred[channel]);
             weight[channel] = (centred * inverse) as f32;
             bias[channel] = gradient as f32;
@@ -270,15 +275,15 @@ pub(super) fn input_gradient_of<E: Number>(
 }
 
 /// `1 / sqrt(variance + epsilon)`.
-pub(super) fn inverse_deviation(variance: f32) -> f64 {
-    (f64::from(variance) + BatchNorm::EPSILON).sqrt().recip()
+fn inverse_deviation(variance: f32, epsilon: f64) -> f64 {
+    (f64::from(variance) + epsilon).sqrt().recip()
 }
 
 /// A norm layer as a scale and a shift of its input.
-pub(super) fn affine(moments: &Moments, weight: &[f32], bias: &[f32]) -> [Vec<f32>; 2] {
+pub(super) fn affine(moments: &Moments, [weight, bias]: [&[f32]; 2], epsilon: f64) -> [Vec<f32>; 2] {
     let mut affine = [Vec::with_capacity(weight.len()), Vec::with_capacity(weight.len())];
     for channel in 0..weight.len() {
-        let scale = f64::from(weight[channel]) * inverse_deviation(moments.variance[channel]);
+        let scale = f64::from(weight[channel]) * inverse_deviation(moments.variance[channel], epsilon);
         affine[0].push(scale as f32);
         affine[1].push((f64::from(bias[channel]) - scale * f64::from(moments.mean[channel])) as f32);
     }

@@ -53,8 +53,8 @@ pub struct Embedder {
     model: VisionModel,
     arch: Arch,
     weights: WeightsRecord,
+    preprocessing: Preprocessing,
     pipeline: Pipeline,
-    image_size: usize,
     views: Views,
     device: BurnDevice,
     precision: Precision,
@@ -73,6 +73,11 @@ pub struct Embedded {
     pub read: usize,
     /// What was wrong with the cache, if anything: damaged records, which were ignored, or a folder that cannot be written.
     pub cache_fault: Option<String>,
+}
+
+/// Where embeddings are cached if nothing else is said.
+fn usual_cache() -> Option<PathBuf> {
+    dirs::cache_dir().map(|folder| folder.join("sciurus").join("embeddings"))
 }
 
 impl Embedder {
@@ -106,12 +111,33 @@ impl Embedder {
             arch,
             weights,
             pipeline: preprocessing.pipeline(),
-            image_size: preprocessing.image_size,
+            preprocessing,
             views: Views::Mirrored,
             precision: Precision::Auto.on(Device::Cpu)?,
             device: device.inner(),
             folded: FoldedLayers::default(),
-            cache: dirs::cache_dir().map(|folder| folder.join("sciurus").join("embeddings")),
+            cache: usual_cache(),
+        })
+    }
+
+    /// The body of a model, which sees photos as they are prepared for that model, in both views.
+    pub(crate) fn of(
+        model: &VisionModel,
+        arch: Arch,
+        weights: &WeightsRecord,
+        preprocessing: &Preprocessing,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            model: model.valid(),
+            arch,
+            weights: weights.clone(),
+            pipeline: preprocessing.pipeline(),
+            preprocessing: *preprocessing,
+            views: preprocessing.views,
+            precision: Precision::Auto.on(Device::Cpu)?,
+            device: Device::Cpu.open()?.inner(),
+            folded: FoldedLayers::default(),
+            cache: usual_cache(),
         })
     }
 
@@ -119,6 +145,14 @@ impl Embedder {
     #[must_use]
     pub fn views(mut self, views: Views) -> Self {
         self.views = views;
+        self
+    }
+
+    /// Sets the side of the square that it sees, in pixels; by default 224.
+    #[must_use]
+    pub fn image_size(mut self, pixels: usize) -> Self {
+        self.preprocessing.image_size = pixels;
+        self.pipeline = self.preprocessing.pipeline();
         self
     }
 
@@ -198,7 +232,8 @@ impl Embedder {
             return Vec::new();
         }
         let mut pass = Pass::evaluate().with_precision(self.precision).with_folded(&self.folded);
-        let shape = [images, 3, self.image_size, self.image_size];
+        let side = self.preprocessing.image_size;
+        let shape = [images, 3, side, side];
         let tensor = Tensor::<4>::from_data(TensorData::new(pixels, shape), &self.device);
         let features = match self.views {
             Views::Plain => self.model.embed(tensor, &mut pass),
@@ -217,7 +252,7 @@ impl Embedder {
             Views::Plain => "plain",
             Views::Mirrored => "mirrored",
         };
-        let (arch, size) = (self.arch.name(), self.image_size);
+        let (arch, size) = (self.arch.name(), self.preprocessing.image_size);
         let name = format!("{arch}-{weights}-{size}-{views}-{}.v2.embeddings", self.precision);
         Some(self.cache.as_ref()?.join(name))
     }

@@ -6,19 +6,24 @@ use sciurus_insight::{Metric, MultiPredictions};
 
 use super::continued::continued;
 use super::metrics::Asked;
-use super::{EarlyStopping, FitSettings, History, Keep, Learner, Objective, Observer, Phase, Trainer};
+use super::teacher::{DistillSettings, Teacher, Teachers};
+use super::{EarlyStopping, FitSettings, History, Keep, Learner, Loss, Objective, Observer, Phase, Trainer};
 use crate::loaders::DataLoaders;
-use crate::model::weights::{DownloadProgress, WeightPlaces, WeightSource, load_body};
-use crate::model::{Arch, VisionModel};
+use crate::model::weights::{DownloadProgress, WeightPlaces, WeightSource, WeightsRecord, load_body};
+use crate::model::{Arch, ArchChoice, ChosenArch, VisionModel};
 use crate::predict::ModelBundle;
 use crate::{Device, Error, Precision};
 
-/// Starts building a learner for these loaders: a frozen, pretrained body of this architecture, with fastai's head.
-pub fn vision_learner(loaders: DataLoaders, arch: Arch) -> LearnerBuilder {
+/// Starts building a learner for these loaders: a frozen, pretrained body of this architecture, with fastai's head. With
+/// [`ArchChoice::Auto`] it is the best at hand.
+pub fn vision_learner(loaders: DataLoaders, arch: impl Into<ArchChoice>) -> LearnerBuilder {
     LearnerBuilder {
         loaders,
-        settings: FitSettings { arch, ..FitSettings::default() },
+        settings: FitSettings { arch: arch.into(), ..FitSettings::default() },
+        distill: DistillSettings::default(),
+        teachers: Vec::new(),
         class_weights: Vec::new(),
+        own_loss: None,
         places: None,
         seed: None,
         metrics: Asked::default(),
@@ -36,10 +41,16 @@ pub fn vision_learner(loaders: DataLoaders, arch: Arch) -> LearnerBuilder {
 /// | `metric` | `ErrorRate` | a column of the table; call it again to add more |
 /// | `multi_metric` | `AccuracyMulti`, F1 | the same for multi-label data |
 /// | `observer` | none | sees every event; call it again to add more |
+/// | `loss` | the objective | a loss of your own |
+/// | `distill` | no teachers | teachers by name, and how much what they teach counts |
+/// | `teacher` | none | a teacher; call it again to add more |
 pub struct LearnerBuilder {
     loaders: DataLoaders,
     settings: FitSettings,
+    distill: DistillSettings,
+    teachers: Vec<Box<dyn Teacher>>,
     class_weights: Vec<f64>,
+    own_loss: Option<Box<dyn Loss>>,
     places: Option<WeightPlaces>,
     seed: Option<Seed>,
     metrics: Asked,
@@ -103,6 +114,13 @@ impl LearnerBuilder {
         self
     }
 
+    /// A loss of your own, instead of an objective. The table's `valid_loss` stays the cross entropy.
+    #[must_use]
+    pub fn loss(mut self, loss: impl Loss + 'static) -> Self {
+        self.own_loss = Some(Box::new(loss));
+        self
+    }
+
     /// Whether the model of the best epoch is kept for [`Learner::restore_best`].
     #[must_use]
     pub fn keep(mut self, keep: Keep) -> Self {
@@ -144,6 +162,20 @@ impl LearnerBuilder {
         self
     }
 
+    /// Teachers by name, and how much the photos' labels, the teachers' answers and their features count.
+    #[must_use]
+    pub fn distill(mut self, settings: DistillSettings) -> Self {
+        self.distill = settings;
+        self
+    }
+
+    /// Adds a teacher.
+    #[must_use]
+    pub fn teacher(mut self, teacher: impl Teacher + 'static) -> Self {
+        self.teachers.push(Box::new(teacher));
+        self
+    }
+
     /// Sets a callback for the progress of a download of weights.
     #[must_use]
     pub fn on_download(mut self, callback: impl FnMut(DownloadProgress) + 'static) -> Self {
@@ -154,8 +186,8 @@ impl LearnerBuilder {
     /// Builds the model, loads its weights and freezes its body.
     ///
     /// # Errors
-    /// An option is out of range, the device is not in this build, or the weights cannot be found, downloaded or read, or do not
-    /// match the architecture.
+    /// An option is out of range, the device is not in this build, the weights cannot be found, downloaded or read, or do not match
+    /// the architecture, or a teacher can't teach these labels.
     pub fn build(self) -> Result<Learner, Error> {
         let settings = &self.settings;
         let precision = settings.precision.on(settings.device)?;
@@ -164,21 +196,22 @@ impl LearnerBuilder {
         let objective = Objective { loss: settings.loss, class_weights: self.class_weights };
         settings.check()?;
         check_objective(&objective, &self.loaders)?;
-        settings.arch.check_image_size(self.loaders.preprocessing().image_size)?;
-        let model = VisionModel::new(settings.arch, self.loaders.dataset().vocab.len(), seed, &device)?;
         let mut places = self.places.unwrap_or_else(WeightPlaces::from_environment);
         places.offline |= settings.offline;
         let mut on_download = self.on_download.unwrap_or_else(|| Box::new(|_| ()));
-        let vocab = &self.loaders.dataset().vocab;
-        let (model, weights) = match &settings.weights {
-            WeightSource::File(path) if ModelBundle::is_named(path) => {
-                continued(model, settings.arch, path, vocab)?
-            }
-            source => load_body(model, settings.arch, source, &places, &mut on_download)?,
-        };
+        let ChosenArch { arch, instead } =
+            settings.arch.choose(&settings.weights, &places, &mut on_download)?;
+        arch.check_image_size(self.loaders.preprocessing().image_size)?;
+        let model = VisionModel::new(arch, self.loaders.dataset().vocab.len(), seed, &device)?;
+        let (model, weights) =
+            started((model, arch), (&settings.weights, &self.loaders), &places, &mut on_download)?;
+        let context = (&self.loaders, &places);
+        let teachers = Teachers::ready(self.teachers, self.distill, context, &mut on_download)?;
+        let model = model.with_projectors(&teachers.widths(), arch.channels(), seed);
         let trainer = Trainer::new(model, &device, seed)
+            .with_teachers(teachers)
             .with_precision(precision)
-            .with_objective(objective)
+            .with_boxed_loss(self.own_loss.unwrap_or_else(|| Box::new(objective)))
             .clip_norm(settings.clip_norm)
             .accumulate(settings.accumulate)
             .average_decay(settings.average_decay)
@@ -188,10 +221,11 @@ impl LearnerBuilder {
             observers.push(Box::new(EarlyStopping::new(patience)));
         }
         let metrics = self.metrics.for_photos(self.loaders.dataset())?;
-        let looks = OnlineDynamics::new(self.loaders.dataset().items.len());
         let mut learner = Learner {
-            arch: settings.arch,
+            arch,
+            instead,
             keep: settings.keep,
+            looks: OnlineDynamics::new(self.loaders.dataset().items.len()),
             loaders: self.loaders,
             weights,
             trainer,
@@ -206,12 +240,27 @@ impl LearnerBuilder {
             events: 0,
             checkpoints: None,
             resume: None,
+            instant: None,
             cut_short: false,
             damaged: Vec::new(),
-            looks,
         };
         learner.freeze();
         Ok(learner)
+    }
+}
+
+/// A model with the weights that it starts from.
+fn started(
+    (model, arch): (VisionModel, Arch),
+    (source, loaders): (&WeightSource, &DataLoaders),
+    places: &WeightPlaces,
+    on_download: &mut dyn FnMut(DownloadProgress),
+) -> Result<(VisionModel, WeightsRecord), Error> {
+    match source {
+        WeightSource::File(path) if ModelBundle::is_named(path) => {
+            continued(model, arch, path, &loaders.dataset().vocab)
+        }
+        source => load_body(model, arch, source, places, on_download),
     }
 }
 

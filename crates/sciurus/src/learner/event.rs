@@ -17,6 +17,8 @@ use crate::Error;
 pub enum Phase {
     /// The head and all norm layers.
     Frozen,
+    /// The late layers of the body, the head and all norm layers.
+    PartlyFrozen,
     /// The whole model.
     Unfrozen,
 }

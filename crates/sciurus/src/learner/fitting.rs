@@ -25,7 +25,7 @@ impl Learner {
     pub(super) fn run(&mut self, epochs: usize, schedule: &HyperSchedule) -> Result<Control, Error> {
         let fit = self.fits;
         self.fits += 1;
-        self.cut_short = false;
+        (self.cut_short, self.instant) = (false, None);
         if self.resume.as_ref().is_some_and(|checkpoint| checkpoint.facts.place.fit > fit) {
             return Ok(Control::Continue);
         }

@@ -2,11 +2,17 @@
 
 use burn::module::ParamId;
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use sciurus_data::{Batch, Targets};
 use serde_json::Value;
 
 use super::adam::{Adam, ParamHyper};
 use super::schedule::{CombinedCosine, HyperSchedule, LearningRates, Schedule, positions};
-use super::{FineTune, FlatCosine, LrFind, LrSuggestions, OneCycle, SmoothLoss};
+use super::teacher::Teachers;
+use super::{
+    DistillSettings, FineTune, FlatCosine, Lesson, LrFind, LrSuggestions, Objective, OneCycle, SmoothLoss,
+    Teacher, TeacherRecord,
+};
+use crate::Error;
 
 fn golden(name: &str) -> Value {
     let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -214,5 +220,74 @@ fn golden_adam_in_float64() {
 fn golden_adam_in_float32() {
     for case in ["plain", "groups", "cleared", "late"] {
         assert_adam(case, "float32", DType::F32, 1e-6);
+    }
+}
+
+/// A teacher that says what the golden file says.
+#[derive(Debug)]
+struct Written(Lesson);
+
+impl Teacher for Written {
+    fn width(&self) -> Option<usize> {
+        self.0.features.as_ref().map(Vec::len)
+    }
+
+    fn teach(&mut self, _batch: &Batch) -> Result<Lesson, Error> {
+        Ok(self.0.clone())
+    }
+
+    fn record(&self) -> TeacherRecord {
+        TeacherRecord { name: "written".to_owned(), sha256: None }
+    }
+}
+
+fn narrow(value: &Value) -> Vec<f32> {
+    floats(value).into_iter().map(|value| value as f32).collect()
+}
+
+#[test]
+fn golden_distillation_is_pytorchs() {
+    let file = golden("distill.json");
+    let settings: DistillSettings = serde_json::from_value(file["settings"].clone()).unwrap();
+    let device = Device::flex().autodiff();
+    let [batch, classes] = ["batch", "classes"].map(|key| file[key].as_u64().unwrap() as usize);
+    let single: Vec<usize> = serde_json::from_value(file["single"].clone()).unwrap();
+    let multi: Vec<Vec<usize>> = serde_json::from_value(file["multi"].clone()).unwrap();
+    let set = |row: &Vec<usize>| (0..classes).filter(|class| row[*class] == 1).collect();
+    let kinds = [
+        ("single_label", Targets::Single(single)),
+        ("multi_label", Targets::Multi(multi.iter().map(set).collect())),
+    ];
+    for (kind, targets) in kinds {
+        let golden = &file[kind];
+        let tensor = |values: &Value, width: usize| {
+            Tensor::<2>::from_data(TensorData::new(narrow(values), [batch, width]), &device).require_grad()
+        };
+        let logits = tensor(&file["student"], classes);
+        let widths: Vec<usize> = serde_json::from_value(file["widths"].clone()).unwrap();
+        let said: Vec<_> =
+            widths.iter().enumerate().map(|(at, width)| tensor(&file["said"][at], *width)).collect();
+        let mut teachers = Teachers::of(settings.clone());
+        for at in 0..widths.len() {
+            let (logits, features) = (narrow(&file["teachers"][at]), narrow(&file["taught"][at]));
+            teachers.add(Box::new(Written(Lesson { logits: Some(logits), features: Some(features) })));
+        }
+        let labels = Objective::default().forward_mixed(logits.clone(), &targets, None);
+        let batch = Batch { targets, ..Batch::default() };
+        let loss = teachers.loss(&batch, labels, &logits, said.clone()).unwrap();
+        let gradients = loss.backward();
+        let loss = f64::from(loss.into_scalar::<f32>());
+        let expected = golden["loss"].as_f64().unwrap();
+        assert!((loss / expected - 1.0).abs() < 1e-6, "{kind}: loss {loss} against {expected}");
+        let compare = |what: &str, ours: &Tensor<2>, golden: &Value| {
+            let ours = ours.grad(&gradients).unwrap().into_data();
+            for (ours, golden) in ours.iter::<f64>().zip(floats(golden)) {
+                assert!((ours - golden).abs() < 1e-6, "{kind}, {what}: {ours} against {golden}");
+            }
+        };
+        compare("logits", &logits, &golden["logits_gradient"]);
+        for (at, said) in said.iter().enumerate() {
+            compare("features", said, &golden["said_gradients"][at]);
+        }
     }
 }

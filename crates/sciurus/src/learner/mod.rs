@@ -14,6 +14,7 @@ mod fitting;
 #[cfg(test)]
 mod golden;
 mod gradients;
+mod instant;
 mod loss;
 mod lr_find;
 mod metrics;
@@ -21,6 +22,7 @@ mod recipe;
 mod schedule;
 mod settings;
 mod table;
+mod teacher;
 mod trainer;
 mod tta;
 
@@ -29,12 +31,14 @@ pub use builder::{LearnerBuilder, vision_learner};
 pub use early_stopping::EarlyStopping;
 pub use event::{Control, EpochRecord, Event, History, Observer, Phase};
 pub(crate) use fitting::BatchTimes;
-pub use loss::{Loss, Objective, SmoothLoss, cross_entropy};
+pub use loss::{Loss, LossFunction, Objective, SmoothLoss, cross_entropy};
 pub use lr_find::{LrCurve, LrFind, LrSuggestions};
 pub use recipe::{FineTune, FlatCosine, OneCycle};
 pub use schedule::{CombinedCosine, Cosine, Hyper, HyperSchedule, LearningRates, Schedule};
 pub use settings::{Balance, FitSettings};
 pub use table::{EpochTable, TableWriter};
+pub(crate) use teacher::arch_named;
+pub use teacher::{DistillSettings, Lesson, NetworkTeacher, Teacher, TeacherRecord};
 pub(crate) use trainer::images;
 pub use trainer::{StepResult, Trainer};
 pub use tta::Tta;
@@ -48,7 +52,7 @@ use sciurus_insight::{AnyPredictions, Measured, MultiPredictions, Predictions, T
 use serde::{Deserialize, Serialize};
 
 use crate::loaders::DataLoaders;
-use crate::model::weights::WeightsRecord;
+use crate::model::weights::{self, WeightsRecord};
 use crate::model::{Arch, ParamGroup, VisionModel};
 use crate::predict::{DataRecord, Manifest, ModelBundle, Output};
 use crate::{Error, Precision};
@@ -64,6 +68,8 @@ use metrics::Metrics;
 pub struct Learner {
     loaders: DataLoaders,
     arch: Arch,
+    /// Why it is not the preferred one.
+    instead: Option<String>,
     weights: WeightsRecord,
     trainer: Trainer,
     metrics: Metrics,
@@ -78,6 +84,8 @@ pub struct Learner {
     events: u64,
     checkpoints: Option<Checkpoints>,
     resume: Option<Checkpoint>,
+    /// The temperature of a head that was fitted instantly, at which `last` is already.
+    instant: Option<Temperature>,
     /// Whether an observer stopped the last fit or recipe before its end.
     cut_short: bool,
     /// What was wrong with checkpoints that were skipped.
@@ -103,14 +111,36 @@ pub enum Keep {
 impl Learner {
     /// Freezes the body: its convolutions stay as they are; its norm layers and the head train. Clears the optimizer's state.
     pub fn freeze(&mut self) {
-        self.phase = Phase::Frozen;
-        self.trainer.freeze_to(ParamGroup(VisionModel::GROUPS - 1));
+        self.freeze_to(VisionModel::GROUPS - 1);
     }
 
     /// Unfreezes the body, so that the whole model trains. Clears the optimizer's state.
     pub fn unfreeze(&mut self) {
-        self.phase = Phase::Unfrozen;
-        self.trainer.freeze_to(ParamGroup(0));
+        self.freeze_to(0);
+    }
+
+    /// Freezes the groups before `group`: fastai's `freeze_to`. Of the [`VisionModel::GROUPS`] groups 0 is the early body, 1 the late
+    /// body and 2 the head; norm layers train in every group. Clears the optimizer's state.
+    ///
+    /// ```no_run
+    /// use sciurus::prelude::*;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dls = ImageDataLoaders::from_folder("squirrels").build()?;
+    /// let mut learner = vision_learner(dls, Arch::ResNet18).build()?;
+    /// learner.fit_one_cycle(1)?; // the head
+    /// learner.freeze_to(1);
+    /// learner.fit_one_cycle(2)?; // late layers too
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn freeze_to(&mut self, group: usize) {
+        let last = VisionModel::GROUPS - 1;
+        self.phase = match group {
+            0 => Phase::Unfrozen,
+            group if group < last => Phase::PartlyFrozen,
+            _ => Phase::Frozen,
+        };
+        self.trainer.freeze_to(ParamGroup(group.min(last)));
     }
 
     /// Trains with constant learning rates.
@@ -206,11 +236,15 @@ impl Learner {
         self.fit_one_cycle(options.unfrozen())
     }
 
-    /// Measures the model on the validation set.
+    /// Measures the model on the validation set; after [`fit_instantly`](Self::fit_instantly) by cross-validation, because the head
+    /// has seen those photos.
     ///
     /// # Errors
     /// No photo of the split could be read.
     pub fn validate(&mut self) -> Result<Vec<Measured>, Error> {
+        if let (Some(_), Some(predictions)) = (self.instant, &self.last) {
+            return Ok(self.measure(predictions));
+        }
         let predictions = self.any_predictions(Split::Valid)?;
         Ok(self.measure(&predictions))
     }
@@ -327,6 +361,9 @@ impl Learner {
     /// The validation predictions with the thresholds and at the temperature that the model is to be used with, so that whatever
     /// is saved, measured and shown has the probabilities that the model will give; and that temperature.
     pub(crate) fn calibrated(&mut self) -> Result<(AnyPredictions, Temperature), Error> {
+        if let (Some(temperature), Some(predictions)) = (self.instant, &self.last) {
+            return Ok((predictions.clone(), temperature));
+        }
         let predictions = self.last_predictions()?.at_best_thresholds();
         let temperature = predictions.temperature();
         Ok((predictions.at_temperature(temperature), temperature))
@@ -355,7 +392,7 @@ impl Learner {
             temperature,
             output: Output::SingleLabel,
         };
-        ModelBundle::new(manifest, predictions, self.model().state_dict())
+        ModelBundle::new(manifest, predictions, self.model().without_projectors().state_dict())
     }
 
     /// Turns on checkpoints: they are written into `folder`, at most one per `every`. The newest and the one before it are kept.
@@ -462,6 +499,11 @@ impl Learner {
         self.arch
     }
 
+    /// If nobody named the architecture and it is not the preferred one: what it is instead, why, and how to have that.
+    pub fn chosen_instead(&self) -> Option<&str> {
+        self.instead.as_deref()
+    }
+
     /// The seed of the initial head and of dropout.
     pub fn seed(&self) -> Seed {
         self.trainer.seed()
@@ -470,6 +512,22 @@ impl Learner {
     /// The number format of activations: f32 or bf16.
     pub fn precision(&self) -> Precision {
         self.trainer.precision()
+    }
+
+    /// The teachers that it learns from.
+    pub fn teachers(&self) -> Vec<TeacherRecord> {
+        self.trainer.teachers()
+    }
+
+    /// Writes the body's weights alone, in half precision, as safetensors that [`WeightSource::File`] reads: what another learner
+    /// may start from.
+    ///
+    /// [`WeightSource::File`]: crate::WeightSource::File
+    ///
+    /// # Errors
+    /// A weight is too large for half precision (above 65504), or the file cannot be written.
+    pub fn save_body(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        weights::write_body(&self.model(), path.as_ref())
     }
 
     /// The weights the body started from.

@@ -3,10 +3,10 @@
 use sciurus_data::{BadOption, settings};
 use serde::{Deserialize, Serialize};
 
-use super::{FineTune, Keep, Loss, OneCycle};
+use super::{FineTune, Keep, LossFunction, OneCycle};
 use crate::Error;
 use crate::model::weights::WeightSource;
-use crate::model::{Arch, VisionModel};
+use crate::model::{ArchChoice, VisionModel};
 use crate::nn::{Device, Precision};
 
 /// fastai's default learning rate, for all groups.
@@ -15,8 +15,8 @@ const SCRATCH_LEARNING_RATE: f64 = 1e-3;
 settings! {
     /// The network, its weights, and how they are trained.
     pub struct FitSettings {
-        /// The network.
-        pub arch: Arch = Arch::ResNet18,
+        /// The network, or `auto`: ResNet-18 if its weights can be had at once, else the one that is built in.
+        pub arch: ArchChoice = ArchChoice::Auto,
         /// Where the body's weights come from.
         pub weights: WeightSource = WeightSource::Pretrained,
         /// Whether weights must be on this machine already; nothing is downloaded then.
@@ -35,7 +35,7 @@ settings! {
         /// fine-tuning, 0.25 from random weights.
         pub warmup: Option<f64> = None,
         /// The loss function.
-        pub loss: Loss = Loss::CrossEntropy,
+        pub loss: LossFunction = LossFunction::CrossEntropy,
         /// How rare classes are made to count more.
         pub balance: Balance = Balance::None,
         /// Largest norm of the gradients over all parameters, above 0; larger ones are scaled down to it: PyTorch's

@@ -33,12 +33,13 @@ impl EpochTable {
         Self { names, widths }
     }
 
-    /// What the table is of: the head alone or the whole network.
+    /// What the table is of: the head alone, late layers too, or the whole network.
     #[must_use]
     pub fn title(phase: Phase) -> &'static str {
         match phase {
             Phase::Frozen => "head only (body frozen):",
-            _ => "whole network:",
+            Phase::PartlyFrozen => "late layers and head (early layers frozen):",
+            Phase::Unfrozen => "whole network:",
         }
     }
 

@@ -10,9 +10,10 @@ use super::adam::Adam;
 use super::average::WeightAverage;
 use super::checkpoint::{Checkpoint, Part};
 use super::gradients::{Accumulation, clipping, norm};
-use super::loss::Objective;
+use super::loss::{Loss, Objective};
 use super::schedule::Hyper;
-use crate::model::{ParamGroup, Role, VisionModel};
+use super::teacher::{TeacherRecord, Teachers};
+use crate::model::{LinearHead, ParamGroup, Role, VisionModel};
 use crate::nn::Pass;
 use crate::{Error, Precision};
 
@@ -28,12 +29,13 @@ pub struct Trainer {
     seed: Seed,
     precision: Precision,
     steps: u64,
-    objective: Objective,
+    loss: Box<dyn Loss>,
     clip_norm: Option<f64>,
     accumulation: Accumulation,
     average: Option<WeightAverage>,
     first: ParamGroup,
     new_head: bool,
+    teachers: Teachers,
 }
 
 /// Everything that training has changed in a [`Trainer`].
@@ -65,12 +67,13 @@ impl Trainer {
             seed,
             precision: Precision::F32,
             steps: 0,
-            objective: Objective::default(),
+            loss: Box::new(Objective::default()),
             clip_norm: None,
             accumulation: Accumulation::over(1),
             average: None,
             first: ParamGroup(0),
             new_head: false,
+            teachers: Teachers::default(),
         };
         trainer.freeze_to(ParamGroup(0));
         trainer
@@ -83,10 +86,16 @@ impl Trainer {
         self
     }
 
-    /// Sets the loss function and the class weights; the default is unweighted cross entropy.
+    /// Sets the loss; the default is unweighted cross entropy.
     #[must_use]
-    pub fn with_objective(mut self, objective: Objective) -> Self {
-        self.objective = objective;
+    pub fn with_loss(mut self, loss: impl Loss + 'static) -> Self {
+        self.loss = Box::new(loss);
+        self
+    }
+
+    /// The same for a loss that is boxed already.
+    pub(super) fn with_boxed_loss(mut self, loss: Box<dyn Loss>) -> Self {
+        self.loss = loss;
         self
     }
 
@@ -112,6 +121,17 @@ impl Trainer {
         self
     }
 
+    /// Lets the model learn from teachers, for whose features it must have projectors.
+    pub(super) fn with_teachers(mut self, teachers: Teachers) -> Self {
+        self.teachers = teachers;
+        self
+    }
+
+    /// Which teachers it learns from.
+    pub(super) fn teachers(&self) -> Vec<TeacherRecord> {
+        self.teachers.records()
+    }
+
     /// Keeps an exponential moving average of the weights with this decay (0..1).
     #[must_use]
     pub fn average_decay(mut self, decay: impl Into<Option<f64>>) -> Self {
@@ -129,13 +149,22 @@ impl Trainer {
     /// Trains one step on a batch of pixels `[batch, 3, size, size]`.
     ///
     /// # Errors
-    /// The batch's pixels do not have the size it states.
+    /// The batch's pixels do not have the size it states, or a teacher has no answer.
     pub fn step(&mut self, batch: &Batch, hyper: &Hyper) -> Result<StepResult, Error> {
         let images = images(batch, &self.device)?;
-        Ok(self.step_mixed(images, (&batch.targets, batch.mixed.as_ref()), hyper))
+        let (targets, mixed) = (&batch.targets, batch.mixed.as_ref());
+        if self.teachers.is_empty() {
+            return Ok(self.step_mixed(images, (targets, mixed), hyper));
+        }
+        let mut pass = self.pass();
+        let (logits, embedding) = self.model.logits_and_embedding(images, &mut pass);
+        let labels = self.loss.forward_mixed(logits.clone(), targets, mixed);
+        let said = self.model.projected(&embedding);
+        let loss = self.teachers.loss(batch, labels, &logits, said)?;
+        Ok(self.learn((loss, logits), pass, hyper))
     }
 
-    /// Trains one step on images `[batch, 3, height, width]` with one class each.
+    /// Trains one step on images `[batch, 3, height, width]` with one class each, without teachers.
     pub fn step_on(&mut self, images: Tensor<4>, targets: &[usize], hyper: &Hyper) -> StepResult {
         self.step_mixed(images, (&Targets::Single(targets.to_vec()), None), hyper)
     }
@@ -146,22 +175,31 @@ impl Trainer {
         (targets, mixed): (&Targets, Option<&Mixed>),
         hyper: &Hyper,
     ) -> StepResult {
-        let rng = self.seed.rng(&[DROPOUT_STREAM, self.steps]);
-        let mut pass = Pass::train(rng).with_precision(self.precision);
-        if self.new_head {
-            pass = pass.with_new_head(self.steps);
-        }
-        self.steps += 1;
+        let mut pass = self.pass();
         let logits = self.model.forward(images, &mut pass);
-        let values = logits.clone().inner().into_data().iter::<f32>().collect();
-        let loss = self.objective.forward_mixed(logits, targets, mixed);
+        let loss = self.loss.forward_mixed(logits.clone(), targets, mixed);
+        self.learn((loss, logits), pass, hyper)
+    }
+
+    /// The pass of the next step.
+    fn pass(&mut self) -> Pass {
+        let rng = self.seed.rng(&[DROPOUT_STREAM, self.steps]);
+        let pass = Pass::train(rng).with_precision(self.precision);
+        let pass = if self.new_head { pass.with_new_head(self.steps) } else { pass };
+        self.steps += 1;
+        pass
+    }
+
+    /// Learns from the loss `[1]` of these logits `[batch, class]`.
+    fn learn(&mut self, (loss, logits): (Tensor<1>, Tensor<2>), pass: Pass, hyper: &Hyper) -> StepResult {
+        let logits = logits.inner().into_data().iter::<f32>().collect();
         let value = loss.clone().into_data().iter::<f64>().next().unwrap_or(f64::NAN);
         let gradients = loss.backward();
         self.model = self.model.clone().with_statistics(pass.into_statistics());
         if let Some(sum) = self.accumulation.add(&self.model, gradients) {
             self.update(sum, hyper);
         }
-        StepResult { loss: value, logits: values }
+        StepResult { loss: value, logits }
     }
 
     /// Steps with the gradients accumulated so far, if the last batches were too few for a step.
@@ -193,6 +231,13 @@ impl Trainer {
         self.model = trained_from(model, self.first);
         self.average = None;
         self.optimizer.clear_state();
+    }
+
+    /// Continues with a linear classifier of the body's features as the head.
+    pub(super) fn set_head(&mut self, head: &LinearHead) -> Result<(), Error> {
+        let model = self.model.clone().with_linear_head(head)?;
+        self.set_model(model);
+        Ok(())
     }
 
     /// The first group whose convolutions train.

@@ -1,7 +1,8 @@
 //! Random initial weights: torchvision's (timm's) for the body, fastai's for the head.
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::nn::Linear;
+use burn::tensor::{Device, Tensor, TensorData};
 use rand_distr::{Distribution, Normal, Uniform};
 use sciurus_data::{Rng, Seed};
 
@@ -30,6 +31,8 @@ pub(super) enum Initializer {
     /// timm's vision transformer: linear layers and position embeddings as in `Narrow`, a class token near 0, and PyTorch's
     /// default initialisation for the convolution.
     Transformer,
+    /// Networks of your own: convolutions as `KaimingNormal`, linear layers as PyTorch's default but with biases of 0.
+    Own,
 }
 
 /// Standard deviation of `Narrow`. torchvision and timm truncate the distribution at 2, which is 100 deviations, so we don't.
@@ -47,6 +50,8 @@ struct Initialise {
 
 /// Random stream for weights: "WEIG" in ASCII.
 const WEIGHTS_STREAM: u64 = 0x5745_4947;
+/// Random stream for projectors: "PROJ" in ASCII.
+const PROJECTOR_STREAM: u64 = 0x5052_4F4A;
 
 impl ModuleMapper for Initialise {
     fn enter_module(&mut self, name: &str, container: &str) {
@@ -64,6 +69,17 @@ impl ModuleMapper for Initialise {
         let Some(values) = values(&self.path, self.start, shape.as_slice(), &mut rng) else { return param };
         let value = Tensor::<D>::from_data(TensorData::new(values, shape), &param.lazy_device());
         Param::initialized(param.id, value).set_require_grad(true)
+    }
+}
+
+/// A linear layer `[in, out]` that says what a teacher knows, with PyTorch's uniform weights `1 / sqrt(in)` and a bias of 0.
+pub(super) fn projector([d_in, d_out]: [usize; 2], (seed, place): (Seed, u64), device: &Device) -> Linear {
+    let mut rng = seed.rng(&[PROJECTOR_STREAM, place]);
+    let bound = (d_in as f64).sqrt().recip();
+    let weight = TensorData::new(uniform(d_in * d_out, bound, &mut rng), [d_in, d_out]);
+    Linear {
+        weight: Param::from_tensor(Tensor::from_data(weight, device)),
+        bias: Some(Param::from_tensor(Tensor::zeros([d_out], device))),
     }
 }
 
@@ -96,7 +112,14 @@ fn body_values(
     let fan_in: usize = shape.iter().skip(1).product();
     let deviation = match (start, role, shape) {
         // torchvision's fan-out ignores groups.
-        (Initializer::KaimingNormal, Role::Weight, &[out, _, height, width]) => kaiming(out * height * width),
+        (Initializer::KaimingNormal | Initializer::Own, Role::Weight, &[out, _, height, width]) => {
+            kaiming(out * height * width)
+        }
+        // Burn's linear weights are `[in, out]`.
+        (Initializer::Own, Role::Weight, &[d_in, _]) => {
+            return Some(uniform(count, (d_in as f64).sqrt().recip(), rng));
+        }
+        (Initializer::Own, Role::Bias, _) => return Some(vec![0.0; count]),
         (Initializer::KaimingUniform, Role::Weight, &[_, _, _, _]) => {
             return Some(uniform(count, (6.0 / fan_in as f64).sqrt(), rng));
         }

@@ -26,10 +26,15 @@ fn activation_bytes(arch: Arch) -> usize {
     match arch {
         Arch::ResNet10Narrow => 100,
         Arch::ViTSmall16 => 200,
-        Arch::ResNet18 | Arch::ResNet34 => 300,
+        Arch::ResNet18 | Arch::ResNet34 | Arch::Hazel => 300,
         Arch::SqueezeNet1_1 => 330,
         Arch::ResNet50 | Arch::ResNet101 => 520,
         Arch::ConvNeXtTiny => 880,
-        Arch::MobileNetV2 | Arch::EfficientNetB0 => 920,
+        Arch::MobileNetV2
+        | Arch::EfficientNetB0
+        | Arch::EfficientNetLite0
+        | Arch::EfficientNetLite2
+        // As much as the hungriest of ours.
+        | Arch::Own(_) => 920,
     }
 }

@@ -3,14 +3,17 @@
 //! In: image tensors `[batch, 3, height, width]`. Out: logits `[batch, class]` or embeddings `[batch, feature]`.
 
 mod arch;
+mod choice;
 mod conv;
 mod convnext;
 mod efficientnet;
+mod efficientnet_lite;
 mod head;
 mod initialise;
 mod memory;
 mod mobilenet;
 pub(crate) mod numbers;
+mod own;
 mod parameters;
 mod resnet;
 #[cfg(test)]
@@ -20,20 +23,24 @@ mod vit;
 pub mod weights;
 
 pub use crate::nn::{BatchNorm, FoldedLayers, LayerNorm, Pass, StateDict, StoredTensor};
-pub use arch::{Arch, ArchInfo, PublishedWeights};
+pub use arch::{Arch, ArchInfo, OwnArch, PublishedWeights};
+pub use choice::{ArchChoice, ChosenArch};
 pub use convnext::{ConvNeXt, ConvNeXtConfig};
 pub use efficientnet::{EfficientNet, EfficientNetConfig};
-pub use head::{Head, HeadConfig, Pooling, concat_pool};
+pub use efficientnet_lite::{EfficientNetLite, EfficientNetLiteConfig};
+pub use head::{Head, HeadConfig, LinearHead, Pooling, concat_pool};
 pub use memory::fitting_batch;
 pub use mobilenet::MobileNetV2;
+pub use own::{BoxedBody, OwnBody};
 pub use parameters::{ParamGroup, ParameterInfo, Role};
 pub use resnet::{ResNet, ResNetBlock, ResNetConfig};
 pub use squeezenet::SqueezeNet;
 pub use vit::VisionTransformer;
 
 use burn::module::Module;
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, assert_shape};
-use sciurus_data::Views;
+use sciurus_data::{BadOption, Views};
 
 use crate::cpu;
 use crate::{Error, Seed};
@@ -51,10 +58,14 @@ pub enum Body {
     MobileNetV2(MobileNetV2),
     /// EfficientNet-B0.
     EfficientNet(EfficientNet),
+    /// An EfficientNet-Lite.
+    EfficientNetLite(EfficientNetLite),
     /// ConvNeXt-Tiny.
     ConvNeXt(ConvNeXt),
     /// ViT-S/16, whose feature map is one pixel: the class token.
     VisionTransformer(VisionTransformer),
+    /// A network of your own.
+    Own(BoxedBody),
 }
 
 impl Body {
@@ -65,8 +76,10 @@ impl Body {
             Body::SqueezeNet(body) => body.forward(images, pass),
             Body::MobileNetV2(body) => body.forward(images, pass),
             Body::EfficientNet(body) => body.forward(images, pass),
+            Body::EfficientNetLite(body) => body.forward(images, pass),
             Body::ConvNeXt(body) => body.forward(images, pass),
             Body::VisionTransformer(body) => body.forward(images, pass),
+            Body::Own(body) => body.forward(images, pass),
         }
     }
 
@@ -75,24 +88,27 @@ impl Body {
     /// ResNets are split before `layer3`, SqueezeNet before `features.5` (fastai's `model_meta`). All other bodies are one group
     /// (fastai's `default_split`), group 0; group 1 is then empty, and its learning rate has no effect.
     fn group(&self, name: &str) -> ParamGroup {
-        let mut parts = name.split('.');
-        let late = match self {
-            Body::ResNet(_) => matches!(parts.next(), Some("layer3" | "layer4")),
+        match self {
+            Body::ResNet(body) => body.group(name),
             Body::SqueezeNet(_) => {
-                parts.nth(1).and_then(|index| index.parse::<usize>().ok()).is_some_and(|index| index >= 5)
+                let entry = name.split('.').nth(1).and_then(|index| index.parse::<usize>().ok());
+                ParamGroup(usize::from(entry.is_some_and(|index| index >= 5)))
             }
-            _ => false,
-        };
-        ParamGroup(usize::from(late))
+            Body::Own(body) => body.group(name),
+            _ => ParamGroup(0),
+        }
     }
 
     /// How its weights are initialised.
     fn initializer(&self) -> Initializer {
         match self {
-            Body::ResNet(_) | Body::MobileNetV2(_) | Body::EfficientNet(_) => Initializer::KaimingNormal,
+            Body::ResNet(_) | Body::MobileNetV2(_) | Body::EfficientNet(_) | Body::EfficientNetLite(_) => {
+                Initializer::KaimingNormal
+            }
             Body::SqueezeNet(_) => Initializer::KaimingUniform,
             Body::ConvNeXt(_) => Initializer::Narrow,
             Body::VisionTransformer(_) => Initializer::Transformer,
+            Body::Own(_) => Initializer::Own,
         }
     }
 }
@@ -104,6 +120,8 @@ impl Body {
 pub struct VisionModel {
     body: Body,
     head: Head,
+    /// While it learns from teachers: what it says of each one's features.
+    projectors: Vec<Linear>,
 }
 
 impl VisionModel {
@@ -136,7 +154,24 @@ impl VisionModel {
 
     /// Combines a body and a head without changing them. The head must expect the body's channels.
     pub fn from_parts(body: Body, head: Head) -> Self {
-        Self { body, head }
+        Self { body, head, projectors: Vec::new() }
+    }
+
+    /// The model with a linear layer from its embedding to each of these numbers of features, so that it can learn what teachers
+    /// know; seeded. They belong to the head's group, and are no part of a model that is exported.
+    pub(crate) fn with_projectors(mut self, widths: &[usize], channels: usize, seed: Seed) -> Self {
+        let Some(device) = self.devices().into_iter().next() else { return self };
+        let projector = |(place, &width): (usize, &usize)| {
+            initialise::projector([channels, width], (seed, place as u64), &device)
+        };
+        self.projectors = widths.iter().enumerate().map(projector).collect();
+        self
+    }
+
+    /// The model without those layers.
+    pub(crate) fn without_projectors(mut self) -> Self {
+        self.projectors.clear();
+        self
     }
 
     /// The pretrained part.
@@ -147,6 +182,18 @@ impl VisionModel {
     /// The part on top.
     pub fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// The model with a head that computes this linear classifier.
+    ///
+    /// # Errors
+    /// The classifier has other classes or channels than the model, or too many classes, or the head has no pooling.
+    pub(crate) fn with_linear_head(self, head: &LinearHead) -> Result<Self, Error> {
+        let advice = "fine-tune instead: this network's head can't hold a linear classifier of its features";
+        let state = head.state(self.head.pooling());
+        let state =
+            state.ok_or_else(|| BadOption::new("instant", format!("{} classes", head.rows.len()), advice))?;
+        self.with_state(&state)
     }
 
     /// Images `[batch, 3, height, width]` to logits `[batch, class]`.
@@ -168,9 +215,24 @@ impl VisionModel {
     /// Images `[batch, 3, height, width]` to embeddings `[batch, channel]`: the body's features, averaged over the picture.
     pub fn embed(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
         assert_shape!(images, [_, 3, _, _]);
-        let features = self.body.forward(images, pass);
-        let [_, channels, _, _] = features.dims();
-        let pooled = cpu::concat_pool(&features, pass).unwrap_or_else(|| concat_pool(features));
-        pooled.narrow(1, channels, channels)
+        embedding(self.body.forward(images, pass), pass)
     }
+
+    /// Images `[batch, 3, height, width]` to logits `[batch, class]` and embeddings `[batch, channel]`.
+    pub fn logits_and_embedding(&self, images: Tensor<4>, pass: &mut Pass) -> (Tensor<2>, Tensor<2>) {
+        let features = self.body.forward(images, pass);
+        (self.head.forward(features.clone(), pass), embedding(features, pass))
+    }
+
+    /// What it says of each teacher's features: embeddings `[batch, channel]` to `[batch, width]`.
+    pub(crate) fn projected(&self, embedding: &Tensor<2>) -> Vec<Tensor<2>> {
+        self.projectors.iter().map(|projector| projector.forward(embedding.clone())).collect()
+    }
+}
+
+/// Features `[batch, channel, h, w]` to their means over the picture `[batch, channel]`.
+fn embedding(features: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+    let [_, channels, _, _] = features.dims();
+    let pooled = cpu::concat_pool(&features, pass).unwrap_or_else(|| concat_pool(features));
+    pooled.narrow(1, channels, channels)
 }

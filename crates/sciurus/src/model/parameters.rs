@@ -141,6 +141,17 @@ impl ModulePath {
         self.inside("Struct:Linear") && self.parts.last().is_some_and(|field| field == "weight")
     }
 
+    /// Whether kernels are turned by 180° against those in files: see [`EfficientNetLite`](super::EfficientNetLite).
+    fn is_turned(&self) -> bool {
+        self.containers.iter().any(|container| container == "Struct:EfficientNetLite")
+    }
+
+    /// A parameter as files have it, from ours; and ours from that of a file.
+    fn exchanged<const D: usize>(&self, value: Tensor<D>) -> Tensor<D> {
+        let value = if self.is_transposed() { value.transpose() } else { value };
+        if D == 4 && self.is_turned() { value.flip([2, 3]) } else { value }
+    }
+
     fn inside(&self, container: &str) -> bool {
         self.containers.last().is_some_and(|innermost| innermost == container)
     }
@@ -151,6 +162,13 @@ impl ModulePath {
             _ => shape.to_vec(),
         }
     }
+}
+
+/// The parameters of a body alone.
+pub(super) fn of_body(body: &Body) -> Vec<ParameterInfo> {
+    let mut list = List { path: ModulePath::default(), body, parameters: Vec::new() };
+    body.visit(&mut list);
+    list.parameters
 }
 
 struct List<'a> {
@@ -195,8 +213,7 @@ impl ModuleVisitor for Read {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let shape = self.path.stored_shape(param.lazy_shape().as_slice());
-        let value = if self.path.is_transposed() { param.val().transpose() } else { param.val() };
-        let values = floats(value.into_data());
+        let values = floats(self.path.exchanged(param.val()).into_data());
         self.state.insert(self.path.name(), StoredTensor { shape, values });
     }
 }
@@ -227,8 +244,7 @@ impl ModuleMapper for Write<'_> {
         let data = TensorData::new(stored.values.clone(), expected);
         let value = Tensor::<D>::from_data(data, &param.lazy_device());
         let trained = self.path.role() != Role::RunningStatistic;
-        let value = if self.path.is_transposed() { value.transpose() } else { value };
-        Param::initialized(param.id, value.detach()).set_require_grad(trained)
+        Param::initialized(param.id, self.path.exchanged(value).detach()).set_require_grad(trained)
     }
 }
 

@@ -12,6 +12,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::conv::{NormedConv, normed, square};
+use super::{OwnBody, ParamGroup};
 use crate::cpu::{self, BlockLayers, ConvNorm, pool_shape};
 use crate::nn::{BatchNorm, Pass};
 
@@ -228,4 +229,15 @@ impl Bottleneck {
 fn downsample(channels: [usize; 2], stride: usize, device: &Device) -> Option<NormedConv> {
     let differs = stride != 1 || channels[0] != channels[1];
     differs.then(|| normed(&square(channels, 1).with_stride([stride, stride]), device))
+}
+/// A ResNet of other sizes than ours may be a network of your own.
+impl OwnBody for ResNet {
+    fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        ResNet::forward(self, images, pass)
+    }
+
+    /// fastai's split before `layer3`.
+    fn group(&self, name: &str) -> ParamGroup {
+        ParamGroup(usize::from(matches!(name.split('.').next(), Some("layer3" | "layer4"))))
+    }
 }

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor, assert_shape};
 
 use super::pass::{MOMENTUM, Pass};
 
-/// `y = (x - mean) / sqrt(variance + 1e-5) * weight + bias` per channel (Ioffe & Szegedy 2015).
+/// `y = (x - mean) / sqrt(variance + epsilon) * weight + bias` per channel (Ioffe & Szegedy 2015).
 ///
 /// A training pass uses the mean and the biased variance of the batch, and moves the running statistics by
 /// `momentum` 0.1 towards the mean and the unbiased variance, as `torch.nn.BatchNorm2d` does.
@@ -23,10 +23,12 @@ pub struct BatchNorm {
     pub running_mean: Param<Tensor<1>>,
     /// Running unbiased variance `[channel]`, no gradient.
     pub running_var: Param<Tensor<1>>,
+    #[module(skip)]
+    epsilon: f64,
 }
 
 impl BatchNorm {
-    /// Added to the variance before the square root.
+    /// PyTorch's default of what is added to the variance before the square root.
     pub const EPSILON: f64 = 1e-5;
 
     /// A layer for `channels` channels that starts as the identity.
@@ -38,7 +40,20 @@ impl BatchNorm {
             bias: Param::from_tensor(zeros()),
             running_mean: Param::from_tensor(zeros()).set_require_grad(false),
             running_var: Param::from_tensor(ones()).set_require_grad(false),
+            epsilon: Self::EPSILON,
         }
+    }
+
+    /// Sets what is added to the variance before the square root, above 0. Networks that come from TensorFlow have 1e-3.
+    #[must_use]
+    pub fn with_epsilon(mut self, epsilon: f64) -> Self {
+        self.epsilon = epsilon;
+        self
+    }
+
+    /// What is added to the variance before the square root.
+    pub fn epsilon(&self) -> f64 {
+        self.epsilon
     }
 
     /// Normalises `[batch, channel, …]`; same shape out.
@@ -58,10 +73,10 @@ impl BatchNorm {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         if !pass.is_training() {
             let (mean, variance) = (self.running_mean.val(), self.running_var.val());
-            return batch_norm(input, weight, bias, mean, variance, Self::EPSILON);
+            return batch_norm(input, weight, bias, mean, variance, self.epsilon);
         }
         let per_channel = input.shape().num_elements() / channels;
-        let result = batch_norm_train(input, weight, bias, Self::EPSILON);
+        let result = batch_norm_train(input, weight, bias, self.epsilon);
         self.note_moving([result.mean.inner(), result.variance.inner()], per_channel, (pass, momentum));
         result.output
     }

@@ -29,7 +29,7 @@ use sciurus_insight::{
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::learner::{Learner, Observer};
+use crate::learner::{Learner, Observer, TeacherRecord};
 use crate::model::weights::{DownloadProgress, WeightsRecord};
 use crate::predict::DataRecord;
 use crate::storage::files;
@@ -46,6 +46,9 @@ pub struct RunRecord {
     pub settings: TrainSettings,
     /// The weights it started from.
     pub weights: WeightsRecord,
+    /// The teachers that it learnt from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub teachers: Vec<TeacherRecord>,
     /// The data it was trained and measured on.
     pub data: DataRecord,
     /// Files that were left out before training, and why. Photos that proved to be damaged later are in `events.jsonl`.
@@ -153,6 +156,7 @@ impl Run {
             burn: BURN_VERSION.to_owned(),
             settings,
             weights: learner.weights().clone(),
+            teachers: learner.teachers(),
             data: DataRecord::of(dataset),
             skipped: dataset.skipped.clone(),
             metrics: Vec::new(),
@@ -192,6 +196,12 @@ impl Run {
                 record.weights.name,
                 learner.weights().name
             ));
+        }
+        let hashes = |teachers: &[TeacherRecord]| -> Vec<Option<String>> {
+            teachers.iter().map(|teacher| teacher.sha256.clone()).collect()
+        };
+        if hashes(&learner.teachers()) != hashes(&record.teachers) {
+            return refuse("cannot be resumed, because a teacher has changed since it began; train again");
         }
         let events = learner.resume_from(&run.folder)?;
         learner.observe(EventLog::resume(&run.path("events.jsonl"), events)?);

@@ -135,7 +135,7 @@ struct Log {
 fn epochs(rows: &[EpochRecord]) -> String {
     let of = |phase| rows.iter().filter(|row| row.phase == phase).count();
     match of(Phase::Frozen) {
-        0 => of(Phase::Unfrozen).to_string(),
+        0 => rows.len().to_string(),
         frozen => format!("{frozen} of the head only, {} of the whole network", of(Phase::Unfrozen)),
     }
 }

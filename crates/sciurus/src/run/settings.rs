@@ -14,7 +14,10 @@ use super::Listeners;
 use super::budget::{Budget, Timed};
 use super::upgrade::upgrade;
 use crate::Error;
-use crate::learner::{Balance, BatchTimes, Control, FitSettings, Learner, Objective, vision_learner};
+use crate::learner::{
+    Balance, BatchTimes, Control, DistillSettings, FitSettings, Learner, Objective, arch_named,
+    vision_learner,
+};
 use crate::loaders::{DataLoaders, ImageDataLoaders, LoaderSettings};
 use crate::model::VisionModel;
 use crate::model::weights::WeightSource;
@@ -49,6 +52,9 @@ settings! {
         /// Seconds that the run may take, at least 10. They decide the number of epochs, and also the image size, if the given
         /// one would allow too few epochs or needlessly many.
         pub time_budget: Option<f64> = None,
+        /// Whether only a linear head is fitted, on features of the frozen body, in seconds, and measured by cross-validation: see
+        /// [`Learner::fit_instantly`].
+        pub instant: bool = false,
         /// Whether weights are rounded to half precision (fp16) before they are measured and saved.
         pub half: bool = false,
         /// Whether the run writes event files for TensorBoard.
@@ -81,6 +87,9 @@ pub struct TrainSettings {
     /// The network, its weights, and how they are trained.
     #[serde(flatten)]
     pub fit: FitSettings,
+    /// Teachers, and what is learnt from them.
+    #[serde(flatten)]
+    pub distill: DistillSettings,
     /// What the run does besides fitting.
     #[serde(flatten)]
     pub run: RunSettings,
@@ -114,6 +123,7 @@ impl TrainSettings {
             data: DataSettings::deserialize(&all)?,
             loader: LoaderSettings::deserialize(&all)?,
             fit: FitSettings::deserialize(&all)?,
+            distill: DistillSettings::deserialize(&all)?,
             run: RunSettings::deserialize(&all)?,
         })
     }
@@ -127,7 +137,7 @@ impl TrainSettings {
     #[cfg(test)]
     pub(crate) fn small(folder: impl Into<PathBuf>) -> Self {
         let mut settings = Self::new(folder);
-        settings.fit.arch = crate::Arch::ResNet10Narrow;
+        settings.fit.arch = crate::Arch::ResNet10Narrow.into();
         settings.fit.weights = WeightSource::Random;
         (settings.loader.image_size, settings.loader.batch_size) = (64, 8);
         settings
@@ -186,7 +196,7 @@ impl TrainSettings {
     /// The file is not a model.
     pub fn continuing(mut self, model: &Path) -> Result<Self, Error> {
         let manifest = ModelBundle::load(model)?.manifest;
-        (self.fit.arch, self.fit.weights) = (manifest.arch, WeightSource::File(model.to_owned()));
+        (self.fit.arch, self.fit.weights) = (manifest.arch.into(), WeightSource::File(model.to_owned()));
         self.loader.image_size = manifest.preprocessing.image_size;
         self.loader.resize = manifest.preprocessing.resize_method;
         Ok(self)
@@ -200,6 +210,7 @@ impl TrainSettings {
         if let WeightSource::File(file) = &mut self.fit.weights {
             paths.push(file);
         }
+        paths.extend(self.distill.teachers.iter_mut().filter(|teacher| arch_named(teacher).is_none()));
         for path in paths {
             *path = std::path::absolute(&*path).map_err(|source| Error::io(path, source))?;
         }
@@ -235,6 +246,7 @@ impl TrainSettings {
         };
         let mut learner = vision_learner(loaders, self.fit.arch)
             .settings(self.fit.clone())
+            .distill(self.distill.clone())
             .seed(self.data.seed)
             .objective(Objective { loss: self.fit.loss, class_weights })
             .on_download(listeners.on_download);
@@ -249,6 +261,7 @@ impl TrainSettings {
 
     fn check(&self) -> Result<(), Error> {
         self.fit.check()?;
+        self.distill.check()?;
         let seconds = self.run.checkpoint_seconds;
         let is_sensible = (0.0..1e9).contains(&seconds);
         BadOption::check("checkpoint_seconds", seconds, is_sensible, "choose 0 or more seconds")?;
@@ -264,6 +277,9 @@ impl TrainSettings {
     /// # Errors
     /// As [`Learner::fit`].
     pub fn fit(&self, learner: &mut Learner) -> Result<Control, Error> {
+        if self.run.instant {
+            return learner.fit_instantly();
+        }
         if self.fit.is_from_scratch() {
             learner.unfreeze();
             return learner.fit_one_cycle(self.fit.one_cycle());
@@ -291,6 +307,7 @@ impl TrainSettings {
         listeners: Listeners,
     ) -> Result<(Self, Learner, Timed), Error> {
         let mut learner = self.learner(listeners)?;
+        self.fit.arch = learner.arch().into();
         let mut times = learner.time_batches()?;
         let frozen = if self.fit.is_from_scratch() { 0 } else { self.fit.freeze_epochs };
         let size = budget.without(self.after(&times)).image_size(&times, frozen, self.loader.image_size);
@@ -311,6 +328,7 @@ impl TrainSettings {
 
     /// The same settings, with every default that depends on the data or the machine filled in.
     pub(super) fn resolved(mut self, learner: &Learner) -> Self {
+        self.fit.arch = learner.arch().into();
         self.fit.learning_rate = Some(self.fit.learning_rate());
         self.data.set_splitter(learner.loaders().dataset().splitter);
         self.loader.views = Some(learner.loaders().preprocessing().views);
@@ -392,6 +410,7 @@ mod tests {
             serde_json::to_value(DataSettings::default()).unwrap(),
             serde_json::to_value(LoaderSettings::default()).unwrap(),
             serde_json::to_value(FitSettings::default()).unwrap(),
+            serde_json::to_value(DistillSettings::default()).unwrap(),
             serde_json::to_value(RunSettings::default()).unwrap(),
         ];
         let names: usize = sections.iter().map(|section| section.as_object().unwrap().len()).sum();

@@ -1,6 +1,7 @@
 """Writes archs.json: what torchvision's, timm's and fastai's networks answer with weights that a formula gives.
 
-Run: OMP_NUM_THREADS=1 python make_archs.py   (torch, torchvision, timm, fastai; no download)
+Run: OMP_NUM_THREADS=1 python make_archs.py [NAME ...]   (torch, torchvision, timm, fastai; no download)
+With names, only these are made anew.
 
 For each architecture: names and shapes of the body's parameters and buffers; in evaluation, mean features of the body and
 logits of fastai's head for five classes; and the gradients of a weighted sum of the features. All is computed in float64 from float32 weights and images, so that the
@@ -102,6 +103,10 @@ def case(arch, size):
     if arch == "efficientnet_b0":
         model = kind.efficientnet_b0(weights=None, stochastic_depth_prob=0.0)
         return model, FEATURES, 2 * 1280, ("classifier.",)
+    if arch.startswith("efficientnet_lite"):
+        # global_pool and classifier are cut off; what is left ends with ReLU6.
+        model = timm.create_model(f"tf_{arch}", pretrained=False)
+        return model, lambda model, x: model.forward_features(x), 2 * 1280, ("classifier.",)
     if arch == "convnext_tiny":
         model = kind.convnext_tiny(weights=None, stochastic_depth_prob=0.0)
         return model, FEATURES, 2 * 768, ("classifier.",)
@@ -172,13 +177,18 @@ def main():
         "resnet101": ("resnet101", 64, 2),
         "mobilenet_v2": ("mobilenet_v2", 96, 2),
         "efficientnet_b0": ("efficientnet_b0", 96, 2),
+        "efficientnet_lite0": ("efficientnet_lite0", 96, 2),
+        # Sizes that are odd and even by turns: 75, 38, 19, 10, 5, 3. TensorFlow pads them differently.
+        "efficientnet_lite0 at 75": ("efficientnet_lite0", 75, 2),
+        "efficientnet_lite2": ("efficientnet_lite2", 64, 2),
         "convnext_tiny": ("convnext_tiny", 64, 2),
         "vit_small_patch16_224": ("vit_small_patch16_224", 224, 1),
         # Position embeddings resampled from 14 x 14 to 5 x 5 and to 17 x 17.
         "vit_small_patch16_224 at 80": ("vit_small_patch16_224", 80, 2),
         "vit_small_patch16_224 at 272": ("vit_small_patch16_224", 272, 1),
     }
-    archs = {name: golden(*case) for name, case in cases.items()}
+    wanted = sys.argv[1:] or list(cases)
+    archs = {name: golden(*cases[name]) for name in wanted}
     for name in archs:
         if " at " in name:
             del archs[name]["parameters"]
@@ -189,8 +199,12 @@ def main():
         },
         "archs": archs,
     }
+    path = Path(__file__).with_name("archs.json")
+    if sys.argv[1:]:
+        old = json.loads(path.read_text())
+        made = {**old, "archs": {**old["archs"], **archs}}
     lines = json.dumps(made, separators=(",", ":"))
-    Path(__file__).with_name("archs.json").write_text(lines.replace('"vit_small', '\n"vit_small') + "\n")
+    path.write_text(lines.replace('"vit_small', '\n"vit_small') + "\n")
 
 
 main()

@@ -162,7 +162,7 @@ fn a_run_normalises_and_computes_as_the_architecture_needs_and_its_bundle_says_s
         (Arch::MobileNetV2, Normalize::imagenet()),
     ] {
         let mut settings = TrainSettings::new(&photos);
-        (settings.fit.arch, settings.fit.weights) = (arch, WeightSource::Random);
+        (settings.fit.arch, settings.fit.weights) = (arch.into(), WeightSource::Random);
         (settings.loader.image_size, settings.loader.batch_size) = (32, 2);
         let mut learner = settings.learner(Listeners::default()).unwrap();
         assert_eq!(learner.precision(), best, "{arch}");

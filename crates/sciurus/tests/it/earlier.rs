@@ -22,7 +22,10 @@ fn a_config_file() {
     assert_eq!(settings.data.group.as_deref(), Some(r"(\d)\.png"));
     assert_eq!(settings.loader.resize, ResizeMethod::Squish);
     assert!(matches!(settings.loader.augment, Augmentation::Standard(_)) && settings.loader.mix.is_some());
-    assert_eq!((settings.fit.arch, &settings.fit.weights), (Arch::ResNet10Narrow, &WeightSource::Random));
+    assert_eq!(
+        (settings.fit.arch, &settings.fit.weights),
+        (Arch::ResNet10Narrow.into(), &WeightSource::Random)
+    );
     assert!(settings.fit.offline && settings.fit.precision == Precision::Bf16);
     assert_eq!((settings.fit.epochs, settings.loader.batch_size), (1, 8));
 }

@@ -37,6 +37,30 @@ fn own_metric() {
 }
 
 #[test]
+fn own_loss() {
+    let said = run("own_loss");
+    let losses: Vec<f64> =
+        said.lines().map(|line| line.split([' ', ',']).nth(3).unwrap().parse().unwrap()).collect();
+    assert!(losses.len() == 4 && losses[3] < losses[0], "{said}");
+}
+
+#[test]
+fn own_network() {
+    let said = run("own_network");
+    assert!(said.contains("late layers and head") && said.contains("plain with 97"), "{said}");
+    assert!(said.ends_with("leaf\n") || said.ends_with("acorn\n"), "{said}");
+}
+
+#[test]
+fn teacher() {
+    let said = run("teacher");
+    assert!(
+        said.contains("whole network") && said.contains("learnt from sciurus-example-teacher.sciurus"),
+        "{said}"
+    );
+}
+
+#[test]
 fn own_observer() {
     let said = run("own_observer");
     assert!(said.contains("epoch 0, batch 0") && said.ends_with(" epochs\n"), "{said}");

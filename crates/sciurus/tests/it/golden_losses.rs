@@ -1,16 +1,16 @@
 //! Losses against fastai's own, with and without class weights, on the fused path and layer by layer.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use sciurus::{Loss, Objective};
+use sciurus::{LossFunction, Objective};
 use serde_json::Value;
 
 use crate::support::values;
 
 /// The weighted and unweighted value of each loss, as the golden file names it.
-const LOSSES: [(Loss, &str, &str); 3] = [
-    (Loss::CrossEntropy, "cross_entropy", "cross_entropy_weighted"),
-    (Loss::LabelSmoothing { amount: 0.1 }, "label_smoothing_eps_0.1", "label_smoothing_weighted"),
-    (Loss::Focal { gamma: 2.0 }, "focal_gamma_2", "focal_weighted"),
+const LOSSES: [(LossFunction, &str, &str); 3] = [
+    (LossFunction::CrossEntropy, "cross_entropy", "cross_entropy_weighted"),
+    (LossFunction::LabelSmoothing { amount: 0.1 }, "label_smoothing_eps_0.1", "label_smoothing_weighted"),
+    (LossFunction::Focal { gamma: 2.0 }, "focal_gamma_2", "focal_weighted"),
 ];
 
 fn golden() -> Value {
@@ -75,7 +75,7 @@ fn gradients_of_losses_are_their_slopes() {
 #[test]
 fn losses_that_make_no_sense_are_refused() {
     for text in ["hinge", "focal:-1", "label_smoothing:1", "label_smoothing:much", "cross_entropy:1"] {
-        let error = text.parse::<Loss>().unwrap_err().to_string();
+        let error = text.parse::<LossFunction>().unwrap_err().to_string();
         assert!(error.contains(text) && error.contains("choose cross_entropy"), "{error}");
     }
 }

@@ -1,9 +1,10 @@
-//! What the pretrained SqueezeNet answers, against PyTorch.
+//! What the pretrained SqueezeNet and EfficientNet-Lite answer, against PyTorch.
 
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData, activation::relu};
-use sciurus::data::{DecodeLimits, Normalize, decode_file, resized};
+use sciurus::Arch;
+use sciurus::data::{DecodeLimits, Normalize, Preprocessing, decode_file, resized};
 use sciurus::model::weights::read;
 use sciurus::model::{Body, HeadConfig, Pass, SqueezeNet, StateDict, VisionModel};
 
@@ -80,5 +81,53 @@ fn golden_top_class_of_real_photos() {
         assert_eq!(top(&logits, 1)[0] as u64, golden["squeezenet_top5"][0].as_u64().unwrap(), "{name}");
         let off = difference(&logits[..16], &floats(&golden["squeezenet_logits_first16"]));
         assert!(off < 0.35, "{name}: logits off by {off}");
+    }
+}
+
+/// Mean features `[1280]` and ImageNet logits `[1000]` of one image by an EfficientNet-Lite with its published weights.
+fn lite_answers(arch: Arch, state: &StateDict, images: Tensor<4>) -> [Vec<f32>; 2] {
+    let device = Device::flex();
+    let head = HeadConfig::new(arch.channels(), 2).init(&device);
+    let named = state.iter().map(|(name, tensor)| (format!("body.{name}"), tensor.clone())).collect();
+    let model = VisionModel::from_parts(arch.body(&device), head).with_state(&named).unwrap();
+    let features = values(model.embed(images, &mut Pass::evaluate()));
+    let (weight, bias) = (&state["classifier.weight"].values, &state["classifier.bias"].values);
+    let logit =
+        |(row, bias): (&[f32], &f32)| bias + row.iter().zip(&features).map(|(a, b)| a * b).sum::<f32>();
+    let logits = weight.chunks_exact(features.len()).zip(bias).map(logit).collect();
+    [features, logits]
+}
+
+#[test]
+fn golden_efficientnet_lite_with_its_imagenet_weights() {
+    let Some(golden) = shared("golden/efficientnet_lite.json") else { return };
+    let golden: serde_json::Value = serde_json::from_slice(&std::fs::read(golden).unwrap()).unwrap();
+    for arch in [Arch::EfficientNetLite0, Arch::EfficientNetLite2] {
+        let Some(path) = shared(&format!("models/{arch}-imagenet.safetensors")) else { return };
+        let (state, golden) = (read(&path).unwrap(), &golden["networks"][arch.name()]);
+        let side = golden["size"].as_u64().unwrap() as usize;
+        let pixel = |at: usize| {
+            let (c, y, x) = (at / (side * side), at / side % side, at % side);
+            ((c * 31 + y * 7 + x * 13) % 64) as f32 / 32.0 - 1.0
+        };
+        let tensor = |pixels: Vec<f32>| {
+            Tensor::<4>::from_data(TensorData::new(pixels, [1, 3, side, side]), &Device::flex())
+        };
+        let pixels = (0..3 * side * side).map(pixel).collect();
+        let [features, logits] = lite_answers(arch, &state, tensor(pixels));
+        let formula = &golden["formula_input"];
+        assert!(difference(&features[..16], &floats(&formula["pooled_first16"])) < 2e-4, "{arch}");
+        assert!(difference(&logits[..16], &floats(&formula["logits_first16"])) < 2e-3, "{arch}");
+        let best: Vec<usize> = serde_json::from_value(formula["top5"].clone()).unwrap();
+        assert_eq!(top(&logits, 5), best, "{arch}");
+        let pipeline =
+            Preprocessing { image_size: side, normalize: arch.normalize(), ..Preprocessing::default() }
+                .pipeline();
+        for (name, golden) in golden["images"].as_object().unwrap() {
+            let Some(photo) = shared(&format!("data/{name}")) else { return };
+            let image = decode_file(&photo, &DecodeLimits::default()).unwrap();
+            let [_, logits] = lite_answers(arch, &state, tensor(pipeline.tensor(image)));
+            assert_eq!(top(&logits, 1)[0] as u64, golden["top5"][0].as_u64().unwrap(), "{arch}, {name}");
+        }
     }
 }

@@ -14,7 +14,7 @@ fn learnt_with(views: Option<Views>) -> (tempfile::TempDir, Predictor, RgbImage)
     let photos = folder.path().join("photos");
     draw_demo(&photos, 24, 42).unwrap();
     let mut settings = TrainSettings::new(&photos);
-    settings.fit.arch = Arch::ResNet10Narrow;
+    settings.fit.arch = Arch::ResNet10Narrow.into();
     settings.loader.views = views;
     settings.fit.weights = WeightSource::Random;
     (settings.loader.image_size, settings.loader.batch_size, settings.fit.epochs) = (64, 8, 4);

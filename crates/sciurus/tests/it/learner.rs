@@ -14,7 +14,7 @@ use sciurus::{
 /// Settings for pictures of 64 pixels that train in seconds.
 fn settings(folder: &Path) -> TrainSettings {
     let mut settings = TrainSettings::new(folder);
-    settings.fit.arch = Arch::ResNet10Narrow;
+    settings.fit.arch = Arch::ResNet10Narrow.into();
     settings.fit.weights = WeightSource::Random;
     settings.loader.image_size = 64;
     settings.loader.batch_size = 8;

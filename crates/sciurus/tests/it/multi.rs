@@ -9,7 +9,7 @@ use sciurus::data::{CsvLabels, DecodeLimits, Labeler, Mix, Mixed, RgbImage, Seed
 use sciurus::insight::{MultiInterpretation, multi_metric_named};
 use sciurus::prelude::*;
 use sciurus::{
-    AnyPredictions, Balance, Listeners, Loss, ModelBundle, Objective, Output, Run, TrainSettings,
+    AnyPredictions, Balance, Listeners, LossFunction, ModelBundle, Objective, Output, Run, TrainSettings,
     WeightSource,
 };
 use serde_json::Value;
@@ -37,7 +37,7 @@ fn golden_losses_are_pytorchs() {
         let loss = name.trim_end_matches("_weighted");
         let weights = if name.ends_with("_weighted") { read(&golden["pos_weight"]) } else { vec![] };
         let (loss, mixed) = match loss {
-            "mixed" => (Loss::CrossEntropy, Some(&mixed)),
+            "mixed" => (LossFunction::CrossEntropy, Some(&mixed)),
             loss => (loss.parse().unwrap(), None),
         };
         let objective = Objective { loss, class_weights: weights };
@@ -56,7 +56,7 @@ fn golden_losses_are_pytorchs() {
 
 #[test]
 fn extreme_logits_have_finite_losses_and_focal_with_weights_is_refused() {
-    for loss in [Loss::CrossEntropy, Loss::Focal { gamma: 0.5 }] {
+    for loss in [LossFunction::CrossEntropy, LossFunction::Focal { gamma: 0.5 }] {
         let objective = Objective { loss, class_weights: vec![] };
         let data = TensorData::new(vec![200.0_f32, -200.0, 0.0, 0.0], [2, 2]);
         let logits = Tensor::<2>::from_data(data, &Device::flex().autodiff()).require_grad();
@@ -67,7 +67,7 @@ fn extreme_logits_have_finite_losses_and_focal_with_weights_is_refused() {
             "{gradient:?}"
         );
     }
-    let objective = Objective { loss: Loss::Focal { gamma: 2.0 }, class_weights: vec![1.0, 2.0] };
+    let objective = Objective { loss: LossFunction::Focal { gamma: 2.0 }, class_weights: vec![1.0, 2.0] };
     let error = objective.check_multi(2).unwrap_err().to_string();
     assert!(error.contains("set `balance` to none"), "{error}");
     assert!(objective.check(2).is_ok());
@@ -107,7 +107,7 @@ pub(crate) fn draw(folder: &Path, count: usize) {
 fn settings(folder: &Path) -> TrainSettings {
     let mut settings = TrainSettings::new(folder);
     settings.data.set_labeler(Labeler::Csv(CsvLabels::new(folder.join("labels.csv")).label_separator(' ')));
-    settings.fit.arch = Arch::ResNet10Narrow;
+    settings.fit.arch = Arch::ResNet10Narrow.into();
     settings.fit.weights = WeightSource::Random;
     settings.loader.image_size = 64;
     settings.loader.batch_size = 8;
@@ -163,7 +163,7 @@ fn mixing_weights_smoothing_folds_and_views_go_with_any_number_of_labels() {
     settings.fit.epochs = 2;
     settings.loader.mix = Some(Mix::mix_up());
     settings.fit.balance = Balance::Loss;
-    settings.fit.loss = Loss::LabelSmoothing { amount: 0.1 };
+    settings.fit.loss = LossFunction::LabelSmoothing { amount: 0.1 };
     settings.data.set_splitter(Splitter::KFold { folds: 4, fold: 1 });
     settings.run.metrics = vec!["average_precision".into(), "f1_samples".into()];
     settings.loader.augment = Augmentation::Flip;
@@ -203,7 +203,7 @@ fn what_needs_one_label_is_refused_with_what_to_do() {
     assert!(order.contains("set `balance` to loss"), "{order}");
     let focal = said(&|settings| {
         settings.fit.balance = Balance::Loss;
-        settings.fit.loss = Loss::Focal { gamma: 2.0 };
+        settings.fit.loss = LossFunction::Focal { gamma: 2.0 };
     });
     assert!(focal.contains("focal:2"), "{focal}");
 

@@ -25,7 +25,7 @@ impl Observer for Breaks {
 fn learner(photos: &Path) -> Learner {
     let dls = ImageDataLoaders::from_folder(photos).image_size(32).batch_size(4);
     let settings = FitSettings {
-        arch: Arch::ResNet10Narrow,
+        arch: Arch::ResNet10Narrow.into(),
         weights: WeightSource::Random,
         precision: Precision::F32,
         accumulate: 2,

@@ -136,7 +136,7 @@ fn a_run_does_not_go_on_with_other_weights_than_it_began_with() {
     sciurus::draw_demo(&folder.path().join("photos"), 12, 42).unwrap();
     save(&weights, &body(&model(1)));
     let mut settings = TrainSettings::new(folder.path().join("photos"));
-    (settings.fit.arch, settings.loader.image_size) = (Arch::ResNet10Narrow, 64);
+    (settings.fit.arch, settings.loader.image_size) = (Arch::ResNet10Narrow.into(), 64);
     settings.fit.weights = WeightSource::File(weights.clone());
     Run::prepare(&run, settings, Listeners::default()).unwrap();
     Run::resume(&run, Listeners::default()).unwrap();

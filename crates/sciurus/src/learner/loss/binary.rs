@@ -4,9 +4,9 @@ use burn::tensor::activation::log_sigmoid;
 use burn::tensor::{Tensor, TensorData};
 use sciurus_data::Mixed;
 
-use super::{Loss, Objective};
+use super::{LossFunction, Objective};
 
-/// The loss `[1]` of logits `[batch, class]` for images that have the classes `rows` `[batch]`; see [`Loss`].
+/// The loss `[1]` of logits `[batch, class]` for images that have the classes `rows` `[batch]`; see [`LossFunction`].
 ///
 /// It is linear in the targets, so mixing the targets of two images is the same as mixing their losses.
 pub(super) fn binary(
@@ -17,9 +17,9 @@ pub(super) fn binary(
 ) -> Tensor<1> {
     let [batch, classes] = logits.dims();
     let (smoothing, gamma) = match objective.loss {
-        Loss::CrossEntropy => (0.0, 0.0),
-        Loss::LabelSmoothing { amount } => (amount, 0.0),
-        Loss::Focal { gamma } => (0.0, gamma),
+        LossFunction::CrossEntropy => (0.0, 0.0),
+        LossFunction::LabelSmoothing { amount } => (amount, 0.0),
+        LossFunction::Focal { gamma } => (0.0, gamma),
     };
     let values = (batch * classes).max(1) as f64;
     let (mut positive, mut negative) = (Vec::new(), Vec::new());

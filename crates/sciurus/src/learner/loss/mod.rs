@@ -47,14 +47,14 @@ const GAMMA: f64 = 2.0;
 /// loss cannot be combined with weights.
 ///
 /// ```
-/// use sciurus::Loss;
-/// assert_eq!("label_smoothing".parse::<Loss>()?, Loss::LabelSmoothing { amount: 0.1 });
-/// assert_eq!("focal:1.5".parse::<Loss>()?.to_string(), "focal:1.5");
+/// use sciurus::LossFunction;
+/// assert_eq!("label_smoothing".parse::<LossFunction>()?, LossFunction::LabelSmoothing { amount: 0.1 });
+/// assert_eq!("focal:1.5".parse::<LossFunction>()?.to_string(), "focal:1.5");
 /// # Ok::<(), sciurus::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Loss {
+pub enum LossFunction {
     /// Cross entropy.
     #[default]
     CrossEntropy,
@@ -70,26 +70,26 @@ pub enum Loss {
     },
 }
 
-impl fmt::Display for Loss {
+impl fmt::Display for LossFunction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Loss::CrossEntropy => f.write_str("cross_entropy"),
-            Loss::LabelSmoothing { amount } => write!(f, "label_smoothing:{amount}"),
-            Loss::Focal { gamma } => write!(f, "focal:{gamma}"),
+            LossFunction::CrossEntropy => f.write_str("cross_entropy"),
+            LossFunction::LabelSmoothing { amount } => write!(f, "label_smoothing:{amount}"),
+            LossFunction::Focal { gamma } => write!(f, "focal:{gamma}"),
         }
     }
 }
 
-impl FromStr for Loss {
+impl FromStr for LossFunction {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let (name, number) = text.split_once(':').map_or((text, None), |(name, number)| (name, Some(number)));
         let number = |default: f64| number.map_or(Ok(default), str::parse);
         let loss = match name {
-            "cross_entropy" if !text.contains(':') => Some(Loss::CrossEntropy),
-            "label_smoothing" => number(SMOOTHING).ok().map(|amount| Loss::LabelSmoothing { amount }),
-            "focal" => number(GAMMA).ok().map(|gamma| Loss::Focal { gamma }),
+            "cross_entropy" if !text.contains(':') => Some(LossFunction::CrossEntropy),
+            "label_smoothing" => number(SMOOTHING).ok().map(|amount| LossFunction::LabelSmoothing { amount }),
+            "focal" => number(GAMMA).ok().map(|gamma| LossFunction::Focal { gamma }),
             _ => None,
         };
         loss.filter(|loss| loss.is_valid()).ok_or_else(|| bad_loss(text))
@@ -104,28 +104,56 @@ fn bad_loss(value: impl fmt::Display) -> Error {
     })
 }
 
-impl Loss {
+impl LossFunction {
     fn is_valid(self) -> bool {
         match self {
-            Loss::CrossEntropy => true,
-            Loss::LabelSmoothing { amount } => (0.0..1.0).contains(&amount),
-            Loss::Focal { gamma } => gamma.is_finite() && gamma >= 0.0,
+            LossFunction::CrossEntropy => true,
+            LossFunction::LabelSmoothing { amount } => (0.0..1.0).contains(&amount),
+            LossFunction::Focal { gamma } => gamma.is_finite() && gamma >= 0.0,
         }
     }
 }
 
-/// A loss, and how much each class counts in it.
+/// What training makes small. [`Objective`] is one; a loss of your own goes to
+/// [`LearnerBuilder::loss`](super::LearnerBuilder::loss), and `crates/sciurus/examples/own_loss.rs` trains with one.
+pub trait Loss: fmt::Debug {
+    /// The loss of logits `[batch, class]`: `[batch]`, one for each image, or `[1]`, one for all.
+    fn forward(&self, logits: Tensor<2>, targets: &Targets) -> Tensor<1>;
+
+    /// The loss `[1]` of a batch whose images may be mixed from two ([`Mix`](sciurus_data::Mix)): the losses against both targets,
+    /// mixed in the same shares. One loss for all images is mixed in the mean share.
+    fn forward_mixed(&self, logits: Tensor<2>, targets: &Targets, mixed: Option<&Mixed>) -> Tensor<1> {
+        let Some(Mixed { partner, share }) = mixed else { return self.forward(logits, targets).mean() };
+        let [own, other] =
+            [targets.clone(), picked(targets, partner)].map(|targets| self.forward(logits.clone(), &targets));
+        let mean = share.iter().sum::<f32>() / share.len().max(1) as f32;
+        let share = if own.dims() == [share.len()] { share.clone() } else { vec![mean; own.dims()[0]] };
+        let count = share.len();
+        let share = Tensor::from_data(TensorData::new(share, [count]), &logits.device());
+        (own * share.clone() + other * (share.neg() + 1.0)).mean()
+    }
+}
+
+/// The targets of these images of a batch.
+fn picked(targets: &Targets, images: &[usize]) -> Targets {
+    match targets {
+        Targets::Single(classes) => Targets::Single(images.iter().map(|&image| classes[image]).collect()),
+        Targets::Multi(rows) => Targets::Multi(images.iter().map(|&image| rows[image].clone()).collect()),
+    }
+}
+
+/// A loss function, and how much each class counts in it.
 ///
 /// ```
-/// use sciurus::{Loss, Objective};
-/// let rare_counts_more = Objective { loss: Loss::CrossEntropy, class_weights: vec![0.5, 1.5] };
+/// use sciurus::{LossFunction, Objective};
+/// let rare_counts_more = Objective { loss: LossFunction::CrossEntropy, class_weights: vec![0.5, 1.5] };
 /// assert!(rare_counts_more.check(2).is_ok());
 /// assert!(rare_counts_more.check(3).is_err());
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Objective {
     /// The loss function.
-    pub loss: Loss,
+    pub loss: LossFunction,
     /// Weight of each class (above 0); if empty, all count the same. For multi-label data, how much more a photo with the
     /// label counts than one without it: PyTorch's `pos_weight`.
     pub class_weights: Vec<f64>,
@@ -156,7 +184,7 @@ impl Objective {
     /// As [`check`](Self::check), or focal loss with weights, for which there is no standard formula.
     pub fn check_multi(&self, labels: usize) -> Result<(), Error> {
         self.check(labels)?;
-        if matches!(self.loss, Loss::Focal { .. }) && !self.class_weights.is_empty() {
+        if matches!(self.loss, LossFunction::Focal { .. }) && !self.class_weights.is_empty() {
             let expected = "multi-label focal loss cannot be combined with class weights; set `balance` to \
                             none, or use cross_entropy";
             return Err(Error::BadOption(BadOption {
@@ -173,8 +201,7 @@ impl Objective {
         self.forward_one(logits, targets, None)
     }
 
-    /// The loss `[1]` of a batch whose images may be mixed from two: the losses against both targets, mixed in the same
-    /// shares. fastai's `MixUp.lf`.
+    /// Like [`Loss::forward_mixed`], exactly as fastai's `MixUp.lf`.
     pub fn forward_mixed(&self, logits: Tensor<2>, targets: &Targets, mixed: Option<&Mixed>) -> Tensor<1> {
         match targets {
             Targets::Single(classes) => self.forward_one(logits, classes, mixed),
@@ -186,9 +213,9 @@ impl Objective {
         let [_, classes] = logits.dims();
         let parts = Parts { targets, mixed };
         match self.loss {
-            Loss::CrossEntropy => against(logits, self.shares(&parts, classes, 0.0)),
-            Loss::LabelSmoothing { amount } => against(logits, self.shares(&parts, classes, amount)),
-            Loss::Focal { gamma } => self.focal(logits, &parts, gamma),
+            LossFunction::CrossEntropy => against(logits, self.shares(&parts, classes, 0.0)),
+            LossFunction::LabelSmoothing { amount } => against(logits, self.shares(&parts, classes, amount)),
+            LossFunction::Focal { gamma } => self.focal(logits, &parts, gamma),
         }
     }
 
@@ -234,6 +261,16 @@ impl Objective {
             None => against_part(0).mean(),
             Some(_) => (against_part(0) + against_part(1)).mean(),
         }
+    }
+}
+
+impl Loss for Objective {
+    fn forward(&self, logits: Tensor<2>, targets: &Targets) -> Tensor<1> {
+        Objective::forward_mixed(self, logits, targets, None)
+    }
+
+    fn forward_mixed(&self, logits: Tensor<2>, targets: &Targets, mixed: Option<&Mixed>) -> Tensor<1> {
+        Objective::forward_mixed(self, logits, targets, mixed)
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Download {
     mirrors: Vec<String>,
     pauses: Vec<Duration>,
     max_bytes: u64,
+    connecting: Duration,
+    answering: Duration,
     silence: Duration,
 }
 
@@ -61,6 +63,8 @@ impl Download {
             mirrors: Vec::new(),
             pauses: [1, 2, 4].map(Duration::from_secs).to_vec(),
             max_bytes: 2 << 30,
+            connecting: Duration::from_secs(20),
+            answering: Duration::from_secs(60),
             silence: Duration::from_secs(60),
         }
     }
@@ -90,6 +94,16 @@ impl Download {
     #[must_use]
     pub fn silence(mut self, longest: Duration) -> Self {
         self.silence = longest;
+        self
+    }
+
+    /// Tries each address once, and gives up on one that isn't there within seconds: for those who can do without the file.
+    #[must_use]
+    pub(super) fn quick(mut self) -> Self {
+        self.pauses = Vec::new();
+        self.connecting = Duration::from_secs(3);
+        self.answering = Duration::from_secs(5);
+        self.silence = Duration::from_secs(10);
         self
     }
 
@@ -167,8 +181,11 @@ impl Download {
                 pauses = self.pauses.iter();
             }
             let Some(pause) = pauses.next() else {
-                let attempts = self.pauses.len() + 1;
-                return Err(failed(url, format!("{reason} (tried {attempts} times)")));
+                let tried = match self.pauses.len() {
+                    0 => String::new(),
+                    pauses => format!(" (tried {} times)", pauses + 1),
+                };
+                return Err(failed(url, format!("{reason}{tried}")));
             };
             std::thread::sleep(asked.map_or(*pause, |asked| asked.min(LONGEST_PAUSE)));
         }
@@ -267,8 +284,8 @@ impl Download {
     fn agent(&self) -> Agent {
         Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_connect(Some(Duration::from_secs(20)))
-            .timeout_recv_response(Some(Duration::from_secs(60)))
+            .timeout_connect(Some(self.connecting))
+            .timeout_recv_response(Some(self.answering))
             .timeout_per_read(Some(self.silence))
             .build()
             .into()

@@ -55,7 +55,18 @@ impl WeightFile {
     /// # Errors
     /// The file cannot be read, is not a regular file, is too large, is damaged, or is refused.
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let mut file = RegularFile::open(path, MAX_FILE)?;
+        Self::read(path, RegularFile::open(path, MAX_FILE)?)
+    }
+
+    /// A file that is in memory. Errors call it `name`.
+    ///
+    /// # Errors
+    /// It is damaged, or refused.
+    pub(super) fn of_bytes(name: &Path, bytes: &[u8]) -> Result<Self, Error> {
+        Self::read(name, RegularFile::of_bytes(bytes.to_vec()))
+    }
+
+    fn read(path: &Path, mut file: RegularFile) -> Result<Self, Error> {
         let start = file.read_at(0, START.min(file.len())).map_err(|source| Error::io(path, source))?;
         let (entries, licence) =
             read_entries(&mut file, &start).map_err(|reason| Error::weight_file(path, shortened(&reason)))?;

@@ -20,6 +20,7 @@ pub use file::read;
 use super::{Arch, VisionModel, numbers};
 use crate::Error;
 use crate::nn::StateDict;
+use crate::storage::tensor_file;
 use file::WeightFile;
 
 /// Where the body's weights come from.
@@ -92,14 +93,20 @@ pub fn load_body(
     places: &WeightPlaces,
     progress: &mut dyn FnMut(DownloadProgress),
 ) -> Result<(VisionModel, WeightsRecord), Error> {
-    let path = match source {
+    let (path, mut file) = match source {
         WeightSource::Random => {
             return Ok((model, WeightsRecord { name: "random".into(), sha256: None, licence: None }));
         }
-        WeightSource::File(path) => path.clone(),
-        WeightSource::Pretrained => find_or_download(arch, places, progress)?,
+        WeightSource::File(path) => (path.clone(), WeightFile::open(path)?),
+        WeightSource::Pretrained => match built_in(arch) {
+            Some(bytes) => (PathBuf::from(BUILT_IN), WeightFile::of_bytes(Path::new(BUILT_IN), bytes)?),
+            None => {
+                let path = find_or_download(arch, places, Patience::Usual, progress)?;
+                let file = WeightFile::open(&path)?;
+                (path, file)
+            }
+        },
     };
-    let mut file = WeightFile::open(&path)?;
     let model = with_body(model, &path, &mut file)?;
     if !numbers::body_is_sound(&model, &arch.normalize()) {
         return Err(Error::NotFinite { path });
@@ -112,6 +119,17 @@ pub fn load_body(
         None => file.licence().map(str::to_owned),
     };
     Ok((model, WeightsRecord { name, sha256: Some(sha256), licence }))
+}
+
+/// Writes the body's parameters under their published names, weights in half precision.
+///
+/// # Errors
+/// A weight is too large for half precision (above 65504), or the file cannot be written.
+pub(crate) fn write_body(model: &VisionModel, path: &Path) -> Result<(), Error> {
+    let state = model.clone().without_projectors().rounded_to_half()?.state_dict();
+    let body =
+        state.into_iter().filter_map(|(name, tensor)| Some((name.strip_prefix("body.")?.to_owned(), tensor)));
+    tensor_file::write(path, ("made_with", &env!("CARGO_PKG_VERSION")), &body.collect())
 }
 
 /// Sets the body's parameters from a torchvision state dict. Names and shapes are checked before values are read; errors name
@@ -143,16 +161,48 @@ fn with_body(model: VisionModel, path: &Path, file: &mut WeightFile) -> Result<V
     model.with_state(&named)
 }
 
+/// What stands for a file name in records of weights that are part of the program.
+const BUILT_IN: &str = "built in";
+
+/// The weights of an architecture that are part of the program: see docs/backbone.md.
+fn built_in(arch: Arch) -> Option<&'static [u8]> {
+    (arch == Arch::Hazel).then_some(include_bytes!("hazel.safetensors"))
+}
+
+/// Makes sure that an architecture's published weights are on this machine, and downloads them only if that works at once.
+///
+/// # Errors
+/// They are not here and can't be had quickly, or a file that is here cannot be read.
+pub(super) fn arrive(
+    arch: Arch,
+    places: &WeightPlaces,
+    progress: &mut dyn FnMut(DownloadProgress),
+) -> Result<(), Error> {
+    find_or_download(arch, places, Patience::Quick, progress).map(|_| ())
+}
+
+/// How long to wait for a publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// Several tries.
+    Usual,
+    /// One try, because there is something to go on with.
+    Quick,
+}
+
 /// A file of `places.models`, a file of the cache, or a fresh download.
 fn find_or_download(
     arch: Arch,
     places: &WeightPlaces,
+    patience: Patience,
     progress: &mut dyn FnMut(DownloadProgress),
 ) -> Result<PathBuf, Error> {
-    let published = arch.published_weights().ok_or(Error::NoPublishedWeights { arch: arch.name() })?;
     if let Some(found) = places.models.as_deref().map(|folder| find(arch, folder)).transpose()?.flatten() {
         return Ok(found);
     }
+    let published = arch
+        .published_weights()
+        .ok_or(Error::NoPublishedWeights { arch: arch.name(), elsewhere: arch.weights_elsewhere() })?;
     let cached = places.cache.join(published.file);
     // The hash is checked every time, so that a file damaged after its download is downloaded again.
     if cached.is_file() && download::sha256(&cached)? == published.sha256 {
@@ -165,6 +215,7 @@ fn find_or_download(
     let mirrors =
         places.mirrors.iter().map(|mirror| format!("{}/{}", mirror.trim_end_matches('/'), published.file));
     let download = Download::new(published.url, published.sha256, &cached).mirrors(mirrors.collect());
+    let download = if patience == Patience::Quick { download.quick() } else { download };
     download.run(progress)?;
     Ok(cached)
 }

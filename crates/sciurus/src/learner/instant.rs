@@ -1,0 +1,187 @@
+//! Training in seconds: a linear head on the features of the frozen body, and how good it is by cross-validation.
+//!
+//! In: a learner that has not trained yet. Out: the same with a fitted head, and out-of-fold predictions for all photos that are not
+//! in the test split.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use sciurus_clean::find::{
+    FoldItems, FoldOptions, LabelledItems, LogisticHead, LogisticOptions, out_of_fold,
+};
+use sciurus_data::{BadOption, ImageItem, Split};
+use sciurus_insight::{AnyPredictions, Embeddings, Predictions, Temperature};
+
+use super::event::{Control, EpochRecord, Event};
+use super::{Learner, Phase, notify};
+use crate::Error;
+use crate::embed::{EmbedItem, Embedder};
+use crate::model::LinearHead;
+
+/// Photos that the table's progress counts as one batch.
+const STEP: usize = 32;
+
+impl Learner {
+    /// Fits the head alone, and all at once: a linear classifier on the features of the frozen body, by logistic regression, as
+    /// cleaning does. The predictions of every photo come from one of five heads that were fitted without it, and so do the table's
+    /// figures and the temperature; the head that the model keeps is fitted on all of them. Features are cached by content, so
+    /// that a second call takes a fraction of the time.
+    ///
+    /// ```no_run
+    /// use sciurus::prelude::*;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let dls = ImageDataLoaders::from_folder("squirrels").build()?;
+    /// let mut learner = vision_learner(dls, Arch::Hazel).build()?;
+    /// learner.fit_instantly()?;
+    /// learner.export("squirrels.sciurus")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The data are multi-label or have more than [`LinearHead::MOST`] classes, the learner has trained before, no photo is
+    /// readable, or an observer fails.
+    pub fn fit_instantly(&mut self) -> Result<Control, Error> {
+        let dataset = self.loaders.dataset();
+        if dataset.is_multi_label() {
+            return Err(Error::MultiLabel);
+        }
+        let (classes, fresh) = (dataset.vocab.len(), self.fits == 0);
+        let advice = "fine-tune instead: a linear head on frozen features knows fewer classes";
+        BadOption::check("instant", format!("{classes} classes"), classes <= LinearHead::MOST, advice)?;
+        BadOption::check("instant", "a trained model", fresh, "begin with a learner that has not trained")?;
+        let started = Instant::now();
+        let items: Vec<ImageItem> =
+            dataset.items.iter().filter(|item| item.split != Split::Test).cloned().collect();
+        self.freeze();
+        self.emit(&Event::FitStarted {
+            phase: Phase::Frozen,
+            epochs: 1,
+            steps: 0,
+            valid_steps: items.len().div_ceil(STEP),
+            metrics: self.metrics.names(),
+        })?;
+        let (items, embeddings) = self.features(items)?;
+        let labels: Vec<usize> =
+            items.iter().filter_map(|item| item.target.classes().first().copied()).collect();
+        let groups = groups(&items);
+        let fold_items =
+            FoldItems { embeddings: &embeddings, labels: &labels, groups: Some(&groups), weights: None };
+        let options = FoldOptions::default().repeats(1).seed(self.seed().0).build()?;
+        let found = out_of_fold(fold_items, classes, options)?;
+        let all: Vec<usize> = (0..labels.len()).collect();
+        let data = LabelledItems { embeddings: &embeddings, labels: &labels, weights: None, items: &all };
+        let head = LogisticHead::fit(data, classes, LogisticOptions::default().build()?);
+        let rows: Vec<(Vec<f32>, f32)> = (0..classes)
+            .map(|class| head.weights(class).map_or_else(|| unknown(embeddings.width), narrow))
+            .collect();
+        self.trainer.set_head(&LinearHead { rows })?;
+        self.instant = Some(found.temperatures.first().copied().unwrap_or(Temperature(1.0)));
+        let probabilities =
+            (0..found.rows.len()).flat_map(|item| found.rows.row(item)).map(|p| *p as f32).collect();
+        let predictions = Predictions::from_probabilities(
+            self.loaders.dataset().vocab.clone(),
+            items.iter().map(|item| item.id).collect(),
+            items.iter().map(|item| item.path.clone()).collect(),
+            probabilities,
+            labels.clone(),
+        )?;
+        self.end_instantly(
+            AnyPredictions::Single(predictions),
+            mean_loss(&head, &embeddings, &labels),
+            started,
+        )
+    }
+
+    /// The features of photos, without those that cannot be read.
+    fn features(&mut self, items: Vec<ImageItem>) -> Result<(Vec<ImageItem>, Embeddings), Error> {
+        let embedder =
+            Embedder::of(self.trainer.model(), self.arch, &self.weights, self.loaders.preprocessing())?;
+        let root = self.loaders.dataset().root.clone();
+        let wanted: Vec<EmbedItem> = items
+            .iter()
+            .map(|item| EmbedItem { path: root.join(&item.path), content: item.content })
+            .collect();
+        let (observers, mut told, mut failed) = (&mut self.observers, 0, None);
+        let embedded = embedder.embed(&wanted, &mut |done| {
+            while told + STEP <= done && failed.is_none() {
+                let event = Event::BatchValidated { step: told / STEP, images: STEP };
+                failed = notify(observers, &event).err();
+                told += STEP;
+            }
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if !embedded.skipped.is_empty() {
+            self.emit(&Event::PhotosSkipped { split: Split::Train, skipped: embedded.skipped })?;
+        }
+        let (mut kept, mut values) = (Vec::new(), Vec::new());
+        for (item, row) in items.into_iter().zip(embedded.rows) {
+            if let Some(row) = row {
+                kept.push(item);
+                values.extend(row);
+            }
+        }
+        match kept.is_empty() {
+            true => Err(Error::NothingReadable { split: Split::Train }),
+            false => Ok((kept, Embeddings { width: self.arch.channels(), values })),
+        }
+    }
+
+    fn end_instantly(
+        &mut self,
+        predictions: AnyPredictions,
+        train_loss: f64,
+        started: Instant,
+    ) -> Result<Control, Error> {
+        let elapsed = started.elapsed();
+        let record = EpochRecord {
+            phase: Phase::Frozen,
+            epoch: 0,
+            train_loss,
+            valid_loss: predictions.valid_loss(),
+            metrics: self.metrics.values(&predictions),
+            elapsed,
+            waited: Duration::ZERO,
+            images_per_second: predictions.len() as f64 / elapsed.as_secs_f64(),
+        };
+        self.fits += 1;
+        self.history.epochs.push(record.clone());
+        self.last = Some(predictions);
+        let control = self.emit(&Event::EpochEnded(record))?;
+        Ok(control.max(self.emit(&Event::FitEnded { phase: Phase::Frozen, elapsed })?))
+    }
+}
+
+/// Photos that must be in one fold: those of a group, and those with the same bytes.
+fn groups(items: &[ImageItem]) -> Vec<usize> {
+    let mut known: HashMap<String, usize> = HashMap::new();
+    let mut number = |name: String| {
+        let next = known.len();
+        *known.entry(name).or_insert(next)
+    };
+    items.iter().map(|item| number(item.group.clone().unwrap_or_else(|| item.content.to_string()))).collect()
+}
+
+/// A class that no photo shows is never predicted.
+fn unknown(width: usize) -> (Vec<f32>, f32) {
+    (vec![0.0; width], -1e4)
+}
+
+fn narrow((weights, bias): (&[f64], f64)) -> (Vec<f32>, f32) {
+    (weights.iter().map(|weight| *weight as f32).collect(), bias as f32)
+}
+
+/// The mean cross entropy (nats) of the photos that a head was fitted on.
+fn mean_loss(head: &LogisticHead, embeddings: &Embeddings, labels: &[usize]) -> f64 {
+    let all: Vec<usize> = (0..labels.len()).collect();
+    let logits = head.logits(embeddings, &all);
+    let classes = logits.len() / labels.len().max(1);
+    let loss = |(row, &label): (&[f64], &usize)| {
+        let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        largest + row.iter().map(|logit| (logit - largest).exp()).sum::<f64>().ln() - row[label]
+    };
+    logits.chunks_exact(classes).zip(labels).map(loss).sum::<f64>() / labels.len() as f64
+}
