@@ -89,26 +89,27 @@ fn type_all(commands: &[String], folder: &Path, models: &Path) {
     }
 }
 
+/// Types all commands of a page, of which there are at least as many.
 #[cfg(unix)]
-#[test]
-fn every_command_of_the_readme_runs_as_it_stands() {
+fn type_page(page: &str, least: usize) {
     let folder = tempfile::tempdir().unwrap();
     let Some(models) = shared("models") else { return };
     let Some(()) = photos(folder.path()) else { return };
-    let commands = commands("README.md");
-    assert!(commands.len() >= 8, "{commands:?}");
+    let commands = commands(page);
+    assert!(commands.len() >= least, "{commands:?}");
     type_all(&commands, folder.path(), &models);
 }
 
 #[cfg(unix)]
 #[test]
+fn every_command_of_the_readme_runs_as_it_stands() {
+    type_page("README.md", 8);
+}
+
+#[cfg(unix)]
+#[test]
 fn every_command_of_the_page_on_cleaning_runs_as_it_stands() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(models) = shared("models") else { return };
-    let Some(()) = photos(folder.path()) else { return };
-    let commands = commands("docs/cleaning.md");
-    assert!(commands.len() >= 6, "{commands:?}");
-    type_all(&commands, folder.path(), &models);
+    type_page("docs/cleaning.md", 6);
 }
 
 #[cfg(unix)]

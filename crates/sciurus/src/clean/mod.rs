@@ -38,7 +38,7 @@ use sciurus_photos::{
 };
 
 use crate::embed::{EmbedItem, Embedder};
-use crate::model::Arch;
+use crate::model::{Arch, ChosenArch};
 use crate::{DownloadProgress, Error};
 
 /// Neighbours of each image in the graph: Datalab's default.
@@ -95,7 +95,8 @@ impl Cleaner {
     /// The folder is not a data set, or a backbone's weights cannot be found.
     pub fn look(settings: &CleanSettings, progress: &(dyn Fn(CleanStep) + Sync)) -> Result<Self, Error> {
         let dataset = settings.dataset(progress)?;
-        let (archs, mut notes) = settings.chosen(&mut |done| progress(CleanStep::Download(done)))?;
+        let chosen = settings.chosen(&mut |done| progress(CleanStep::Download(done)))?;
+        let mut notes: Vec<String> = chosen.iter().filter_map(|chosen| chosen.instead.clone()).collect();
         let paths: Vec<PathBuf> = dataset.items.iter().map(|item| item.path.clone()).collect();
         let known = KnownReports::new();
         let inspection = inspect_pixels(&dataset.root, &paths, &known, &dataset.limits, |done| {
@@ -103,7 +104,7 @@ impl Cleaner {
         })?;
         let mut files = inspection.files;
         let mut broken = inspection.skipped;
-        let (members, unembedded) = embed((settings, &archs), &dataset, &mut files, &mut notes, progress)?;
+        let (members, unembedded) = embed((settings, &chosen), &dataset, &mut files, &mut notes, progress)?;
         broken.extend(unembedded);
         progress(CleanStep::Analysing);
         let classes = classes(&dataset, &files);
@@ -123,7 +124,7 @@ impl Cleaner {
         fixed.extend(outlier_findings(&outliers(&graph), &graph, duplicates.groups.len()));
         fixed.extend(learnt_findings(&learnt(&settings.training, &dataset, &files)));
         fixed.extend(unreadable(&broken, files.len()));
-        let names: Vec<&str> = archs.iter().map(|arch| arch.name()).collect();
+        let names: Vec<&str> = chosen.iter().map(|chosen| chosen.arch.name()).collect();
         let model = format!("out-of-fold heads on {}", names.join(", "));
         Ok(Self { dataset, items, members, classes, groups, fixed, files, duplicates, model, notes })
     }
@@ -133,7 +134,8 @@ impl Cleaner {
         &self.dataset
     }
 
-    /// What people should know: which network was chosen for them, and problems that were worked around, such as a cache that is damaged.
+    /// What people should know: which network was chosen for them, and problems that were worked around, such as a cache that is
+    /// damaged.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -212,7 +214,7 @@ impl Cleaner {
 
 /// Every backbone's embeddings of the files that all of them could read; other files are removed from `files`.
 fn embed(
-    (settings, archs): (&CleanSettings, &[Arch]),
+    (settings, chosen): (&CleanSettings, &[ChosenArch]),
     dataset: &ImageDataset,
     files: &mut Vec<InspectedFile>,
     notes: &mut Vec<String>,
@@ -223,16 +225,16 @@ fn embed(
         .map(|file| EmbedItem { path: dataset.root.join(&file.path), content: file.report.content })
         .collect();
     let mut rows = Vec::new();
-    for &arch in archs {
+    for ChosenArch { arch, weights, .. } in chosen {
         let mut on_download = |done| progress(CleanStep::Download(done));
         let places = settings.places();
-        let mut embedder = Embedder::new(arch, &settings.weights, &places, &mut on_download)?;
+        let mut embedder = Embedder::new(*arch, weights, &places, &mut on_download)?;
         if let Some(folder) = &settings.cache_folder {
             embedder = embedder.cache_folder(folder.clone());
         }
         let total = items.len();
         let embedded = embedder
-            .embed(&items, &mut |done| progress(CleanStep::Embedding(arch, Progress { done, total })))?;
+            .embed(&items, &mut |done| progress(CleanStep::Embedding(*arch, Progress { done, total })))?;
         rows.push(embedded.rows);
         notes.extend(embedded.cache_fault);
     }

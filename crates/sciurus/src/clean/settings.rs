@@ -8,7 +8,7 @@ use sciurus_data::{DataSettings, ImageDataset, settings};
 
 use super::CleanStep;
 use crate::model::weights::{DownloadProgress, WeightPlaces};
-use crate::model::{Arch, ArchChoice, ChosenArch};
+use crate::model::{ArchChoice, ChosenArch};
 use crate::{Error, ModelBundle, Run, TrainSettings, WeightSource};
 
 settings! {
@@ -92,18 +92,13 @@ impl CleanSettings {
         Ok(self.data.dataset().build()?)
     }
 
-    /// The networks that look at the photos, and what there is to say if nobody chose them.
+    /// The networks that look at the photos.
     pub(super) fn chosen(
         &self,
         on_download: &mut dyn FnMut(DownloadProgress),
-    ) -> Result<(Vec<Arch>, Vec<String>), Error> {
-        let (mut archs, mut notes) = (Vec::new(), Vec::new());
-        for choice in &self.archs {
-            let ChosenArch { arch, instead } = choice.choose(&self.weights, &self.places(), on_download)?;
-            archs.push(arch);
-            notes.extend(instead);
-        }
-        Ok((archs, notes))
+    ) -> Result<Vec<ChosenArch>, Error> {
+        let places = self.places();
+        self.archs.iter().map(|choice| choice.choose(&self.weights, &places, on_download)).collect()
     }
 
     pub(super) fn places(&self) -> WeightPlaces {

@@ -199,19 +199,18 @@ impl LearnerBuilder {
         let mut places = self.places.unwrap_or_else(WeightPlaces::from_environment);
         places.offline |= settings.offline;
         let mut on_download = self.on_download.unwrap_or_else(|| Box::new(|_| ()));
-        let ChosenArch { arch, instead } =
+        let ChosenArch { arch, weights, instead } =
             settings.arch.choose(&settings.weights, &places, &mut on_download)?;
         arch.check_image_size(self.loaders.preprocessing().image_size)?;
         let model = VisionModel::new(arch, self.loaders.dataset().vocab.len(), seed, &device)?;
-        let (model, weights) =
-            started((model, arch), (&settings.weights, &self.loaders), &places, &mut on_download)?;
+        let (model, weights) = started((model, arch), (&weights, &self.loaders), &places, &mut on_download)?;
         let context = (&self.loaders, &places);
         let teachers = Teachers::ready(self.teachers, self.distill, context, &mut on_download)?;
         let model = model.with_projectors(&teachers.widths(), arch.channels(), seed);
         let trainer = Trainer::new(model, &device, seed)
             .with_teachers(teachers)
             .with_precision(precision)
-            .with_boxed_loss(self.own_loss.unwrap_or_else(|| Box::new(objective)))
+            .with_loss(self.own_loss.unwrap_or_else(|| Box::new(objective)))
             .clip_norm(settings.clip_norm)
             .accumulate(settings.accumulate)
             .average_decay(settings.average_decay)

@@ -88,13 +88,7 @@ impl Trainer {
 
     /// Sets the loss; the default is unweighted cross entropy.
     #[must_use]
-    pub fn with_loss(mut self, loss: impl Loss + 'static) -> Self {
-        self.loss = Box::new(loss);
-        self
-    }
-
-    /// The same for a loss that is boxed already.
-    pub(super) fn with_boxed_loss(mut self, loss: Box<dyn Loss>) -> Self {
+    pub fn with_loss(mut self, loss: Box<dyn Loss>) -> Self {
         self.loss = loss;
         self
     }

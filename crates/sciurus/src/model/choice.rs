@@ -36,6 +36,8 @@ pub enum ArchChoice {
 pub struct ChosenArch {
     /// The network.
     pub arch: Arch,
+    /// Where its weights are: the file, if it was looked for to decide.
+    pub weights: WeightSource,
     /// Why not the preferred one, and how to have it; `None` if it is that, or was named.
     pub instead: Option<String>,
 }
@@ -56,20 +58,21 @@ impl ArchChoice {
         places: &WeightPlaces,
         on_download: &mut dyn FnMut(DownloadProgress),
     ) -> Result<ChosenArch, Error> {
-        let arch = match (self, source) {
-            (Self::Named(arch), _) => arch,
-            (Self::Auto, WeightSource::File(_) | WeightSource::Random) => Self::PREFERRED,
+        let preferred = |weights| ChosenArch { arch: Self::PREFERRED, weights, instead: None };
+        match (self, source) {
+            (Self::Named(arch), _) => Ok(ChosenArch { arch, weights: source.clone(), instead: None }),
+            (Self::Auto, WeightSource::File(_) | WeightSource::Random) => Ok(preferred(source.clone())),
             (Self::Auto, WeightSource::Pretrained) => {
-                return match weights::arrive(Self::PREFERRED, places, on_download) {
-                    Ok(()) => Ok(ChosenArch { arch: Self::PREFERRED, instead: None }),
+                match weights::arrive(Self::PREFERRED, places, on_download) {
+                    Ok(file) => Ok(preferred(WeightSource::File(file))),
                     Err(error @ (Error::Offline { .. } | Error::Download { .. } | Error::Io { .. })) => {
-                        Ok(ChosenArch { arch: Self::BUILT_IN, instead: Some(instead(&error)) })
+                        let (arch, weights) = (Self::BUILT_IN, WeightSource::Pretrained);
+                        Ok(ChosenArch { arch, weights, instead: Some(instead(&error)) })
                     }
                     Err(error) => Err(error),
-                };
+                }
             }
-        };
-        Ok(ChosenArch { arch, instead: None })
+        }
     }
 
     /// How images must be normalised: `auto` chooses among networks that are alike in this.
@@ -156,10 +159,12 @@ mod tests {
         assert_eq!(auto.arch, Arch::Hazel);
         assert!(auto.instead.unwrap().contains("instead of resnet18"));
         let named = choose(Arch::ResNet18.into(), &WeightSource::Pretrained);
-        assert_eq!(named, ChosenArch { arch: Arch::ResNet18, instead: None });
+        let weights = WeightSource::Pretrained;
+        assert_eq!(named, ChosenArch { arch: Arch::ResNet18, weights, instead: None });
         // Without weights of a publisher there is nothing to do without.
         let random = choose(ArchChoice::Auto, &WeightSource::Random);
-        assert_eq!(random, ChosenArch { arch: Arch::ResNet18, instead: None });
+        let weights = WeightSource::Random;
+        assert_eq!(random, ChosenArch { arch: Arch::ResNet18, weights, instead: None });
     }
 
     #[test]

@@ -14,13 +14,13 @@ use crate::cpu::{self, ChainLayers, ConvNorm};
 use crate::nn::Pass;
 
 /// A stage of blocks.
-struct Stage {
-    expansion: usize,
-    kernel: usize,
+pub(super) struct Stage {
+    pub(super) expansion: usize,
+    pub(super) kernel: usize,
     /// Stride of the first block.
-    stride: usize,
-    channels: usize,
-    blocks: usize,
+    pub(super) stride: usize,
+    pub(super) channels: usize,
+    pub(super) blocks: usize,
 }
 
 const fn stage([expansion, kernel, stride, channels, blocks]: [usize; 5]) -> Stage {
@@ -28,7 +28,7 @@ const fn stage([expansion, kernel, stride, channels, blocks]: [usize; 5]) -> Sta
 }
 
 /// Table 1 of the paper.
-const STAGES: [Stage; 7] = [
+pub(super) const STAGES: [Stage; 7] = [
     stage([1, 3, 1, 16, 1]),
     stage([6, 3, 2, 24, 2]),
     stage([6, 5, 2, 40, 2]),
@@ -39,7 +39,7 @@ const STAGES: [Stage; 7] = [
 ];
 
 /// Channels of the stem.
-const STEM: usize = 32;
+pub(super) const STEM: usize = 32;
 
 /// Options of an [`EfficientNet`].
 ///

@@ -20,13 +20,12 @@ use burn::tensor::{Device, Tensor, assert_shape};
 use sciurus_kernels::Nonlinearity::{None as Linear, Relu6};
 
 use super::conv::square;
+use super::efficientnet::{STAGES, STEM, Stage};
 use crate::cpu::{self, ChainLayers, ConvNorm};
 use crate::nn::{BatchNorm, Pass};
 
 /// TensorFlow's small number in norm layers.
 const EPSILON: f64 = 1e-3;
-/// Channels of the stem.
-const STEM: usize = 32;
 
 /// A size of EfficientNet-Lite.
 ///
@@ -87,31 +86,6 @@ impl EfficientNetLiteConfig {
         (blocks as f64 * self.depth).ceil() as usize
     }
 }
-
-/// A stage of blocks.
-struct Stage {
-    expansion: usize,
-    kernel: usize,
-    /// Stride of the first block.
-    stride: usize,
-    channels: usize,
-    blocks: usize,
-}
-
-const fn stage([expansion, kernel, stride, channels, blocks]: [usize; 5]) -> Stage {
-    Stage { expansion, kernel, stride, channels, blocks }
-}
-
-/// Table 1 of the paper.
-const STAGES: [Stage; 7] = [
-    stage([1, 3, 1, 16, 1]),
-    stage([6, 3, 2, 24, 2]),
-    stage([6, 5, 2, 40, 2]),
-    stage([6, 3, 2, 80, 3]),
-    stage([6, 5, 1, 112, 3]),
-    stage([6, 5, 2, 192, 4]),
-    stage([6, 3, 1, 320, 1]),
-];
 
 /// The body of an EfficientNet-Lite.
 #[derive(Module, Debug)]

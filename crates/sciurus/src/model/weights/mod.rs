@@ -169,7 +169,7 @@ fn built_in(arch: Arch) -> Option<&'static [u8]> {
     (arch == Arch::Hazel).then_some(include_bytes!("hazel.safetensors"))
 }
 
-/// Makes sure that an architecture's published weights are on this machine, and downloads them only if that works at once.
+/// The file of an architecture's published weights on this machine, downloaded only if that works at once.
 ///
 /// # Errors
 /// They are not here and can't be had quickly, or a file that is here cannot be read.
@@ -177,8 +177,8 @@ pub(super) fn arrive(
     arch: Arch,
     places: &WeightPlaces,
     progress: &mut dyn FnMut(DownloadProgress),
-) -> Result<(), Error> {
-    find_or_download(arch, places, Patience::Quick, progress).map(|_| ())
+) -> Result<PathBuf, Error> {
+    find_or_download(arch, places, Patience::Quick, progress)
 }
 
 /// How long to wait for a publisher.
