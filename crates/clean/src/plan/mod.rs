@@ -199,6 +199,8 @@ impl CleanPlan {
             let Some(correction) = corrections.find(&item.path, &item.content) else { continue };
             (item.action, item.to) = match correction.clone() {
                 Correction::Keep => (CleanAction::Keep, None),
+                // It was carried out: the image lies where it belongs.
+                Correction::Relabel(label) if label == item.label => (CleanAction::Keep, None),
                 Correction::Relabel(label) => (CleanAction::Relabel, Some(label)),
                 Correction::LeaveOut => (CleanAction::SetAside, None),
             };

@@ -8,4 +8,5 @@ mod clean_queue;
 #[cfg(unix)]
 mod hostile_folder;
 mod kill;
+mod messages;
 mod plan;

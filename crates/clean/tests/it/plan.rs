@@ -12,7 +12,7 @@ use sciurus_clean::plan::{
 };
 use sciurus_data::{ContentHash, Correction};
 
-fn item(path: &str, bytes: &[u8], action: CleanAction, to: Option<&str>) -> PlanItem {
+pub(crate) fn item(path: &str, bytes: &[u8], action: CleanAction, to: Option<&str>) -> PlanItem {
     let label = Path::new(path).iter().next().unwrap().to_str().unwrap().to_owned();
     PlanItem {
         path: path.into(),
@@ -51,12 +51,12 @@ fn tree(root: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     found
 }
 
-fn write(root: &Path, path: &str, bytes: &[u8]) {
+pub(crate) fn write(root: &Path, path: &str, bytes: &[u8]) {
     fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
     fs::write(root.join(path), bytes).unwrap();
 }
 
-fn squirrels() -> tempfile::TempDir {
+pub(crate) fn squirrels() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (path, bytes) in
         [("red/1.jpg", "a"), ("red/2.jpg", "b"), ("grey/1.jpg", "c"), ("grey/3 é\n.jpg", "d")]
@@ -66,7 +66,7 @@ fn squirrels() -> tempfile::TempDir {
     folder
 }
 
-fn plan(root: &Path) -> CleanPlan {
+pub(crate) fn plan(root: &Path) -> CleanPlan {
     let items = vec![
         item("red/1.jpg", b"a", CleanAction::Relabel, Some("grey")),
         item("red/2.jpg", b"b", CleanAction::SetAside, None),

@@ -7,7 +7,8 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use sciurus::gather::{
     CatalogueEntry, Control, Ending, Endpoints, Gather, GatherEvent, Gathered, KeyNeed, Keys, Ledger,
-    Licences, RefetchState, Refetched, WebOptions, catalogue, refetch_blocking, trust_journal,
+    Licences, RefetchState, Refetched, SourceDown, SourceId, WebOptions, catalogue, refetch_blocking,
+    trust_journal,
 };
 use serde_json::json;
 
@@ -167,6 +168,10 @@ fn short(gathered: &Gathered) -> String {
     let sources = || gathered.classes.iter().flat_map(|class| &class.sources);
     let down = || sources().filter_map(|source| Some((source.source, source.down.as_ref()?)));
     let more = "try other words, --source or --license";
+    let here = |(_, reason): &(SourceId, &SourceDown)| matches!(reason, SourceDown::Local { .. });
+    if let Some((_, reason)) = down().find(here) {
+        return format!("not all photos could be had: {reason}");
+    }
     match (down().count(), sources().count(), down().next()) {
         (all, of, Some((source, reason))) if all == of => format!(
             "no source could be asked ({source}: {reason}); check the network or the addresses, then the same command continues"

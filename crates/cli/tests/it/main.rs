@@ -11,6 +11,7 @@ mod help;
 mod hostile;
 mod hostile_models;
 mod image_service;
+mod messages;
 mod multi;
 mod offline;
 mod photos;

@@ -55,6 +55,10 @@ impl Gather {
         if self.classes.is_empty() {
             return wrong("classes", "empty".into(), "name at least one thing to search for");
         }
+        if self.into.is_file() {
+            let file = self.into.display().to_string();
+            return wrong("into", file, "choose a folder; there is a file of that name");
+        }
         if self.per_class == 0 {
             return wrong("per_class", "0".into(), "choose 1 or more");
         }

@@ -60,9 +60,13 @@ impl Archive {
             url.set_fragment(Some(&name));
             FoundImage::new(SourceId::Archive, name, url)
         };
-        let names = self.opened()?.names().into_iter();
-        let items = names.filter(|name| local::belongs(name, &query.class)).map(|name| item(name.to_owned()));
-        Ok(Page { items: items.collect(), next: None })
+        let names = self.opened()?.names();
+        let wanted = names.iter().filter(|name| local::belongs(name, &query.class));
+        let items: Vec<FoundImage> = wanted.map(|name| item((*name).to_owned())).collect();
+        if items.is_empty() {
+            return Err(local::none_of(&query.class, &names));
+        }
+        Ok(Page { items, next: None })
     }
 
     fn opened(&self) -> Result<&Opened, String> {

@@ -49,19 +49,25 @@ impl Folder {
     fn page(&self, query: &Query) -> Result<Page, SourceDown> {
         let wrong = |error: &dyn std::error::Error| local::down(&self.path, error.to_string());
         let root = self.path.canonicalize().map_err(|error| wrong(&error))?;
-        let mut items = Vec::new();
+        let (mut items, mut pictures) = (Vec::new(), Vec::new());
         // Don't follow links: they may lead out of the folder, or in circles.
         for entry in WalkDir::new(&root).sort_by_file_name() {
             let entry = entry.map_err(|error| wrong(&error))?;
             let Ok(relative) = entry.path().strip_prefix(&root) else { continue };
             let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
             let name = parts.join("/");
-            let wanted = entry.file_type().is_file() && local::is_picture(&name);
-            if let (true, Ok(url)) =
-                (wanted && local::belongs(&name, &query.class), Url::from_file_path(entry.path()))
+            if !entry.file_type().is_file() || !local::is_picture(&name) {
+                continue;
+            }
+            if let (true, Ok(url)) = (local::belongs(&name, &query.class), Url::from_file_path(entry.path()))
             {
                 items.push(FoundImage::new(SourceId::Folder, plain(&name, WORDS), url));
             }
+            pictures.push(name);
+        }
+        if items.is_empty() {
+            let pictures: Vec<&str> = pictures.iter().map(String::as_str).collect();
+            return Err(local::down(&self.path, local::none_of(&query.class, &pictures)));
         }
         Ok(Page { items, next: None })
     }

@@ -3,6 +3,7 @@
 use crate::source::SourceDown;
 use sciurus_data::fs::open_regular;
 use sciurus_photos::text::{DETAIL, WORDS, plain};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -59,4 +60,25 @@ pub(crate) fn is_picture(name: &str) -> bool {
 /// photos belong to every class.
 pub(crate) fn belongs(path: &str, class: &str) -> bool {
     path.rsplit_once('/').is_none_or(|(folders, _)| folders.split('/').any(|folder| folder == class))
+}
+
+/// Folders that a message names.
+const NAMED: usize = 5;
+
+/// Why nothing in a folder or archive belongs to a class: the names of its pictures, with `/` between their parts, say which
+/// classes there are.
+pub(crate) fn none_of(class: &str, pictures: &[&str]) -> String {
+    let parent = |name: &&str| name.rsplit('/').nth(1).map(|folder| format!("`{folder}`"));
+    let folders: BTreeSet<String> = pictures.iter().filter_map(parent).collect();
+    let mut named: Vec<String> = folders.iter().take(NAMED).cloned().collect();
+    if folders.len() > NAMED {
+        named.push(format!("{} more", folders.len() - NAMED));
+    }
+    match named.is_empty() {
+        true => "it has no photos".to_owned(),
+        false => format!(
+            "no folder in it is named `{class}`, only {}; gather one of those by its name",
+            named.join(", ")
+        ),
+    }
 }
