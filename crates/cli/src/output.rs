@@ -9,9 +9,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use sciurus::Learner;
-pub(crate) use sciurus::data::counted as count;
 use sciurus::data::fs::OutputKind;
 use sciurus::data::{LeftOut, LeftOutReason, Note, one_line, steers};
+pub(crate) use sciurus::data::{argument, counted as count};
 use serde::Serialize;
 
 use crate::fault::with_flags;
@@ -104,14 +104,6 @@ pub(crate) fn shown(path: &Path) -> String {
     let within =
         here.and_then(|here| path.strip_prefix(here).ok()).filter(|path| !path.as_os_str().is_empty());
     one_line(&within.unwrap_or(path).to_string_lossy())
-}
-
-/// A path as an argument of a command that somebody may paste into a shell.
-pub(crate) fn argument(path: &Path) -> String {
-    let path = path.to_string_lossy();
-    // What begins with a dash would be read as an option.
-    let path = if path.starts_with('-') { format!("./{path}") } else { path.into_owned() };
-    shlex::try_quote(&path).map_or_else(|_| path.clone(), std::borrow::Cow::into_owned)
 }
 
 /// Files and folders that are named of each kind.

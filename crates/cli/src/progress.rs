@@ -1,12 +1,11 @@
 //! What a user sees while something runs: a bar and a table in a terminal, plain lines elsewhere, JSON lines on demand.
 
-use std::collections::VecDeque;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use sciurus::data::{Progress, Skipped};
-use sciurus::{Control, DownloadProgress, EpochRecord, EpochTable, Error, Event, Listeners, Observer, Phase};
+use sciurus::{Control, DownloadProgress, EpochRecord, EpochTable, Error, Event, Listeners, Observer, Pace};
 
 use crate::args::Show;
 use crate::output::{announce, escaped, warn};
@@ -61,8 +60,9 @@ struct Table {
     told: Instant,
     table: EpochTable,
     pace: Pace,
+    epochs: usize,
+    steps: usize,
     epoch: usize,
-    unfrozen_epochs: usize,
     end: Option<Instant>,
 }
 
@@ -72,28 +72,23 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 impl Table {
     fn new(unfrozen_epochs: usize, end: Option<Instant>) -> Self {
         Self {
-            unfrozen_epochs,
             end,
             bar: ProgressBar::hidden(),
             plain: !std::io::stderr().is_terminal(),
             told: Instant::now(),
             table: EpochTable::default(),
-            pace: Pace::default(),
+            pace: Pace::new(unfrozen_epochs),
+            epochs: 0,
+            steps: 0,
             epoch: 0,
         }
     }
 
     fn start(&mut self, event: &Event) -> Result<Control, Error> {
-        let Event::FitStarted { epochs, steps, valid_steps, metrics, phase } = event else {
+        let Event::FitStarted { epochs, steps, metrics, phase, .. } = event else {
             return Ok(Control::Continue);
         };
-        self.pace = Pace { epochs: *epochs, steps: *steps, ..Pace::default() };
-        (self.pace.train_left, self.pace.valid_left) = ((epochs * steps) as f64, epochs * valid_steps);
-        if *phase == Phase::Frozen {
-            self.pace.train_left += (self.unfrozen_epochs * steps) as f64 * UNFROZEN_COST;
-            self.pace.valid_left += self.unfrozen_epochs * valid_steps;
-        }
-        self.epoch = 0;
+        (self.epochs, self.steps, self.epoch) = (*epochs, *steps, 0);
         self.table = EpochTable::new(metrics);
         let title = EpochTable::title(*phase);
         print_line(&format!("\n{title}\n{}", Paint::Strong.on(self.table.header())))?;
@@ -107,8 +102,6 @@ impl Table {
         for row in &rows[rows.len().saturating_sub(epoch)..] {
             self.end_epoch(row)?;
         }
-        self.pace.train_left -= (epoch * self.pace.steps + step) as f64;
-        self.pace.valid_left = self.pace.valid_left / self.pace.epochs.max(1) * (self.pace.epochs - epoch);
         self.bar.set_position(step as u64);
         Ok(Control::Continue)
     }
@@ -116,7 +109,7 @@ impl Table {
     fn start_bar(&mut self) {
         let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} batches  {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-        self.bar = if self.plain { ProgressBar::hidden() } else { ProgressBar::new(self.pace.steps as u64) };
+        self.bar = if self.plain { ProgressBar::hidden() } else { ProgressBar::new(self.steps as u64) };
         self.bar.set_style(style);
         self.bar.set_prefix(format!("epoch {}", self.epoch));
         self.bar.tick();
@@ -138,7 +131,7 @@ impl Table {
         self.told = Instant::now();
         self.epoch = record.epoch + 1;
         let control = print_line(&self.table.row(record))?;
-        if self.epoch < self.pace.epochs {
+        if self.epoch < self.epochs {
             self.start_bar();
         }
         Ok(control)
@@ -147,19 +140,16 @@ impl Table {
 
 impl Observer for Table {
     fn observe(&mut self, event: &Event) -> Result<Control, Error> {
+        self.pace.observe(event);
         match event {
             Event::FitStarted { .. } => return self.start(event),
             Event::Resumed { rows, epoch, step } => return self.resume(rows, *epoch, *step),
-            Event::BatchTrained { step, train_loss, images, elapsed, .. } => {
-                self.pace.trained(*images, *elapsed);
+            Event::BatchTrained { step, train_loss, .. } => {
                 self.bar.set_position(*step as u64 + 1);
                 let speed = self.pace.images_per_second();
                 self.tell(&format!("{speed:.0} images/s  loss {train_loss:.4}"));
             }
-            Event::BatchValidated { .. } => {
-                self.pace.validated();
-                self.tell("measuring");
-            }
+            Event::BatchValidated { .. } => self.tell("measuring"),
             Event::PhotosSkipped { skipped, .. } => {
                 self.bar.suspend(|| tell_skipped(skipped));
             }
@@ -197,58 +187,6 @@ impl Observer for Rates {
 impl Drop for Rates {
     fn drop(&mut self) {
         self.0.finish_and_clear();
-    }
-}
-
-/// How fast it goes, and so how long it will take.
-#[derive(Debug, Default)]
-struct Pace {
-    epochs: usize,
-    steps: usize,
-    /// Training steps to come, in steps of the present phase.
-    train_left: f64,
-    valid_left: usize,
-    recent: VecDeque<(usize, Duration)>,
-    valid_step: Option<Duration>,
-    last_batch: Option<Instant>,
-}
-
-/// What a step of the whole network costs, in steps with a frozen body (measured: 1.4 to 1.8 on a CPU).
-const UNFROZEN_COST: f64 = 1.6;
-
-/// Batches that the speed is averaged over.
-const RECENT: usize = 16;
-
-impl Pace {
-    fn trained(&mut self, images: usize, elapsed: Duration) {
-        self.train_left = (self.train_left - 1.0).max(0.0);
-        self.last_batch = Some(Instant::now());
-        self.recent.push_back((images, elapsed));
-        if self.recent.len() > RECENT {
-            self.recent.pop_front();
-        }
-    }
-
-    fn validated(&mut self) {
-        self.valid_left = self.valid_left.saturating_sub(1);
-        self.valid_step = self.last_batch.map(|last| last.elapsed()).or(self.valid_step);
-        self.last_batch = Some(Instant::now());
-    }
-
-    fn train_step(&self) -> Duration {
-        self.recent.iter().map(|(_, elapsed)| *elapsed).sum::<Duration>() / self.recent.len().max(1) as u32
-    }
-
-    fn images_per_second(&self) -> f64 {
-        let images: usize = self.recent.iter().map(|(images, _)| images).sum();
-        let elapsed: Duration = self.recent.iter().map(|(_, elapsed)| *elapsed).sum();
-        images as f64 / elapsed.as_secs_f64().max(1e-9)
-    }
-
-    /// Time left of the run. Until validation has been timed, a batch of it is taken for a third of a training step.
-    fn left(&self) -> Duration {
-        let train = self.train_step();
-        train.mul_f64(self.train_left) + self.valid_step.unwrap_or(train / 3) * self.valid_left as u32
     }
 }
 

@@ -63,7 +63,7 @@ pub use loading::{
 };
 pub use option::BadOption;
 pub use seed::{Rng, Seed};
-pub use skip::{SkipReason, Skipped, one_line, steers};
+pub use skip::{SkipReason, Skipped, argument, one_line, steers};
 pub use split::{Division, Splitter};
 pub use transform::{
     AugTransforms, Augmentation, CenterCrop, Flip, Normalize, Pipeline, Preprocessing, RandAugment,

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A file that was not used, and why. One bad image never stops a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,22 @@ pub fn steers(c: char) -> bool {
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
     );
     c.is_control() || turns
+}
+
+/// A path as an argument of a command that somebody may paste into a shell.
+///
+/// ```
+/// use sciurus_data::argument;
+///
+/// assert_eq!(argument("my photos".as_ref()), "'my photos'");
+/// assert_eq!(argument("-rf".as_ref()), "./-rf");
+/// ```
+#[must_use]
+pub fn argument(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    // What begins with a dash would be read as an option.
+    let path = if path.starts_with('-') { format!("./{path}") } else { path.into_owned() };
+    shlex::try_quote(&path).map_or_else(|_| path.clone(), std::borrow::Cow::into_owned)
 }
 
 /// Why a file was not used. `Display` is meant for the user.

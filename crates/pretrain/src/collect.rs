@@ -19,7 +19,7 @@ use walkdir::WalkDir;
 use crate::{Folders, say};
 
 /// Shorter side of the copies that the student sees, in pixels.
-const SIDE: u32 = 128;
+const SIDE: u32 = 160;
 /// JPEG quality of the copies.
 const QUALITY: u8 = 92;
 

@@ -17,7 +17,7 @@ use crate::lessons::StoredTeacher;
 use crate::{StudentArgs, TrainArgs, probe, say};
 
 /// Bytes of decoded photos kept in memory.
-const MEMORY: u64 = 12 << 30;
+const MEMORY: u64 = 10 << 30;
 /// A folder with fewer photos than this is no class.
 const FEW: usize = 10;
 /// Share of the training in which the learning rate rises.

@@ -42,7 +42,7 @@ pub use learner::{
     Adam, Balance, CombinedCosine, Control, Cosine, DistillSettings, EarlyStopping, EpochRecord, EpochTable,
     Event, FineTune, FitSettings, FlatCosine, History, Hyper, HyperSchedule, Keep, Learner, LearnerBuilder,
     LearningRates, Lesson, Loss, LossFunction, LrCurve, LrFind, LrSuggestions, NetworkTeacher, Objective,
-    Observer, OneCycle, Phase, Schedule, SmoothLoss, StepResult, TableWriter, Teacher, TeacherRecord,
+    Observer, OneCycle, Pace, Phase, Schedule, SmoothLoss, StepResult, TableWriter, Teacher, TeacherRecord,
     Trainer, Tta, cross_entropy, vision_learner,
 };
 pub use loaders::{DataLoaders, DataLoadersBuilder, ImageDataLoaders, LoaderSettings};

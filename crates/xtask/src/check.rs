@@ -14,6 +14,8 @@ struct Step {
     /// The tool's own presence test; none for what cargo always has.
     needs: Option<&'static [&'static str]>,
     command: &'static [&'static str],
+    /// Whether CI fails without the tool, instead of passing the step over.
+    in_ci: bool,
 }
 
 const TESTS: [Step; 2] = [
@@ -21,38 +23,56 @@ const TESTS: [Step; 2] = [
         name: "tests",
         needs: Some(&["cargo", "nextest", "--version"]),
         command: &["cargo", "nextest", "run", "--workspace", "--no-fail-fast"],
+        in_ci: false,
     },
     Step {
         name: "tests",
         needs: None,
         command: &["cargo", "test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"],
+        in_ci: false,
     },
 ];
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     Step {
         name: "format",
         needs: Some(&["cargo", "fmt", "--version"]),
         command: &["cargo", "fmt", "--all", "--check"],
+        in_ci: false,
     },
     Step {
         name: "lints",
         needs: Some(&["cargo", "clippy", "--version"]),
         command: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        in_ci: false,
     },
-    Step { name: "doc tests", needs: None, command: &["cargo", "test", "--workspace", "--doc"] },
+    Step {
+        name: "doc tests",
+        needs: None,
+        command: &["cargo", "test", "--workspace", "--doc"],
+        in_ci: false,
+    },
     Step {
         name: "licences and bans",
         needs: Some(&["cargo", "deny", "--version"]),
         command: &["cargo", "deny", "--offline", "check", "bans", "licenses", "sources"],
+        in_ci: false,
     },
     // The database of advisories is a repository that not every machine can reach; one that was fetched before will do.
     Step {
         name: "advisories",
         needs: Some(&["cargo", "deny", "fetch", "db"]),
         command: &["cargo", "deny", "check", "advisories"],
+        in_ci: false,
     },
-    Step { name: "spelling", needs: Some(&["typos", "--version"]), command: &["typos"] },
+    Step { name: "spelling", needs: Some(&["typos", "--version"]), command: &["typos"], in_ci: false },
+    // TypeScript's compiler, which reads the types in the comments of the studio's scripts and writes nothing.
+    Step {
+        name: "script types",
+        needs: Some(&["tsc", "--version"]),
+        command: &["tsc", "-p", "crates/studio/assets/tsconfig.json"],
+        in_ci: true,
+    },
 ];
 
 /// Runs every step and fails if any fails; later steps still run, so that one call shows everything.
@@ -66,6 +86,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
         if !present(step) {
             let probe = step.needs.unwrap_or_default().join(" ");
             report(&format!("{}: passed over, as `{probe}` does not work here", step.name));
+            if step.in_ci && std::env::var_os("CI").is_some_and(|ci| ci == "true") {
+                failed.push(step.name);
+            }
         } else if !passes(step) {
             failed.push(step.name);
         }

@@ -9,7 +9,7 @@ use anyhow::Context;
 use syn::visit::{self, Visit};
 
 /// The crates from the bottom up, each with those of ours that it may use.
-const CRATES: [(&str, &[&str]); 9] = [
+const CRATES: [(&str, &[&str]); 10] = [
     ("data", &[]),
     ("kernels", &[]),
     ("photos", &["sciurus-data"]),
@@ -17,7 +17,8 @@ const CRATES: [(&str, &[&str]); 9] = [
     ("gather", &["sciurus-data", "sciurus-photos"]),
     ("clean", &["sciurus-data", "sciurus-photos", "sciurus-insight", "sciurus-kernels"]),
     ("sciurus", &["sciurus-data", "sciurus-photos", "sciurus-insight", "sciurus-clean", "sciurus-kernels"]),
-    ("cli", &["sciurus"]),
+    ("studio", &["sciurus"]),
+    ("cli", &["sciurus", "sciurus-studio"]),
     ("pretrain", &["sciurus", "sciurus-clean"]),
 ];
 

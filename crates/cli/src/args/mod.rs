@@ -4,6 +4,7 @@ mod clean;
 mod gather;
 mod numbers;
 mod settings;
+mod studio;
 mod train;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ pub(crate) use clean::CleanArgs;
 pub(crate) use gather::GatherArgs;
 use settings::with_defaults;
 pub(crate) use settings::{DataArgs, LoaderArgs, NetworkArgs, PictureArgs, typed};
+pub(crate) use studio::StudioArgs;
 pub(crate) use train::TrainArgs;
 
 const ABOUT: &str = "\
@@ -61,6 +63,7 @@ pub(crate) struct Cli {
 /// The verbs. What each does stands at its arguments, in two lengths: a comment on a variant would hide the longer one.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    Studio(StudioArgs),
     Gather(Box<GatherArgs>),
     Train(Box<TrainArgs>),
     LrFind(LrFindArgs),

@@ -10,6 +10,7 @@ mod inspect;
 mod interpret;
 mod lr_find;
 mod predict;
+mod studio;
 mod train;
 
 use sciurus::data::MOST_THREADS;
@@ -20,6 +21,7 @@ use crate::output::Outcome;
 /// Runs what was typed.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.verb {
+        Verb::Studio(args) => studio::run(&args),
         Verb::Gather(args) => gather::run(&args),
         Verb::Train(args) => train::run(&args),
         Verb::LrFind(args) => lr_find::run(&args),

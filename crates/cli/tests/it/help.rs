@@ -2,7 +2,8 @@
 
 use crate::support::{command, sciurus};
 
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 12] = [
+    "studio",
     "gather",
     "train",
     "lr-find",

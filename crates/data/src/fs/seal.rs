@@ -4,12 +4,11 @@
 //! carries a keyed BLAKE3 hash; the key is 32 random bytes in the user's data folder. If that can't be written, the key
 //! is derived from the machine's id, which the folder's author doesn't know either.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::random::{random, random_number};
+use super::private::private_part;
+use super::random::random;
 use super::{InsidePath, Root};
 
 /// The key of this user and machine.
@@ -74,29 +73,16 @@ fn kept_key(folder: &Path) -> Option<[u8; 32]> {
     })
 }
 
+/// Makes a key, unless there is one: it gets its name only when it's whole, and if the name is taken, another process's key is
+/// there.
 fn make_key(folder: &Path, name: &InsidePath) -> Result<(), Box<dyn std::error::Error>> {
     let root = Root::create(folder)?;
-    let part = InsidePath::new(format!(".state-key-{:016x}", random_number()))?;
-    let mut file = root.create_new(&part)?;
-    only_for_me(&file)?;
-    let written = file.write_all(&random::<32>()).and_then(|()| file.sync_all());
-    // It gets its name only when it's whole. If the name is taken, another process's key is there.
-    let named = written.and_then(|()| root.move_new(&part, name));
+    let part = private_part(&root, name, &random::<32>())?;
+    let named = root.move_new(&part, name);
     if named.is_err() {
         let _ = root.remove_file(&part);
     }
-    Ok(())
-}
-
-#[cfg(unix)]
-fn only_for_me(file: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o600))
-}
-
-#[cfg(not(unix))]
-fn only_for_me(_: &File) -> std::io::Result<()> {
-    Ok(())
+    Ok(named?)
 }
 
 /// A key from the machine id that systemd assigns once, and the user's home folder. Not a secret of the user, but

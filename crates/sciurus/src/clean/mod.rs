@@ -180,9 +180,30 @@ impl Cleaner {
         let mut planned = queue(&self.items, &findings);
         let undecided = |path: &Path, content: &ContentHash| decided.find(path, content).is_none();
         planned.retain(|item| undecided(&item.path, &item.content));
-        // Absolute, because the plan may be carried out from another folder, and on no other data set.
-        let root = std::path::absolute(&self.dataset.root).unwrap_or_else(|_| self.dataset.root.clone());
-        Ok(CleanPlan::new(root, &self.model, planned))
+        Ok(CleanPlan::new(self.root(), &self.model, planned))
+    }
+
+    /// The readable images most like one of them, by the cosine of their features under the first network: nearest first, each with
+    /// its cosine (-1 to 1). Empty if there is no such image.
+    pub fn similar(&self, path: &Path, images: usize) -> Vec<(&QueueItem, f32)> {
+        let Some(place) = self.items.iter().take(self.classes.len()).position(|item| item.path == path)
+        else {
+            return Vec::new();
+        };
+        let Some(features) = self.members.first() else { return Vec::new() };
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+        let length = |item: usize| dot(features.row(item), features.row(item)).sqrt().max(f32::MIN_POSITIVE);
+        let cosine =
+            |other: usize| dot(features.row(place), features.row(other)) / length(place) / length(other);
+        let others = (0..self.classes.len()).filter(|&other| other != place);
+        let mut nearest: Vec<(usize, f32)> = others.map(|other| (other, cosine(other))).collect();
+        nearest.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        nearest.into_iter().take(images).map(|(other, cosine)| (&self.items[other], cosine)).collect()
+    }
+
+    /// Absolute, because a plan may be carried out from another folder, and on no other data set.
+    fn root(&self) -> PathBuf {
+        std::path::absolute(&self.dataset.root).unwrap_or_else(|_| self.dataset.root.clone())
     }
 
     /// The label quality of the readable images; `None` for multi-label data.

@@ -1,8 +1,9 @@
 //! The logic of a review: which card comes next, and what a choice does. A user interface only has to show the cards.
 
-use sciurus_clean::find::{ErrorsLeft, StopRule, audit_sample};
-use sciurus_clean::plan::{CleanAction, CleanPlan, Decision, Journal, PlanItem};
-use sciurus_data::Seed;
+use sciurus_clean::find::{ErrorsLeft, QueueItem, StopRule, audit_sample, queue};
+use sciurus_clean::plan::{CleanAction, CleanPlan, Decision, Decisions, Journal, PlanItem};
+use sciurus_data::{ContentHash, Seed};
+use serde::{Deserialize, Serialize};
 
 use super::Cleaner;
 use crate::Error;
@@ -19,8 +20,20 @@ pub struct Card {
     pub is_audit: bool,
 }
 
+impl Card {
+    /// Tells it from other cards, also in another process: made from the images on it.
+    #[must_use]
+    pub fn id(&self) -> ContentHash {
+        let parts =
+            |item: &PlanItem| [item.path.as_os_str().as_encoded_bytes().to_vec(), item.content.0.to_vec()];
+        let parts: Vec<Vec<u8>> = self.items.iter().flat_map(parts).collect();
+        ContentHash::of_parts(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+}
+
 /// What happens to the images of a card.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "choice", content = "with", rename_all = "snake_case")]
 pub enum Choice {
     /// Follow the proposal for each image.
     AsProposed,
@@ -86,6 +99,34 @@ impl Review {
         self.cards.last()
     }
 
+    /// The cards to come, the next one first.
+    pub fn coming(&self) -> impl Iterator<Item = &Card> {
+        self.cards.iter().rev()
+    }
+
+    /// Brings the card with this [`id`](Card::id) to the front. Whether there is one.
+    pub fn bring(&mut self, id: ContentHash) -> bool {
+        let Some(place) = self.cards.iter().rposition(|card| card.id() == id) else { return false };
+        let card = self.cards.remove(place);
+        self.cards.push(card);
+        true
+    }
+
+    /// Brings these images to the front, on one card, off the cards that they are on now. Returns how many there are: images that
+    /// are decided already have no card.
+    pub fn gather(&mut self, is_one: impl Fn(&PlanItem) -> bool) -> usize {
+        let mut gathered = Vec::new();
+        for card in self.cards.iter_mut().rev() {
+            gathered.extend(card.items.extract_if(.., |item| is_one(item)));
+        }
+        self.cards.retain(|card| !card.items.is_empty());
+        let images = gathered.len();
+        if images > 0 {
+            self.cards.push(Card { items: gathered, is_audit: false });
+        }
+        images
+    }
+
     /// The number of undecided images.
     #[must_use]
     pub fn left(&self) -> usize {
@@ -105,6 +146,17 @@ impl Review {
         let decided = wrong.len();
         wrong.extend(coming.flat_map(|card| &card.items).map(|item| item.action != CleanAction::Keep));
         self.rule.shown(&wrong).saturating_sub(decided)
+    }
+
+    /// What was found in the data set.
+    pub fn cleaner(&self) -> &Cleaner {
+        &self.cleaner
+    }
+
+    /// All decisions that stand.
+    #[must_use]
+    pub fn decisions(&self) -> &Decisions {
+        self.journal.decisions()
     }
 
     /// The data set's seed.
@@ -202,6 +254,19 @@ impl Review {
         let audited = self.wrong(|card| card.is_audit);
         let wrong = audited.iter().filter(|wrong| **wrong).count();
         Some(ErrorsLeft::from_audit(self.open_before_audit?, audited.len(), wrong))
+    }
+
+    /// What was decided about the images that are there, and nothing else: a plan that costs no computing. A decision that was
+    /// carried out is not in it, because the image has another place now.
+    #[must_use]
+    pub fn decided(&self) -> CleanPlan {
+        let corrections = self.journal.corrections();
+        let is_decided = |item: &&QueueItem| corrections.find(&item.path, &item.content).is_some();
+        let items: Vec<QueueItem> = self.cleaner.items.iter().filter(is_decided).cloned().collect();
+        let items = queue(&items, &[]);
+        let mut plan = CleanPlan::new(self.cleaner.root(), &self.cleaner.model, items);
+        plan.decide(self.journal.decisions());
+        plan
     }
 
     /// The plan with all decisions.

@@ -1,0 +1,7 @@
+//! `sciurus studio` in a real browser: Debian's chromium, driven by chromedriver. A machine without them passes these tests over and
+//! says so, but where `CI=true` they fail.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stderr, clippy::unwrap_used)]
+
+mod browser;
+mod program;
+mod story;

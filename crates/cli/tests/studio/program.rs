@@ -1,0 +1,60 @@
+//! The program `sciurus studio`, running.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+/// A studio on `photos` in a folder that is also its home.
+pub(crate) struct Program {
+    child: Child,
+    pub(crate) address: String,
+}
+
+/// `sciurus` in this folder, with no network and nothing of the user's.
+pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sciurus"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("SCIURUS_MODELS")
+        .env("SCIURUS_OFFLINE", "1")
+        .env("HOME", folder.join("home"))
+        .env("XDG_CACHE_HOME", folder.join("cache"))
+        .env("XDG_DATA_HOME", folder.join("data"))
+        .env("NO_COLOR", "1");
+    command
+}
+
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+impl Program {
+    pub(crate) fn start(folder: &Path) -> Self {
+        let mut child =
+            command(folder, &["studio", "photos", "--no-open"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("studio:").expect("its address on one line").trim().to_owned();
+        Self { child, address }
+    }
+
+    /// Its address without the secret.
+    pub(crate) fn page(&self, path: &str) -> String {
+        let host = self.address.split("/?").next().unwrap();
+        format!("{host}{path}")
+    }
+
+    /// As the system does when memory is short.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,387 @@
+// One card, one key. A decision is sent before the next card comes; what could not be sent waits, can be seen, and is sent again.
+import { Refused, ask, byId, el, listen, say, state, tell } from "./studio.js";
+
+/** @typedef {{ content: string, path: string, label: string, action: string, to: string | null, score: number, issue: string | null,
+ *   reason: string, suggested: [string, number] | null }} Photo */
+/** @typedef {{ id: string, question: string, proposal: string, is_audit: boolean, photos: Photo[] }} Card */
+/** @typedef {{ cards: Card[], labels: string[], decided: number, wrong: number, photos: number, left: number, to_look_at: number,
+ *   is_done: boolean, errors_left: { estimate: number, interval: { low: number, high: number } } | null, changes: number, notes: string[] }} Desk */
+
+const desk = byId("desk");
+/** @type {Desk | null} */
+let view = state();
+/** The present page, if it is not the card: `done` or `apply`. */
+let mode = location.hash === "#apply" ? "apply" : "card";
+/** Decisions that are not on the disk yet. @type {any[]} */
+let waiting = [];
+let sending = false;
+/** Photos of the card that are to be set aside, where each is decided by itself. @type {Set<number>} */
+let away = new Set();
+let cardShown = "";
+/** Whether somebody wants to go on although it is a good moment to stop. */
+let goesOn = false;
+/** What has been typed of a label. */
+let typed = "";
+/** Whether something runs, after which there may be cards. */
+let looking = true;
+
+/** Sends what waits, one after another; after a fault, again. */
+async function send() {
+  if (sending) return;
+  sending = true;
+  let pause = 250;
+  while (waiting.length > 0) {
+    try {
+      const { url, body } = waiting[0];
+      const answer = await ask(url, body);
+      waiting.shift();
+      pause = 250;
+      if (waiting.length === 0) take(answer);
+    } catch (problem) {
+      // A studio that starts again has to look at the photos first.
+      const isLater = !(problem instanceof Refused) || problem.status === 503 || problem.status === 403;
+      if (!isLater) {
+        waiting.shift();
+        tell(problem);
+        await reload();
+        continue;
+      }
+      saved();
+      if (problem instanceof Refused && problem.status === 503) await look();
+      await new Promise((done) => setTimeout(done, pause));
+      pause = Math.min(4000, pause * 2);
+    }
+  }
+  sending = false;
+  saved();
+}
+
+/** Has the photos looked at, unless something else is being done. */
+async function look() {
+  await ask("/clean/look", {}).catch(() => {});
+}
+
+function saved() {
+  const line = byId("saved");
+  if (!line) return;
+  const count = waiting.length;
+  line.textContent =
+    count > 0
+      ? `${count} decision${count === 1 ? "" : "s"} not saved yet. The studio does not answer; this page tries again.`
+      : "Every decision is on the disk before the next photo appears. Nothing moves until you press Apply.";
+}
+
+/** @param {Desk} answer */
+function take(answer) {
+  view = answer;
+  draw();
+}
+
+async function reload() {
+  try {
+    take(await ask("/clean/state"));
+  } catch (problem) {
+    if (problem instanceof Refused && problem.status === 503) view = null;
+    draw();
+  }
+}
+
+/** @param {any} choice @param {string} words */
+function decide(choice, words) {
+  const card = view?.cards[0];
+  if (!view || !card || waiting.length > 0) return;
+  const photos = card.photos.map(({ path, content }) => ({ path, content }));
+  waiting.push({ url: "/clean/decide", body: { card: card.id, photos, ...choice } });
+  say(words);
+  send();
+}
+
+/** @param {string} url @param {string} words */
+function act(url, words) {
+  if (waiting.length > 0) return;
+  waiting.push({ url, body: {} });
+  say(words);
+  send();
+}
+
+/** Accepts what is proposed, or, where each photo is decided by itself, what is marked. */
+function accept() {
+  const card = view?.cards[0];
+  if (!card) return;
+  if (card.photos.length === 1) return decide({ choice: "as_proposed" }, card.proposal);
+  const places = [...away].sort((a, b) => a - b);
+  decide({ choice: "set_aside_only", with: places }, `${places.length} set aside, ${card.photos.length - places.length} kept`);
+}
+
+/** Gives the card a label: its number, or how it begins, then enter. @param {string} label */
+function relabel(label) {
+  decide({ choice: "relabel", with: label }, `made ${label}`);
+}
+
+/** @param {string} text @param {string | null} key @param {() => void} click @param {string} [kind] */
+const button = (text, key, click, kind = "") => el("button", { class: kind, click }, text, key ? el("kbd", {}, key) : "");
+
+function draw() {
+  if (!desk) return;
+  saved();
+  if (!view) {
+    desk.replaceChildren(
+      el("header", {}, el("h1", {}, "Looking at every photo"), el("p", { class: "lead" }, "Then you decide, one key a photo. Most of it is remembered for the next time.")),
+      looking ? "" : el("p", {}, button("Look at the photos", null, look, "do")),
+    );
+    return;
+  }
+  desk.dataset.ready = "";
+  const card = view.cards[0];
+  if (mode === "apply") return void apply();
+  if (!card) return desk.replaceChildren(...end("Every photo has been decided", "There is nothing left to look at."));
+  if (view.is_done && !goesOn && !card.is_audit) return desk.replaceChildren(...end("You can stop now", "Few of the last photos were wrong, so few mistakes are left."));
+  one(view, card);
+}
+
+/** @param {Desk} view */
+function head(view, /** @type {string} */ title) {
+  const about = view.to_look_at > 10 ? Math.ceil(view.to_look_at / 10) * 10 : view.to_look_at;
+  const mistakes = view.errors_left ? `, probably ${Math.round(view.errors_left.estimate)} mistakes left (${Math.round(view.errors_left.interval.low)} to ${Math.round(view.errors_left.interval.high)})` : "";
+  return el(
+    "header",
+    { class: "head" },
+    el(
+      "div",
+      {},
+      el("h1", {}, title),
+      el("p", { class: "lead" }, el("strong", {}, String(view.decided)), ` decided, ${view.wrong} of them wrong${mistakes}, of ${view.photos} photos`),
+    ),
+    el("span", { class: "stop" }, view.to_look_at > 0 ? `About ${about} more, then you can stop` : "You can stop"),
+    el("progress", { max: view.decided + Math.max(view.to_look_at, 1), value: view.decided, "aria-label": "How far the review is" }),
+  );
+}
+
+/** A card. @param {Desk} view @param {Card} card */
+function one(view, card) {
+  if (!desk) return;
+  if (cardShown !== card.id) {
+    cardShown = card.id;
+    typed = "";
+    away = new Set(card.photos.flatMap((photo, place) => (photo.action === "set_aside" ? [place] : [])));
+  }
+  const many = card.photos.length > 1;
+  const [first] = card.photos;
+  const figures = card.photos.map((photo, place) => {
+    const picture = el("img", { src: `/photo/${photo.content}`, alt: photo.path, error: () => picture.replaceWith(el("div", { class: "none" }, "This file has no picture")) });
+    const leaves = away.has(place);
+    const toggle = () => {
+      if (!away.delete(place)) away.add(place);
+      one(view, card);
+    };
+    return el(
+      "figure",
+      { class: many && leaves ? "away" : "" },
+      picture,
+      el("figcaption", {}, `${many ? `${place + 1}. ` : ""}${photo.path}`, many ? ` · ${photo.reason.replaceAll("`", "")} ` : "", many ? el("button", { click: toggle, "aria-pressed": String(leaves) }, leaves ? "Keep it" : "Set it aside", el("kbd", {}, String(place + 1))) : ""),
+    );
+  });
+  const why = many
+    ? el("div", {}, el("p", { class: "ask" }, `${card.photos.length} photos`), el("p", { class: "why" }, "Those that are paler would be set aside."))
+    : el("div", {}, asked(first), el("p", { class: "why" }, ...sentence(first.reason)));
+  const keys = [
+    button(many ? `Set ${away.size} aside, keep ${card.photos.length - away.size}` : card.proposal, "↵", accept, "do"),
+    button(many ? "Keep them all" : `Keep ${first.label}`, "K", () => decide({ choice: "keep" }, "kept")),
+    button(many ? "Set them all aside" : "Set aside", "X", () => decide({ choice: "set_aside" }, "set aside")),
+    button("Undo", "U", () => act("/clean/undo", "taken back")),
+  ];
+  const odds = !many && first.suggested ? probabilities(first) : null;
+  const near = el("div", {});
+  desk.replaceChildren(
+    head(view, card.question),
+    el(
+      "section",
+      { class: "desk" },
+      el("div", { class: `photos ${many ? "many" : "one"}` }, ...figures),
+      el("aside", {}, why, odds, near, el("div", { class: "keys" }, ...keys), labels(view), applies(view)),
+    ),
+  );
+  if (!many) similar(first, near);
+  // What comes next is there before it is asked for.
+  for (const next of view.cards.slice(1)) for (const photo of next.photos) new Image().src = `/photo/${photo.content}`;
+}
+
+/** @param {Photo} photo */
+function asked(photo) {
+  if (photo.action === "relabel" && photo.to) return el("p", { class: "ask" }, "Labelled ", el("em", {}, photo.label), ", but it looks ", el("em", {}, photo.to), ".");
+  if (photo.action === "set_aside") return el("p", { class: "ask" }, "It may not belong here. It is labelled ", el("em", {}, photo.label), ".");
+  return el("p", { class: "ask" }, "Labelled ", el("em", {}, photo.label), ".");
+}
+
+/** A reason as a sentence, with the names in it set off. @param {string} reason */
+function sentence(reason) {
+  const whole = reason.charAt(0).toUpperCase() + reason.slice(1) + (reason.endsWith(".") ? "" : ".");
+  return whole.split("`").map((part, place) => (place % 2 === 1 ? el("em", {}, part) : part));
+}
+
+/** @param {Photo} photo */
+function probabilities(photo) {
+  const [label, probability] = /** @type {[string, number]} */ (photo.suggested);
+  return el("dl", { class: "odds" }, el("dt", {}, label), el("dd", {}, el("meter", { min: 0, max: 1, value: probability })), el("dd", { class: "n" }, `${(100 * probability).toFixed(0)} %`));
+}
+
+/** @param {Photo} photo @param {HTMLElement} place */
+async function similar(photo, place) {
+  const card = cardShown;
+  try {
+    const near = await ask(`/clean/similar?path=${encodeURIComponent(photo.path)}`);
+    if (card !== cardShown || near.length === 0) return;
+    const cell = (/** @type {[string, string, number]} */ [content, label]) => el("div", {}, el("img", { src: `/thumb/${content}`, alt: "" }), label);
+    place.replaceChildren(el("h2", {}, "Most like it"), el("div", { class: "near" }, ...near.slice(0, 8).map(cell)));
+  } catch {
+    // The card can be decided without.
+  }
+}
+
+/** @param {Desk} view */
+function labels(view) {
+  const few = view.labels.length <= 9;
+  const all = few ? view.labels : view.labels.filter((label) => label.toLowerCase().startsWith(typed.toLowerCase())).slice(0, 12);
+  return el(
+    "div",
+    {},
+    el("h2", {}, few ? "Another label" : `Another label: type how it begins, then enter${typed ? ` – ${typed}` : ""}`),
+    el("div", { class: "labels" }, ...all.map((label, place) => button(label, few && !many() ? String(place + 1) : null, () => relabel(label)))),
+  );
+}
+
+const many = () => (view?.cards[0]?.photos.length ?? 0) > 1;
+
+/** @param {Desk} view */
+function applies(view) {
+  return view.changes === 0 ? null : el("p", {}, button(`Apply ${view.changes} change${view.changes === 1 ? "" : "s"}`, "A", () => ((mode = "apply"), draw())));
+}
+
+/** @param {string} title @param {string} words */
+function end(title, words) {
+  if (!view) return [];
+  const left = view.errors_left;
+  const estimate = left ? `Among the photos that nobody looked at there are probably ${Math.round(left.estimate)} mistakes (95 %: ${Math.round(left.interval.low)} to ${Math.round(left.interval.high)}).` : "How many mistakes are left? Fifty photos at random would tell.";
+  return [
+    el(
+      "div",
+      { class: "done" },
+      el("h1", {}, title),
+      el("p", { class: "lead" }, `${words} ${view.decided} decided, ${view.wrong} of them wrong.`),
+      el("p", {}, estimate),
+      el(
+        "div",
+        { class: "keys" },
+        view.changes > 0 ? button(`Apply ${view.changes} change${view.changes === 1 ? "" : "s"}`, "A", () => ((mode = "apply"), draw()), "do") : el("a", { class: "button do", href: "/train" }, "Train again"),
+        view.cards.length > 0 ? button("Look at fifty at random", "R", () => act("/clean/audit", "fifty at random")) : "",
+        view.cards.length > 0 ? button("Go on", "G", () => ((goesOn = true), draw())) : "",
+        button("Undo", "U", () => act("/clean/undo", "taken back")),
+      ),
+    ),
+  ];
+}
+
+/** What would move, before it does. */
+async function apply() {
+  if (!desk) return;
+  const back = () => {
+    mode = "card";
+    history.replaceState(null, "", "/clean");
+    draw();
+  };
+  try {
+    const { count, moves } = await ask("/clean/moves");
+    const line = (/** @type {any} */ move) => el("li", {}, el("code", {}, move.path), move.action === "relabel" ? ` becomes ${move.to}` : " is set aside");
+    desk.replaceChildren(
+      el(
+        "div",
+        { class: "done" },
+        el("h1", {}, count === 0 ? "Nothing to apply" : `Move ${count} file${count === 1 ? "" : "s"}?`),
+        el("p", { class: "lead" }, "Files are moved, never deleted: what is set aside goes into the folder _set_aside. One press moves them back."),
+        el("ul", { class: "files moves" }, ...moves.map(line), count > moves.length ? el("li", { class: "soft" }, `and ${count - moves.length} more`) : ""),
+        el(
+          "div",
+          { class: "keys" },
+          count > 0 ? button("Apply", null, () => ask("/clean/apply", {}).then(back).catch(tell), "do") : "",
+          button("Back to the photos", "Esc", back),
+          button("Move back what was moved last", null, () => ask("/clean/back", {}).then(back).catch(tell)),
+        ),
+      ),
+    );
+  } catch (problem) {
+    back();
+    tell(problem);
+  }
+}
+
+document.addEventListener("keydown", (event) => {
+  if (!view || event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
+  const card = view.cards[0];
+  const button = event.target instanceof HTMLButtonElement || event.target instanceof HTMLAnchorElement;
+  const key = event.key;
+  if (mode === "apply") {
+    if (key === "Escape") {
+      mode = "card";
+      draw();
+    }
+    return;
+  }
+  const isEnd = !card || (view.is_done && !goesOn && !card.is_audit);
+  if (isEnd) {
+    if (key === "a" && view.changes > 0) (mode = "apply"), draw();
+    if (key === "r" && card) act("/clean/audit", "fifty at random");
+    if (key === "g") (goesOn = true), draw();
+    if (key === "u") act("/clean/undo", "taken back");
+    return;
+  }
+  const few = view.labels.length <= 9;
+  const digit = Number(key) - 1;
+  if (typed || (!few && key === "l")) return type(event);
+  if (key === "Enter" && !button) accept();
+  else if (key === "k") decide({ choice: "keep" }, "kept");
+  else if (key === "x") decide({ choice: "set_aside" }, "set aside");
+  else if (key === "u") act("/clean/undo", "taken back");
+  else if (key === "a" && view.changes > 0) (mode = "apply"), draw();
+  else if (digit >= 0 && digit < 9 && many() && digit < card.photos.length) {
+    if (!away.delete(digit)) away.add(digit);
+    draw();
+  } else if (digit >= 0 && few && digit < view.labels.length && !many()) relabel(view.labels[digit]);
+  else return;
+  event.preventDefault();
+});
+
+/** Typing a label, where there are more than digits. @param {KeyboardEvent} event */
+function type(event) {
+  if (!view) return;
+  event.preventDefault();
+  if (event.key === "Escape") typed = "";
+  else if (event.key === "Backspace") typed = typed.slice(0, -1);
+  else if (event.key === "Enter") {
+    const fits = view.labels.filter((label) => label.toLowerCase().startsWith(typed.trim().toLowerCase()));
+    const exact = fits.find((label) => label.toLowerCase() === typed.trim().toLowerCase()) ?? (fits.length === 1 ? fits[0] : null);
+    if (exact) return relabel(exact);
+    say(`${fits.length} labels begin so`);
+  } else if (event.key.length === 1) typed = typed === "" && event.key === "l" ? " " : typed.trim() + event.key;
+  draw();
+}
+
+window.addEventListener("beforeunload", (event) => {
+  if (waiting.length > 0) event.preventDefault();
+});
+
+listen((message) => {
+  const jobs = message.jobs ?? (message.job ? [message.job] : null);
+  if (jobs) {
+    const was = looking;
+    looking = jobs.some((job) => job.status === "running");
+    if (!view && was !== looking) draw();
+  }
+  if (message.event === "looked" || (message.event === "decided" && !sending)) reload();
+  if (message.event === "folder") {
+    view = null;
+    draw();
+    reload();
+  }
+});
+
+draw();

@@ -1,0 +1,249 @@
+// All photos in a grid that holds only the cells that can be seen, filters, and many photos decided at once.
+import { ask, byId, el, listen, say, tell } from "./studio.js";
+
+/** @typedef {{ content: string, label: string, split: string, path: string, pixels: number, issue: string, score: number }} Photo */
+
+const grid = byId("grid");
+const filters = /** @type {HTMLFormElement | null} */ (byId("filters"));
+const bar = byId("selected");
+const GAP = 4;
+/** Browsers cap the height of an element; a higher grid scrolls faster than its bar. */
+const TALLEST = 8_000_000;
+
+/** @type {Photo[]} */
+let all = [];
+/** @type {Photo[]} */
+let shown = [];
+/** @type {string[]} */
+let labels = [];
+/** Contents of the photos that are selected. @type {Set<string>} */
+const selected = new Set();
+/** Cells by their place in `shown`. @type {Map<number, HTMLElement>} */
+const cells = new Map();
+/** Where a range begins. */
+let anchor = 0;
+/** The cell that the keys move. */
+let focus = 0;
+let canDecide = false;
+
+/** How many columns there are, and how large a cell is. */
+function layout() {
+  const width = grid?.clientWidth ?? 0;
+  const columns = Math.max(2, Math.floor((width + GAP) / (width < 600 ? 110 : 152)));
+  return { columns, side: Math.floor((width - GAP * (columns - 1)) / columns) };
+}
+
+/** Puts the cells in place that can be seen. Only those that change are touched. */
+function draw() {
+  if (!grid) return;
+  const { columns, side } = layout();
+  const step = side + GAP;
+  const height = Math.ceil(shown.length / columns) * step;
+  const drawn = Math.min(height, TALLEST);
+  const sizer = /** @type {HTMLElement} */ (grid.querySelector(".sizer"));
+  sizer.style.height = `${drawn}px`;
+  const room = Math.max(1, drawn - grid.clientHeight);
+  const scale = drawn < height ? (height - grid.clientHeight) / room : 1;
+  const top = grid.scrollTop * scale;
+  const first = Math.max(0, Math.floor(top / step) - 2) * columns;
+  const last = Math.min(shown.length, (Math.ceil((top + grid.clientHeight) / step) + 2) * columns);
+  for (const [place, cell] of cells) {
+    if (place < first || place >= last) {
+      cell.remove();
+      cells.delete(place);
+    }
+  }
+  for (let place = first; place < last; place++) {
+    const cell = cells.get(place) ?? made(place);
+    const y = Math.floor(place / columns) * step - top + grid.scrollTop;
+    cell.style.width = cell.style.height = `${side}px`;
+    cell.style.transform = `translate(${(place % columns) * step}px, ${y}px)`;
+  }
+}
+
+/** @param {number} place */
+function made(place) {
+  const photo = shown[place];
+  const words = [photo.label, photo.issue.replaceAll("_", " ")].filter(Boolean).join(" · ");
+  const cell = el(
+    "button",
+    { class: "cell", "aria-pressed": String(selected.has(photo.content)), tabindex: place === focus ? 0 : -1, title: photo.path, "data-place": place },
+    el("img", { src: `/thumb/${photo.content}`, alt: photo.path }),
+    el("span", {}, words),
+  );
+  cells.set(place, cell);
+  grid?.append(cell);
+  return cell;
+}
+
+/** Applies the filters. */
+function filter() {
+  if (!filters || !grid) return;
+  const fields = new FormData(filters);
+  const wanted = (/** @type {string} */ name) => String(fields.get(name) ?? "");
+  const name = wanted("name").toLowerCase();
+  const is = (/** @type {string} */ field, /** @type {string} */ value) => wanted(field) === "" || wanted(field) === value;
+  shown = all.filter(
+    (photo) => is("class", photo.label) && is("split", photo.split) && is("issue", photo.issue) && photo.path.toLowerCase().includes(name),
+  );
+  if (wanted("sort") === "score") shown.sort((a, b) => b.score - a.score);
+  if (wanted("sort") === "size") shown.sort((a, b) => a.pixels - b.pixels);
+  for (const cell of cells.values()) cell.remove();
+  cells.clear();
+  focus = anchor = 0;
+  grid.scrollTop = 0;
+  grid.querySelector(".empty")?.remove();
+  if (shown.length === 0) grid.append(el("p", { class: "empty" }, "No photo matches. Take a filter away."));
+  count();
+  draw();
+}
+
+function count() {
+  const line = byId("count");
+  const photos = (/** @type {number} */ number) => `${number} photo${number === 1 ? "" : "s"}`;
+  if (line) line.textContent = shown.length === all.length ? photos(all.length) : `${photos(shown.length)} of ${all.length}`;
+  if (!bar) return;
+  bar.hidden = selected.size === 0;
+  if (selected.size === 0) return;
+  const matching = shown.filter((photo) => !selected.has(photo.content)).length;
+  const button = (/** @type {string} */ text, /** @type {() => void} */ click, /** @type {string} */ kind = "") =>
+    el("button", { class: kind, click, disabled: !canDecide && kind !== "plain" }, text);
+  bar.replaceChildren(
+    el("strong", {}, `${photos(selected.size)} selected`),
+    matching > 0 ? button(`Select all ${shown.length} that match`, () => (shown.forEach((photo) => selected.add(photo.content)), marked()), "plain") : "",
+    button("Clear", clear, "plain"),
+    ...labels.map((label) => button(`Make them ${label}`, () => decide({ choice: "relabel", with: label }))),
+    button("Keep them", () => decide({ choice: "keep" })),
+    button("Set them aside", () => decide({ choice: "set_aside" }), "do"),
+    canDecide ? "" : el("a", { href: "/clean" }, "Let the photos be looked at first"),
+  );
+}
+
+function clear() {
+  selected.clear();
+  marked();
+}
+
+/** Shows what is selected. */
+function marked() {
+  for (const [place, cell] of cells) cell.setAttribute("aria-pressed", String(selected.has(shown[place].content)));
+  count();
+}
+
+/** @param {any} choice */
+async function decide(choice) {
+  try {
+    const { decided } = await ask("/look/decide", { contents: [...selected], ...choice });
+    say(`${decided} decided`);
+    const saved = byId("saved");
+    const before = selected.size - decided;
+    if (saved) saved.textContent = `${decided} decided and on the disk${before > 0 ? `; ${before} had been decided before` : ""}. Apply them on the Clean page.`;
+    clear();
+    await load();
+  } catch (problem) {
+    tell(problem);
+  }
+}
+
+/** @param {number} place @param {boolean} range */
+function toggle(place, range) {
+  const one = shown[place]?.content;
+  if (!one) return;
+  if (range) {
+    for (let at = Math.min(anchor, place); at <= Math.max(anchor, place); at++) selected.add(shown[at].content);
+  } else {
+    if (!selected.delete(one)) selected.add(one);
+    anchor = place;
+  }
+  marked();
+}
+
+/** @param {number} place */
+function move(place) {
+  if (!grid || shown.length === 0) return;
+  const { columns, side } = layout();
+  focus = Math.min(shown.length - 1, Math.max(0, place));
+  const y = Math.floor(focus / columns) * (side + GAP);
+  if (y < grid.scrollTop) grid.scrollTop = y;
+  if (y + side > grid.scrollTop + grid.clientHeight) grid.scrollTop = y + side - grid.clientHeight;
+  draw();
+  for (const [at, cell] of cells) cell.tabIndex = at === focus ? 0 : -1;
+  cells.get(focus)?.focus();
+}
+
+async function load() {
+  const { labels: known, photos, issues } = await ask("/look/photos");
+  labels = known;
+  canDecide = issues !== null;
+  /** @type {Map<string, [string, number]>} */
+  const found = new Map((issues ?? []).map((/** @type {[string, string, number]} */ [content, issue, score]) => [content, [issue, score]]));
+  all = photos.map((/** @type {any[]} */ [content, place, split, path, width, height]) => {
+    const [issue, score] = found.get(content) ?? ["", 0];
+    return { content, label: labels[place] ?? "", split, path, pixels: width * height, issue, score };
+  });
+  const choices = filters?.elements.namedItem("issue");
+  if (choices instanceof HTMLSelectElement) {
+    const kept = choices.value;
+    const names = [...new Set([...found.values()].map(([issue]) => issue))].sort();
+    choices.replaceChildren(el("option", { value: "" }, "all"), ...names.map((name) => el("option", { value: name }, name.replaceAll("_", " "))));
+    choices.value = names.includes(kept) ? kept : "";
+  }
+  filter();
+}
+
+if (grid && filters) {
+  grid.replaceChildren(el("div", { class: "sizer" }));
+  grid.classList.add("live");
+  const wanted = new URLSearchParams(location.hash.slice(1));
+  for (const [name, value] of wanted) {
+    const field = filters.elements.namedItem(name);
+    if (field instanceof HTMLSelectElement || field instanceof HTMLInputElement) field.value = value;
+  }
+  filters.addEventListener("input", filter);
+  filters.addEventListener("submit", (event) => event.preventDefault());
+  let due = 0;
+  grid.addEventListener("scroll", () => {
+    cancelAnimationFrame(due);
+    due = requestAnimationFrame(draw);
+  });
+  new ResizeObserver(draw).observe(grid);
+  grid.addEventListener("click", (event) => {
+    const cell = event.target instanceof Element ? event.target.closest(".cell") : null;
+    if (cell instanceof HTMLElement) {
+      focus = Number(cell.dataset.place);
+      toggle(focus, event.shiftKey);
+    }
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement || event.ctrlKey || event.metaKey) return;
+    const { columns } = layout();
+    const page = columns * Math.max(1, Math.floor(grid.clientHeight / (layout().side + GAP)));
+    /** @type {Record<string, () => void>} */
+    const keys = {
+      ArrowRight: () => move(focus + 1),
+      ArrowLeft: () => move(focus - 1),
+      ArrowDown: () => move(focus + columns),
+      ArrowUp: () => move(focus - columns),
+      PageDown: () => move(focus + page),
+      PageUp: () => move(focus - page),
+      Home: () => move(0),
+      End: () => move(shown.length - 1),
+      x: () => toggle(focus, false),
+      X: () => toggle(focus, true),
+      Escape: clear,
+    };
+    const act = keys[event.key];
+    if (act) {
+      event.preventDefault();
+      act();
+    }
+  });
+  load().catch(tell);
+  listen((message) => {
+    if (message.event === "folder" || message.event === "looked") load().catch(tell);
+  });
+} else {
+  listen((message) => {
+    if (message.event === "folder") location.reload();
+  });
+}

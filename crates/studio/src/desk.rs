@@ -1,0 +1,285 @@
+//! Where photos are decided: a review, and how it looks to a page. A decision is on the disk before the next card is shown.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use sciurus::clean::find::ErrorsLeft;
+use sciurus::clean::find::StopRule;
+use sciurus::clean::plan::{CleanAction, CleanPlan, Journal, PlanItem};
+use sciurus::data::{ContentHash, one_line};
+use sciurus::{Card, Choice, CleanSettings, CleanStep, Cleaner, Review};
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+use crate::jobs::Job;
+
+/// Cards that a page is given beyond the present one, so that their pictures are there in time.
+const AHEAD: usize = 4;
+/// Photos most like one that a card shows.
+const SIMILAR: usize = 8;
+
+/// A review that pages work on.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    review: Review,
+    labels: Vec<String>,
+    /// Cards decided since it was opened.
+    decided: HashSet<ContentHash>,
+}
+
+/// Everything that the page shows.
+#[derive(Debug, Serialize)]
+pub(crate) struct DeskView {
+    /// The card to decide, and those after it.
+    cards: Vec<CardView>,
+    labels: Vec<String>,
+    /// Photos decided since the studio began to look, and how many were wrong.
+    decided: usize,
+    wrong: usize,
+    /// Photos of all, and those that nobody has decided.
+    photos: usize,
+    left: usize,
+    /// About how many more will be asked for.
+    to_look_at: usize,
+    /// Whether it is a good moment to stop.
+    is_done: bool,
+    /// Errors left among the photos that nobody looked at, after an audit.
+    errors_left: Option<ErrorsLeft>,
+    /// Files that would move if what was decided were applied.
+    changes: usize,
+    notes: Vec<String>,
+}
+
+/// One card.
+#[derive(Debug, Serialize)]
+pub(crate) struct CardView {
+    id: String,
+    /// What it asks, in one sentence.
+    question: String,
+    /// What happens if the proposal is accepted.
+    proposal: String,
+    is_audit: bool,
+    photos: Vec<PhotoView>,
+}
+
+/// A photo of a card.
+#[derive(Debug, Serialize)]
+pub(crate) struct PhotoView {
+    content: String,
+    path: String,
+    label: String,
+    action: CleanAction,
+    to: Option<String>,
+    score: f64,
+    issue: Option<String>,
+    reason: String,
+    /// The label it may rather have, and how probable that is (0 to 1).
+    suggested: Option<(String, f64)>,
+}
+
+/// What a page asks for: a card, and what becomes of its photos.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Asked {
+    card: String,
+    /// The photos on the card, so that a decision that arrives twice is known by what it is about.
+    photos: Vec<AskedPhoto>,
+    #[serde(flatten)]
+    choice: Choice,
+}
+
+#[derive(Debug, Deserialize)]
+struct AskedPhoto {
+    path: PathBuf,
+    content: String,
+}
+
+impl Desk {
+    /// Looks at every photo, and opens the journal.
+    pub(crate) fn open(settings: &CleanSettings, job: &Job) -> Result<Self, Fault> {
+        let cleaner = Cleaner::look(settings, &|step| match step {
+            CleanStep::Listing(done) => job.progress("reading the folder", done),
+            CleanStep::Pixels(done) => job.progress("checking pixels", done),
+            CleanStep::Download(done) => job.progress(
+                "downloading the network's weights",
+                sciurus::data::Progress {
+                    done: done.received as usize,
+                    total: done.total.unwrap_or(0) as usize,
+                },
+            ),
+            CleanStep::Embedding(arch, done) => job.progress(&format!("looking with {arch}"), done),
+            CleanStep::Analysing => {
+                job.progress("comparing", sciurus::data::Progress { done: 0, total: 0 });
+            }
+        })?;
+        let rule = StopRule::of_set(cleaner.len()).build().map_err(sciurus::Error::from)?;
+        let journal = Journal::of_folder(&settings.data.folder).map_err(sciurus::Error::from)?;
+        let labels = cleaner.dataset().vocab.labels().to_vec();
+        Ok(Self { review: Review::new(cleaner, journal, rule)?, labels, decided: HashSet::new() })
+    }
+
+    /// How it looks now.
+    pub(crate) fn view(&self) -> DeskView {
+        let review = &self.review;
+        let (decided, wrong) = review.progress();
+        DeskView {
+            cards: review.coming().take(1 + AHEAD).map(CardView::of).collect(),
+            labels: self.labels.clone(),
+            decided,
+            wrong,
+            photos: review.cleaner().len(),
+            left: review.left(),
+            to_look_at: review.to_look_at(),
+            is_done: review.is_done(),
+            errors_left: review.errors_left(),
+            changes: self.moves().changes().count(),
+            notes: review.cleaner().notes().to_vec(),
+        }
+    }
+
+    /// Decides a card. One that was decided before, by this page or another, changes nothing.
+    pub(crate) fn decide(&mut self, asked: &Asked, time: &str) -> Result<(), Fault> {
+        let id = ContentHash::from_str(&asked.card).map_err(|error| Fault::Bad(error.to_string()))?;
+        self.check(&asked.choice)?;
+        if self.review.bring(id) {
+            self.review.choose(&asked.choice, time)?;
+            self.decided.insert(id);
+            return Ok(());
+        }
+        match self.decided.contains(&id) || self.is_decided(&asked.photos) {
+            true => Ok(()),
+            false => Err(Fault::Changed("this card has changed; look at it again")),
+        }
+    }
+
+    /// Decides photos that somebody selected, together.
+    pub(crate) fn decide_photos(
+        &mut self,
+        contents: &[String],
+        choice: &Choice,
+        time: &str,
+    ) -> Result<usize, Fault> {
+        self.check(choice)?;
+        let wanted: HashSet<&str> = contents.iter().map(String::as_str).collect();
+        let photos = self.review.gather(|item| wanted.contains(&*item.content.to_string()));
+        if photos > 0 {
+            self.review.choose(choice, time)?;
+        }
+        Ok(photos)
+    }
+
+    /// Takes the last decision back. Returns how many photos are undecided again.
+    pub(crate) fn undo(&mut self, time: &str) -> Result<usize, Fault> {
+        let undone = self.review.undo(time)?;
+        if let Some(card) = self.review.card() {
+            self.decided.remove(&card.id());
+        }
+        Ok(undone)
+    }
+
+    /// Puts a random sample of what nobody looked at to the front.
+    pub(crate) fn audit(&mut self, photos: usize) {
+        self.review.audit(photos, self.review.seed());
+    }
+
+    /// What was decided and not carried out yet.
+    pub(crate) fn moves(&self) -> CleanPlan {
+        self.review.decided()
+    }
+
+    /// The photos most like one, with their label and how alike they are (cosine).
+    pub(crate) fn similar(&self, path: &std::path::Path) -> Vec<(String, String, f32)> {
+        let alike = self.review.cleaner().similar(path, SIMILAR).into_iter();
+        alike.map(|(item, cosine)| (item.content.to_string(), item.label.clone(), cosine)).collect()
+    }
+
+    /// The worst issue of each photo that nobody has decided: content, issue, score.
+    pub(crate) fn issues(&self) -> Vec<(String, String, f64)> {
+        let items = self.review.coming().flat_map(|card| &card.items);
+        let issue =
+            |item: &PlanItem| Some((item.content.to_string(), item.issues.first()?.name.clone(), item.score));
+        items.filter_map(issue).collect()
+    }
+
+    /// A new label is one of the folder's.
+    fn check(&self, choice: &Choice) -> Result<(), Fault> {
+        match choice {
+            Choice::Relabel(label) if !self.labels.contains(label) => {
+                Err(Fault::Bad(format!("{} is no label of this folder", one_line(label))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn is_decided(&self, photos: &[AskedPhoto]) -> bool {
+        let decisions = self.review.decisions();
+        let is_one = |photo: &AskedPhoto| {
+            decisions.iter().any(|one| one.path == photo.path && one.content.to_string() == photo.content)
+        };
+        !photos.is_empty() && photos.iter().all(is_one)
+    }
+}
+
+impl CardView {
+    fn of(card: &Card) -> Self {
+        Self {
+            id: card.id().to_string(),
+            question: question(card),
+            proposal: proposal(&card.items),
+            is_audit: card.is_audit,
+            photos: card.items.iter().map(PhotoView::of).collect(),
+        }
+    }
+}
+
+impl PhotoView {
+    fn of(item: &PlanItem) -> Self {
+        Self {
+            content: item.content.to_string(),
+            path: item.path.to_string_lossy().into_owned(),
+            label: item.label.clone(),
+            action: item.action,
+            to: item.to.clone(),
+            score: item.score,
+            issue: item.issues.first().map(|issue| issue.name.clone()),
+            reason: item.reason.clone(),
+            suggested: item.suggested.as_ref().map(|one| (one.label.clone(), one.probability)),
+        }
+    }
+}
+
+/// What a card asks.
+fn question(card: &Card) -> String {
+    let [first, ..] = &card.items[..] else { return String::new() };
+    let issue = first.issues.first().map_or("", |issue| &issue.name);
+    let label = one_line(&first.label);
+    match (issue, card.items.len()) {
+        (
+            "exact_duplicate"
+            | "near_duplicate"
+            | "placeholder"
+            | "duplicate_across_classes"
+            | "duplicate_across_splits",
+            2..,
+        ) => "Which of these should stay?".to_owned(),
+        ("unreadable", _) => "Can this file go?".to_owned(),
+        ("label" | "hard_to_learn" | "", 1) => format!("Is this {label}?"),
+        (_, 1) => format!("Does this belong to {label}?"),
+        _ => format!("Do these belong to {label}?"),
+    }
+}
+
+/// What a button says that accepts what is proposed.
+fn proposal(items: &[PlanItem]) -> String {
+    let away = items.iter().filter(|item| item.action == CleanAction::SetAside).count();
+    match items {
+        [one] => match (one.action, &one.to) {
+            (CleanAction::Relabel, Some(label)) => format!("Make it {}", one_line(label)),
+            (CleanAction::SetAside, _) => "Set it aside".to_owned(),
+            _ => format!("Keep it {}", one_line(&one.label)),
+        },
+        _ if away == 0 => "Keep them all".to_owned(),
+        all if away == all.len() => "Set them all aside".to_owned(),
+        _ => format!("Set {away} aside, keep the others"),
+    }
+}

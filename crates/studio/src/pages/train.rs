@@ -1,0 +1,257 @@
+//! Training: a head in seconds, or the whole network in epochs, with its curve and table as they grow.
+
+use std::path::PathBuf;
+
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use maud::{Markup, html};
+use sciurus::data::fs::{forget_private, keep_private, read_private};
+use sciurus::data::{argument, counted};
+use sciurus::{
+    Arch, ArchChoice, Control, Error, Event, FinishedRun, Listeners, Observer, Pace, PreparedRun, Run,
+    TrainSettings,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Page;
+use super::project::measured;
+use crate::Workspace;
+use crate::fault::{Fault, beside};
+use crate::jobs::{Job, JobKind};
+use crate::project::Project;
+use crate::workspace::{KnownRun, Listing};
+
+/// Most epochs that the form offers.
+const EPOCHS: usize = 100;
+/// Points of the curve that are kept: a pixel each on a usual screen.
+const POINTS: usize = 1200;
+
+pub(super) fn routes() -> Router<Workspace> {
+    Router::new()
+        .route("/train", get(page))
+        .route("/train/begin", post(begin))
+        .route("/train/resume", post(resume))
+}
+
+async fn page(State(workspace): State<Workspace>) -> Result<Markup, Fault> {
+    beside(move || {
+        let body = match workspace.listing() {
+            Listing::Ready(project) => ready(&project, &workspace.runs()),
+            Listing::Reading => html! { header { h1 { "Reading the folder" } } },
+            Listing::Refused(why) => {
+                html! { header { h1 { "Nothing to train on yet" } } p.problem { (why) } }
+            }
+        };
+        let page = Page {
+            at: "/train",
+            title: "Train",
+            script: Some("train.js"),
+            state: None,
+            command: Some(format!("sciurus train {}", argument(workspace.folder()))),
+            body,
+        };
+        Ok(page.render(&workspace))
+    })
+    .await
+}
+
+fn ready(project: &Project, runs: &[KnownRun]) -> Markup {
+    let defaults = TrainSettings::default();
+    let unfinished = runs.iter().find(|known| !known.is_finished() || known.record.cut_short);
+    html! {
+        header { h1 { "Train on " (counted(project.summary.items, "photo")) }
+            p.lead { "A head in seconds tells you how hard it is. The whole network is more accurate, and takes minutes." }
+        }
+        div.choices {
+            form.card data-train="instant" {
+                h2 { "A head in seconds" }
+                p.soft { "A pretrained network looks at each photo once; a linear head learns your classes. Every photo is predicted by a head that never saw it." }
+                button.do { "Train a head" }
+            }
+            form.card data-train="whole" {
+                h2 { "The whole network" }
+                p.soft { "First the head, then everything, as fastai's fine_tune does." }
+                div.fields {
+                    label { "Network " select name="arch" {
+                        option value="auto" { "the best at hand" }
+                        @for arch in Arch::ALL.iter().filter(|arch| is_offered(**arch)) { option value=(arch.name()) { (arch.name()) } }
+                    } }
+                    label { "Epochs " input type="number" name="epochs" min="1" max=(EPOCHS) value=(defaults.fit.epochs); }
+                    label { "Pixels " input type="number" name="image_size" min="32" max="512" step="16" value=(defaults.loader.image_size); }
+                }
+                button.do { "Train it all" }
+            }
+        }
+        @if let Some(known) = unfinished {
+            section { p { "The run " code { (known.name()) } " was stopped before its end." }
+                button data-resume=(known.name()) { "Train the rest" } }
+        }
+        section #training hidden aria-label="Training" {}
+        @if let Some(known) = runs.iter().find(|known| known.is_finished()) {
+            section #newest { h2 { "Newest model" } p { strong { (measured(known)) } } p.soft { code { (known.name()) } } }
+        }
+    }
+}
+
+/// Whether somebody without weights of their own can start from it.
+fn is_offered(arch: Arch) -> bool {
+    let info = arch.info();
+    info.built_in || info.weights.is_some()
+}
+
+/// What the form asks for.
+#[derive(Debug, Deserialize)]
+struct Asked {
+    instant: bool,
+    arch: Option<ArchChoice>,
+    epochs: Option<usize>,
+    image_size: Option<usize>,
+}
+
+async fn begin(State(workspace): State<Workspace>, Json(asked): Json<Asked>) -> Result<Json<Value>, Fault> {
+    let mut settings = TrainSettings { data: workspace.settings(), ..TrainSettings::default() };
+    settings.run.instant = asked.instant;
+    settings.fit.arch = asked.arch.unwrap_or_default();
+    settings.fit.epochs = asked.epochs.unwrap_or(settings.fit.epochs);
+    settings.loader.image_size = asked.image_size.unwrap_or(settings.loader.image_size);
+    if !(1..=EPOCHS).contains(&settings.fit.epochs) {
+        return Err(Fault::Bad(format!("choose 1 to {EPOCHS} epochs")));
+    }
+    let here = workspace.clone();
+    let job = workspace.jobs().start(JobKind::Train, move |job| {
+        let time = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
+        let folder = Run::new_folder(here.folder(), &time)?;
+        let trained = train(&here, job, |listeners| Run::prepare(folder.clone(), settings, listeners));
+        if trained.is_err() {
+            // A run that never began leaves nothing; one that did is not empty.
+            let _ = std::fs::remove_dir(&folder);
+        }
+        trained
+    })?;
+    Ok(Json(json!({ "job": job })))
+}
+
+/// The name of a run.
+#[derive(Debug, Deserialize)]
+struct OfRun {
+    run: String,
+}
+
+async fn resume(State(workspace): State<Workspace>, Json(of): Json<OfRun>) -> Result<Json<Value>, Fault> {
+    let here = workspace.clone();
+    let folder: PathBuf = beside(move || {
+        let known = here.runs().into_iter().find(|known| known.name() == of.run);
+        let missing = || Fault::Missing("there is no such run on this folder".to_owned());
+        known.map(|known| known.run.folder().to_owned()).ok_or_else(missing)
+    })
+    .await?;
+    let here = workspace.clone();
+    let job = workspace
+        .jobs()
+        .start(JobKind::Train, move |job| train(&here, job, |listeners| Run::resume(folder, listeners)))?;
+    Ok(Json(json!({ "job": job })))
+}
+
+/// Goes on with a training that a killed studio left behind.
+pub(crate) fn go_on(workspace: &Workspace) {
+    let left = read_private(&note(workspace)).and_then(|path| String::from_utf8(path).ok());
+    let Some(folder) = left.map(PathBuf::from) else { return };
+    let here = workspace.clone();
+    // If something else runs, or the run is gone, the page offers what is left of it.
+    let _ = workspace
+        .jobs()
+        .start(JobKind::Train, move |job| train(&here, job, |listeners| Run::resume(folder, listeners)));
+}
+
+/// Where the run that trains is noted, so that a studio that is killed goes on with it.
+fn note(workspace: &Workspace) -> String {
+    format!("{}.training", workspace.instance())
+}
+
+/// Trains, and says how good the model is.
+fn train(
+    workspace: &Workspace,
+    job: &Job,
+    prepare: impl FnOnce(Listeners) -> Result<PreparedRun, Error>,
+) -> Result<String, Fault> {
+    let (scanning, loading) = (job.clone(), job.clone());
+    let listeners = Listeners {
+        on_scan: Box::new(move |done| scanning.progress("reading the folder", done)),
+        on_download: Box::new(move |done| {
+            let (received, total) = (done.received as usize, done.total.unwrap_or(0) as usize);
+            loading.progress(
+                "downloading the network's weights",
+                sciurus::data::Progress { done: received, total },
+            );
+        }),
+    };
+    let mut prepared = prepare(listeners)?;
+    let learner = prepared.learner();
+    learner.loaders().dataset().notes.iter().for_each(|note| job.say(note.to_string()));
+    learner.chosen_instead().into_iter().for_each(|instead| job.say(instead));
+    let pace = Pace::new(prepared.record().settings.fit.epochs);
+    prepared.observe(Watching { job: job.clone(), pace, batches: 0 });
+    let folder = std::path::absolute(prepared.run().folder()).unwrap_or_default();
+    // Without the note, a training that is killed waits until somebody asks for the rest.
+    let _ = keep_private(&note(workspace), folder.as_os_str().as_encoded_bytes());
+    let finished = prepared.train();
+    forget_private(&note(workspace));
+    let finished = finished?;
+    workspace.tell("trained");
+    Ok(told(&finished))
+}
+
+fn told(finished: &FinishedRun) -> String {
+    let measured = finished.record.metrics.first().map(ToString::to_string).unwrap_or_default();
+    match finished.record.cut_short {
+        true => format!("stopped; what was trained is saved: {measured}"),
+        false => measured,
+    }
+}
+
+/// Puts what happens into the job.
+#[derive(Debug)]
+struct Watching {
+    job: Job,
+    pace: Pace,
+    batches: usize,
+}
+
+impl Observer for Watching {
+    fn observe(&mut self, event: &Event) -> Result<Control, Error> {
+        self.pace.observe(event);
+        let (speed, left) = (self.pace.images_per_second(), self.pace.left().as_secs_f64());
+        match event {
+            Event::FitStarted { phase, epochs, steps, .. } => {
+                let step = sciurus::EpochTable::title(*phase).to_string();
+                let step = step.trim_end_matches(':').to_owned();
+                self.job.update(|state| (state.step, state.done, state.total) = (step, 0, epochs * steps));
+            }
+            Event::Resumed { rows, .. } => self.job.update(|state| state.rows.clone_from(rows)),
+            Event::BatchTrained { train_loss, .. } => {
+                self.batches += 1;
+                let batches = self.batches;
+                self.job.update(|state| {
+                    state.done += 1;
+                    (state.images_per_second, state.seconds_left) = (Some(speed), Some(left));
+                    state.losses.push((batches, *train_loss));
+                    if state.losses.len() > POINTS {
+                        let mut place = 0;
+                        state.losses.retain(|_| {
+                            place += 1;
+                            place % 2 == 0
+                        });
+                    }
+                });
+            }
+            Event::PhotosSkipped { skipped, .. } => {
+                skipped.iter().for_each(|photo| self.job.say(format!("left out: {photo}")));
+            }
+            Event::EpochEnded(record) => self.job.update(|state| state.rows.push(record.clone())),
+            _ => {}
+        }
+        Ok(if self.job.is_stopped() { Control::Stop } else { Control::Continue })
+    }
+}

@@ -1,0 +1,107 @@
+//! Photos as a browser may show them: decoded by us and encoded anew, so that nothing of a file but its pixels reaches a page.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sciurus::data::{ContentHash, DecodeLimits, decode, read_file};
+use sciurus::photos::small_jpeg;
+use tokio::sync::Semaphore;
+
+use crate::fault::{Fault, beside};
+
+/// Photos that are decoded at the same time: the rest of the machine trains.
+const AT_ONCE: usize = 2;
+/// Bytes of small pictures that are kept.
+const KEPT: usize = 192 << 20;
+/// JPEG quality (1 to 100).
+const QUALITY: u8 = 82;
+
+/// How large a picture is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// For a cell of a grid.
+    Small,
+    /// To look at.
+    Large,
+}
+
+impl Size {
+    /// Its longer side in pixels.
+    fn side(self) -> u32 {
+        match self {
+            Self::Small => 320,
+            Self::Large => 1600,
+        }
+    }
+}
+
+/// Makes pictures, and keeps the small ones.
+#[derive(Debug)]
+pub(crate) struct Pictures {
+    turns: Semaphore,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    pictures: HashMap<ContentHash, Arc<[u8]>>,
+    bytes: usize,
+}
+
+impl Pictures {
+    pub(crate) fn new() -> Self {
+        Self { turns: Semaphore::new(AT_ONCE), kept: Mutex::default() }
+    }
+
+    /// The photo with this content, as JPEG.
+    pub(crate) async fn get(
+        self: &Arc<Self>,
+        path: &Path,
+        content: ContentHash,
+        size: Size,
+    ) -> Result<Arc<[u8]>, Fault> {
+        let kept = self.locked(|kept| kept.pictures.get(&content).cloned());
+        if let Some(kept) = kept.filter(|_| size == Size::Small) {
+            return Ok(kept);
+        }
+        let turn = self.turns.acquire().await.map_err(|_| Fault::Failed)?;
+        let path = path.to_owned();
+        let picture = beside(move || made(&path, content, size)).await;
+        drop(turn);
+        let picture: Arc<[u8]> = picture?.into();
+        if size == Size::Small {
+            self.locked(|kept| kept.keep(content, Arc::clone(&picture)));
+        }
+        Ok(picture)
+    }
+
+    fn locked<T>(&self, work: impl FnOnce(&mut Kept) -> T) -> T {
+        work(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Kept {
+    fn keep(&mut self, content: ContentHash, picture: Arc<[u8]>) {
+        // To find out which were asked for last would cost more than to make them again.
+        if self.bytes + picture.len() > KEPT {
+            *self = Self::default();
+        }
+        self.bytes += picture.len();
+        if let Some(old) = self.pictures.insert(content, picture) {
+            self.bytes -= old.len();
+        }
+    }
+}
+
+fn made(path: &Path, content: ContentHash, size: Size) -> Result<Vec<u8>, Fault> {
+    let limits = DecodeLimits::default();
+    let gone = |reason: &dyn std::fmt::Display| Fault::Missing(reason.to_string());
+    let bytes = read_file(path, &limits).map_err(|reason| gone(&reason))?;
+    // Browsers keep a picture under its content for ever, so it must be of that content.
+    if ContentHash::of(&bytes) != content {
+        return Err(Fault::Changed("the photo has changed; read the folder again"));
+    }
+    let photo = decode(&bytes, &limits).map_err(|reason| gone(&reason))?;
+    small_jpeg(photo, size.side(), QUALITY).ok_or_else(|| gone(&"the photo has no pixels"))
+}

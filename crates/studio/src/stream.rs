@@ -1,0 +1,45 @@
+//! One stream of events for all pages: what jobs are at, and what has changed. A page that connects hears of all jobs first, so it
+//! may connect late, twice, or again after a fault.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Sse;
+use axum::response::sse::{Event, KeepAlive};
+use futures_util::stream::{self, Stream};
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::Workspace;
+
+/// A word now and then, so that both sides notice when the other has gone.
+const PULSE: Duration = Duration::from_secs(10);
+
+/// Sends events until the page goes.
+pub(crate) async fn events(
+    State(workspace): State<Workspace>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let receiver = workspace.jobs().listen();
+    let events =
+        stream::unfold((workspace, receiver, true), |(workspace, mut receiver, is_first)| async move {
+            let data: Arc<str> = match is_first {
+                true => snapshot(&workspace),
+                false => match receiver.recv().await {
+                    Ok(event) => event,
+                    // A page that was too slow starts anew.
+                    Err(RecvError::Lagged(_)) => snapshot(&workspace),
+                    Err(RecvError::Closed) => return None,
+                },
+            };
+            Some((Ok(Event::default().data(&*data)), (workspace, receiver, false)))
+        });
+    Sse::new(events).keep_alive(KeepAlive::new().interval(PULSE))
+}
+
+fn snapshot(workspace: &Workspace) -> Arc<str> {
+    json!({ "event": "jobs", "instance": workspace.instance(), "jobs": workspace.jobs().all() })
+        .to_string()
+        .into()
+}
