@@ -4,10 +4,11 @@
 use sciurus::TrainSettings;
 
 /// Options that are not settings of a training run.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 11] = [
     "no_pretrained",
     "trust_state",
     "force",
+    "into",
     "classes",
     "per_class",
     "min_size",

@@ -32,8 +32,8 @@ mod run;
 mod storage;
 
 pub use clean::{
-    Card, Choice, CleanSettings, CleanStep, CleanSummary, Cleaner, IssueCount, PlanApplied, Retrain, Review,
-    apply_plan, as_it_was,
+    Card, Choice, CleanSettings, CleanStep, CleanSummary, Cleaner, IssueCount, Origin, PlanApplied, Retrain,
+    Review, apply_plan, as_it_was,
 };
 pub use demo::{Planted, PlantedKind, demo_settings, draw_demo, new_demo_pictures, plant_demo};
 pub use embed::{EmbedItem, Embedded, Embedder};

@@ -1,10 +1,10 @@
 // One card, one key. A decision is sent before the next card comes; what could not be sent waits, can be seen, and is sent again.
 import { Refused, ask, byId, el, listen, say, state, tell } from "./studio.js";
 
-/** @typedef {{ content: string, path: string, label: string, action: string, to: string | null, score: number, issue: string | null,
+/** @typedef {{ content: string, path: string, label: string, action: string, to: string | null,
  *   reason: string, suggested: [string, number] | null }} Photo */
 /** @typedef {{ id: string, question: string, proposal: string, is_audit: boolean, photos: Photo[] }} Card */
-/** @typedef {{ cards: Card[], labels: string[], decided: number, wrong: number, photos: number, left: number, to_look_at: number,
+/** @typedef {{ cards: Card[], labels: string[], decided: number, wrong: number, photos: number, standing: number, can_undo: boolean, to_look_at: number,
  *   is_done: boolean, errors_left: { estimate: number, interval: { low: number, high: number } } | null, changes: number, notes: string[] }} Desk */
 
 const desk = byId("desk");
@@ -20,10 +20,17 @@ let away = new Set();
 let cardShown = "";
 /** Whether somebody wants to go on although it is a good moment to stop. */
 let goesOn = false;
-/** What has been typed of a label. */
+/** Whether a label is being typed, and what of it. */
+let typing = false;
 let typed = "";
+/** Whether another page decided something while this one sent. */
+let missed = false;
+/** Why nothing can be saved at present. */
+let why = "";
 /** Whether something runs, after which there may be cards. */
 let looking = true;
+/** Whether the photos could not be looked at. */
+let failed = false;
 
 /** Sends what waits, one after another; after a fault, again. */
 async function send() {
@@ -35,11 +42,12 @@ async function send() {
       const { url, body } = waiting[0];
       const answer = await ask(url, body);
       waiting.shift();
-      pause = 250;
+      [pause, why] = [250, ""];
       if (waiting.length === 0) take(answer);
     } catch (problem) {
       // A studio that starts again has to look at the photos first.
       const isLater = !(problem instanceof Refused) || problem.status === 503 || problem.status === 403;
+      why = problem instanceof Refused && problem.status === 503 ? problem.message : "the studio does not answer";
       if (!isLater) {
         waiting.shift();
         tell(problem);
@@ -54,20 +62,23 @@ async function send() {
   }
   sending = false;
   saved();
+  if (missed) reload();
+  missed = false;
 }
 
 /** Has the photos looked at, unless something else is being done. */
 async function look() {
-  await ask("/clean/look", {}).catch(() => {});
+  // After one that failed, somebody has to ask for it.
+  if (!failed) await ask("/clean/look", {}).catch((problem) => (why = problem instanceof Refused ? problem.message : why));
 }
 
 function saved() {
   const line = byId("saved");
   if (!line) return;
-  const count = waiting.length;
+  const count = why ? waiting.length : 0;
   line.textContent =
     count > 0
-      ? `${count} decision${count === 1 ? "" : "s"} not saved yet. The studio does not answer; this page tries again.`
+      ? `This decision is not saved yet: ${why || "it is being sent"}. This page tries again by itself.`
       : "Every decision is on the disk before the next photo appears. Nothing moves until you press Apply.";
 }
 
@@ -92,16 +103,21 @@ function decide(choice, words) {
   if (!view || !card || waiting.length > 0) return;
   const photos = card.photos.map(({ path, content }) => ({ path, content }));
   waiting.push({ url: "/clean/decide", body: { card: card.id, photos, ...choice } });
+  [typing, typed] = [false, ""];
   say(words);
   send();
 }
 
-/** @param {string} url @param {string} words */
-function act(url, words) {
+/** @param {string} url @param {string} words @param {any} [body] */
+function act(url, words, body = {}) {
   if (waiting.length > 0) return;
-  waiting.push({ url, body: {} });
+  waiting.push({ url, body });
   say(words);
   send();
+}
+
+function undo() {
+  if (view?.standing) act("/clean/undo", "taken back", { standing: view.standing });
 }
 
 /** Accepts what is proposed, or, where each photo is decided by itself, what is marked. */
@@ -127,7 +143,7 @@ function draw() {
   if (!view) {
     desk.replaceChildren(
       el("header", {}, el("h1", {}, "Looking at every photo"), el("p", { class: "lead" }, "Then you decide, one key a photo. Most of it is remembered for the next time.")),
-      looking ? "" : el("p", {}, button("Look at the photos", null, look, "do")),
+      looking ? "" : el("p", {}, button("Look at the photos", null, () => ((failed = false), look()), "do")),
     );
     return;
   }
@@ -162,7 +178,8 @@ function one(view, card) {
   if (!desk) return;
   if (cardShown !== card.id) {
     cardShown = card.id;
-    typed = "";
+    [typing, typed] = [false, ""];
+    say(card.question);
     away = new Set(card.photos.flatMap((photo, place) => (photo.action === "set_aside" ? [place] : [])));
   }
   const many = card.photos.length > 1;
@@ -188,8 +205,8 @@ function one(view, card) {
     button(many ? `Set ${away.size} aside, keep ${card.photos.length - away.size}` : card.proposal, "↵", accept, "do"),
     button(many ? "Keep them all" : `Keep ${first.label}`, "K", () => decide({ choice: "keep" }, "kept")),
     button(many ? "Set them all aside" : "Set aside", "X", () => decide({ choice: "set_aside" }, "set aside")),
-    button("Undo", "U", () => act("/clean/undo", "taken back")),
-  ];
+    view.can_undo ? button("Undo", "U", undo) : "",
+  ].filter((key) => key !== "");
   const odds = !many && first.suggested ? probabilities(first) : null;
   const near = el("div", {});
   desk.replaceChildren(
@@ -198,7 +215,7 @@ function one(view, card) {
       "section",
       { class: "desk" },
       el("div", { class: `photos ${many ? "many" : "one"}` }, ...figures),
-      el("aside", {}, why, odds, near, el("div", { class: "keys" }, ...keys), labels(view), applies(view)),
+      el("aside", {}, why, odds, near, el("div", { class: "keys" }, ...keys), labels(view), applies(view), ...view.notes.map((note) => el("p", { class: "soft" }, note))),
     ),
   );
   if (!many) similar(first, near);
@@ -241,11 +258,11 @@ async function similar(photo, place) {
 /** @param {Desk} view */
 function labels(view) {
   const few = view.labels.length <= 9;
-  const all = few ? view.labels : view.labels.filter((label) => label.toLowerCase().startsWith(typed.toLowerCase())).slice(0, 12);
+  const all = few ? view.labels : view.labels.filter((label) => label.toLowerCase().startsWith(typed.trim().toLowerCase())).slice(0, 12);
   return el(
     "div",
     {},
-    el("h2", {}, few ? "Another label" : `Another label: type how it begins, then enter${typed ? ` – ${typed}` : ""}`),
+    el("h2", {}, few ? "Another label" : typing ? `Another label: ${typed}… then enter` : "Another label: L, how it begins, then enter"),
     el("div", { class: "labels" }, ...all.map((label, place) => button(label, few && !many() ? String(place + 1) : null, () => relabel(label)))),
   );
 }
@@ -275,7 +292,7 @@ function end(title, words) {
         view.changes > 0 ? button(`Apply ${view.changes} change${view.changes === 1 ? "" : "s"}`, "A", () => ((mode = "apply"), draw()), "do") : el("a", { class: "button do", href: "/train" }, "Train again"),
         view.cards.length > 0 ? button("Look at fifty at random", "R", () => act("/clean/audit", "fifty at random")) : "",
         view.cards.length > 0 ? button("Go on", "G", () => ((goesOn = true), draw())) : "",
-        button("Undo", "U", () => act("/clean/undo", "taken back")),
+        view.can_undo ? button("Undo", "U", undo) : "",
       ),
     ),
   ];
@@ -291,6 +308,7 @@ async function apply() {
   };
   try {
     const { count, moves } = await ask("/clean/moves");
+    if (mode !== "apply") return;
     const line = (/** @type {any} */ move) => el("li", {}, el("code", {}, move.path), move.action === "relabel" ? ` becomes ${move.to}` : " is set aside");
     desk.replaceChildren(
       el(
@@ -298,7 +316,7 @@ async function apply() {
         { class: "done" },
         el("h1", {}, count === 0 ? "Nothing to apply" : `Move ${count} file${count === 1 ? "" : "s"}?`),
         el("p", { class: "lead" }, "Files are moved, never deleted: what is set aside goes into the folder _set_aside. One press moves them back."),
-        el("ul", { class: "files moves" }, ...moves.map(line), count > moves.length ? el("li", { class: "soft" }, `and ${count - moves.length} more`) : ""),
+        el("ul", { class: "files moves", tabindex: 0, "aria-label": "What would move" }, ...moves.map(line), count > moves.length ? el("li", { class: "soft" }, `and ${count - moves.length} more`) : ""),
         el(
           "div",
           { class: "keys" },
@@ -315,7 +333,8 @@ async function apply() {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (!view || event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
+  // A key that is held decides one card.
+  if (!view || event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
   const card = view.cards[0];
   const button = event.target instanceof HTMLButtonElement || event.target instanceof HTMLAnchorElement;
   const key = event.key;
@@ -331,16 +350,16 @@ document.addEventListener("keydown", (event) => {
     if (key === "a" && view.changes > 0) (mode = "apply"), draw();
     if (key === "r" && card) act("/clean/audit", "fifty at random");
     if (key === "g") (goesOn = true), draw();
-    if (key === "u") act("/clean/undo", "taken back");
+    if (key === "u") undo();
     return;
   }
   const few = view.labels.length <= 9;
   const digit = Number(key) - 1;
-  if (typed || (!few && key === "l")) return type(event);
+  if (typing || (!few && key === "l")) return type(event);
   if (key === "Enter" && !button) accept();
   else if (key === "k") decide({ choice: "keep" }, "kept");
   else if (key === "x") decide({ choice: "set_aside" }, "set aside");
-  else if (key === "u") act("/clean/undo", "taken back");
+  else if (key === "u") undo();
   else if (key === "a" && view.changes > 0) (mode = "apply"), draw();
   else if (digit >= 0 && digit < 9 && many() && digit < card.photos.length) {
     if (!away.delete(digit)) away.add(digit);
@@ -354,14 +373,16 @@ document.addEventListener("keydown", (event) => {
 function type(event) {
   if (!view) return;
   event.preventDefault();
-  if (event.key === "Escape") typed = "";
+  if (!typing) typing = true;
+  else if (event.key === "Escape") [typing, typed] = [false, ""];
   else if (event.key === "Backspace") typed = typed.slice(0, -1);
   else if (event.key === "Enter") {
-    const fits = view.labels.filter((label) => label.toLowerCase().startsWith(typed.trim().toLowerCase()));
-    const exact = fits.find((label) => label.toLowerCase() === typed.trim().toLowerCase()) ?? (fits.length === 1 ? fits[0] : null);
+    const begun = typed.trim().toLowerCase();
+    const fits = view.labels.filter((label) => label.toLowerCase().startsWith(begun));
+    const exact = fits.find((label) => label.toLowerCase() === begun) ?? (fits.length === 1 ? fits[0] : null);
     if (exact) return relabel(exact);
     say(`${fits.length} labels begin so`);
-  } else if (event.key.length === 1) typed = typed === "" && event.key === "l" ? " " : typed.trim() + event.key;
+  } else if (event.key.length === 1) typed += event.key;
   draw();
 }
 
@@ -374,9 +395,11 @@ listen((message) => {
   if (jobs) {
     const was = looking;
     looking = jobs.some((job) => job.status === "running");
+    failed = jobs.filter((job) => job.kind === "look").pop()?.status === "failed";
     if (!view && was !== looking) draw();
   }
-  if (message.event === "looked" || (message.event === "decided" && !sending)) reload();
+  if (message.event === "decided" && sending) missed = true;
+  else if (["looked", "decided", "changed"].includes(message.event)) reload();
   if (message.event === "folder") {
     view = null;
     draw();

@@ -16,7 +16,7 @@ let all = [];
 let shown = [];
 /** @type {string[]} */
 let labels = [];
-/** Contents of the photos that are selected. @type {Set<string>} */
+/** Paths of the photos that are selected: copies have one content. @type {Set<string>} */
 const selected = new Set();
 /** Cells by their place in `shown`. @type {Map<number, HTMLElement>} */
 const cells = new Map();
@@ -67,7 +67,7 @@ function made(place) {
   const words = [photo.label, photo.issue.replaceAll("_", " ")].filter(Boolean).join(" · ");
   const cell = el(
     "button",
-    { class: "cell", "aria-pressed": String(selected.has(photo.content)), tabindex: place === focus ? 0 : -1, title: photo.path, "data-place": place },
+    { class: "cell", "aria-pressed": String(selected.has(photo.path)), tabindex: place === focus ? 0 : -1, title: photo.path, "data-place": place },
     el("img", { src: `/thumb/${photo.content}`, alt: photo.path }),
     el("span", {}, words),
   );
@@ -90,8 +90,8 @@ function filter() {
   if (wanted("sort") === "size") shown.sort((a, b) => a.pixels - b.pixels);
   for (const cell of cells.values()) cell.remove();
   cells.clear();
-  focus = anchor = 0;
-  grid.scrollTop = 0;
+  focus = Math.min(focus, Math.max(0, shown.length - 1));
+  anchor = focus;
   grid.querySelector(".empty")?.remove();
   if (shown.length === 0) grid.append(el("p", { class: "empty" }, "No photo matches. Take a filter away."));
   count();
@@ -105,12 +105,12 @@ function count() {
   if (!bar) return;
   bar.hidden = selected.size === 0;
   if (selected.size === 0) return;
-  const matching = shown.filter((photo) => !selected.has(photo.content)).length;
+  const matching = shown.filter((photo) => !selected.has(photo.path)).length;
   const button = (/** @type {string} */ text, /** @type {() => void} */ click, /** @type {string} */ kind = "") =>
     el("button", { class: kind, click, disabled: !canDecide && kind !== "plain" }, text);
   bar.replaceChildren(
     el("strong", {}, `${photos(selected.size)} selected`),
-    matching > 0 ? button(`Select all ${shown.length} that match`, () => (shown.forEach((photo) => selected.add(photo.content)), marked()), "plain") : "",
+    matching > 0 ? button(`Select all ${shown.length} that match`, () => (shown.forEach((photo) => selected.add(photo.path)), marked()), "plain") : "",
     button("Clear", clear, "plain"),
     ...labels.map((label) => button(`Make them ${label}`, () => decide({ choice: "relabel", with: label }))),
     button("Keep them", () => decide({ choice: "keep" })),
@@ -126,14 +126,14 @@ function clear() {
 
 /** Shows what is selected. */
 function marked() {
-  for (const [place, cell] of cells) cell.setAttribute("aria-pressed", String(selected.has(shown[place].content)));
+  for (const [place, cell] of cells) cell.setAttribute("aria-pressed", String(selected.has(shown[place].path)));
   count();
 }
 
 /** @param {any} choice */
 async function decide(choice) {
   try {
-    const { decided } = await ask("/look/decide", { contents: [...selected], ...choice });
+    const { decided } = await ask("/look/decide", { paths: [...selected], ...choice });
     say(`${decided} decided`);
     const saved = byId("saved");
     const before = selected.size - decided;
@@ -147,10 +147,10 @@ async function decide(choice) {
 
 /** @param {number} place @param {boolean} range */
 function toggle(place, range) {
-  const one = shown[place]?.content;
+  const one = shown[place]?.path;
   if (!one) return;
   if (range) {
-    for (let at = Math.min(anchor, place); at <= Math.max(anchor, place); at++) selected.add(shown[at].content);
+    for (let at = Math.min(anchor, place); at <= Math.max(anchor, place); at++) selected.add(shown[at].path);
   } else {
     if (!selected.delete(one)) selected.add(one);
     anchor = place;
@@ -178,7 +178,7 @@ async function load() {
   /** @type {Map<string, [string, number]>} */
   const found = new Map((issues ?? []).map((/** @type {[string, string, number]} */ [content, issue, score]) => [content, [issue, score]]));
   all = photos.map((/** @type {any[]} */ [content, place, split, path, width, height]) => {
-    const [issue, score] = found.get(content) ?? ["", 0];
+    const [issue, score] = found.get(path) ?? ["", 0];
     return { content, label: labels[place] ?? "", split, path, pixels: width * height, issue, score };
   });
   const choices = filters?.elements.namedItem("issue");
@@ -199,7 +199,10 @@ if (grid && filters) {
     const field = filters.elements.namedItem(name);
     if (field instanceof HTMLSelectElement || field instanceof HTMLInputElement) field.value = value;
   }
-  filters.addEventListener("input", filter);
+  filters.addEventListener("input", () => {
+    focus = grid.scrollTop = 0;
+    filter();
+  });
   filters.addEventListener("submit", (event) => event.preventDefault());
   let due = 0;
   grid.addEventListener("scroll", () => {
@@ -215,7 +218,7 @@ if (grid && filters) {
     }
   });
   document.addEventListener("keydown", (event) => {
-    if (event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement || event.ctrlKey || event.metaKey) return;
+    if (event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement || event.ctrlKey || event.metaKey || event.altKey) return;
     const { columns } = layout();
     const page = columns * Math.max(1, Math.floor(grid.clientHeight / (layout().side + GAP)));
     /** @type {Record<string, () => void>} */
@@ -240,7 +243,7 @@ if (grid && filters) {
   });
   load().catch(tell);
   listen((message) => {
-    if (message.event === "folder" || message.event === "looked") load().catch(tell);
+    if (["folder", "looked", "changed"].includes(message.event)) load().catch(tell);
   });
 } else {
   listen((message) => {

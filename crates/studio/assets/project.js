@@ -2,5 +2,5 @@
 import { listen } from "./studio.js";
 
 listen((message) => {
-  if (["folder", "trained", "looked"].includes(message.event)) location.reload();
+  if (["folder", "trained", "looked", "changed"].includes(message.event)) location.reload();
 });

@@ -2,7 +2,7 @@
 
 /** @typedef {{ id: number, kind: string, status: string, step: string, done: number, total: number, seconds_left: number | null,
  *   images_per_second: number | null, losses: [number, number][], rows: any[], log: string[], message: string | null }} Job */
-/** @typedef {{ event: string, job?: Job, jobs?: Job[], instance?: string }} Message */
+/** @typedef {{ event: string, job?: Job, jobs?: Job[], instance?: string, changes?: number }} Message */
 
 /**
  * An element. Attributes that are functions listen; texts stay texts, whatever is in them.
@@ -78,27 +78,47 @@ export function listen(listener) {
 
 const channel = "BroadcastChannel" in window ? new BroadcastChannel("sciurus") : null;
 
+/** How many changes the page knows of. */
+let known = Number(document.body.dataset.changes ?? 0);
+
 /** @param {Message} message */
 function heard(message) {
+  const missed = message.event === "jobs" && message.changes !== undefined && message.changes !== known;
+  if (message.changes !== undefined) known = message.changes;
   for (const listener of listeners) listener(message);
+  // Something changed between the page and the stream, or while it was cut.
+  if (missed) for (const listener of listeners) listener({ event: "changed" });
 }
 
+/** @param {Message} message */
+function spread(message) {
+  heard(message);
+  channel?.postMessage(message);
+}
+
+const pause = (/** @type {number} */ milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
+/** Listens until the stream ends for good, as it does if the studio no longer knows this browser. @returns {Promise<void>} */
+const source = () =>
+  new Promise((done) => {
+    const events = new EventSource("/events");
+    events.onmessage = ({ data }) => spread(JSON.parse(data));
+    events.onerror = () => {
+      spread({ event: "lost" });
+      if (events.readyState === EventSource.CLOSED) done();
+    };
+  });
+
 /** A browser opens few connections to a host, so one tab listens and tells the others. */
-function follow() {
-  /** @returns {Promise<void>} */
-  const source = () =>
-    new Promise(() => {
-      const events = new EventSource("/events");
-      events.onmessage = ({ data }) => {
-        const message = JSON.parse(data);
-        heard(message);
-        channel?.postMessage(message);
-      };
-      events.onerror = () => heard({ event: "lost" });
-    });
+async function follow() {
   if (channel) channel.onmessage = ({ data }) => heard(data);
-  if (channel && navigator.locks) navigator.locks.request("sciurus-events", source);
-  else source();
+  // Who is not the one that listens asks once.
+  ask("/now").then(heard).catch(() => {});
+  for (;;) {
+    if (channel && navigator.locks) await navigator.locks.request("sciurus-events", source);
+    else await source();
+    await pause(2000);
+  }
 }
 
 /** @type {Job | null} */
@@ -144,7 +164,7 @@ let instance = null;
 
 listen((message) => {
   const saved = byId("saved");
-  if (message.event === "lost" && saved) saved.textContent = "The studio does not answer. This page tries again by itself.";
+  if (message.event === "lost" && saved) saved.textContent = "The studio does not answer. This page tries again by itself; if it was started anew, open the address that it printed.";
   if (message.event === "job" && message.job) show(message.job);
   if (message.event === "jobs" && message.jobs) {
     if (saved?.textContent?.startsWith("The studio")) saved.textContent = "";

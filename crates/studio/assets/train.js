@@ -90,7 +90,7 @@ function show(job) {
     job.losses.length > 1 ? curve(job.losses) : "",
     job.rows.length > 0 ? table(job.rows) : "",
     ...job.log.map((line) => el("p", { class: "soft" }, line)),
-    job.status === "done" ? el("p", {}, el("a", { class: "button do", href: "/clean" }, "See what it finds odd"), " ", el("a", { class: "button", href: "/results" }, "See where it is wrong")) : "",
+    job.status === "done" ? el("p", {}, el("a", { class: "button do", href: "/clean" }, "See what is odd"), " ", el("a", { class: "button", href: "/results" }, "See where it is wrong")) : "",
   );
 }
 
@@ -100,5 +100,5 @@ listen((message) => {
     const training = message.jobs?.filter((job) => job.kind === "train").pop();
     if (training) show(training);
   }
-  if (message.event === "folder") location.reload();
+  if (message.event === "folder" || (message.event === "changed" && !document.querySelector("form"))) location.reload();
 });

@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::{HeaderMap, header};
 use sciurus::data::fs::{forget_private, keep_private, read_private};
@@ -15,8 +16,14 @@ const SECRET: usize = 24;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Access {
     port: u16,
+    /// In the address that is printed.
     token: String,
+    /// In the cookie.
+    secret: String,
     cookie: String,
+    /// In an address that counts once.
+    #[serde(skip)]
+    once: Arc<Mutex<Option<String>>>,
 }
 
 impl Access {
@@ -25,12 +32,9 @@ impl Access {
     /// # Errors
     /// The system has no random numbers.
     pub fn local(port: u16) -> std::io::Result<Self> {
-        let mut bytes = [0; SECRET + 4];
-        getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         // Cookies know no ports, so each studio of a machine has a name of its own for its cookie.
-        let cookie = format!("sciurus-{}", hex(&bytes[SECRET..]));
-        Ok(Self { port, token: hex(&bytes[..SECRET]), cookie })
+        let cookie = format!("sciurus-{}", &random()?[..8]);
+        Ok(Self { port, token: random()?, secret: random()?, cookie, once: Arc::default() })
     }
 
     /// Listens for this folder on a port of this machine, 0 for any that is free.
@@ -60,10 +64,21 @@ impl Access {
         forget_private(&kept_name(folder));
     }
 
-    /// The address to open in a browser, with the secret.
+    /// The address to open in a browser.
     #[must_use]
     pub fn address(&self) -> String {
         format!("http://127.0.0.1:{}/?token={}", self.port, self.token)
+    }
+
+    /// An address that opens the studio once. The program that starts a browser is given this one: everybody on the machine can
+    /// read what a program was given.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn address_once(&self) -> std::io::Result<String> {
+        let token = random()?;
+        *self.once.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
+        Ok(format!("http://127.0.0.1:{}/?token={token}", self.port))
     }
 
     /// Tells this studio from others, and from one before it.
@@ -78,15 +93,19 @@ impl Access {
         port == Some(&*self.port.to_string())
     }
 
-    /// Whether this is the secret.
+    /// Whether this lets somebody in. What counts once no longer does afterwards.
     pub(crate) fn is_token(&self, given: &str) -> bool {
-        // Comparing hashes takes the same time wherever the first difference is.
-        blake3::hash(given.as_bytes()) == blake3::hash(self.token.as_bytes())
+        let mut once = self.once.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_once = once.as_deref().is_some_and(|token| same(given, token));
+        if is_once {
+            *once = None;
+        }
+        is_once || same(given, &self.token)
     }
 
     /// The cookie that holds the secret.
     pub(crate) fn cookie(&self) -> String {
-        format!("{}={}; Path=/; HttpOnly; SameSite=Strict", self.cookie, self.token)
+        format!("{}={}; Path=/; HttpOnly; SameSite=Strict", self.cookie, self.secret)
     }
 
     /// Whether the secret is in a request's cookies.
@@ -94,8 +113,19 @@ impl Access {
         let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut pairs =
             all.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.any(|(name, value)| name == self.cookie && self.is_token(value))
+        pairs.any(|(name, value)| name == self.cookie && same(value, &self.secret))
     }
+}
+
+fn random() -> std::io::Result<String> {
+    let mut bytes = [0; SECRET];
+    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Comparing hashes takes the same time wherever the first difference is.
+fn same(given: &str, secret: &str) -> bool {
+    blake3::hash(given.as_bytes()) == blake3::hash(secret.as_bytes())
 }
 
 /// Where the port and the secret for a folder are kept.

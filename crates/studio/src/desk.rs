@@ -1,12 +1,12 @@
 //! Where photos are decided: a review, and how it looks to a page. A decision is on the disk before the next card is shown.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use sciurus::clean::find::ErrorsLeft;
 use sciurus::clean::find::StopRule;
-use sciurus::clean::plan::{CleanAction, CleanPlan, Journal, PlanItem};
+use sciurus::clean::plan::{CleanAction, CleanPlan, Decision, Journal, PlanItem};
 use sciurus::data::{ContentHash, one_line};
 use sciurus::{Card, Choice, CleanSettings, CleanStep, Cleaner, Review};
 use serde::{Deserialize, Serialize};
@@ -24,8 +24,8 @@ const SIMILAR: usize = 8;
 pub(crate) struct Desk {
     review: Review,
     labels: Vec<String>,
-    /// Cards decided since it was opened.
-    decided: HashSet<ContentHash>,
+    /// Cards decided since it was opened, and how.
+    decided: HashMap<ContentHash, Choice>,
 }
 
 /// Everything that the page shows.
@@ -37,9 +37,12 @@ pub(crate) struct DeskView {
     /// Photos decided since the studio began to look, and how many were wrong.
     decided: usize,
     wrong: usize,
-    /// Photos of all, and those that nobody has decided.
+    /// All photos.
     photos: usize,
-    left: usize,
+    /// Decisions that stand: what an undo says it is about, so that one that arrives twice takes back one.
+    standing: usize,
+    /// Whether the last of them can be taken back.
+    can_undo: bool,
     /// About how many more will be asked for.
     to_look_at: usize,
     /// Whether it is a good moment to stop.
@@ -71,8 +74,6 @@ pub(crate) struct PhotoView {
     label: String,
     action: CleanAction,
     to: Option<String>,
-    score: f64,
-    issue: Option<String>,
     reason: String,
     /// The label it may rather have, and how probable that is (0 to 1).
     suggested: Option<(String, f64)>,
@@ -97,6 +98,8 @@ struct AskedPhoto {
 impl Desk {
     /// Looks at every photo, and opens the journal.
     pub(crate) fn open(settings: &CleanSettings, job: &Job) -> Result<Self, Fault> {
+        // Opened first: if another program holds it, nobody waits for the photos in vain.
+        let journal = Journal::of_folder(&settings.data.folder).map_err(sciurus::Error::from)?;
         let cleaner = Cleaner::look(settings, &|step| match step {
             CleanStep::Listing(done) => job.progress("reading the folder", done),
             CleanStep::Pixels(done) => job.progress("checking pixels", done),
@@ -113,9 +116,8 @@ impl Desk {
             }
         })?;
         let rule = StopRule::of_set(cleaner.len()).build().map_err(sciurus::Error::from)?;
-        let journal = Journal::of_folder(&settings.data.folder).map_err(sciurus::Error::from)?;
         let labels = cleaner.dataset().vocab.labels().to_vec();
-        Ok(Self { review: Review::new(cleaner, journal, rule)?, labels, decided: HashSet::new() })
+        Ok(Self { review: Review::new(cleaner, journal, rule)?, labels, decided: HashMap::new() })
     }
 
     /// How it looks now.
@@ -128,7 +130,8 @@ impl Desk {
             decided,
             wrong,
             photos: review.cleaner().len(),
-            left: review.left(),
+            standing: review.decisions().len(),
+            can_undo: review.can_undo(),
             to_look_at: review.to_look_at(),
             is_done: review.is_done(),
             errors_left: review.errors_left(),
@@ -137,48 +140,60 @@ impl Desk {
         }
     }
 
-    /// Decides a card. One that was decided before, by this page or another, changes nothing.
+    /// Decides a card. The same decision once more changes nothing, and another one is refused.
     pub(crate) fn decide(&mut self, asked: &Asked, time: &str) -> Result<(), Fault> {
         let id = ContentHash::from_str(&asked.card).map_err(|error| Fault::Bad(error.to_string()))?;
         self.check(&asked.choice)?;
         if self.review.bring(id) {
             self.review.choose(&asked.choice, time)?;
-            self.decided.insert(id);
+            self.decided.insert(id, asked.choice.clone());
             return Ok(());
         }
-        match self.decided.contains(&id) || self.is_decided(&asked.photos) {
-            true => Ok(()),
-            false => Err(Fault::Changed("this card has changed; look at it again")),
+        match self.decided.get(&id) {
+            Some(choice) if *choice == asked.choice => Ok(()),
+            Some(_) => Err(Fault::Changed("another page decided this card otherwise, and that stands")),
+            None if self.is_decided(asked) => Ok(()),
+            None => Err(Fault::Changed("this card has changed; look at it again")),
         }
     }
 
-    /// Decides photos that somebody selected, together.
+    /// Decides photos that somebody selected, together, by their paths: of copies only those that were selected.
     pub(crate) fn decide_photos(
         &mut self,
-        contents: &[String],
+        paths: &HashSet<PathBuf>,
         choice: &Choice,
         time: &str,
     ) -> Result<usize, Fault> {
         self.check(choice)?;
-        let wanted: HashSet<&str> = contents.iter().map(String::as_str).collect();
-        let photos = self.review.gather(|item| wanted.contains(&*item.content.to_string()));
+        let photos = self.review.gather(|item| paths.contains(&item.path));
         if photos > 0 {
             self.review.choose(choice, time)?;
         }
         Ok(photos)
     }
 
-    /// Takes the last decision back. Returns how many photos are undecided again.
-    pub(crate) fn undo(&mut self, time: &str) -> Result<usize, Fault> {
-        let undone = self.review.undo(time)?;
+    /// Takes the last of `standing` decisions back; where there are no longer as many, that was done before.
+    pub(crate) fn undo(&mut self, standing: usize, time: &str) -> Result<(), Fault> {
+        if self.review.decisions().len() != standing {
+            return Ok(());
+        }
+        if !self.review.can_undo() {
+            let why = "that decision was carried out; on the page of moves, files can be moved back";
+            return Err(Fault::Changed(if standing == 0 { "there is nothing to take back" } else { why }));
+        }
+        self.review.undo(time)?;
         if let Some(card) = self.review.card() {
             self.decided.remove(&card.id());
         }
-        Ok(undone)
+        Ok(())
     }
 
     /// Puts a random sample of what nobody looked at to the front.
     pub(crate) fn audit(&mut self, photos: usize) {
+        // One that arrives twice draws once.
+        if self.review.card().is_some_and(Card::is_audit) {
+            return;
+        }
         self.review.audit(photos, self.review.seed());
     }
 
@@ -193,11 +208,12 @@ impl Desk {
         alike.map(|(item, cosine)| (item.content.to_string(), item.label.clone(), cosine)).collect()
     }
 
-    /// The worst issue of each photo that nobody has decided: content, issue, score.
+    /// The worst issue of each photo that nobody has decided: path, issue, score.
     pub(crate) fn issues(&self) -> Vec<(String, String, f64)> {
         let items = self.review.coming().flat_map(|card| &card.items);
-        let issue =
-            |item: &PlanItem| Some((item.content.to_string(), item.issues.first()?.name.clone(), item.score));
+        let issue = |item: &PlanItem| {
+            Some((item.path.to_string_lossy().into_owned(), item.issues.first()?.name.clone(), item.score))
+        };
         items.filter_map(issue).collect()
     }
 
@@ -211,12 +227,22 @@ impl Desk {
         }
     }
 
-    fn is_decided(&self, photos: &[AskedPhoto]) -> bool {
+    /// Whether the journal has just this, from before the studio was started.
+    fn is_decided(&self, asked: &Asked) -> bool {
         let decisions = self.review.decisions();
-        let is_one = |photo: &AskedPhoto| {
-            decisions.iter().any(|one| one.path == photo.path && one.content.to_string() == photo.content)
+        let is_one = |(place, photo): (usize, &AskedPhoto)| {
+            let about = |one: &&Decision| one.path == photo.path && one.content.to_string() == photo.content;
+            decisions.iter().rev().find(about).is_some_and(|one| match &asked.choice {
+                Choice::AsProposed => true,
+                Choice::Keep => one.action == CleanAction::Keep,
+                Choice::SetAside => one.action == CleanAction::SetAside,
+                Choice::SetAsideOnly(places) => {
+                    places.contains(&place) == (one.action == CleanAction::SetAside)
+                }
+                Choice::Relabel(label) => one.new.as_ref().unwrap_or(&one.old) == label,
+            })
         };
-        !photos.is_empty() && photos.iter().all(is_one)
+        !asked.photos.is_empty() && asked.photos.iter().enumerate().all(is_one)
     }
 }
 
@@ -226,7 +252,7 @@ impl CardView {
             id: card.id().to_string(),
             question: question(card),
             proposal: proposal(&card.items),
-            is_audit: card.is_audit,
+            is_audit: card.is_audit(),
             photos: card.items.iter().map(PhotoView::of).collect(),
         }
     }
@@ -240,8 +266,6 @@ impl PhotoView {
             label: item.label.clone(),
             action: item.action,
             to: item.to.clone(),
-            score: item.score,
-            issue: item.issues.first().map(|issue| issue.name.clone()),
             reason: item.reason.clone(),
             suggested: item.suggested.as_ref().map(|one| (one.label.clone(), one.probability)),
         }

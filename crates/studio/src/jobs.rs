@@ -145,7 +145,7 @@ impl Jobs {
         self.locked().iter().map(|(state, _)| state).find(|state| state.status == JobStatus::Running).cloned()
     }
 
-    /// Begins one, unless another is running. `work` returns how it ended, for people; `then` runs after it, whatever came of it.
+    /// Begins one, unless another is running. `work` returns how it ended, for people.
     pub(crate) fn start(
         self: &Arc<Self>,
         kind: JobKind,

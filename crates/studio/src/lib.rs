@@ -56,6 +56,7 @@ pub fn app(workspace: Workspace) -> Router {
     let usual = Router::new()
         .merge(pages::routes())
         .route("/events", get(stream::events))
+        .route("/now", get(stream::now))
         .route("/assets/{version}/{name}", get(assets::serve))
         .layer(RequestBodyLimitLayer::new(LARGEST));
     usual

@@ -39,7 +39,7 @@ impl Size {
 /// Makes pictures, and keeps the small ones.
 #[derive(Debug)]
 pub(crate) struct Pictures {
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     kept: Mutex<Kept>,
 }
 
@@ -51,7 +51,7 @@ struct Kept {
 
 impl Pictures {
     pub(crate) fn new() -> Self {
-        Self { turns: Semaphore::new(AT_ONCE), kept: Mutex::default() }
+        Self { turns: Arc::new(Semaphore::new(AT_ONCE)), kept: Mutex::default() }
     }
 
     /// The photo with this content, as JPEG.
@@ -65,11 +65,14 @@ impl Pictures {
         if let Some(kept) = kept.filter(|_| size == Size::Small) {
             return Ok(kept);
         }
-        let turn = self.turns.acquire().await.map_err(|_| Fault::Failed)?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| Fault::Failed)?;
         let path = path.to_owned();
-        let picture = beside(move || made(&path, content, size)).await;
-        drop(turn);
-        let picture: Arc<[u8]> = picture?.into();
+        let decoding = move || {
+            // Also where the page has gone meanwhile: the decoding goes on.
+            let _turn = turn;
+            made(&path, content, size)
+        };
+        let picture: Arc<[u8]> = beside(decoding).await?.into();
         if size == Size::Small {
             self.locked(|kept| kept.keep(content, Arc::clone(&picture)));
         }

@@ -5,11 +5,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use futures_util::stream::{self, Stream};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::Workspace;
@@ -39,7 +40,18 @@ pub(crate) async fn events(
 }
 
 fn snapshot(workspace: &Workspace) -> Arc<str> {
-    json!({ "event": "jobs", "instance": workspace.instance(), "jobs": workspace.jobs().all() })
-        .to_string()
-        .into()
+    whole(workspace).to_string().into()
+}
+
+/// All jobs, and how many changes there were.
+fn whole(workspace: &Workspace) -> Value {
+    json!({
+        "event": "jobs", "instance": workspace.instance(), "changes": workspace.changes(),
+        "jobs": workspace.jobs().all(),
+    })
+}
+
+/// The same, for a page that another one tells of the stream.
+pub(crate) async fn now(State(workspace): State<Workspace>) -> Json<Value> {
+    Json(whole(&workspace))
 }

@@ -2,7 +2,8 @@
 //! that pages show.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use sciurus::clean::plan::recover;
 use sciurus::data::DataSettings;
@@ -29,6 +30,7 @@ struct Inner {
     desk: Mutex<Option<Desk>>,
     pictures: Arc<Pictures>,
     predictor: Mutex<Option<(PathBuf, Arc<Predictor>)>>,
+    changes: AtomicU64,
 }
 
 /// What is known of the folder.
@@ -78,6 +80,7 @@ impl Workspace {
             desk: Mutex::default(),
             pictures: Arc::new(Pictures::new()),
             predictor: Mutex::default(),
+            changes: AtomicU64::new(0),
         }));
         workspace.read_folder()?;
         Ok(workspace)
@@ -99,6 +102,8 @@ impl Workspace {
     pub(crate) fn read_folder(&self) -> Result<u64, Fault> {
         let workspace = self.clone();
         self.jobs().start(JobKind::List, move |job| {
+            // What was looked at may be gone.
+            *workspace.desk() = None;
             // What a crash interrupted is finished first: the photos have other places then.
             if let Err(error) = recover(workspace.folder()) {
                 job.say(Fault::told(&error));
@@ -127,7 +132,18 @@ impl Workspace {
 
     /// Tells all pages that something has changed.
     pub(crate) fn tell(&self, what: &str) {
-        self.jobs().tell(&json!({ "event": what }));
+        let changes = self.0.changes.fetch_add(1, Ordering::Relaxed) + 1;
+        self.jobs().tell(&json!({ "event": what, "changes": changes }));
+    }
+
+    /// How many changes there were. A page that was made before the last of them asks anew.
+    pub(crate) fn changes(&self) -> u64 {
+        self.0.changes.load(Ordering::Relaxed)
+    }
+
+    /// The model of the newest run may be another one now, under the same name.
+    pub(crate) fn forget_predictor(&self) {
+        *self.0.predictor.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(crate) fn settings(&self) -> DataSettings {
@@ -164,15 +180,6 @@ impl Workspace {
     /// The review of the folder, if its photos were looked at. Waits while another request decides.
     pub(crate) fn desk(&self) -> MutexGuard<'_, Option<Desk>> {
         self.0.desk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The same, unless another request is deciding.
-    pub(crate) fn try_desk(&self) -> Option<MutexGuard<'_, Option<Desk>>> {
-        match self.0.desk.try_lock() {
-            Ok(desk) => Some(desk),
-            Err(TryLockError::Poisoned(desk)) => Some(desk.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
     }
 
     /// Tells this studio from one before it.

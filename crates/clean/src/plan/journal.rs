@@ -176,6 +176,23 @@ impl Journal {
         Ok(())
     }
 
+    /// Records several decisions. When this returns, they are on the disk, which was waited for once.
+    ///
+    /// # Errors
+    /// The file cannot be written; those before the failure count.
+    pub fn decide_all(&mut self, decisions: impl IntoIterator<Item = Decision>) -> Result<(), CleanError> {
+        let mut decisions = decisions.into_iter().peekable();
+        while let Some(decision) = decisions.next() {
+            let entry = Entry::Decided(decision);
+            match decisions.peek() {
+                Some(_) => self.lines.append_lightly(&entry)?,
+                None => self.lines.append(&entry)?,
+            }
+            self.decisions.take(entry);
+        }
+        Ok(())
+    }
+
     /// Undoes the last decision and returns it; an earlier one about the same image counts again.
     ///
     /// # Errors

@@ -236,7 +236,8 @@ impl CleanAction {
 /// Whether an issue is about copies. A decision about one copy then does not apply to the others, although their content is
 /// the same.
 fn is_copy(issue: &str) -> bool {
-    [Issue::ExactDuplicate, Issue::NearDuplicate].iter().any(|copy| copy.name() == issue)
+    let copies = [Issue::ExactDuplicate, Issue::NearDuplicate, Issue::AcrossClasses, Issue::AcrossSplits];
+    copies.iter().any(|copy| copy.name() == issue)
 }
 
 impl PlanItem {

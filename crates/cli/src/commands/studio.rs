@@ -21,7 +21,7 @@ pub(super) fn run(args: &StudioArgs) -> anyhow::Result<Outcome> {
     } else {
         text(format!("studio:  {}", Paint::Command.on(&address)))?;
     }
-    if !args.no_open && open::that_detached(&address).is_err() {
+    if !args.no_open && open::that_detached(workspace.access().address_once()?).is_err() {
         note("no browser could be opened; open the address above in one");
     }
     serve(listener, &workspace)?;

@@ -14,7 +14,7 @@ pub use sciurus_clean::{CleanReport, Issue, find, plan};
 
 pub use apply::{PlanApplied, apply_plan};
 pub use retrain::{Retrain, as_it_was};
-pub use review::{Card, Choice, Review};
+pub use review::{Card, Choice, Origin, Review};
 pub use settings::CleanSettings;
 pub use summary::{CleanSummary, IssueCount};
 

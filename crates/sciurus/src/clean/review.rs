@@ -16,11 +16,28 @@ const REFIT: usize = 100;
 pub struct Card {
     /// The images.
     pub items: Vec<PlanItem>,
-    /// Whether the card belongs to a random audit of the unreviewed rest.
-    pub is_audit: bool,
+    /// Why these images are shown.
+    pub origin: Origin,
+}
+
+/// Why the images of a card are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// They come worst first.
+    Queue,
+    /// They belong to a random audit of the unreviewed rest.
+    Audit,
+    /// Somebody chose them, so they say nothing about the others.
+    Chosen,
 }
 
 impl Card {
+    /// Whether the card belongs to a random audit of the unreviewed rest.
+    #[must_use]
+    pub fn is_audit(&self) -> bool {
+        self.origin == Origin::Audit
+    }
+
     /// Tells it from other cards, also in another process: made from the images on it.
     #[must_use]
     pub fn id(&self) -> ContentHash {
@@ -122,7 +139,7 @@ impl Review {
         self.cards.retain(|card| !card.items.is_empty());
         let images = gathered.len();
         if images > 0 {
-            self.cards.push(Card { items: gathered, is_audit: false });
+            self.cards.push(Card { items: gathered, origin: Origin::Chosen });
         }
         images
     }
@@ -138,11 +155,12 @@ impl Review {
     #[must_use]
     pub fn to_look_at(&self) -> usize {
         let coming = self.cards.iter().rev();
-        let audit: usize = coming.clone().take_while(|card| card.is_audit).map(|card| card.items.len()).sum();
+        let audit: usize =
+            coming.clone().take_while(|card| card.is_audit()).map(|card| card.items.len()).sum();
         if audit > 0 {
             return audit;
         }
-        let mut wrong = self.wrong(|card| !card.is_audit);
+        let mut wrong = self.wrong(|card| card.origin == Origin::Queue);
         let decided = wrong.len();
         wrong.extend(coming.flat_map(|card| &card.items).map(|item| item.action != CleanAction::Keep));
         self.rule.shown(&wrong).saturating_sub(decided)
@@ -175,7 +193,7 @@ impl Review {
     /// Whether the stop rule says to stop, because few of the last images were wrong.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.rule.is_done(&self.wrong(|card| !card.is_audit))
+        self.rule.is_done(&self.wrong(|card| card.origin == Origin::Queue))
     }
 
     /// Decides the current card, and goes on to the next. When this returns, the decisions are on the disk. `time` is the
@@ -185,11 +203,9 @@ impl Review {
     /// The journal cannot be written. The decisions before the failure count, and the card stays.
     pub fn choose(&mut self, choice: &Choice, time: &str) -> Result<(), Error> {
         let Some(card) = self.cards.last().cloned() else { return Ok(()) };
-        let mut wrong = Vec::new();
-        for (place, item) in card.items.iter().enumerate() {
+        let decision = |(place, item): (usize, &PlanItem)| {
             let (action, new) = chosen(choice, place, item);
-            wrong.push(action != CleanAction::Keep);
-            self.journal.decide(Decision {
+            Decision {
                 path: item.path.clone(),
                 content: item.content,
                 action,
@@ -199,16 +215,29 @@ impl Review {
                 score: item.score,
                 model: self.cleaner.model.clone(),
                 time: time.to_owned(),
-            })?;
-        }
+            }
+        };
+        let decisions: Vec<Decision> = card.items.iter().enumerate().map(decision).collect();
+        let wrong: Vec<bool> = decisions.iter().map(|one| one.action != CleanAction::Keep).collect();
+        self.journal.decide_all(decisions)?;
         self.since_refit += wrong.len();
-        let is_audit = card.is_audit;
         self.cards.pop();
         self.past.push(Past { card, wrong });
-        if self.since_refit >= REFIT && !is_audit {
+        // An audit goes on in the order in which it was drawn.
+        if self.since_refit >= REFIT && !self.cards.iter().any(Card::is_audit) {
             self.rank()?;
         }
         Ok(())
+    }
+
+    /// Whether the last decision of the journal can be taken back here: its image is still where it was. One that was carried out
+    /// is taken back by moving the file back.
+    #[must_use]
+    pub fn can_undo(&self) -> bool {
+        let is_it =
+            |last: &Decision, item: &QueueItem| (&item.path, item.content) == (&last.path, last.content);
+        let last = self.journal.decisions().last();
+        last.is_some_and(|last| self.cleaner.items.iter().any(|item| is_it(last, item)))
     }
 
     /// Undoes the decisions about the last card, which then comes next. If no card was decided in this review, undoes the last
@@ -238,12 +267,14 @@ impl Review {
 
     /// Brings a random sample of `images` undecided cards to the front, to estimate how many errors are left.
     pub fn audit(&mut self, images: usize, seed: Seed) {
+        let left = self.left();
         let chosen = audit_sample(self.cards.len(), images, seed);
-        self.open_before_audit = Some(self.left());
+        // A second audit adds to the first.
+        self.open_before_audit.get_or_insert(left);
         let mut front = Vec::new();
         for place in chosen.into_iter().rev() {
             let card = self.cards.remove(place);
-            front.push(Card { is_audit: true, ..card });
+            front.push(Card { origin: Origin::Audit, ..card });
         }
         self.cards.extend(front);
     }
@@ -251,7 +282,7 @@ impl Review {
     /// An estimate of the errors left among the images that nobody looked at; `None` before an audit.
     #[must_use]
     pub fn errors_left(&self) -> Option<ErrorsLeft> {
-        let audited = self.wrong(|card| card.is_audit);
+        let audited = self.wrong(Card::is_audit);
         let wrong = audited.iter().filter(|wrong| **wrong).count();
         Some(ErrorsLeft::from_audit(self.open_before_audit?, audited.len(), wrong))
     }
@@ -300,7 +331,7 @@ fn cards(items: Vec<PlanItem>) -> Vec<Card> {
     for item in items {
         match cards.last_mut() {
             Some(card) if item.card.is_some() && card.items[0].card == item.card => card.items.push(item),
-            _ => cards.push(Card { items: vec![item], is_audit: false }),
+            _ => cards.push(Card { items: vec![item], origin: Origin::Queue }),
         }
     }
     cards

@@ -40,13 +40,11 @@ pub(super) fn routes() -> Router<Workspace> {
 }
 
 async fn page(State(workspace): State<Workspace>) -> Result<Markup, Fault> {
-    let begun = matches!(workspace.listing(), Listing::Ready(_))
-        && workspace.try_desk().is_some_and(|desk| desk.is_none());
-    if begun {
-        // Who comes here wants to know what is wrong. If something else runs, the page offers it later.
-        let _ = start(&workspace);
-    }
     beside(move || {
+        if matches!(workspace.listing(), Listing::Ready(_)) {
+            // Who comes here wants to know what is wrong. If something else runs, the page offers it later.
+            let _ = start(&workspace);
+        }
         let state = workspace.desk().as_ref().map(Desk::view);
         let body = html! {
             div #desk data-ready=[state.is_some().then_some("")] {
@@ -66,9 +64,13 @@ async fn page(State(workspace): State<Workspace>) -> Result<Markup, Fault> {
     .await
 }
 
-fn start(workspace: &Workspace) -> Result<u64, Fault> {
+/// Has the photos looked at, unless they are.
+fn start(workspace: &Workspace) -> Result<(), Fault> {
+    if workspace.desk().is_some() {
+        return Ok(());
+    }
     let here = workspace.clone();
-    workspace.jobs().start(JobKind::Look, move |job| open_desk(&here, job))
+    workspace.jobs().start(JobKind::Look, move |job| open_desk(&here, job)).map(drop)
 }
 
 /// Looks at the photos and opens the review.
@@ -87,7 +89,7 @@ async fn state(State(workspace): State<Workspace>) -> Result<Json<Value>, Fault>
 }
 
 async fn look(State(workspace): State<Workspace>) -> Result<Json<Value>, Fault> {
-    start(&workspace).map(|job| Json(json!({ "job": job })))
+    beside(move || start(&workspace).map(|()| Json(json!({})))).await
 }
 
 async fn decide(State(workspace): State<Workspace>, Json(asked): Json<Asked>) -> Result<Json<Value>, Fault> {
@@ -96,8 +98,14 @@ async fn decide(State(workspace): State<Workspace>, Json(asked): Json<Asked>) ->
     Ok(answer)
 }
 
-async fn undo(State(workspace): State<Workspace>) -> Result<Json<Value>, Fault> {
-    let answer = on_desk(workspace.clone(), |desk| desk.undo(&now()).map(drop)).await?;
+/// How many decisions stand, as the page knows it.
+#[derive(Debug, Deserialize)]
+struct Standing {
+    standing: usize,
+}
+
+async fn undo(State(workspace): State<Workspace>, Json(of): Json<Standing>) -> Result<Json<Value>, Fault> {
+    let answer = on_desk(workspace.clone(), move |desk| desk.undo(of.standing, &now())).await?;
     workspace.tell("decided");
     Ok(answer)
 }
@@ -149,7 +157,7 @@ async fn moves(State(workspace): State<Workspace>) -> Result<Json<Value>, Fault>
         let moves: Vec<Value> = plan
             .changes()
             .take(PREVIEW)
-            .map(|item| json!({ "path": item.path.to_string_lossy(), "action": item.action, "to": item.to, "content": item.content }))
+            .map(|item| json!({ "path": item.path.to_string_lossy(), "action": item.action, "to": item.to }))
             .collect();
         Ok(Json(json!({ "count": plan.changes().count(), "moves": moves })))
     })

@@ -1,5 +1,8 @@
 //! All photos in a grid: by class, split, issue and name; many decided at once.
 
+use std::collections::HashSet;
+use std::path::PathBuf;
+
 use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -76,17 +79,16 @@ async fn photos(State(workspace): State<Workspace>) -> Result<Json<Value>, Fault
             ])
         };
         let photos: Vec<Value> = dataset.items.iter().map(photo).collect();
-        // Another request may be deciding, which may take a second.
-        let issues = workspace.try_desk().and_then(|desk| desk.as_ref().map(crate::desk::Desk::issues));
+        let issues = workspace.desk().as_ref().map(crate::desk::Desk::issues);
         Ok(Json(json!({ "labels": dataset.vocab.labels(), "photos": photos, "issues": issues })))
     })
     .await
 }
 
-/// Photos, by their contents, and what becomes of them.
+/// Photos, by their paths, and what becomes of them.
 #[derive(Debug, Deserialize)]
 struct Asked {
-    contents: Vec<String>,
+    paths: HashSet<PathBuf>,
     #[serde(flatten)]
     choice: Choice,
 }
@@ -95,7 +97,7 @@ async fn decide(State(workspace): State<Workspace>, Json(asked): Json<Asked>) ->
     beside(move || {
         let mut desk = workspace.desk();
         let desk = desk.as_mut().ok_or(Fault::NotYet)?;
-        let decided = desk.decide_photos(&asked.contents, &asked.choice, &super::clean::now())?;
+        let decided = desk.decide_photos(&asked.paths, &asked.choice, &super::clean::now())?;
         workspace.tell("decided");
         Ok(Json(json!({ "decided": decided })))
     })

@@ -57,6 +57,7 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn render(self, workspace: &Workspace) -> Markup {
+        let changes = workspace.changes();
         let name = workspace.folder().file_name().unwrap_or_default().to_string_lossy();
         html! {
             (DOCTYPE)
@@ -74,7 +75,7 @@ impl Page<'_> {
                         script type="module" src=(address("studio.js")) {}
                     }
                 }
-                body data-page=(self.at) {
+                body data-page=(self.at) data-changes=(changes) {
                     a.skip href="#main" { "Skip to the page" }
                     nav aria-label="Steps" {
                         b { (name) }

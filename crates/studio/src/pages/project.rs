@@ -137,7 +137,7 @@ fn next(runs: &[KnownRun], changes: usize) -> Markup {
             a.button.do href="/train" { "Train" }
         },
         Some(known) => html! {
-            p { "The newest model: " strong { (measured(known)) } ". Look at what it finds odd." }
+            p { "The newest model: " strong { (measured(known)) } ". Look at what is odd among the photos." }
             a.button.do href="/clean" { "Clean" }
         },
     }
@@ -185,8 +185,6 @@ pub(super) fn encoded(label: &str) -> String {
 }
 
 async fn read(State(workspace): State<Workspace>) -> Result<Json<Value>, Fault> {
-    // What was looked at may be gone.
-    *workspace.desk() = None;
     workspace.read_folder().map(|job| Json(json!({ "job": job })))
 }
 

@@ -164,7 +164,7 @@ fn better(known: &KnownRun, with: Option<&KnownRun>, runs: &[KnownRun], here: &s
         p.labels { @for other in others { a.button href={ (here) "&with=" (encoded(&other.name())) } { (other.name()) } " " } }
         @if let Some(other) = with {
             @match other.run.predictions().and_then(|before| Ok(compare(&before, &known.run.predictions()?)?)) {
-                Ok(comparison) => pre { (comparison) },
+                Ok(comparison) => pre tabindex="0" { (comparison) },
                 Err(error) => p.problem { (Fault::told(&error)) },
             }
         }

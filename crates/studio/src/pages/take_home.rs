@@ -57,8 +57,8 @@ fn ready(known: &KnownRun, photos: &std::path::Path) -> Markup {
             p { a.button.do href={ "/take-home/" (known.name()) "/model.sciurus" } download { "Download model.sciurus" }
                 @if photos.join(CREDITS).is_file() { " " a.button href="/take-home/credits.md" download { "Who made the photos" } } }
         }
-        section { h2 { "In a terminal" } pre { code { "sciurus predict model.sciurus photo.jpg" } } }
-        section { h2 { "In your own program" } pre { code { (program) } } p.soft { "Add the crate sciurus to it." } }
+        section { h2 { "In a terminal" } pre tabindex="0" { code { "sciurus predict model.sciurus photo.jpg" } } }
+        section { h2 { "In your own program" } pre tabindex="0" { code { (program) } } p.soft { "Add the crate sciurus to it." } }
     }
 }
 

@@ -38,7 +38,12 @@ pub(super) fn routes() -> Router<Workspace> {
 async fn page(State(workspace): State<Workspace>) -> Result<Markup, Fault> {
     beside(move || {
         let body = match workspace.listing() {
-            Listing::Ready(project) => ready(&project, &workspace.runs()),
+            Listing::Ready(project) => {
+                let trains = workspace.jobs().running().is_some_and(|job| job.kind == JobKind::Train);
+                let runs = workspace.runs();
+                let unfinished = runs.iter().find(|known| !trains && is_stopped(known, &project));
+                ready(&project, &runs, unfinished)
+            }
             Listing::Reading => html! { header { h1 { "Reading the folder" } } },
             Listing::Refused(why) => {
                 html! { header { h1 { "Nothing to train on yet" } } p.problem { (why) } }
@@ -57,9 +62,14 @@ async fn page(State(workspace): State<Workspace>) -> Result<Markup, Fault> {
     .await
 }
 
-fn ready(project: &Project, runs: &[KnownRun]) -> Markup {
+/// Whether the rest of a run can be trained: it was stopped, and the photos are as they were.
+fn is_stopped(known: &KnownRun, project: &Project) -> bool {
+    let is_stopped = !known.is_finished() || known.record.cut_short;
+    is_stopped && known.record.data.fingerprint == project.summary.fingerprint
+}
+
+fn ready(project: &Project, runs: &[KnownRun], unfinished: Option<&KnownRun>) -> Markup {
     let defaults = TrainSettings::default();
-    let unfinished = runs.iter().find(|known| !known.is_finished() || known.record.cut_short);
     html! {
         header { h1 { "Train on " (counted(project.summary.items, "photo")) }
             p.lead { "A head in seconds tells you how hard it is. The whole network is more accurate, and takes minutes." }
@@ -199,6 +209,7 @@ fn train(
     let finished = prepared.train();
     forget_private(&note(workspace));
     let finished = finished?;
+    workspace.forget_predictor();
     workspace.tell("trained");
     Ok(told(&finished))
 }

@@ -60,9 +60,12 @@ async fn a_decision_counts_once_and_survives() {
     let count = decisions(&folder.path().join("photos"));
     assert_eq!(count, card["photos"].as_array().unwrap().len());
     // The same again, as after a lost answer, by this page or another.
-    let again = studio.post("/clean/decide", &asked(card, &json!({ "choice": "set_aside" }))).await;
+    let again = studio.post("/clean/decide", &asked(card, &json!({ "choice": "keep" }))).await;
     assert_eq!((again.status, decisions(&folder.path().join("photos"))), (StatusCode::OK, count));
     assert_eq!(again.json()["cards"][0]["id"], next["cards"][0]["id"]);
+    // Another page that decides it otherwise is told.
+    let other = studio.post("/clean/decide", &asked(card, &json!({ "choice": "set_aside" }))).await;
+    assert_eq!((other.status, decisions(&folder.path().join("photos"))), (StatusCode::CONFLICT, count));
     // A card that never was.
     let made_up =
         json!({ "card": "0".repeat(32), "photos": [{ "path": "x", "content": "0" }], "choice": "keep" });
@@ -70,8 +73,34 @@ async fn a_decision_counts_once_and_survives() {
     let label = asked(&next["cards"][0], &json!({ "choice": "relabel", "with": "../outside" }));
     assert_eq!(studio.post("/clean/decide", &label).await.status, StatusCode::BAD_REQUEST);
     // Taken back, it is the next card again.
-    let back = studio.post("/clean/undo", &json!({})).await.json();
-    assert_eq!(back["cards"][0]["id"], card["id"]);
+    let standing = next["standing"].as_u64().unwrap();
+    for _ in 0..2 {
+        // The second time it arrives, it was done before.
+        let back = studio.post("/clean/undo", &json!({ "standing": standing })).await.json();
+        assert_eq!(back["cards"][0]["id"], card["id"]);
+        assert!(back["standing"].as_u64().unwrap() < standing);
+    }
+    studio.post("/clean/decide", &asked(card, &json!({ "choice": "keep" }))).await;
+    // The next studio on this folder knows it.
+    drop(studio);
+    let studio = Studio::open(&folder.path().join("photos")).await;
+    looked(&studio).await;
+    let again = studio.post("/clean/decide", &asked(card, &json!({ "choice": "keep" }))).await;
+    assert_eq!(again.status, StatusCode::OK, "{}", again.text());
+    let other = studio.post("/clean/decide", &asked(card, &json!({ "choice": "set_aside" }))).await;
+    assert_eq!(other.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn of_two_copies_only_the_selected_one_is_decided() {
+    let folder = dirty();
+    let studio = Studio::open(&folder.path().join("photos")).await;
+    looked(&studio).await;
+    let one =
+        studio.post("/look/decide", &json!({ "paths": ["leaf/zz copy.png"], "choice": "set_aside" })).await;
+    assert_eq!(one.json()["decided"], 1, "{}", one.text());
+    let moves = studio.get("/clean/moves").await.json();
+    assert_eq!((&moves["count"], &moves["moves"][0]["path"]), (&json!(1), &json!("leaf/zz copy.png")));
 }
 
 #[tokio::test]
@@ -91,10 +120,9 @@ async fn what_was_decided_moves_when_it_is_asked_for_and_moves_back() {
         .iter()
         .filter(|photo| photo[3].as_str().unwrap().starts_with("leaf/leaf-00"))
         .collect();
-    let contents: Vec<&Value> = leaf.iter().take(2).map(|photo| &photo[0]).collect();
-    let many = studio
-        .post("/look/decide", &json!({ "contents": contents, "choice": "relabel", "with": "acorn" }))
-        .await;
+    let paths: Vec<&Value> = leaf.iter().take(2).map(|photo| &photo[3]).collect();
+    let many =
+        studio.post("/look/decide", &json!({ "paths": paths, "choice": "relabel", "with": "acorn" })).await;
     assert_eq!(many.json()["decided"], 2, "{}", many.text());
     assert_eq!(files(), before, "nothing moves before it is asked for");
     let moves = studio.get("/clean/moves").await.json();

@@ -78,10 +78,16 @@ async fn nobody_is_let_in_without_the_secret_of_this_studio() {
     }
     assert_eq!(asked(&format!("/?{}", other.token), "").await.status, StatusCode::FORBIDDEN);
     assert_eq!(asked("/?token=", &studio.cookie).await.status, StatusCode::FORBIDDEN);
-    // The secret is in the address once: the page that follows has none.
+    // What the browser was started with counts once.
+    let once = studio.workspace.access().address_once().unwrap();
+    let once = once.split_once("4321").unwrap().1;
+    assert_eq!(asked(once, "").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(asked(once, "").await.status, StatusCode::FORBIDDEN);
+    // The cookie is another secret than the address, and the address has it once: the page that follows has none.
     let welcome = asked(&format!("/look?{}", studio.token), "").await;
     assert_eq!((welcome.status, welcome.header(header::LOCATION)), (StatusCode::SEE_OTHER, "/look"));
     let cookie = welcome.header(header::SET_COOKIE);
+    assert!(!cookie.contains(studio.token.trim_start_matches("token=")), "{cookie}");
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
 }
 
@@ -196,7 +202,7 @@ async fn what_is_sent_is_bounded_and_checked() {
     for (path, body) in [
         ("/clean/decide", "{"),
         ("/clean/decide", r#"{"card":"x","photos":[],"choice":"explode"}"#),
-        ("/look/decide", r#"{"contents":"all","choice":"keep"}"#),
+        ("/look/decide", r#"{"paths":"all","choice":"keep"}"#),
         ("/train/begin", r#"{"instant":false,"epochs":-1}"#),
         ("/train/begin", r#"{"instant":false,"epochs":1000000}"#),
         ("/train/begin", r#"{"instant":false,"arch":"../../x"}"#),

@@ -58,7 +58,7 @@ pub(super) fn run(args: &CleanArgs, cleaner: Cleaner, journal: Journal) -> anyho
 
 fn show(card: &Card, review: &Review, root: &Path) -> anyhow::Result<()> {
     let (decided, wrong) = review.progress();
-    let what = if card.is_audit { "audit" } else { "review" };
+    let what = if card.is_audit() { "audit" } else { "review" };
     let coming = rounded(review.to_look_at());
     text(format!("\n{what}: {decided} decided, {wrong} wrong, {coming} to look at"))?;
     pictures::sheet(card.items.iter().map(|item| root.join(&item.path)), LINES + card.items.len())?;
