@@ -203,6 +203,8 @@ async fn a_training_that_is_killed_is_finished_by_the_next_studio() {
     browser.driver.goto(program.page("/train")).await.unwrap();
     browser.until("document.querySelector('[name=image_size]')").await;
     browser.value("document.querySelector('[name=image_size]').value = 64").await;
+    // Long enough for a page that waits some seconds before it asks again.
+    browser.value("document.querySelector('[name=epochs]').value = 20").await;
     browser.click("form[data-train=whole] button").await;
     for _ in 0..2 {
         browser.until("document.querySelector('#training')?.innerText.includes('photos a second')").await;
