@@ -4,8 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use sciurus::clean::find::ErrorsLeft;
-use sciurus::clean::find::StopRule;
+use sciurus::clean::find::{ErrorsLeft, StopRule};
 use sciurus::clean::plan::{CleanAction, CleanPlan, Decision, Journal, PlanItem};
 use sciurus::data::{ContentHash, one_line};
 use sciurus::{Card, Choice, CleanSettings, CleanStep, Cleaner, Review};
@@ -23,7 +22,6 @@ const SIMILAR: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Desk {
     review: Review,
-    labels: Vec<String>,
     /// Cards decided since it was opened, and how.
     decided: HashMap<ContentHash, Choice>,
 }
@@ -103,21 +101,14 @@ impl Desk {
         let cleaner = Cleaner::look(settings, &|step| match step {
             CleanStep::Listing(done) => job.progress("reading the folder", done),
             CleanStep::Pixels(done) => job.progress("checking pixels", done),
-            CleanStep::Download(done) => job.progress(
-                "downloading the network's weights",
-                sciurus::data::Progress {
-                    done: done.received as usize,
-                    total: done.total.unwrap_or(0) as usize,
-                },
-            ),
+            CleanStep::Download(done) => job.download(done),
             CleanStep::Embedding(arch, done) => job.progress(&format!("looking with {arch}"), done),
             CleanStep::Analysing => {
                 job.progress("comparing", sciurus::data::Progress { done: 0, total: 0 });
             }
         })?;
         let rule = StopRule::of_set(cleaner.len()).build().map_err(sciurus::Error::from)?;
-        let labels = cleaner.dataset().vocab.labels().to_vec();
-        Ok(Self { review: Review::new(cleaner, journal, rule)?, labels, decided: HashMap::new() })
+        Ok(Self { review: Review::new(cleaner, journal, rule)?, decided: HashMap::new() })
     }
 
     /// How it looks now.
@@ -126,7 +117,7 @@ impl Desk {
         let (decided, wrong) = review.progress();
         DeskView {
             cards: review.coming().take(1 + AHEAD).map(CardView::of).collect(),
-            labels: self.labels.clone(),
+            labels: self.labels().to_vec(),
             decided,
             wrong,
             photos: review.cleaner().len(),
@@ -217,10 +208,15 @@ impl Desk {
         items.filter_map(issue).collect()
     }
 
+    /// The folder's labels.
+    fn labels(&self) -> &[String] {
+        self.review.cleaner().dataset().vocab.labels()
+    }
+
     /// A new label is one of the folder's.
     fn check(&self, choice: &Choice) -> Result<(), Fault> {
         match choice {
-            Choice::Relabel(label) if !self.labels.contains(label) => {
+            Choice::Relabel(label) if !self.labels().contains(label) => {
                 Err(Fault::Bad(format!("{} is no label of this folder", one_line(label))))
             }
             _ => Ok(()),

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sciurus::EpochRecord;
+use sciurus::clean::plan::Left;
 use sciurus::data::Progress;
+use sciurus::{DownloadProgress, EpochRecord};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
@@ -243,6 +244,17 @@ impl Job {
             told.last = Instant::now();
             self.send();
         }
+    }
+
+    /// Says how far the download of a network's weights is.
+    pub(crate) fn download(&self, download: DownloadProgress) {
+        let (done, total) = (download.received as usize, download.total.unwrap_or(0) as usize);
+        self.progress("downloading the network's weights", Progress { done, total });
+    }
+
+    /// Names files that stayed where they are, and why.
+    pub(crate) fn say_left(&self, left: &[Left]) {
+        left.iter().for_each(|left| self.say(format!("left {}: {}", left.path.display(), left.reason)));
     }
 
     /// Changes what pages see; they see it with the next report.

@@ -5,3 +5,6 @@
 mod browser;
 mod program;
 mod story;
+#[allow(dead_code, reason = "it can also do what these tests do not need")]
+#[path = "../it/support.rs"]
+mod support;

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+use crate::support;
+
 /// A studio on `photos` in a folder that is also its home.
 pub(crate) struct Program {
     child: Child,
@@ -12,16 +14,8 @@ pub(crate) struct Program {
 
 /// `sciurus` in this folder, with no network and nothing of the user's.
 pub(crate) fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sciurus"));
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .env_remove("SCIURUS_MODELS")
-        .env("SCIURUS_OFFLINE", "1")
-        .env("HOME", folder.join("home"))
-        .env("XDG_CACHE_HOME", folder.join("cache"))
-        .env("XDG_DATA_HOME", folder.join("data"))
-        .env("NO_COLOR", "1");
+    let mut command = support::command(folder, arguments);
+    command.env("SCIURUS_OFFLINE", "1").env("HOME", folder.join("home"));
     command
 }
 

@@ -172,10 +172,7 @@ async fn apply(State(workspace): State<Workspace>) -> Result<Json<Value>, Fault>
         let applied = apply_plan(&plan, &here.settings(), None, Replace::forced(false))?;
         let told = match applied {
             PlanApplied::Moved(applied) => {
-                applied
-                    .left
-                    .iter()
-                    .for_each(|left| job.say(format!("left {}: {}", left.path.display(), left.reason)));
+                job.say_left(&applied.left);
                 format!("{} moved; nothing was deleted", counted(applied.moved.len(), "file"))
             }
             PlanApplied::Table { table, changes, .. } => {
@@ -193,7 +190,7 @@ async fn back(State(workspace): State<Workspace>) -> Result<Json<Value>, Fault> 
     let here = workspace.clone();
     let job = workspace.jobs().start(JobKind::Undo, move |job| {
         let moved = move_back(here.folder()).map_err(sciurus::Error::from)?;
-        moved.left.iter().for_each(|left| job.say(format!("left {}: {}", left.path.display(), left.reason)));
+        job.say_left(&moved.left);
         again(&here, job)?;
         Ok(match moved.moved.len() {
             0 => "there was nothing to move back".to_owned(),

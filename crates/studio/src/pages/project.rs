@@ -177,11 +177,7 @@ fn counted_classes(classes: usize) -> String {
 
 /// A name as a part of an address.
 pub(super) fn encoded(label: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    label.bytes().map(byte).collect()
+    url::form_urlencoded::byte_serialize(label.as_bytes()).collect()
 }
 
 async fn read(State(workspace): State<Workspace>) -> Result<Json<Value>, Fault> {

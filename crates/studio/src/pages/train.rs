@@ -157,22 +157,22 @@ async fn resume(State(workspace): State<Workspace>, Json(of): Json<OfRun>) -> Re
         known.map(|known| known.run.folder().to_owned()).ok_or_else(missing)
     })
     .await?;
-    let here = workspace.clone();
-    let job = workspace
-        .jobs()
-        .start(JobKind::Train, move |job| train(&here, job, |listeners| Run::resume(folder, listeners)))?;
-    Ok(Json(json!({ "job": job })))
+    Ok(Json(json!({ "job": train_rest(&workspace, folder)? })))
 }
 
 /// Goes on with a training that a killed studio left behind.
 pub(crate) fn go_on(workspace: &Workspace) {
     let left = read_private(&note(workspace)).and_then(|path| String::from_utf8(path).ok());
     let Some(folder) = left.map(PathBuf::from) else { return };
-    let here = workspace.clone();
     // If something else runs, or the run is gone, the page offers what is left of it.
-    let _ = workspace
-        .jobs()
-        .start(JobKind::Train, move |job| train(&here, job, |listeners| Run::resume(folder, listeners)));
+    let _ = train_rest(workspace, folder);
+}
+
+/// Begins to train the rest of a run.
+fn train_rest(workspace: &Workspace, folder: PathBuf) -> Result<u64, Fault> {
+    let here = workspace.clone();
+    let rest = move |job: &Job| train(&here, job, |listeners| Run::resume(folder, listeners));
+    workspace.jobs().start(JobKind::Train, rest)
 }
 
 /// Where the run that trains is noted, so that a studio that is killed goes on with it.
@@ -189,13 +189,7 @@ fn train(
     let (scanning, loading) = (job.clone(), job.clone());
     let listeners = Listeners {
         on_scan: Box::new(move |done| scanning.progress("reading the folder", done)),
-        on_download: Box::new(move |done| {
-            let (received, total) = (done.received as usize, done.total.unwrap_or(0) as usize);
-            loading.progress(
-                "downloading the network's weights",
-                sciurus::data::Progress { done: received, total },
-            );
-        }),
+        on_download: Box::new(move |done| loading.download(done)),
     };
     let mut prepared = prepare(listeners)?;
     let learner = prepared.learner();
