@@ -195,7 +195,7 @@ impl Desk {
 
     /// The photos most like one, with their label and how alike they are (cosine).
     pub(crate) fn similar(&self, path: &std::path::Path) -> Vec<(String, String, f32)> {
-        let alike = self.review.cleaner().similar(path, SIMILAR).into_iter();
+        let alike = self.review.cleaner().similar(path).into_iter().take(SIMILAR);
         alike.map(|(item, cosine)| (item.content.to_string(), item.label.clone(), cosine)).collect()
     }
 

@@ -76,6 +76,8 @@ pub struct Cleaner {
     items: Vec<QueueItem>,
     /// Each backbone's embeddings of the readable images.
     members: Vec<Embeddings>,
+    /// The nearest neighbours of each readable image under the first backbone.
+    graph: NeighbourGraph,
     /// The class of each readable image.
     classes: Vec<usize>,
     /// The group of copies of each readable image.
@@ -126,7 +128,7 @@ impl Cleaner {
         fixed.extend(unreadable(&broken, files.len()));
         let names: Vec<&str> = chosen.iter().map(|chosen| chosen.arch.name()).collect();
         let model = format!("out-of-fold heads on {}", names.join(", "));
-        Ok(Self { dataset, items, members, classes, groups, fixed, files, duplicates, model, notes })
+        Ok(Self { dataset, items, members, graph, classes, groups, fixed, files, duplicates, model, notes })
     }
 
     /// The data set, without any decisions applied.
@@ -183,22 +185,13 @@ impl Cleaner {
         Ok(CleanPlan::new(self.root(), &self.model, planned))
     }
 
-    /// The readable images most like one of them, by the cosine of their features under the first network: nearest first, each with
-    /// its cosine (-1 to 1). Empty if there is no such image.
-    pub fn similar(&self, path: &Path, images: usize) -> Vec<(&QueueItem, f32)> {
-        let Some(place) = self.items.iter().take(self.classes.len()).position(|item| item.path == path)
-        else {
-            return Vec::new();
-        };
-        let Some(features) = self.members.first() else { return Vec::new() };
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-        let length = |item: usize| dot(features.row(item), features.row(item)).sqrt().max(f32::MIN_POSITIVE);
-        let cosine =
-            |other: usize| dot(features.row(place), features.row(other)) / length(place) / length(other);
-        let others = (0..self.classes.len()).filter(|&other| other != place);
-        let mut nearest: Vec<(usize, f32)> = others.map(|other| (other, cosine(other))).collect();
-        nearest.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-        nearest.into_iter().take(images).map(|(other, cosine)| (&self.items[other], cosine)).collect()
+    /// The readable images most like one of them, by the cosine of their features under the first network: nearest first, at most ten,
+    /// each with its cosine (-1 to 1). Empty if there is no such image.
+    pub fn similar(&self, path: &Path) -> Vec<(&QueueItem, f32)> {
+        let readable = &self.items[..self.graph.len()];
+        let Some(place) = readable.iter().position(|item| item.path == path) else { return Vec::new() };
+        let nearest = self.graph.ids(place).iter().zip(self.graph.distances(place));
+        nearest.map(|(&other, distance)| (&readable[other as usize], (1.0 - distance) as f32)).collect()
     }
 
     /// Absolute, because a plan may be carried out from another folder, and on no other data set.
