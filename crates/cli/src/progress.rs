@@ -97,6 +97,24 @@ impl Table {
         Ok(control)
     }
 
+    /// Before the first fit: how many photos the body has looked at.
+    fn tell_embedded(&mut self, done: usize, total: usize) {
+        if self.bar.is_hidden() && !self.plain {
+            let style = ProgressStyle::with_template("{msg} {bar:24} {pos}/{len} photos  about {eta} left");
+            self.bar = ProgressBar::new(total as u64);
+            self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            self.bar.set_message("looking at the photos");
+        }
+        self.bar.set_position(done as u64);
+        if self.plain && self.told.elapsed() > PLAIN_INTERVAL {
+            self.told = Instant::now();
+            warn(format_args!("looking at the photos: {done} of {total}"));
+        }
+        if done == total {
+            self.bar.finish_and_clear();
+        }
+    }
+
     /// Shows what was done before an interruption, and goes on from there.
     fn resume(&mut self, rows: &[EpochRecord], epoch: usize, step: usize) -> Result<Control, Error> {
         for row in &rows[rows.len().saturating_sub(epoch)..] {
@@ -142,6 +160,7 @@ impl Observer for Table {
     fn observe(&mut self, event: &Event) -> Result<Control, Error> {
         self.pace.observe(event);
         match event {
+            Event::PhotosEmbedded { done, total } => self.tell_embedded(*done, *total),
             Event::FitStarted { .. } => return self.start(event),
             Event::Resumed { rows, epoch, step } => return self.resume(rows, *epoch, *step),
             Event::BatchTrained { step, train_loss, .. } => {

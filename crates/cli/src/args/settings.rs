@@ -8,7 +8,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use sciurus::data::{Augmentation, Column, CsvHeader, DataSettings, Fold, Mix, ResizeMethod, SplitBy, Views};
 use sciurus::{
-    Arch, ArchChoice, Balance, Device, Error, Keep, LossFunction, Precision, Run, TrainSettings, WeightSource,
+    Arch, ArchChoice, Balance, Device, Error, HeadStart, Keep, LossFunction, Precision, Run, TrainSettings,
+    WeightSource,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -151,6 +152,10 @@ pub(crate) struct FitArgs {
     /// Epochs before them that train only the head and the norm layers; none with --no-pretrained
     #[arg(long, value_name = "EPOCHS")]
     freeze_epochs: Option<usize>,
+    /// What the head begins with: random weights, as in fastai (random), or a linear classifier of the pretrained features
+    /// (linear_probe)
+    #[arg(long, value_name = "START", value_parser = one_of::<HeadStart>())]
+    head_start: Option<HeadStart>,
     /// Highest learning rate of the head [default: 0.002, or 0.001 with --no-pretrained]
     #[arg(long, visible_alias = "lr", value_name = "RATE", value_parser = number)]
     learning_rate: Option<f64>,
@@ -221,7 +226,7 @@ pub(crate) struct RunArgs {
     time_budget: Option<f64>,
     /// Fit a linear head on features of the frozen network, in seconds; every photo is predicted by a head that never saw it.
     /// The features are cached, so that the next time is faster still
-    #[arg(long, conflicts_with_all = ["epochs", "freeze_epochs", "learning_rate", "warmup", "time_budget", "teachers", "half"])]
+    #[arg(long, conflicts_with_all = ["epochs", "freeze_epochs", "head_start", "learning_rate", "warmup", "time_budget", "teachers", "half"])]
     instant: bool,
     /// Save the weights in half precision (fp16): half the file; the model is measured as it is saved
     #[arg(long)]

@@ -50,6 +50,13 @@ pub enum Event {
         /// The step it continues with.
         step: usize,
     },
+    /// The body has looked at training photos, so that the head can begin as a linear classifier; before the first fit.
+    PhotosEmbedded {
+        /// Photos so far.
+        done: usize,
+        /// All training photos.
+        total: usize,
+    },
     /// A training batch is done.
     BatchTrained {
         /// Epoch, counted from 0 in each fit.

@@ -1,7 +1,8 @@
-//! Training in seconds: a linear head on the features of the frozen body, and how good it is by cross-validation.
+//! A linear head on the features of the frozen body: as the whole training, in seconds and measured by cross-validation, or as
+//! what fine-tuning begins with.
 //!
-//! In: a learner that has not trained yet. Out: the same with a fitted head, and out-of-fold predictions for all photos that are not
-//! in the test split.
+//! In: a learner that has not trained yet. Out: the same with a fitted head and, where that is all, out-of-fold predictions for all
+//! photos that are not in the test split.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -13,10 +14,10 @@ use sciurus_data::{BadOption, ImageItem, Split};
 use sciurus_insight::{AnyPredictions, Embeddings, Predictions, Temperature};
 
 use super::event::{Control, EpochRecord, Event};
-use super::{Learner, Phase, notify};
+use super::{Learner, Phase};
 use crate::Error;
 use crate::embed::{EmbedItem, Embedder};
-use crate::model::LinearHead;
+use crate::model::{HeadStart, LinearHead};
 
 /// Photos that the table's progress counts as one batch.
 const STEP: usize = 32;
@@ -62,21 +63,18 @@ impl Learner {
             valid_steps: items.len().div_ceil(STEP),
             metrics: self.metrics.names(),
         })?;
-        let (items, embeddings) = self.features(items)?;
-        let labels: Vec<usize> =
-            items.iter().filter_map(|item| item.target.classes().first().copied()).collect();
+        let (items, embeddings) = self.features(items, |done, told| {
+            let batch = |step| Event::BatchValidated { step, images: STEP };
+            (told / STEP..done / STEP).map(batch).collect()
+        })?;
+        let labels = labels(&items);
         let groups = groups(&items);
         let fold_items =
             FoldItems { embeddings: &embeddings, labels: &labels, groups: Some(&groups), weights: None };
         let options = FoldOptions::default().repeats(1).seed(self.seed().0).build()?;
         let found = out_of_fold(fold_items, classes, options)?;
-        let all: Vec<usize> = (0..labels.len()).collect();
-        let data = LabelledItems { embeddings: &embeddings, labels: &labels, weights: None, items: &all };
-        let head = LogisticHead::fit(data, classes, LogisticOptions::default().build()?);
-        let rows: Vec<(Vec<f32>, f32)> = (0..classes)
-            .map(|class| head.weights(class).map_or_else(|| unknown(embeddings.width), narrow))
-            .collect();
-        self.trainer.set_head(&LinearHead { rows })?;
+        let head = fitted(&embeddings, &labels, classes)?;
+        self.trainer.set_head(&linear(&head, classes, &embeddings))?;
         self.instant = Some(found.temperatures.first().copied().unwrap_or(Temperature(1.0)));
         let probabilities =
             (0..found.rows.len()).flat_map(|item| found.rows.row(item)).map(|p| *p as f32).collect();
@@ -94,8 +92,32 @@ impl Learner {
         )
     }
 
-    /// The features of photos, without those that cannot be read.
-    fn features(&mut self, items: Vec<ImageItem>) -> Result<(Vec<ImageItem>, Embeddings), Error> {
+    /// Has fine-tuning begin with a linear classifier as the head, if that is wanted. A learner that has trained has a head already.
+    pub(crate) fn start_head(&mut self, start: HeadStart) -> Result<(), Error> {
+        if start == HeadStart::Random || self.fits > 0 || self.resume.is_some() {
+            return Ok(());
+        }
+        let dataset = self.loaders.dataset();
+        let classes = dataset.vocab.len();
+        let is_possible = !dataset.is_multi_label() && classes <= LinearHead::MOST;
+        let advice = "begin with a random head, which takes several labels a photo, and more classes";
+        BadOption::check("head_start", start.to_string(), is_possible, advice)?;
+        let items: Vec<ImageItem> =
+            dataset.items.iter().filter(|item| item.split == Split::Train).cloned().collect();
+        let total = items.len();
+        let (items, embeddings) =
+            self.features(items, |done, _| vec![Event::PhotosEmbedded { done, total }])?;
+        let head = fitted(&embeddings, &labels(&items), classes)?;
+        self.trainer.set_head(&linear(&head, classes, &embeddings))
+    }
+
+    /// The features of photos, without those that cannot be read. `tell` says how far it is, given how many photos are done, and how
+    /// many were the last time.
+    fn features(
+        &mut self,
+        items: Vec<ImageItem>,
+        tell: impl Fn(usize, usize) -> Vec<Event>,
+    ) -> Result<(Vec<ImageItem>, Embeddings), Error> {
         let embedder =
             Embedder::of(self.trainer.model(), self.arch, &self.weights, self.loaders.preprocessing())?;
         let root = self.loaders.dataset().root.clone();
@@ -103,17 +125,17 @@ impl Learner {
             .iter()
             .map(|item| EmbedItem { path: root.join(&item.path), content: item.content })
             .collect();
-        let (observers, mut told, mut failed) = (&mut self.observers, 0, None);
+        let (mut told, mut control) = (0, Ok(Control::Continue));
         let embedded = embedder.embed(&wanted, &mut |done| {
-            while told + STEP <= done && failed.is_none() {
-                let event = Event::BatchValidated { step: told / STEP, images: STEP };
-                failed = notify(observers, &event).err();
-                told += STEP;
+            for event in tell(done, told) {
+                if let Ok(before) = &control {
+                    let before = *before;
+                    control = self.emit(&event).map(|next| before.max(next));
+                }
             }
+            told = done;
         })?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        control?;
         if !embedded.skipped.is_empty() {
             self.emit(&Event::PhotosSkipped { split: Split::Train, skipped: embedded.skipped })?;
         }
@@ -153,6 +175,23 @@ impl Learner {
         let control = self.emit(&Event::EpochEnded(record))?;
         Ok(control.max(self.emit(&Event::FitEnded { phase: Phase::Frozen, elapsed })?))
     }
+}
+
+fn labels(items: &[ImageItem]) -> Vec<usize> {
+    items.iter().filter_map(|item| item.target.classes().first().copied()).collect()
+}
+
+/// A classifier of the features of photos with these labels.
+fn fitted(embeddings: &Embeddings, labels: &[usize], classes: usize) -> Result<LogisticHead, Error> {
+    let all: Vec<usize> = (0..labels.len()).collect();
+    let data = LabelledItems { embeddings, labels, weights: None, items: &all };
+    Ok(LogisticHead::fit(data, classes, LogisticOptions::default().build()?))
+}
+
+/// The same as a network's head.
+fn linear(head: &LogisticHead, classes: usize, embeddings: &Embeddings) -> LinearHead {
+    let row = |class| head.weights(class).map_or_else(|| unknown(embeddings.width), narrow);
+    LinearHead::new((0..classes).map(row).collect(), &embeddings.values)
 }
 
 /// Photos that must be in one fold: those of a group, and those with the same bytes.

@@ -219,7 +219,8 @@ impl Learner {
         curve
     }
 
-    /// Trains the head, then the whole model: `freeze`, `fit_one_cycle`, `unfreeze`, `fit_one_cycle`.
+    /// Trains the head, then the whole model: `freeze`, `fit_one_cycle`, `unfreeze`, `fit_one_cycle`. Where [`FineTune::head_start`]
+    /// says so, the head begins as a linear classifier of the body's features.
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
@@ -227,6 +228,7 @@ impl Learner {
         let options = options.into();
         // The second fit's options are checked before the first fit begins.
         options.unfrozen().schedule(VisionModel::GROUPS)?;
+        self.start_head(options.head_start)?;
         if options.freeze_epochs > 0 {
             self.freeze();
             if self.fit_one_cycle(options.frozen())? == Control::Stop {

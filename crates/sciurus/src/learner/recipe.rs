@@ -6,6 +6,7 @@ use super::schedule::{CombinedCosine, HyperSchedule, LearningRates};
 use sciurus_data::BadOption;
 
 use crate::Error;
+use crate::model::HeadStart;
 
 /// fastai's divisor for the last learning rate.
 const DIV_FINAL: f64 = 1e5;
@@ -190,6 +191,7 @@ impl From<usize> for FlatCosine {
 /// | `lr_mult` | 100 | the first group's rate is the head's divided by this | at least 1 |
 /// | `pct_start` | 0.3 | share of the unfrozen fit that warms up | 0..1 |
 /// | `div` | 5 | the first unfrozen rate is the highest divided by this | at least 1 |
+/// | `head_start` | `Random` | what the head begins with | |
 ///
 /// ```
 /// use sciurus::FineTune;
@@ -210,12 +212,22 @@ pub struct FineTune {
     pub pct_start: f64,
     /// The first unfrozen rate is the highest divided by this.
     pub div: f64,
+    /// What the head begins with, if the learner has not trained yet.
+    pub head_start: HeadStart,
 }
 
 impl FineTune {
     /// fastai's defaults for this many unfrozen epochs.
     pub fn new(epochs: usize) -> Self {
-        Self { epochs, freeze_epochs: 1, base_learning_rate: 2e-3, lr_mult: 100.0, pct_start: 0.3, div: 5.0 }
+        Self {
+            epochs,
+            freeze_epochs: 1,
+            base_learning_rate: 2e-3,
+            lr_mult: 100.0,
+            pct_start: 0.3,
+            div: 5.0,
+            head_start: HeadStart::Random,
+        }
     }
 
     /// Highest learning rate of the head while frozen; halved afterwards.
@@ -243,6 +255,13 @@ impl FineTune {
     #[must_use]
     pub fn pct_start(mut self, share: f64) -> Self {
         self.pct_start = share;
+        self
+    }
+
+    /// What the head begins with.
+    #[must_use]
+    pub fn head_start(mut self, start: HeadStart) -> Self {
+        self.head_start = start;
         self
     }
 

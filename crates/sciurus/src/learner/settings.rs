@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{FineTune, Keep, LossFunction, OneCycle};
 use crate::Error;
 use crate::model::weights::WeightSource;
-use crate::model::{ArchChoice, VisionModel};
+use crate::model::{ArchChoice, HeadStart, VisionModel};
 use crate::nn::{Device, Precision};
 
 /// fastai's default learning rate, for all groups.
@@ -29,6 +29,9 @@ settings! {
         pub epochs: usize = 4,
         /// Epochs before those, in which only the head and the norm layers train; ignored with random weights.
         pub freeze_epochs: usize = 1,
+        /// What the head begins with: `random` weights, as fastai does, or a `linear_probe`; ignored with random weights in the
+        /// body.
+        pub head_start: HeadStart = HeadStart::Random,
         /// Highest learning rate of the head, above 0. Without it: 2e-3 for fine-tuning, 1e-3 from random weights.
         pub learning_rate: Option<f64> = None,
         /// Share of the whole network's fit in which the learning rate rises (0..1): fastai's `pct_start`. Without it: 0.3 for
@@ -108,7 +111,7 @@ impl FitSettings {
             .freeze_epochs(self.freeze_epochs)
             .base_learning_rate(self.learning_rate());
         let warmup = self.warmup.unwrap_or(options.pct_start);
-        options.pct_start(warmup)
+        FineTune { head_start: self.head_start, ..options.pct_start(warmup) }
     }
 
     /// The highest learning rate of the head: the given one, or the default.

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
+use serde::{Deserialize, Serialize};
 
 use crate::cpu;
 use crate::nn::{BatchNorm, Pass, StateDict, StoredTensor};
@@ -18,6 +19,32 @@ pub enum Pooling {
     Concat,
     /// No pooling, because the map is a single pixel, such as the class token of a transformer. fastai: `pool=False`.
     Nothing,
+}
+
+/// What the head begins with when fine-tuning begins.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::VariantNames,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum HeadStart {
+    /// Random weights, as fastai does.
+    #[default]
+    Random,
+    /// A linear classifier of the pretrained features of the training photos, by logistic regression. For one label a photo, at most
+    /// 256 classes, and networks whose head pools. Source: Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and
+    /// Underperform Out-of-Distribution" (LP-FT).
+    LinearProbe,
 }
 
 /// Shape of a [`Head`].
@@ -108,18 +135,67 @@ impl Head {
 
 /// A linear classifier of a body's mean features, to be put into a [`Head`].
 ///
-/// The head computes it exactly: its first norm layer lets the means through, turns one maximum into the constant 1, which
-/// carries the biases, and the others into 0; the hidden layer holds each logit twice, with either sign, so that ReLU loses
-/// nothing; the second norm layer is the identity, and the last layer takes the difference.
+/// The head computes it exactly, and can train from there: the norm layers know the mean and the variance of what they see, the hidden
+/// layer holds each score several times with either sign, so that neither ReLU nor dropout loses it, and the last layer takes the
+/// mean of the differences. The maxima count for nothing at first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LinearHead {
     /// For each class its weights `[channel]` and its bias.
-    pub rows: Vec<(Vec<f32>, f32)>,
+    rows: Vec<(Vec<f32>, f32)>,
+    /// Of each feature.
+    features: Vec<Moments>,
+    /// For each class those of its score, centred and without its bias: of what is above zero, and of what is below.
+    scores: Vec<[Moments; 2]>,
+}
+
+/// Mean and biased variance.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Moments {
+    mean: f64,
+    variance: f64,
+}
+
+impl Moments {
+    fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
+        let count = values.clone().count().max(1) as f64;
+        let mean = values.clone().sum::<f64>() / count;
+        let variance = values.map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+        Self { mean, variance }
+    }
+
+    /// What a norm layer divides by.
+    fn deviation(self) -> f64 {
+        (self.variance + BatchNorm::EPSILON).sqrt()
+    }
 }
 
 impl LinearHead {
     /// The largest number of classes.
     pub const MOST: usize = HIDDEN / 2;
+
+    /// The classifier with these weights `[channel]` and this bias for each class, of a body that finds these features
+    /// `[photo, channel]` in the photos that it was fitted on.
+    pub fn new(rows: Vec<(Vec<f32>, f32)>, features: &[f32]) -> Self {
+        let channels = rows.first().map_or(0, |(weights, _)| weights.len()).max(1);
+        let column =
+            |channel: usize| features.iter().skip(channel).step_by(channels).map(|value| f64::from(*value));
+        let moments: Vec<Moments> = (0..channels).map(|channel| Moments::of(column(channel))).collect();
+        let scores = |(weights, _): &(Vec<f32>, f32)| {
+            let centred = |((weight, value), of): ((&f32, &f32), &Moments)| {
+                f64::from(*weight) * (f64::from(*value) - of.mean)
+            };
+            let score = |photo: &[f32]| weights.iter().zip(photo).zip(&moments).map(centred).sum::<f64>();
+            let scores: Vec<f64> = features.chunks_exact(channels).map(score).collect();
+            [1.0, -1.0].map(|sign| Moments::of(scores.iter().map(|score| (sign * score).max(0.0))))
+        };
+        let scores = rows.iter().map(scores).collect();
+        Self { rows, features: moments, scores }
+    }
+
+    /// Number of classes.
+    pub(super) fn classes(&self) -> usize {
+        self.rows.len()
+    }
 
     /// The parameters of a head that computes it, by their names below `head.`; `None` if there are too many classes, or
     /// the head has no pooling.
@@ -128,42 +204,50 @@ impl LinearHead {
         if classes > Self::MOST || pooling != Pooling::Concat {
             return None;
         }
-        let pooled = 2 * channels;
+        let (pooled, copies) = (2 * channels, Self::MOST / classes);
         let mut first = vec![0.0; HIDDEN * pooled];
         let mut last = vec![0.0; classes * HIDDEN];
-        for (class, (weights, bias)) in self.rows.iter().enumerate() {
-            for (sign, hidden) in [(1.0, class), (-1.0, class + Self::MOST)] {
-                let row = &mut first[hidden * pooled..][..pooled];
-                row[0] = sign * bias;
-                row[channels..].iter_mut().zip(weights).for_each(|(value, weight)| *value = sign * weight);
-                last[class * HIDDEN + hidden] = sign;
+        let mut hidden_norm = [vec![1.0; HIDDEN], vec![0.0; HIDDEN], vec![0.0; HIDDEN], vec![1.0; HIDDEN]];
+        for (class, ((weights, bias), scores)) in self.rows.iter().zip(&self.scores).enumerate() {
+            let at_mean = |(weight, of): (&f32, &Moments)| f64::from(*weight) * of.mean;
+            let bias = f64::from(*bias) + weights.iter().zip(&self.features).map(at_mean).sum::<f64>();
+            for (side, sign) in [1.0, -1.0].into_iter().enumerate() {
+                let of = scores[side];
+                let shift = if side == 0 { of.mean + bias } else { of.mean };
+                for hidden in (0..copies).map(|copy| side * Self::MOST + class * copies + copy) {
+                    let row = &mut first[hidden * pooled + channels..][..channels];
+                    row.iter_mut().zip(weights).zip(&self.features).for_each(|((value, weight), of)| {
+                        *value = (sign * f64::from(*weight) * of.deviation()) as f32;
+                    });
+                    last[class * HIDDEN + hidden] = (sign / copies as f64) as f32;
+                    let values = [of.deviation(), shift, of.mean, of.variance];
+                    hidden_norm.iter_mut().zip(values).for_each(|(of, value)| of[hidden] = value as f32);
+                }
             }
         }
-        let through = |feature: usize| if feature < channels { 0.0 } else { 1.0 };
-        let constant = |feature: usize| if feature == 0 { 1.0 } else { 0.0 };
-        let norm = |name: &str, weight: Vec<f32>, bias: Vec<f32>| {
-            let width = weight.len();
-            let variance = vec![1.0 - BatchNorm::EPSILON as f32; width];
-            let values = [
-                ("weight", weight),
-                ("bias", bias),
-                ("running_mean", vec![0.0; width]),
-                ("running_var", variance),
-            ];
-            let named = |(field, values): (&str, Vec<f32>)| {
-                (format!("head.{name}.{field}"), StoredTensor { shape: vec![width], values })
-            };
-            values.map(named)
+        let feature_norm = |maximum: f32, of: fn(&Moments) -> f64| {
+            let means = self.features.iter().map(|moments| of(moments) as f32);
+            std::iter::repeat_n(maximum, channels).chain(means).collect()
         };
+        let (means, variances) = (feature_norm(0.0, |of| of.mean), feature_norm(1.0, |of| of.variance));
+        let norm_1 = norm("norm_1", [vec![1.0; pooled], vec![0.0; pooled], means, variances]);
+        let norm_2 = norm("norm_2", hidden_norm);
         let linear = |name: &str, shape: [usize; 2], values| {
             (format!("head.{name}.weight"), StoredTensor { shape: shape.to_vec(), values })
         };
-        let norm_1 = norm("norm_1", (0..pooled).map(through).collect(), (0..pooled).map(constant).collect());
-        let norm_2 = norm("norm_2", vec![1.0; HIDDEN], vec![0.0; HIDDEN]);
         let linears =
             [linear("linear_1", [HIDDEN, pooled], first), linear("linear_2", [classes, HIDDEN], last)];
         Some(norm_1.into_iter().chain(norm_2).chain(linears).collect())
     }
+}
+
+/// A norm layer's parameters: weight, bias, running mean, running variance.
+fn norm(name: &str, values: [Vec<f32>; 4]) -> impl Iterator<Item = (String, StoredTensor)> + use<> {
+    let name = name.to_owned();
+    let fields = ["weight", "bias", "running_mean", "running_var"].into_iter().zip(values);
+    fields.map(move |(field, values)| {
+        (format!("head.{name}.{field}"), StoredTensor { shape: vec![values.len()], values })
+    })
 }
 
 /// Global maximum and average pooling, the maximum first: `[batch, channel, height, width]` to `[batch, 2 * channel]`.
@@ -209,11 +293,13 @@ mod tests {
             .map(|class| ((0..channels).map(|at| value(class * channels + at)).collect(), value(class)))
             .collect();
         let model = VisionModel::new(Arch::ResNet10Narrow, classes, Seed(3), &device).unwrap();
-        let model = model.with_linear_head(&LinearHead { rows: rows.clone() }).unwrap();
         let pixels: Vec<f32> = (0..3 * 3 * 64 * 64).map(|at| value(at + at / 7)).collect();
         let images = Tensor::<4>::from_data(burn::tensor::TensorData::new(pixels, [3, 3, 64, 64]), &device);
-        let (logits, features) = model.logits_and_embedding(images, &mut Pass::evaluate());
-        let (logits, features) = (floats(logits.into_data()), floats(features.into_data()));
+        let (_, features) = model.logits_and_embedding(images.clone(), &mut Pass::evaluate());
+        let features = floats(features.into_data());
+        let model = model.with_linear_head(&LinearHead::new(rows.clone(), &features)).unwrap();
+        let (logits, _) = model.logits_and_embedding(images, &mut Pass::evaluate());
+        let logits = floats(logits.into_data());
         for (image, logits) in logits.chunks_exact(classes).enumerate() {
             let features = &features[image * channels..][..channels];
             for (logit, (weights, bias)) in logits.iter().zip(&rows) {
@@ -221,7 +307,7 @@ mod tests {
                 assert!((logit - expected).abs() < 1e-4 * expected.abs().max(1.0), "{logit} {expected}");
             }
         }
-        let many = LinearHead { rows: vec![(vec![0.0; channels], 0.0); LinearHead::MOST + 1] };
+        let many = LinearHead::new(vec![(vec![0.0; channels], 0.0); LinearHead::MOST + 1], &features);
         assert!(many.state(Pooling::Concat).is_none());
     }
 }

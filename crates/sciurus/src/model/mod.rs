@@ -28,7 +28,7 @@ pub use choice::{ArchChoice, ChosenArch};
 pub use convnext::{ConvNeXt, ConvNeXtConfig};
 pub use efficientnet::{EfficientNet, EfficientNetConfig};
 pub use efficientnet_lite::{EfficientNetLite, EfficientNetLiteConfig};
-pub use head::{Head, HeadConfig, LinearHead, Pooling, concat_pool};
+pub use head::{Head, HeadConfig, HeadStart, LinearHead, Pooling, concat_pool};
 pub use memory::fitting_batch;
 pub use mobilenet::MobileNetV2;
 pub use own::{BoxedBody, OwnBody};
@@ -189,10 +189,11 @@ impl VisionModel {
     /// # Errors
     /// The classifier has other classes or channels than the model, or too many classes, or the head has no pooling.
     pub(crate) fn with_linear_head(self, head: &LinearHead) -> Result<Self, Error> {
-        let advice = "fine-tune instead: this network's head can't hold a linear classifier of its features";
+        let advice =
+            "begin with random weights: this network's head can't hold a linear classifier of its features";
         let state = head.state(self.head.pooling());
-        let state =
-            state.ok_or_else(|| BadOption::new("instant", format!("{} classes", head.rows.len()), advice))?;
+        let state = state
+            .ok_or_else(|| BadOption::new("head_start", format!("{} classes", head.classes()), advice))?;
         self.with_state(&state)
     }
 

@@ -105,6 +105,7 @@ impl Budget {
         options: &FineTune,
         times: &BatchTimes,
     ) -> Result<Control, Error> {
+        learner.start_head(options.head_start)?;
         if options.freeze_epochs > 0 {
             let share = FROZEN_SHARE * self.left();
             let epoch = FROZEN_COST * times.train_epoch() + times.valid_epoch();

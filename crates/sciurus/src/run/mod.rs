@@ -377,6 +377,16 @@ impl Run {
         if path.is_file() { Ok(LearntLabel::load(&path)?) } else { Ok(Vec::new()) }
     }
 
+    /// Images per second in the run's last epoch; `None` if it has no epoch yet.
+    #[must_use]
+    pub fn images_per_second(&self) -> Option<f64> {
+        let bytes = read_regular(&self.path("history.csv"), LARGEST_RECORD).ok()?;
+        let text = String::from_utf8(bytes).ok()?;
+        let column = text.lines().next()?.split(',').position(|name| name == "images_per_second")?;
+        let value = text.lines().skip(1).last()?.split(',').nth(column)?;
+        value.parse().ok().filter(|speed: &f64| speed.is_finite() && *speed > 0.0)
+    }
+
     /// The trained model's file.
     pub fn model_path(&self) -> PathBuf {
         self.path("model.sciurus")

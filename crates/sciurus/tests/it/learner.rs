@@ -7,8 +7,8 @@ use sciurus::data::{DecodeLimits, decode_file};
 use sciurus::model::StateDict;
 use sciurus::prelude::*;
 use sciurus::{
-    AnyPredictions, Error, HistoryCsv, LearningRates, Listeners, LoaderSettings, ModelBundle, Phase, Run,
-    TableWriter, TrainSettings, WeightSource, draw_demo,
+    AnyPredictions, Error, HeadStart, HistoryCsv, LearningRates, Listeners, LoaderSettings, ModelBundle,
+    Phase, Run, TableWriter, TrainSettings, WeightSource, draw_demo,
 };
 
 /// Settings for pictures of 64 pixels that train in seconds.
@@ -136,6 +136,30 @@ fn where_the_head_gets_no_better_the_whole_network_is_trained_next() {
     assert_eq!(learner.fine_tune(FineTune::new(5).freeze_epochs(4)).unwrap(), Control::Continue);
     let phases: Vec<Phase> = learner.history().epochs.iter().map(|row| row.phase).collect();
     assert_eq!(phases, [Phase::Frozen, Phase::Frozen, Phase::Unfrozen, Phase::Unfrozen]);
+}
+
+/// With a learning rate that moves nothing, what is measured after an epoch is what the head began with.
+#[test]
+fn a_head_that_begins_as_a_linear_probe_knows_the_classes_before_it_trains() {
+    let folder = drawn(20);
+    let begun = |start: HeadStart| {
+        let mut settings = settings(&folder.path().join("photos"));
+        settings.fit.arch = Arch::Hazel.into();
+        settings.fit.weights = WeightSource::Pretrained;
+        let mut learner = settings.learner(Listeners::default()).unwrap();
+        let recorder = Recorder::default();
+        learner.observe(recorder.clone());
+        let still = FineTune::new(1).freeze_epochs(0).base_learning_rate(1e-12).head_start(start);
+        learner.fine_tune(still).unwrap();
+        let embedded =
+            |event: &Event| matches!(event, Event::PhotosEmbedded { done, total } if done == total);
+        let told = recorder.0.lock().unwrap().iter().filter(|event| embedded(event)).count();
+        (learner.history().epochs[0].valid_loss, told)
+    };
+    let (random, untold) = begun(HeadStart::Random);
+    let (probed, told) = begun(HeadStart::LinearProbe);
+    assert!(probed < 0.5 * random, "{probed} against {random}");
+    assert_eq!((untold, told), (0, 1));
 }
 
 #[test]
