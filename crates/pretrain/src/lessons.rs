@@ -8,17 +8,19 @@ use std::fs;
 use std::path::Path;
 
 use rayon::prelude::*;
+use sciurus::clean::find::PrincipalComponents;
 use sciurus::data::{Batch, ContentHash, Views};
 use sciurus::{
     Arch, DataLoaders, EmbedItem, Embedder, Error, Lesson, Teacher, TeacherRecord, WeightPlaces, WeightSource,
 };
 
 use crate::collect::Photo;
-use crate::principal::Principal;
 use crate::say;
 
 /// Principal components that the student learns, of each teacher.
 const COMPONENTS: usize = 256;
+/// The power of its variance that each coordinate is divided by: small directions count, and less than large ones.
+const WHITENING: f64 = 0.25;
 /// Side of the square that teachers see, in pixels: less than they were trained at, in half of the time.
 const SIDE: usize = 160;
 
@@ -57,7 +59,7 @@ fn stored(work: &Path, arch: Arch, photos: &[Photo]) -> anyhow::Result<StoredTea
     let record =
         TeacherRecord { name: embedder.weights().name.clone(), sha256: embedder.weights().sha256.clone() };
     let seen: Vec<&[f32]> = embedded.rows.iter().flatten().map(Vec::as_slice).collect();
-    let principal = Principal::of(&seen, COMPONENTS);
+    let principal = PrincipalComponents::fit(&seen, COMPONENTS).whitened(WHITENING);
     let rows: Vec<Vec<f32>> = seen.par_iter().map(|row| principal.project(row)).collect();
     let known = photos.iter().zip(&embedded.rows).filter(|(_, row)| row.is_some());
     let place = known.enumerate().map(|(place, (photo, _))| (photo.content, place)).collect();

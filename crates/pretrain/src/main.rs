@@ -8,7 +8,6 @@
 mod candidates;
 mod collect;
 mod lessons;
-mod principal;
 mod probe;
 mod train;
 

@@ -32,8 +32,8 @@ mod run;
 mod storage;
 
 pub use clean::{
-    Card, Choice, CleanSettings, CleanStep, CleanSummary, Cleaner, IssueCount, Origin, PlanApplied, Retrain,
-    Review, apply_plan, as_it_was,
+    Card, Choice, CleanSettings, CleanStep, CleanSummary, Cleaner, IssueCount, Origin, PlanApplied, Ranked,
+    Refit, Retrain, Review, apply_plan, as_it_was,
 };
 pub use demo::{Planted, PlantedKind, demo_settings, draw_demo, new_demo_pictures, plant_demo};
 pub use embed::{EmbedItem, Embedded, Embedder};
@@ -47,7 +47,7 @@ pub use learner::{
 };
 pub use loaders::{DataLoaders, DataLoadersBuilder, ImageDataLoaders, LoaderSettings};
 pub use model::weights::{DownloadProgress, WeightPlaces, WeightSource, WeightsRecord};
-pub use model::{Arch, ArchChoice, ArchInfo, ChosenArch, OwnArch};
+pub use model::{Arch, ArchChoice, ArchInfo, ChosenArch, HeadStart, OwnArch};
 pub use nn::{Device, Precision};
 pub use predict::{
     DataRecord, FilePrediction, HeatMap, Manifest, ModelBundle, Output, Prediction, Predictor, find_files,

@@ -6,6 +6,7 @@
 //! * [`NeighbourGraph`] is the input of [`neighbour_vote`], [`same_label_nearness`], [`outliers`] and [`near_copies`];
 //! * [`TrainingDynamics`] uses the logits of every epoch of a training run, [`OnlineDynamics`] does so during training;
 //! * [`queue`] turns all [`Finding`]s into one plan;
+//! * [`principal_plane`] and [`similarity_plane`] lay items out on a map, like beside like;
 //! * [`rank_average`] combines several rankings; [`StopRule`] and [`ErrorsLeft`] say when a review is done.
 
 mod confident_joint;
@@ -21,6 +22,8 @@ mod neighbour_scores;
 mod neighbours;
 mod out_of_fold;
 mod out_of_sample;
+mod plane;
+mod principal;
 mod queue;
 mod ranking;
 mod small_world;
@@ -38,6 +41,8 @@ pub use neighbour_scores::{NeighbourVote, Outliers, neighbour_vote, outliers, sa
 pub use neighbours::NeighbourGraph;
 pub use out_of_fold::{FoldItems, FoldOptions, OutOfFold, out_of_fold};
 pub use out_of_sample::OutOfSample;
+pub use plane::{principal_plane, similarity_plane};
+pub use principal::PrincipalComponents;
 pub use queue::{
     Finding, QueueItem, duplicate_findings, label_findings, learnt_findings, outlier_findings,
     pixel_findings, queue, unreadable,

@@ -1,4 +1,5 @@
-//! Principal components. In: rows of features. Out: their coordinates along the directions in which they vary most, partly whitened.
+//! Principal components, by subspace iteration on the covariance. In: rows of features. Out: their coordinates along the directions
+//! in which they vary most.
 
 use rayon::prelude::*;
 
@@ -6,21 +7,32 @@ use rayon::prelude::*;
 const SAMPLE: usize = 20_000;
 /// Rounds of subspace iteration; the angles to the true directions shrink by the ratio of neighbouring variances in each.
 const ROUNDS: usize = 24;
-/// Exponent of a variance that coordinates are divided by: a half would whiten, 0 would leave them. A quarter keeps the order of
-/// the directions and lets small ones count.
-const WHITENING: f64 = 0.25;
 
-/// Centre, directions and scales.
-#[derive(Debug)]
-pub(crate) struct Principal {
+/// The directions in which rows vary most.
+///
+/// ```
+/// use sciurus_clean::find::PrincipalComponents;
+///
+/// let rows: Vec<[f32; 2]> = (0..10).map(|step| [step as f32, 2.0 * step as f32]).collect();
+/// let rows: Vec<&[f32]> = rows.iter().map(|row| &row[..]).collect();
+/// let components = PrincipalComponents::fit(&rows, 1);
+/// let [first, last] = [0, 9].map(|row| components.project(rows[row])[0]);
+/// assert!(((last - first).abs() - 9.0 * 5_f32.sqrt()).abs() < 1e-3);
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct PrincipalComponents {
     mean: Vec<f32>,
-    /// `[component, feature]`, each divided by the root of the root of its variance.
+    /// `[component, feature]`
     directions: Vec<Vec<f32>>,
+    /// Along each direction.
+    variances: Vec<f64>,
 }
 
-impl Principal {
-    /// The first `components` of rows, each `[feature]`.
-    pub(crate) fn of(rows: &[&[f32]], components: usize) -> Self {
+impl PrincipalComponents {
+    /// The first `components` of rows, each `[feature]`; fewer if a row has fewer features. Of more than 20,000 rows, evenly spaced
+    /// ones are used. Directions of the same variance are in no particular order, and each points either way.
+    #[must_use]
+    pub fn fit(rows: &[&[f32]], components: usize) -> Self {
         let step = rows.len().div_ceil(SAMPLE).max(1);
         let sample: Vec<&[f32]> = rows.iter().step_by(step).copied().collect();
         let width = sample.first().map_or(0, |row| row.len());
@@ -32,19 +44,26 @@ impl Principal {
             directions = directions.par_iter().map(|direction| times(&covariance, direction)).collect();
             orthonormalise(&mut directions);
         }
-        let directions = directions
-            .into_par_iter()
-            .map(|direction| {
-                let variance = dot(&times(&covariance, &direction), &direction).max(1e-12);
-                let scale = variance.powf(-WHITENING);
-                direction.iter().map(|value| (value * scale) as f32).collect()
-            })
-            .collect();
-        Self { mean: mean.iter().map(|value| *value as f32).collect(), directions }
+        let variance = |direction: &Vec<f64>| dot(&times(&covariance, direction), direction);
+        let variances = directions.par_iter().map(variance).collect();
+        let narrow = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
+        Self { mean: narrow(mean), directions: directions.into_iter().map(narrow).collect(), variances }
     }
 
-    /// The coordinates of a row.
-    pub(crate) fn project(&self, row: &[f32]) -> Vec<f32> {
+    /// With each coordinate divided by its variance to this power: 0.5 whitens, 0 changes nothing; in between, the order of the
+    /// directions stays, and small ones count more.
+    #[must_use]
+    pub fn whitened(mut self, power: f64) -> Self {
+        for (direction, variance) in self.directions.iter_mut().zip(&self.variances) {
+            let scale = variance.max(1e-12).powf(-power) as f32;
+            direction.iter_mut().for_each(|value| *value *= scale);
+        }
+        self
+    }
+
+    /// The coordinates of a row `[feature]`, one for each component.
+    #[must_use]
+    pub fn project(&self, row: &[f32]) -> Vec<f32> {
         let centred: Vec<f32> = row.iter().zip(&self.mean).map(|(value, mean)| value - mean).collect();
         let along = |direction: &Vec<f32>| direction.iter().zip(&centred).map(|(a, b)| a * b).sum::<f32>();
         self.directions.iter().map(along).collect()
@@ -136,7 +155,7 @@ mod tests {
         };
         let rows: Vec<Vec<f32>> = (0..100).map(row).collect();
         let views: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
-        let principal = Principal::of(&views, 2);
+        let principal = PrincipalComponents::fit(&views, 2).whitened(0.25);
         let projected: Vec<Vec<f32>> = views.iter().map(|row| principal.project(row)).collect();
         let deviation = |component: usize| {
             let squares = projected.iter().map(|row| row[component].powi(2)).sum::<f32>();

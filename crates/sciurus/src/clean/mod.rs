@@ -14,7 +14,7 @@ pub use sciurus_clean::{CleanReport, Issue, find, plan};
 
 pub use apply::{PlanApplied, apply_plan};
 pub use retrain::{Retrain, as_it_was};
-pub use review::{Card, Choice, Origin, Review};
+pub use review::{Card, Choice, Origin, Ranked, Refit, Review};
 pub use settings::CleanSettings;
 pub use summary::{CleanSummary, IssueCount};
 
@@ -22,9 +22,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use sciurus_clean::find::{
-    Finding, GivenLabels, LabelQuality, LearntLabel, NearCopyOptions, NeighbourGraph, QualityOptions,
-    QueueItem, duplicate_findings, label_findings, label_quality, learnt_findings, near_copies,
-    outlier_findings, outliers, pixel_findings, queue, unreadable,
+    Finding, GivenLabels, LabelQuality, LearntLabel, NearCopyOptions, NeighbourGraph, OutOfSample,
+    QualityOptions, QueueItem, duplicate_findings, label_findings, label_quality, learnt_findings,
+    near_copies, outlier_findings, outliers, pixel_findings, queue, unreadable,
 };
 use sciurus_clean::plan::CleanPlan;
 use sciurus_data::fs::read_regular;
@@ -142,6 +142,12 @@ impl Cleaner {
         &self.notes
     }
 
+    /// The networks that looked, for people and for what is kept under their name.
+    #[must_use]
+    pub fn networks(&self) -> &str {
+        &self.model
+    }
+
     /// The number of images and unreadable files.
     pub fn len(&self) -> usize {
         self.items.len()
@@ -166,6 +172,11 @@ impl Cleaner {
     /// # Errors
     /// An embedding is not finite.
     pub fn plan_after(&self, decided: &Corrections) -> Result<CleanPlan, Error> {
+        Ok(self.judged(decided)?.0)
+    }
+
+    /// The same, and for each readable image its most likely classes.
+    fn judged(&self, decided: &Corrections) -> Result<(CleanPlan, Vec<Likely>), Error> {
         let decision = |item: usize| decided.find(&self.items[item].path, &self.items[item].content);
         let mut findings = self.fixed.clone();
         let quality = self.quality(&decision)?;
@@ -182,16 +193,50 @@ impl Cleaner {
         let mut planned = queue(&self.items, &findings);
         let undecided = |path: &Path, content: &ContentHash| decided.find(path, content).is_none();
         planned.retain(|item| undecided(&item.path, &item.content));
-        Ok(CleanPlan::new(self.root(), &self.model, planned))
+        let classes = quality.map_or_else(Vec::new, |quality| most_likely(&quality.rows));
+        Ok((CleanPlan::new(self.root(), &self.model, planned), classes))
+    }
+
+    /// These readable images in groups: neighbours, and neighbours of those.
+    fn connected(&self, places: &[usize]) -> Vec<Vec<usize>> {
+        let mut group: HashMap<usize, usize> = places.iter().map(|&place| (place, place)).collect();
+        let root = |group: &HashMap<usize, usize>, mut place: usize| {
+            while group[&place] != place {
+                place = group[&place];
+            }
+            place
+        };
+        for &place in places {
+            for other in self.graph.ids(place).iter().map(|&other| other as usize) {
+                if group.contains_key(&other) {
+                    let (a, b) = (root(&group, place), root(&group, other));
+                    group.insert(a.max(b), a.min(b));
+                }
+            }
+        }
+        let mut groups: HashMap<usize, Vec<usize>> = HashMap::new();
+        places.iter().for_each(|&place| groups.entry(root(&group, place)).or_default().push(place));
+        groups.into_values().collect()
+    }
+
+    /// The place of a readable image.
+    fn place(&self, path: &Path) -> Option<usize> {
+        self.items[..self.graph.len()].iter().position(|item| item.path == path)
     }
 
     /// The readable images most like one of them, by the cosine of their features under the first network: nearest first, at most ten,
     /// each with its cosine (-1 to 1). Empty if there is no such image.
     pub fn similar(&self, path: &Path) -> Vec<(&QueueItem, f32)> {
         let readable = &self.items[..self.graph.len()];
-        let Some(place) = readable.iter().position(|item| item.path == path) else { return Vec::new() };
+        let Some(place) = self.place(path) else { return Vec::new() };
         let nearest = self.graph.ids(place).iter().zip(self.graph.distances(place));
         nearest.map(|(&other, distance)| (&readable[other as usize], (1.0 - distance) as f32)).collect()
+    }
+
+    /// The readable images, and their features under the first network, a row each.
+    #[must_use]
+    pub fn features(&self) -> (&[QueueItem], &Embeddings) {
+        (&self.items[..self.graph.len()], &self.members[0])
     }
 
     /// Absolute, because a plan may be carried out from another folder, and on no other data set.
@@ -224,6 +269,24 @@ impl Cleaner {
         };
         Ok(Some(label_quality(&members, given, QualityOptions::default().build()?)?))
     }
+}
+
+/// The most likely classes of an image, each with its probability (0 to 1), the likeliest first.
+type Likely = Vec<(usize, f32)>;
+
+/// Classes that are kept for each image: as many as there are digits to press.
+const MOST_LIKELY: usize = 9;
+
+fn most_likely(rows: &OutOfSample) -> Vec<Likely> {
+    let likely = |item: usize| {
+        let mut classes: Likely =
+            rows.row(item).iter().enumerate().map(|(class, p)| (class, *p as f32)).collect();
+        classes.sort_by(|a, b| b.1.total_cmp(&a.1));
+        classes.truncate(MOST_LIKELY);
+        classes.shrink_to_fit();
+        classes
+    };
+    (0..rows.len()).map(likely).collect()
 }
 
 /// Every backbone's embeddings of the files that all of them could read; other files are removed from `files`.

@@ -1,11 +1,15 @@
 //! The logic of a review: which card comes next, and what a choice does. A user interface only has to show the cards.
 
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
 use sciurus_clean::find::{ErrorsLeft, QueueItem, StopRule, audit_sample, queue};
 use sciurus_clean::plan::{CleanAction, CleanPlan, Decision, Decisions, Journal, PlanItem};
-use sciurus_data::{ContentHash, Seed};
+use sciurus_data::{ContentHash, Corrections, Seed};
 use serde::{Deserialize, Serialize};
 
-use super::Cleaner;
+use super::{Cleaner, Likely};
 use crate::Error;
 
 /// The heads are fitted again after this many decisions.
@@ -54,6 +58,8 @@ impl Card {
 pub enum Choice {
     /// Follow the proposal for each image.
     AsProposed,
+    /// Follow the proposal for each image but these, given by their places on the card (from 0), and keep those.
+    AsProposedExcept(Vec<usize>),
     /// Keep all images as they are.
     Keep,
     /// Take all images out of the data set.
@@ -72,7 +78,7 @@ pub enum Choice {
 /// shows a random sample of the rest, and [`errors_left`](Self::errors_left) estimates how many errors the rest holds.
 #[derive(Debug)]
 pub struct Review {
-    cleaner: Cleaner,
+    cleaner: Arc<Cleaner>,
     journal: Journal,
     rule: StopRule,
     /// Coming cards, the next one last.
@@ -82,6 +88,10 @@ pub struct Review {
     since_refit: usize,
     /// Images that were undecided when an audit began.
     open_before_audit: Option<usize>,
+    /// The most likely classes of each readable image.
+    likely: Vec<Likely>,
+    /// Cards that somebody wants to see again, after all others.
+    postponed: HashSet<ContentHash>,
 }
 
 /// A decided card, and for each of its images whether something was wrong with it.
@@ -98,13 +108,15 @@ impl Review {
     /// An embedding is not finite.
     pub fn new(cleaner: Cleaner, journal: Journal, rule: StopRule) -> Result<Self, Error> {
         let mut review = Self {
-            cleaner,
+            cleaner: Arc::new(cleaner),
             journal,
             rule,
             cards: Vec::new(),
             past: Vec::new(),
             since_refit: 0,
             open_before_audit: None,
+            likely: Vec::new(),
+            postponed: HashSet::new(),
         };
         review.rank()?;
         Ok(review)
@@ -144,6 +156,69 @@ impl Review {
         images
     }
 
+    /// Takes the next card apart: an image a card, in their order.
+    pub fn take_apart(&mut self) {
+        let Some(card) = self.cards.pop() else { return };
+        let single =
+            card.items.into_iter().rev().map(|item| Card { items: vec![item], origin: Origin::Queue });
+        self.cards.extend(single);
+    }
+
+    /// Puts the next card after all others, to be looked at again.
+    pub fn postpone(&mut self) {
+        let Some(card) = self.cards.pop() else { return };
+        self.postponed.insert(card.id());
+        self.cards.insert(0, card);
+    }
+
+    /// How many cards wait for a second look.
+    #[must_use]
+    pub fn postponed(&self) -> usize {
+        self.cards.iter().filter(|card| self.postponed.contains(&card.id())).count()
+    }
+
+    /// Has the cards that wait for a second look come next.
+    pub fn look_again(&mut self) {
+        let postponed = std::mem::take(&mut self.postponed);
+        let (again, mut others): (Vec<Card>, Vec<Card>) =
+            self.cards.drain(..).partition(|card| postponed.contains(&card.id()));
+        others.extend(again);
+        self.cards = others;
+    }
+
+    /// The most likely labels of an image, each with its probability (0 to 1) from heads that were not fitted on it: likeliest first,
+    /// at most nine. Empty for multi-label data.
+    #[must_use]
+    pub fn likely(&self, path: &Path) -> Vec<(&str, f32)> {
+        let classes = self.cleaner.place(path).and_then(|place| self.likely.get(place));
+        let labels = self.cleaner.dataset().vocab.labels();
+        classes.into_iter().flatten().map(|&(class, p)| (labels[class].as_str(), p)).collect()
+    }
+
+    /// Images that are like the one on the next card, and about which the same is proposed for the same reason, that one included:
+    /// neighbours, and neighbours of those. Empty where the card has several images, or nothing is proposed.
+    #[must_use]
+    pub fn cluster(&self) -> Vec<&PlanItem> {
+        let Some([first]) = self.card().map(|card| &card.items[..]) else { return Vec::new() };
+        if first.action == CleanAction::Keep {
+            return Vec::new();
+        }
+        let kind =
+            |item: &PlanItem| (item.action, item.to.clone(), item.issues.first().map(|one| one.name.clone()));
+        let wanted = kind(first);
+        let single = self.coming().filter_map(|card| match &card.items[..] {
+            [item] if kind(item) == wanted => Some((&*item.path, item)),
+            _ => None,
+        });
+        let single: HashMap<&Path, &PlanItem> = single.collect();
+        let items = &self.cleaner.items[..self.cleaner.graph.len()];
+        let places: Vec<usize> =
+            (0..items.len()).filter(|place| single.contains_key(&*items[*place].path)).collect();
+        let groups = self.cleaner.connected(&places);
+        let own = groups.into_iter().find(|group| group.iter().any(|&place| items[place].path == first.path));
+        own.into_iter().flatten().filter_map(|place| single.get(&*items[place].path).copied()).collect()
+    }
+
     /// The number of undecided images.
     #[must_use]
     pub fn left(&self) -> usize {
@@ -167,7 +242,7 @@ impl Review {
     }
 
     /// What was found in the data set.
-    pub fn cleaner(&self) -> &Cleaner {
+    pub fn cleaner(&self) -> &Arc<Cleaner> {
         &self.cleaner
     }
 
@@ -196,12 +271,49 @@ impl Review {
         self.rule.is_done(&self.wrong(|card| card.origin == Origin::Queue))
     }
 
-    /// Decides the current card, and goes on to the next. When this returns, the decisions are on the disk. `time` is the
-    /// present time, as RFC 3339.
+    /// Decides the current card, and goes on to the next; where it is [due](Self::due), the heads are fitted again. When this
+    /// returns, the decisions are on the disk. `time` is the present time, as RFC 3339.
     ///
     /// # Errors
     /// The journal cannot be written. The decisions before the failure count, and the card stays.
     pub fn choose(&mut self, choice: &Choice, time: &str) -> Result<(), Error> {
+        self.decide(choice, time)?;
+        if let Some(refit) = self.due() {
+            self.rank_by(refit.run()?);
+        }
+        Ok(())
+    }
+
+    /// The work of fitting the heads again, if about a hundred images were decided since the last time. It borrows nothing, so it can
+    /// be done elsewhere while the review goes on; give what comes of it to [`rank_by`](Self::rank_by).
+    pub fn due(&self) -> Option<Refit> {
+        // An audit goes on in the order in which it was drawn.
+        let is_due = self.since_refit >= REFIT && !self.cards.iter().any(Card::is_audit);
+        is_due.then(|| self.refit())
+    }
+
+    /// Has the coming cards come in another order. What was decided since it was computed does not come again.
+    pub fn rank_by(&mut self, Ranked { mut items, likely, decided }: Ranked) {
+        self.likely = likely;
+        let corrections = self.journal.corrections();
+        items.retain(|item| corrections.find(&item.path, &item.content).is_none());
+        // What was taken back since has no place in the new order, and stays at the front.
+        let ranked: HashSet<&Path> = items.iter().map(|item| &*item.path).collect();
+        self.cards.iter_mut().for_each(|card| card.items.retain(|item| !ranked.contains(&*item.path)));
+        self.cards.retain(|card| !card.items.is_empty());
+        let back = std::mem::replace(&mut self.cards, cards(items));
+        self.cards.reverse();
+        self.cards.extend(back);
+        // The last ones in the list come first, and a stable order keeps the rest.
+        self.cards.sort_by_key(|card| !self.postponed.contains(&card.id()));
+        self.since_refit = self.journal.decisions().len().saturating_sub(decided);
+    }
+
+    /// Like [`choose`](Self::choose), without fitting anything.
+    ///
+    /// # Errors
+    /// As [`choose`](Self::choose).
+    pub fn decide(&mut self, choice: &Choice, time: &str) -> Result<(), Error> {
         let Some(card) = self.cards.last().cloned() else { return Ok(()) };
         let decision = |(place, item): (usize, &PlanItem)| {
             let (action, new) = chosen(choice, place, item);
@@ -223,10 +335,6 @@ impl Review {
         self.since_refit += wrong.len();
         self.cards.pop();
         self.past.push(Past { card, wrong });
-        // An audit goes on in the order in which it was drawn.
-        if self.since_refit >= REFIT && !self.cards.iter().any(Card::is_audit) {
-            self.rank()?;
-        }
         Ok(())
     }
 
@@ -317,11 +425,42 @@ impl Review {
     }
 
     fn rank(&mut self) -> Result<(), Error> {
-        let plan = self.cleaner.plan_after(&self.journal.corrections())?;
-        self.cards = cards(plan.items);
-        self.cards.reverse();
-        self.since_refit = 0;
+        let ranked = self.refit().run()?;
+        self.rank_by(ranked);
         Ok(())
+    }
+
+    fn refit(&self) -> Refit {
+        let (cleaner, decided) = (Arc::clone(&self.cleaner), self.journal.decisions().len());
+        Refit { cleaner, corrections: self.journal.corrections(), decided }
+    }
+}
+
+/// Fitting the heads again with what has been decided.
+#[derive(Debug)]
+pub struct Refit {
+    cleaner: Arc<Cleaner>,
+    corrections: Corrections,
+    decided: usize,
+}
+
+/// The undecided images in their new order.
+#[derive(Debug)]
+pub struct Ranked {
+    items: Vec<PlanItem>,
+    likely: Vec<Likely>,
+    /// Decisions that it knows of.
+    decided: usize,
+}
+
+impl Refit {
+    /// Does it; for many images this takes seconds.
+    ///
+    /// # Errors
+    /// An embedding is not finite.
+    pub fn run(self) -> Result<Ranked, Error> {
+        let (plan, likely) = self.cleaner.judged(&self.corrections)?;
+        Ok(Ranked { items: plan.items, likely, decided: self.decided })
     }
 }
 
@@ -340,6 +479,8 @@ fn cards(items: Vec<PlanItem>) -> Vec<Card> {
 fn chosen(choice: &Choice, place: usize, item: &PlanItem) -> (CleanAction, Option<String>) {
     match choice {
         Choice::AsProposed => (item.action, item.to.clone()),
+        Choice::AsProposedExcept(places) if places.contains(&place) => (CleanAction::Keep, None),
+        Choice::AsProposedExcept(_) => (item.action, item.to.clone()),
         Choice::SetAsideOnly(places) if !places.contains(&place) => (CleanAction::Keep, None),
         Choice::Keep => (CleanAction::Keep, None),
         Choice::SetAside | Choice::SetAsideOnly(_) => (CleanAction::SetAside, None),
