@@ -2,7 +2,7 @@
 
 use crate::rejection::Rejection;
 use crate::source::SourceDown;
-use sciurus_photos::SourceId;
+use sciurus_photos::{LedgerEntry, SourceId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -45,6 +45,8 @@ pub enum GatherEvent {
         kept: usize,
         /// Photos wanted.
         wanted: usize,
+        /// Its entry in the ledger: where it came from, and under what licence.
+        entry: Box<LedgerEntry>,
     },
     /// A photo was rejected.
     Rejected {

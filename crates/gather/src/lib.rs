@@ -47,6 +47,7 @@ pub use error::GatherError;
 pub use event::{Control, GatherEvent, GatherObserver};
 pub use gather::{Clock, Gather, GatherClass};
 pub use journal::trust_journal;
+pub use names::folder as class_folder;
 pub use refetch::{RefetchState, Refetched, refetch};
 pub use rejection::Rejection;
 pub use run::GatherRun;

@@ -19,7 +19,8 @@ const RESERVED: [&str; 22] = [
 ///
 /// Letters of all scripts are kept. A leading dot or underscore is removed, since folders that begin with one aren't
 /// classes.
-pub(crate) fn folder(class: &str) -> Option<String> {
+#[must_use]
+pub fn folder(class: &str) -> Option<String> {
     let forbidden = |c: char| {
         let invisible = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
         c.is_control() || invisible || r#"<>:"/\|?*"#.contains(c)

@@ -2,20 +2,21 @@
 import { Refused, ask, byId, el, listen, say, state, tell } from "./studio.js";
 
 /** @typedef {{ content: string, path: string, label: string, action: string, to: string | null,
- *   reason: string, suggested: [string, number] | null }} Photo */
-/** @typedef {{ id: string, question: string, proposal: string, is_audit: boolean, photos: Photo[] }} Card */
-/** @typedef {{ cards: Card[], labels: string[], decided: number, wrong: number, photos: number, standing: number, can_undo: boolean, to_look_at: number,
+ *   reason: string, likely: [string, number][] }} Photo */
+/** @typedef {{ id: string, question: string, proposal: string, is_audit: boolean, is_sheet: boolean, photos: Photo[] }} Card */
+/** @typedef {{ path: string, content: string, old: string, action: string, new: string | null, time: string }} Decision */
+/** @typedef {{ cards: Card[], cluster: number, postponed: number, labels: string[], decided: number, wrong: number, photos: number, standing: number, can_undo: boolean, to_look_at: number,
  *   is_done: boolean, errors_left: { estimate: number, interval: { low: number, high: number } } | null, changes: number, notes: string[] }} Desk */
 
 const desk = byId("desk");
 /** @type {Desk | null} */
 let view = state();
-/** The present page, if it is not the card: `done` or `apply`. */
+/** What is shown: `card`, `apply` or `history`. */
 let mode = location.hash === "#apply" ? "apply" : "card";
 /** Decisions that are not on the disk yet. @type {any[]} */
 let waiting = [];
 let sending = false;
-/** Photos of the card that are to be set aside, where each is decided by itself. @type {Set<number>} */
+/** Photos of the card that are marked: those to be set aside, on a sheet the exceptions. @type {Set<number>} */
 let away = new Set();
 let cardShown = "";
 /** Whether somebody wants to go on although it is a good moment to stop. */
@@ -126,12 +127,28 @@ function accept() {
   if (!card) return;
   if (card.photos.length === 1) return decide({ choice: "as_proposed" }, card.proposal);
   const places = [...away].sort((a, b) => a - b);
+  if (card.is_sheet) return decide({ choice: "as_proposed_except", with: places }, `${card.photos.length - places.length} as proposed, ${places.length} kept`);
   decide({ choice: "set_aside_only", with: places }, `${places.length} set aside, ${card.photos.length - places.length} kept`);
 }
 
 /** Gives the card a label: its number, or how it begins, then enter. @param {string} label */
 function relabel(label) {
   decide({ choice: "relabel", with: label }, `made ${label}`);
+}
+
+/** Does something with the card that is shown. @param {string} what @param {string} words */
+function withCard(what, words) {
+  const card = view?.cards[0];
+  if (card) act(`/clean/${what}`, words, { card: card.id });
+}
+
+const sheet = () => (view?.cards[0]?.is_sheet ? withCard("apart", "one after the other") : withCard("sheet", "together"));
+const later = () => withCard("later", "later");
+
+/** Shows something else than the card. @param {string} what */
+function go(what) {
+  mode = what;
+  draw();
 }
 
 /** @param {string} text @param {string | null} key @param {() => void} click @param {string} [kind] */
@@ -150,6 +167,7 @@ function draw() {
   desk.dataset.ready = "";
   const card = view.cards[0];
   if (mode === "apply") return void apply();
+  if (mode === "history") return void history();
   if (!card) return desk.replaceChildren(...end("Every photo has been decided", "There is nothing left to look at."));
   if (view.is_done && !goesOn && !card.is_audit) return desk.replaceChildren(...end("You can stop now", "Few of the last photos were wrong, so few mistakes are left."));
   one(view, card);
@@ -180,47 +198,60 @@ function one(view, card) {
     cardShown = card.id;
     [typing, typed] = [false, ""];
     say(card.question);
-    away = new Set(card.photos.flatMap((photo, place) => (photo.action === "set_aside" ? [place] : [])));
+    away = new Set(card.is_sheet ? [] : card.photos.flatMap((photo, place) => (photo.action === "set_aside" ? [place] : [])));
   }
   const many = card.photos.length > 1;
   const [first] = card.photos;
-  const figures = card.photos.map((photo, place) => {
-    const picture = el("img", { src: `/photo/${photo.content}`, alt: photo.path, error: () => picture.replaceWith(el("div", { class: "none" }, "This file has no picture")) });
-    const leaves = away.has(place);
-    const toggle = () => {
-      if (!away.delete(place)) away.add(place);
-      one(view, card);
-    };
-    return el(
-      "figure",
-      { class: many && leaves ? "away" : "" },
-      picture,
-      el("figcaption", {}, `${many ? `${place + 1}. ` : ""}${photo.path}`, many ? ` · ${photo.reason.replaceAll("`", "")} ` : "", many ? el("button", { click: toggle, "aria-pressed": String(leaves) }, leaves ? "Keep it" : "Set it aside", el("kbd", {}, String(place + 1))) : ""),
-    );
-  });
-  const why = many
-    ? el("div", {}, el("p", { class: "ask" }, `${card.photos.length} photos`), el("p", { class: "why" }, "Those that are paler would be set aside."))
-    : el("div", {}, asked(first), el("p", { class: "why" }, ...sentence(first.reason)));
+  const figures = card.photos.map((photo, place) => figure(view, card, photo, place));
+  const kept = card.photos.length - away.size;
+  const why = card.is_sheet
+    ? el("div", {}, el("p", { class: "ask" }, `${card.photos.length} photos that are alike`), el("p", { class: "why" }, ...sentence(first.reason)), el("p", { class: "why" }, "Press those that are exceptions; they are kept."))
+    : many
+      ? el("div", {}, el("p", { class: "ask" }, `${card.photos.length} photos`), el("p", { class: "why" }, "Those that are paler would be set aside."))
+      : el("div", {}, asked(first), el("p", { class: "why" }, ...sentence(first.reason)), el("p", { class: "why touch" }, "Swipe: to the right keeps it, to the left sets it aside."));
+  const proposal = card.is_sheet && away.size > 0 ? `${card.proposal}, but ${away.size}` : many && !card.is_sheet ? `Set ${away.size} aside, keep ${kept}` : card.proposal;
   const keys = [
-    button(many ? `Set ${away.size} aside, keep ${card.photos.length - away.size}` : card.proposal, "↵", accept, "do"),
+    button(proposal, "↵", accept, "do"),
     button(many ? "Keep them all" : `Keep ${first.label}`, "K", () => decide({ choice: "keep" }, "kept")),
     button(many ? "Set them all aside" : "Set aside", "X", () => decide({ choice: "set_aside" }, "set aside")),
+    button("Look again later", "N", later),
+    card.is_sheet ? button("One after the other", "S", sheet) : view.cluster > 1 ? button(`${view.cluster} are like it: all at once`, "S", sheet) : "",
     view.can_undo ? button("Undo", "U", undo) : "",
+    view.standing > 0 ? button("History", "H", () => go("history"), "rarely") : "",
   ].filter((key) => key !== "");
-  const odds = !many && first.suggested ? probabilities(first) : null;
   const near = el("div", {});
   desk.replaceChildren(
     head(view, card.question),
     el(
       "section",
       { class: "desk" },
-      el("div", { class: `photos ${many ? "many" : "one"}` }, ...figures),
-      el("aside", {}, why, odds, near, el("div", { class: "keys" }, ...keys), labels(view), applies(view), ...view.notes.map((note) => el("p", { class: "soft" }, note))),
+      el("div", { class: `photos ${card.is_sheet ? "sheet" : many ? "many" : "one"}` }, ...figures),
+      el("aside", {}, why, labels(view, card), near, el("div", { class: "keys" }, ...keys), applies(view), ...view.notes.map((note) => el("p", { class: "soft" }, note))),
     ),
   );
   if (!many) similar(first, near);
   // What comes next is there before it is asked for.
   for (const next of view.cards.slice(1)) for (const photo of next.photos) new Image().src = `/photo/${photo.content}`;
+}
+
+/** @param {Desk} view @param {Card} card @param {Photo} photo @param {number} place */
+function figure(view, card, photo, place) {
+  const many = card.photos.length > 1;
+  const marked = away.has(place);
+  const kind = card.is_sheet ? "thumb" : "photo";
+  const picture = el("img", { src: `/${kind}/${photo.content}`, alt: photo.path, error: () => picture.replaceWith(el("div", { class: "none" }, "This file has no picture")) });
+  const toggle = () => {
+    if (!away.delete(place)) away.add(place);
+    one(view, card);
+    /** @type {HTMLElement | null | undefined} */ (desk?.querySelectorAll("figure")[place]?.querySelector("button"))?.focus();
+  };
+  const digit = place < 9 ? el("kbd", {}, String(place + 1)) : "";
+  if (card.is_sheet) {
+    return el("figure", { class: marked ? "kept" : "" }, el("button", { class: "plain", click: toggle, "aria-pressed": String(marked), title: photo.path }, picture, el("span", {}, marked ? "kept" : photo.path.split("/").pop() ?? ""), digit));
+  }
+  const words = many ? ` · ${photo.reason.replaceAll("`", "")} ` : "";
+  const side = many ? el("button", { click: toggle, "aria-pressed": String(marked) }, marked ? "Keep it" : "Set it aside", digit) : "";
+  return el("figure", { class: many && marked ? "away" : "" }, picture, el("figcaption", {}, `${many ? `${place + 1}. ` : ""}${photo.path}`, words, side));
 }
 
 /** @param {Photo} photo */
@@ -236,12 +267,6 @@ function sentence(reason) {
   return whole.split("`").map((part, place) => (place % 2 === 1 ? el("em", {}, part) : part));
 }
 
-/** @param {Photo} photo */
-function probabilities(photo) {
-  const [label, probability] = /** @type {[string, number]} */ (photo.suggested);
-  return el("dl", { class: "odds" }, el("dt", {}, label), el("dd", {}, el("meter", { min: 0, max: 1, value: probability })), el("dd", { class: "n" }, `${(100 * probability).toFixed(0)} %`));
-}
-
 /** @param {Photo} photo @param {HTMLElement} place */
 async function similar(photo, place) {
   const card = cardShown;
@@ -255,17 +280,32 @@ async function similar(photo, place) {
   }
 }
 
-/** @param {Desk} view */
-function labels(view) {
-  const few = view.labels.length <= 9;
-  const all = few ? view.labels : view.labels.filter((label) => label.toLowerCase().startsWith(typed.trim().toLowerCase())).slice(0, 12);
-  return el(
-    "div",
-    {},
-    el("h2", {}, few ? "Another label" : typing ? `Another label: ${typed}… then enter` : "Another label: L, how it begins, then enter"),
-    el("div", { class: "labels" }, ...all.map((label, place) => button(label, few && !many() ? String(place + 1) : null, () => relabel(label)))),
-  );
+/** Labels that the card can be given: the likeliest first, each with its digit; or those that begin as what is typed.
+ * @param {Desk} view @param {Card} card */
+function labels(view, card) {
+  if (typing) {
+    const fits = fitting(view).slice(0, 12);
+    const none = fits.length === 0 ? el("p", { class: "soft" }, "No label begins so.") : "";
+    return el("div", {}, el("h2", {}, `Label: ${typed}…`, el("kbd", {}, "↵")), none, el("div", { class: "labels" }, ...fits.map((label) => button(label, null, () => relabel(label)))));
+  }
+  const more = view.labels.length > choices(view, card).length || card.photos.length > 1 ? el("p", { class: "soft" }, el("kbd", {}, "/"), " and how a label begins: any other") : "";
+  if (card.photos.length > 1) return view.labels.length <= 12 ? el("div", {}, el("h2", {}, "Another label for all"), el("div", { class: "labels" }, ...view.labels.map((label) => button(label, null, () => relabel(label))))) : more;
+  const row = (/** @type {[string, number]} */ [label, probability], /** @type {number} */ place) => [
+    el("button", { class: "plain", click: () => relabel(label) }, el("kbd", {}, String(place + 1)), label),
+    el("meter", { min: 0, max: 1, value: probability, "aria-label": `${label}: ${(100 * probability).toFixed(0)} percent` }),
+    el("span", { class: "n" }, probability > 0 ? `${(100 * probability).toFixed(0)} %` : ""),
+  ];
+  return el("div", {}, el("h2", {}, "Or another label"), el("div", { class: "odds" }, ...choices(view, card).flatMap(row)), more);
 }
+
+/** The labels that digits stand for. @param {Desk} view @param {Card} card @returns {[string, number][]} */
+function choices(view, card) {
+  const { likely } = card.photos[0];
+  return likely.length > 0 ? likely : view.labels.slice(0, 9).map((label) => [label, 0]);
+}
+
+/** The labels that begin as what is typed. @param {Desk} view */
+const fitting = (view) => view.labels.filter((label) => label.toLowerCase().startsWith(typed.trim().toLowerCase()));
 
 const many = () => (view?.cards[0]?.photos.length ?? 0) > 1;
 
@@ -290,12 +330,47 @@ function end(title, words) {
         "div",
         { class: "keys" },
         view.changes > 0 ? button(`Apply ${view.changes} change${view.changes === 1 ? "" : "s"}`, "A", () => ((mode = "apply"), draw()), "do") : el("a", { class: "button do", href: "/train" }, "Train again"),
+        view.postponed > 0 ? button(`Look at ${view.postponed} again`, "N", () => ((goesOn = true), act("/clean/again", "again"))) : "",
         view.cards.length > 0 ? button("Look at fifty at random", "R", () => act("/clean/audit", "fifty at random")) : "",
         view.cards.length > 0 ? button("Go on", "G", () => ((goesOn = true), draw())) : "",
         view.can_undo ? button("Undo", "U", undo) : "",
+        view.standing > 0 ? button("History", "H", () => go("history")) : "",
       ),
     ),
   ];
+}
+
+/** The decisions as a slider: where it is moved to, the review can go back to. */
+async function history() {
+  if (!desk) return;
+  try {
+    /** @type {Decision[]} */
+    const decisions = await ask("/clean/history");
+    const standing = view?.standing ?? decisions.length;
+    if (mode !== "history" || decisions.length === 0) return go("card");
+    const first = standing - decisions.length;
+    const slider = /** @type {HTMLInputElement} */ (el("input", { type: "range", min: 1, max: decisions.length, value: decisions.length, id: "moment", "aria-label": "Decision" }));
+    const place = el("div", { class: "moment", "aria-live": "polite" });
+    const back = button("", null, () => {
+      act("/clean/rewind", "taken back", { standing, to: first + Number(slider.value) });
+      go("card");
+    });
+    const show = () => {
+      const at = Number(slider.value);
+      const one = decisions[at - 1];
+      const became = one.action === "relabel" ? `became ${one.new}` : one.action === "set_aside" ? "was set aside" : `stayed ${one.old}`;
+      place.replaceChildren(el("img", { src: `/photo/${one.content}`, alt: one.path }), el("p", {}, el("strong", {}, `${first + at} of ${standing}: `), `${one.path} ${became}`), el("p", { class: "soft" }, new Date(one.time).toLocaleString()));
+      back.textContent = at === decisions.length ? "This is the last one" : `Take back the ${decisions.length - at} after it`;
+      /** @type {HTMLButtonElement} */ (back).disabled = at === decisions.length;
+    };
+    slider.addEventListener("input", show);
+    show();
+    desk.replaceChildren(el("div", { class: "done wide" }, el("h1", {}, "What was decided"), slider, place, el("div", { class: "keys" }, button("Back to the photos", "Esc", () => go("card"), "do"), back)));
+    slider.focus();
+  } catch (problem) {
+    go("card");
+    tell(problem);
+  }
 }
 
 /** What would move, before it does. */
@@ -303,7 +378,7 @@ async function apply() {
   if (!desk) return;
   const back = () => {
     mode = "card";
-    history.replaceState(null, "", "/clean");
+    window.history.replaceState(null, "", "/clean");
     draw();
   };
   try {
@@ -334,7 +409,9 @@ async function apply() {
 
 document.addEventListener("keydown", (event) => {
   // A key that is held decides one card.
-  if (!view || event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
+  if (!view || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (mode === "history" && event.key === "Escape") return go("card");
+  if (event.target instanceof HTMLInputElement || mode === "history") return;
   const card = view.cards[0];
   const button = event.target instanceof HTMLButtonElement || event.target instanceof HTMLAnchorElement;
   const key = event.key;
@@ -351,20 +428,24 @@ document.addEventListener("keydown", (event) => {
     if (key === "r" && card) act("/clean/audit", "fifty at random");
     if (key === "g") (goesOn = true), draw();
     if (key === "u") undo();
+    if (key === "h" && view.standing > 0) go("history");
+    if (key === "n" && view.postponed > 0) (goesOn = true), act("/clean/again", "again");
     return;
   }
-  const few = view.labels.length <= 9;
   const digit = Number(key) - 1;
-  if (typing || (!few && key === "l")) return type(event);
+  if (typing || key === "/") return type(event);
   if (key === "Enter" && !button) accept();
   else if (key === "k") decide({ choice: "keep" }, "kept");
   else if (key === "x") decide({ choice: "set_aside" }, "set aside");
+  else if (key === "n") later();
+  else if (key === "s" && (card.is_sheet || view.cluster > 1)) sheet();
+  else if (key === "h" && view.standing > 0) go("history");
   else if (key === "u") undo();
   else if (key === "a" && view.changes > 0) (mode = "apply"), draw();
   else if (digit >= 0 && digit < 9 && many() && digit < card.photos.length) {
     if (!away.delete(digit)) away.add(digit);
     draw();
-  } else if (digit >= 0 && few && digit < view.labels.length && !many()) relabel(view.labels[digit]);
+  } else if (digit >= 0 && !many() && digit < choices(view, card).length) relabel(choices(view, card)[digit][0]);
   else return;
   event.preventDefault();
 });
@@ -378,12 +459,42 @@ function type(event) {
   else if (event.key === "Backspace") typed = typed.slice(0, -1);
   else if (event.key === "Enter") {
     const begun = typed.trim().toLowerCase();
-    const fits = view.labels.filter((label) => label.toLowerCase().startsWith(begun));
+    const fits = fitting(view);
     const exact = fits.find((label) => label.toLowerCase() === begun) ?? (fits.length === 1 ? fits[0] : null);
     if (exact) return relabel(exact);
     say(`${fits.length} labels begin so`);
   } else if (event.key.length === 1) typed += event.key;
   draw();
+}
+
+/** Pixels of the page that a swipe must go to count. */
+const SWIPE = 90;
+/** Where a finger began, on a photo that is alone on its card. @type {{ x: number, y: number, photo: HTMLElement } | null} */
+let swipe = null;
+
+// Under a thumb: to the right keeps the photo, to the left sets it aside. Until the finger is lifted it can be taken back.
+desk?.addEventListener("touchstart", (event) => {
+  const photo = event.target instanceof Element ? event.target.closest(".photos.one figure") : null;
+  const [finger, second] = event.touches;
+  swipe = photo instanceof HTMLElement && !second ? { x: finger.clientX, y: finger.clientY, photo } : null;
+}, { passive: true });
+desk?.addEventListener("touchmove", (event) => {
+  if (!swipe) return;
+  const [x, y] = [event.touches[0].clientX - swipe.x, event.touches[0].clientY - swipe.y];
+  const across = Math.abs(x) > Math.abs(y) ? x : 0;
+  swipe.photo.style.transform = `translateX(${across}px)`;
+  swipe.photo.dataset.swipe = across > SWIPE ? "keep" : across < -SWIPE ? "away" : "";
+}, { passive: true });
+for (const name of ["touchend", "touchcancel"]) {
+  desk?.addEventListener(name, () => {
+    if (!swipe) return;
+    const wanted = name === "touchend" ? swipe.photo.dataset.swipe : "";
+    swipe.photo.style.transform = "";
+    swipe.photo.dataset.swipe = "";
+    swipe = null;
+    if (wanted === "keep") decide({ choice: "keep" }, "kept");
+    if (wanted === "away") decide({ choice: "set_aside" }, "set aside");
+  });
 }
 
 window.addEventListener("beforeunload", (event) => {
@@ -400,6 +511,8 @@ listen((message) => {
   }
   if (message.event === "decided" && sending) missed = true;
   else if (["looked", "decided", "changed"].includes(message.event)) reload();
+  // A card that somebody looks at stays; the new order comes with the next one.
+  else if (message.event === "ranked" && !view?.cards.length) reload();
   if (message.event === "folder") {
     view = null;
     draw();

@@ -1,7 +1,9 @@
-// All photos in a grid that holds only the cells that can be seen, filters, and many photos decided at once.
-import { ask, byId, el, listen, say, tell } from "./studio.js";
+// All photos in a grid that holds only the cells that can be seen, and on a map; filters, and many photos decided at once.
+import { COLOURS, PhotoMap, heat } from "./map.js";
+import { close, isOpen, open } from "./photo.js";
+import { Refused, ask, byId, el, listen, say, tell } from "./studio.js";
 
-/** @typedef {{ content: string, label: string, split: string, path: string, pixels: number, issue: string, score: number }} Photo */
+/** @typedef {import("./photo.js").Photo} Photo */
 
 const grid = byId("grid");
 const filters = /** @type {HTMLFormElement | null} */ (byId("filters"));
@@ -14,6 +16,8 @@ const TALLEST = 8_000_000;
 let all = [];
 /** @type {Photo[]} */
 let shown = [];
+/** Whether a photo, by its place in `all`, is in `shown`. */
+let visible = new Uint8Array(0);
 /** @type {string[]} */
 let labels = [];
 /** Paths of the photos that are selected: copies have one content. @type {Set<string>} */
@@ -25,6 +29,10 @@ let anchor = 0;
 /** The cell that the keys move. */
 let focus = 0;
 let canDecide = false;
+/** What the colours of the map say: `class` or `score`. */
+let coloured = "class";
+/** @type {Map<string, number>} */
+let colours = new Map();
 
 /** How many columns there are, and how large a cell is. */
 function layout() {
@@ -83,10 +91,13 @@ function filter() {
   const wanted = (/** @type {string} */ name) => String(fields.get(name) ?? "");
   const name = wanted("name").toLowerCase();
   const is = (/** @type {string} */ field, /** @type {string} */ value) => wanted(field) === "" || wanted(field) === value;
-  shown = all.filter(
-    (photo) => is("class", photo.label) && is("split", photo.split) && is("issue", photo.issue) && photo.path.toLowerCase().includes(name),
-  );
+  const least = Number(wanted("loss"));
+  const matches = (/** @type {Photo} */ photo) =>
+    is("class", photo.label) && is("split", photo.split) && is("issue", photo.issue) && photo.path.toLowerCase().includes(name) && (least <= 0 || (photo.loss ?? -1) >= least);
+  visible = Uint8Array.from(all, (photo) => Number(matches(photo)));
+  shown = all.filter((_, place) => visible[place]);
   if (wanted("sort") === "score") shown.sort((a, b) => b.score - a.score);
+  if (wanted("sort") === "loss") shown.sort((a, b) => (b.loss ?? -1) - (a.loss ?? -1));
   if (wanted("sort") === "size") shown.sort((a, b) => a.pixels - b.pixels);
   for (const cell of cells.values()) cell.remove();
   cells.clear();
@@ -96,6 +107,7 @@ function filter() {
   if (shown.length === 0) grid.append(el("p", { class: "empty" }, "No photo matches. Take a filter away."));
   count();
   draw();
+  map?.draw();
 }
 
 function count() {
@@ -128,6 +140,129 @@ function clear() {
 function marked() {
   for (const [place, cell] of cells) cell.setAttribute("aria-pressed", String(selected.has(shown[place].path)));
   count();
+  map?.draw();
+}
+
+/** Shows the photo that the keys are at. */
+function show() {
+  const photo = shown[focus];
+  if (!photo) return;
+  const mark = () => (toggle(focus, false), show());
+  const next = (/** @type {number} */ by) => () => (move(focus + by), show());
+  const actions = [
+    { text: selected.has(photo.path) ? "Selected" : "Select", key: "X", act: mark, kind: "do" },
+    { text: "Before", key: "←", act: next(-1) },
+    { text: "Next", key: "→", act: next(1) },
+    { text: "Close", key: "Esc", act: close },
+  ];
+  open(photo, actions, goTo);
+}
+
+/** Goes to a photo, which a filter may hide. @param {string} path */
+function goTo(path) {
+  let place = shown.findIndex((photo) => photo.path === path);
+  if (place < 0) {
+    filters?.reset();
+    filter();
+    place = shown.findIndex((photo) => photo.path === path);
+  }
+  if (place < 0) return;
+  move(place);
+  show();
+}
+
+const dots = /** @type {HTMLCanvasElement | null} */ (byId("dots"));
+const map = dots
+  ? new PhotoMap(
+      dots,
+      {
+        colour: (place) => (coloured === "score" ? heat(all[place]?.score ?? 0) : (colours.get(all[place]?.label) ?? COLOURS[8])),
+        shown: (place) => visible[place] === 1,
+        selected: (place) => selected.has(all[place]?.path),
+      },
+      {
+        select: (places) => {
+          for (const place of places) selected.add(all[place].path);
+          marked();
+          say(`${places.length} photos inside, ${selected.size} selected`);
+        },
+        pick: (place) => goTo(all[place].path),
+        hover: (place, x, y) => hover(place, x, y),
+      },
+    )
+  : null;
+
+/** @param {number} place @param {number} x @param {number} y */
+function hover(place, x, y) {
+  const panel = byId("map");
+  panel?.querySelector(".over")?.remove();
+  if (place < 0 || !panel || !all[place]) return;
+  const over = el("div", { class: "over" }, el("img", { src: `/thumb/${all[place].content}`, alt: "" }), all[place].label);
+  const side = dots?.clientWidth ?? 0;
+  over.style.transform = `translate(${Math.min(x + 12, side - 132)}px, ${y + 12}px)`;
+  panel.append(over);
+}
+
+/** Whether places are being asked for, and whether there are newer ones. */
+let [asking, stale] = [false, false];
+
+/** Asks where the photos lie. */
+async function places() {
+  const panel = byId("map");
+  const line = byId("refining");
+  if (!map || !panel || panel.hidden || !line) return;
+  if (asking) {
+    stale = true;
+    return;
+  }
+  asking = true;
+  try {
+    const answer = await fetch("/look/map");
+    if (answer.status === 503) {
+      line.textContent = "The photos have to be looked at first.";
+      await ask("/clean/look", {});
+    } else if (answer.ok) {
+      const round = answer.headers.get("x-round");
+      map.put(await answer.arrayBuffer());
+      line.textContent = round === "final" ? "Draw around photos to select them; press one to see it." : "The map is getting better; it can be used meanwhile.";
+    }
+  } catch (problem) {
+    if (!(problem instanceof Refused)) tell(problem);
+  }
+  asking = false;
+  if (stale) {
+    stale = false;
+    await places();
+  }
+}
+
+function legend() {
+  const place = byId("legend");
+  const choice = filters?.elements.namedItem("class");
+  if (!place) return;
+  const swatch = (/** @type {string} */ label) => {
+    const dot = el("i", {});
+    dot.style.background = `#${(colours.get(label) ?? 0).toString(16).padStart(6, "0")}`;
+    const only = () => {
+      if (choice instanceof HTMLSelectElement) choice.value = choice.value === label ? "" : label;
+      filter();
+    };
+    return el("button", { class: "plain", click: only }, dot, label);
+  };
+  const by = (/** @type {string} */ what, /** @type {string} */ text) =>
+    el("button", { "aria-pressed": String(coloured === what), click: () => ((coloured = what), legend(), map?.draw()) }, text);
+  place.replaceChildren(by("class", "By class"), by("score", "By suspicion"), ...(coloured === "class" ? labels.slice(0, 24).map(swatch) : [el("span", { class: "soft" }, "the redder, the more suspicious")]));
+}
+
+function toggleMap() {
+  const panel = byId("map");
+  if (!panel) return;
+  panel.hidden = !panel.hidden;
+  byId("mapped")?.setAttribute("aria-pressed", String(!panel.hidden));
+  byId("looking")?.classList.toggle("both", !panel.hidden);
+  legend();
+  draw();
+  places();
 }
 
 /** @param {any} choice */
@@ -172,15 +307,19 @@ function move(place) {
 }
 
 async function load() {
-  const { labels: known, photos, issues } = await ask("/look/photos");
+  const { labels: known, photos, issues, losses } = await ask("/look/photos");
   labels = known;
+  colours = new Map(labels.map((label, place) => [label, COLOURS[place % COLOURS.length]]));
   canDecide = issues !== null;
   /** @type {Map<string, [string, number]>} */
   const found = new Map((issues ?? []).map((/** @type {[string, string, number]} */ [content, issue, score]) => [content, [issue, score]]));
   all = photos.map((/** @type {any[]} */ [content, place, split, path, width, height]) => {
     const [issue, score] = found.get(path) ?? ["", 0];
-    return { content, label: labels[place] ?? "", split, path, pixels: width * height, issue, score };
+    return { content, label: labels[place] ?? "", split, path, pixels: width * height, size: `${width} × ${height} pixels`, issue, score, loss: null };
   });
+  for (const [place, loss] of losses) all[place].loss = loss;
+  const bound = filters?.elements.namedItem("loss");
+  if (bound instanceof HTMLInputElement) [bound.disabled, bound.title] = losses.length === 0 ? [true, "Train a model first"] : [false, "Of the newest run, in nats"];
   const choices = filters?.elements.namedItem("issue");
   if (choices instanceof HTMLSelectElement) {
     const kept = choices.value;
@@ -188,7 +327,9 @@ async function load() {
     choices.replaceChildren(el("option", { value: "" }, "all"), ...names.map((name) => el("option", { value: name }, name.replaceAll("_", " "))));
     choices.value = names.includes(kept) ? kept : "";
   }
+  legend();
   filter();
+  places();
 }
 
 if (grid && filters) {
@@ -210,6 +351,10 @@ if (grid && filters) {
     due = requestAnimationFrame(draw);
   });
   new ResizeObserver(draw).observe(grid);
+  byId("mapped")?.addEventListener("click", toggleMap);
+  grid.addEventListener("dblclick", (event) => {
+    if (event.target instanceof Element && event.target.closest(".cell")) show();
+  });
   grid.addEventListener("click", (event) => {
     const cell = event.target instanceof Element ? event.target.closest(".cell") : null;
     if (cell instanceof HTMLElement) {
@@ -233,17 +378,25 @@ if (grid && filters) {
       End: () => move(shown.length - 1),
       x: () => toggle(focus, false),
       X: () => toggle(focus, true),
+      o: show,
+      m: toggleMap,
       Escape: clear,
     };
+    if (isOpen()) {
+      // The keys go on below; Esc closes by itself.
+      if (event.key === "Escape" || !["ArrowRight", "ArrowLeft", "x"].includes(event.key)) return;
+    }
     const act = keys[event.key];
     if (act) {
       event.preventDefault();
       act();
+      if (isOpen()) show();
     }
   });
   load().catch(tell);
   listen((message) => {
-    if (["folder", "looked", "changed"].includes(message.event)) load().catch(tell);
+    if (["folder", "looked", "trained", "changed"].includes(message.event)) load().catch(tell);
+    if (message.event === "map") places();
   });
 } else {
   listen((message) => {

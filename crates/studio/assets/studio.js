@@ -1,7 +1,7 @@
 // What all pages share: questions to the studio, one stream of events for all tabs, the job that runs, and a line that is read aloud.
 
 /** @typedef {{ id: number, kind: string, status: string, step: string, done: number, total: number, seconds_left: number | null,
- *   images_per_second: number | null, losses: [number, number][], rows: any[], log: string[], message: string | null }} Job */
+ *   images_per_second: number | null, losses: [number, number][], rows: any[], rates: [number, number][], suggested_rate: number | null, log: string[], message: string | null }} Job */
 /** @typedef {{ event: string, job?: Job, jobs?: Job[], instance?: string, changes?: number }} Message */
 
 /**
@@ -134,7 +134,7 @@ function show(job) {
     const bar = el("progress", { max: job.total || 1, "aria-label": job.step });
     if (job.total) bar.setAttribute("value", String(job.done));
     else bar.removeAttribute("value");
-    const stops = job.kind === "train";
+    const stops = ["train", "rates", "gather"].includes(job.kind);
     const stop = el("button", { click: () => ask(`/jobs/${job.id}/stop`, {}).catch(() => {}) }, "Stop");
     corner.replaceChildren(
       el("p", {}, el("strong", {}, job.step), el("span", { class: "soft" }, job.total ? `${job.done} of ${job.total}` : "")),
@@ -145,7 +145,7 @@ function show(job) {
   } else if (shown?.id === job.id) {
     shown = null;
     // What was looked at can be seen.
-    const here = document.body.dataset.page === "/train" && job.kind === "train";
+    const here = ["train", "gather"].includes(job.kind) && document.body.dataset.page === `/${job.kind}`;
     corner.hidden = here || ((job.kind === "look" || job.kind === "list") && job.status === "done");
     const close = el("button", { click: () => (corner.hidden = true) }, "Close");
     const failed = job.status === "failed";

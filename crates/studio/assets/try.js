@@ -1,9 +1,29 @@
-// Photos that are dropped, pasted or chosen, and what the model says of them.
-import { Refused, ask, byId, el, say } from "./studio.js";
+// Photos that are dropped, pasted, chosen or taken, and what the model says of them.
+import { onCamera } from "./camera.js";
+import { onPhotos } from "./drop.js";
+import { Refused, ask, byId, el, listen, say } from "./studio.js";
 
-const drop = byId("drop");
-const file = /** @type {HTMLInputElement | null} */ (byId("file"));
 const answers = byId("answers");
+
+/** Answers that wait for the photos most like theirs, with their photo. @type {Map<HTMLElement, Blob>} */
+const wanting = new Map();
+
+/** @typedef {{ content: string, label: string, path: string, cosine: number }} Neighbour */
+
+/** The photos of the folder that the model finds most like it. @param {HTMLElement} place @param {Blob} photo @param {Neighbour[] | null} near */
+function evidence(place, photo, near) {
+  const cell = (/** @type {Neighbour} */ one) => el("div", { title: one.path }, el("img", { src: `/thumb/${one.content}`, alt: one.path }), one.label);
+  place.replaceChildren(
+    ...(near ? [el("p", { class: "soft" }, "Your photos most like it"), el("div", { class: "near" }, ...near.map(cell))] : [el("p", { class: "soft" }, "The model looks for photos that are like it.")]),
+  );
+  if (near) wanting.delete(place);
+  else wanting.set(place, photo);
+}
+
+listen((message) => {
+  if (message.event !== "near") return;
+  for (const [place, photo] of wanting) ask("/try/photo", photo).then((said) => evidence(place, photo, said.near), () => {});
+});
 
 /** @param {Iterable<File>} files */
 async function classify(files) {
@@ -18,10 +38,13 @@ async function classify(files) {
         el("dd", {}, el("meter", { min: 0, max: 1, value: probability })),
         el("dd", { class: "n" }, `${(100 * probability).toFixed(1)} %`),
       ]);
+      const near = el("div", {});
+      evidence(near, photo, said.near);
       place.replaceChildren(
         el("div", {}, el("h2", {}, said.label), el("dl", { class: "odds" }, ...odds), el("p", { class: "soft" }, photo.name)),
         said.picture && image(said.picture, photo.name),
         said.looked && el("div", {}, image(said.looked, "Where the network looked"), el("p", { class: "soft" }, "Where it looked")),
+        near,
       );
       say(`${photo.name}: ${said.label}, ${(100 * said.probability).toFixed(0)} percent`);
     } catch (problem) {
@@ -31,15 +54,5 @@ async function classify(files) {
   }
 }
 
-file?.addEventListener("change", () => {
-  classify([...(file.files ?? [])]);
-  file.value = "";
-});
-document.addEventListener("paste", (event) => classify([...(event.clipboardData?.files ?? [])]));
-for (const name of ["dragover", "dragleave", "drop"]) {
-  document.addEventListener(name, (event) => {
-    event.preventDefault();
-    drop?.classList.toggle("over", name === "dragover");
-    if (name === "drop") classify([.../** @type {DragEvent} */ (event).dataTransfer?.files ?? []]);
-  });
-}
+onPhotos((brought) => classify(brought.map(({ photo }) => photo)));
+onCamera((photo) => classify([photo]), (why) => answers?.prepend(el("p", { class: "problem" }, why)));

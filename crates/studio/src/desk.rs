@@ -3,18 +3,24 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use sciurus::clean::find::{ErrorsLeft, StopRule};
+use sciurus::clean::find::{ErrorsLeft, QueueItem, StopRule};
 use sciurus::clean::plan::{CleanAction, CleanPlan, Decision, Journal, PlanItem};
 use sciurus::data::{ContentHash, one_line};
-use sciurus::{Card, Choice, CleanSettings, CleanStep, Cleaner, Review};
+use sciurus::{Card, Choice, CleanSettings, CleanStep, Cleaner, Ranked, Refit, Review};
 use serde::{Deserialize, Serialize};
 
+use crate::cards::CardView;
 use crate::fault::Fault;
 use crate::jobs::Job;
 
 /// Cards that a page is given beyond the present one, so that their pictures are there in time.
 const AHEAD: usize = 4;
+/// Most photos of a sheet: what can be looked over at once.
+const SHEET: usize = 60;
+/// Decisions that the history shows.
+const HISTORY: usize = 2000;
 /// Photos most like one that a card shows.
 const SIMILAR: usize = 8;
 
@@ -24,6 +30,8 @@ pub(crate) struct Desk {
     review: Review,
     /// Cards decided since it was opened, and how.
     decided: HashMap<ContentHash, Choice>,
+    /// Whether the heads are being fitted again.
+    is_fitting: bool,
 }
 
 /// Everything that the page shows.
@@ -31,6 +39,10 @@ pub(crate) struct Desk {
 pub(crate) struct DeskView {
     /// The card to decide, and those after it.
     cards: Vec<CardView>,
+    /// How many photos are like the one on the first card, and have the same wrong with them.
+    cluster: usize,
+    /// Cards that wait for a second look.
+    postponed: usize,
     labels: Vec<String>,
     /// Photos decided since the studio began to look, and how many were wrong.
     decided: usize,
@@ -50,31 +62,6 @@ pub(crate) struct DeskView {
     /// Files that would move if what was decided were applied.
     changes: usize,
     notes: Vec<String>,
-}
-
-/// One card.
-#[derive(Debug, Serialize)]
-pub(crate) struct CardView {
-    id: String,
-    /// What it asks, in one sentence.
-    question: String,
-    /// What happens if the proposal is accepted.
-    proposal: String,
-    is_audit: bool,
-    photos: Vec<PhotoView>,
-}
-
-/// A photo of a card.
-#[derive(Debug, Serialize)]
-pub(crate) struct PhotoView {
-    content: String,
-    path: String,
-    label: String,
-    action: CleanAction,
-    to: Option<String>,
-    reason: String,
-    /// The label it may rather have, and how probable that is (0 to 1).
-    suggested: Option<(String, f64)>,
 }
 
 /// What a page asks for: a card, and what becomes of its photos.
@@ -108,7 +95,7 @@ impl Desk {
             }
         })?;
         let rule = StopRule::of_set(cleaner.len()).build().map_err(sciurus::Error::from)?;
-        Ok(Self { review: Review::new(cleaner, journal, rule)?, decided: HashMap::new() })
+        Ok(Self { review: Review::new(cleaner, journal, rule)?, decided: HashMap::new(), is_fitting: false })
     }
 
     /// How it looks now.
@@ -116,7 +103,9 @@ impl Desk {
         let review = &self.review;
         let (decided, wrong) = review.progress();
         DeskView {
-            cards: review.coming().take(1 + AHEAD).map(CardView::of).collect(),
+            cards: review.coming().take(1 + AHEAD).map(|card| CardView::of(review, card)).collect(),
+            cluster: review.cluster().len(),
+            postponed: review.postponed(),
             labels: self.labels().to_vec(),
             decided,
             wrong,
@@ -136,7 +125,7 @@ impl Desk {
         let id = ContentHash::from_str(&asked.card).map_err(|error| Fault::Bad(error.to_string()))?;
         self.check(&asked.choice)?;
         if self.review.bring(id) {
-            self.review.choose(&asked.choice, time)?;
+            self.review.decide(&asked.choice, time)?;
             self.decided.insert(id, asked.choice.clone());
             return Ok(());
         }
@@ -158,9 +147,87 @@ impl Desk {
         self.check(choice)?;
         let photos = self.review.gather(|item| paths.contains(&item.path));
         if photos > 0 {
-            self.review.choose(choice, time)?;
+            self.review.decide(choice, time)?;
         }
         Ok(photos)
+    }
+
+    /// The work of putting the coming cards into another order, if enough was decided since the last time and nobody is at it.
+    pub(crate) fn due(&mut self) -> Option<Refit> {
+        if self.is_fitting {
+            return None;
+        }
+        let due = self.review.due();
+        self.is_fitting = due.is_some();
+        due
+    }
+
+    /// Has the coming cards come in another order; `None` leaves them as they are.
+    pub(crate) fn rank_by(&mut self, ranked: Option<Ranked>) {
+        self.is_fitting = false;
+        if let Some(ranked) = ranked {
+            self.review.rank_by(ranked);
+        }
+    }
+
+    /// What was found in the folder.
+    pub(crate) fn cleaner(&self) -> &Arc<Cleaner> {
+        self.review.cleaner()
+    }
+
+    /// Puts the photos that are like the one on a card on one sheet with it.
+    pub(crate) fn sheet(&mut self, card: &str) -> Result<(), Fault> {
+        self.bring(card)?;
+        let alike: Vec<PathBuf> =
+            self.review.cluster().into_iter().take(SHEET).map(|item| item.path.clone()).collect();
+        if alike.len() > 1 {
+            self.review.gather(|item| alike.contains(&item.path));
+        }
+        Ok(())
+    }
+
+    /// Takes a sheet apart again.
+    pub(crate) fn apart(&mut self, card: &str) -> Result<(), Fault> {
+        self.bring(card)?;
+        self.review.take_apart();
+        Ok(())
+    }
+
+    /// Puts a card after all others, to be looked at again.
+    pub(crate) fn postpone(&mut self, card: &str) -> Result<(), Fault> {
+        self.bring(card)?;
+        self.review.postpone();
+        Ok(())
+    }
+
+    /// Has the cards that wait for a second look come next.
+    pub(crate) fn look_again(&mut self) {
+        self.review.look_again();
+    }
+
+    /// Brings a card to the front.
+    fn bring(&mut self, card: &str) -> Result<(), Fault> {
+        let id = ContentHash::from_str(card).map_err(|error| Fault::Bad(error.to_string()))?;
+        let gone = Fault::Changed("this card was decided, or has changed; look at it again");
+        if self.review.bring(id) { Ok(()) } else { Err(gone) }
+    }
+
+    /// The decisions that stand, the first one first; of very many the last.
+    pub(crate) fn history(&self) -> Vec<Decision> {
+        let decisions = self.review.decisions();
+        decisions[decisions.len().saturating_sub(HISTORY)..].to_vec()
+    }
+
+    /// Takes decisions back until `to` of them stand. `standing` is how many there are as the page knows it.
+    pub(crate) fn rewind(&mut self, standing: usize, to: usize, time: &str) -> Result<(), Fault> {
+        while self.review.decisions().len() > to {
+            let before = self.review.decisions().len();
+            if before > standing {
+                return Err(Fault::Changed("another page has decided more meanwhile; look again"));
+            }
+            self.undo(before, time)?;
+        }
+        Ok(())
     }
 
     /// Takes the last of `standing` decisions back; where there are no longer as many, that was done before.
@@ -193,10 +260,14 @@ impl Desk {
         self.review.decided()
     }
 
-    /// The photos most like one, with their label and how alike they are (cosine).
-    pub(crate) fn similar(&self, path: &std::path::Path) -> Vec<(String, String, f32)> {
+    /// The photos most like one: content, label, how alike they are (cosine), path.
+    pub(crate) fn similar(&self, path: &std::path::Path) -> Vec<(String, String, f32, String)> {
         let alike = self.review.cleaner().similar(path).into_iter().take(SIMILAR);
-        alike.map(|(item, cosine)| (item.content.to_string(), item.label.clone(), cosine)).collect()
+        let shown = |(item, cosine): (&QueueItem, f32)| {
+            let path = item.path.to_string_lossy().into_owned();
+            (item.content.to_string(), item.label.clone(), cosine, path)
+        };
+        alike.map(shown).collect()
     }
 
     /// The worst issue of each photo that nobody has decided: path, issue, score.
@@ -230,6 +301,9 @@ impl Desk {
             let about = |one: &&Decision| one.path == photo.path && one.content.to_string() == photo.content;
             decisions.iter().rev().find(about).is_some_and(|one| match &asked.choice {
                 Choice::AsProposed => true,
+                Choice::AsProposedExcept(places) => {
+                    !places.contains(&place) || one.action == CleanAction::Keep
+                }
                 Choice::Keep => one.action == CleanAction::Keep,
                 Choice::SetAside => one.action == CleanAction::SetAside,
                 Choice::SetAsideOnly(places) => {
@@ -239,67 +313,5 @@ impl Desk {
             })
         };
         !asked.photos.is_empty() && asked.photos.iter().enumerate().all(is_one)
-    }
-}
-
-impl CardView {
-    fn of(card: &Card) -> Self {
-        Self {
-            id: card.id().to_string(),
-            question: question(card),
-            proposal: proposal(&card.items),
-            is_audit: card.is_audit(),
-            photos: card.items.iter().map(PhotoView::of).collect(),
-        }
-    }
-}
-
-impl PhotoView {
-    fn of(item: &PlanItem) -> Self {
-        Self {
-            content: item.content.to_string(),
-            path: item.path.to_string_lossy().into_owned(),
-            label: item.label.clone(),
-            action: item.action,
-            to: item.to.clone(),
-            reason: item.reason.clone(),
-            suggested: item.suggested.as_ref().map(|one| (one.label.clone(), one.probability)),
-        }
-    }
-}
-
-/// What a card asks.
-fn question(card: &Card) -> String {
-    let [first, ..] = &card.items[..] else { return String::new() };
-    let issue = first.issues.first().map_or("", |issue| &issue.name);
-    let label = one_line(&first.label);
-    match (issue, card.items.len()) {
-        (
-            "exact_duplicate"
-            | "near_duplicate"
-            | "placeholder"
-            | "duplicate_across_classes"
-            | "duplicate_across_splits",
-            2..,
-        ) => "Which of these should stay?".to_owned(),
-        ("unreadable", _) => "Can this file go?".to_owned(),
-        ("label" | "hard_to_learn" | "", 1) => format!("Is this {label}?"),
-        (_, 1) => format!("Does this belong to {label}?"),
-        _ => format!("Do these belong to {label}?"),
-    }
-}
-
-/// What a button says that accepts what is proposed.
-fn proposal(items: &[PlanItem]) -> String {
-    let away = items.iter().filter(|item| item.action == CleanAction::SetAside).count();
-    match items {
-        [one] => match (one.action, &one.to) {
-            (CleanAction::Relabel, Some(label)) => format!("Make it {}", one_line(label)),
-            (CleanAction::SetAside, _) => "Set it aside".to_owned(),
-            _ => format!("Keep it {}", one_line(&one.label)),
-        },
-        _ if away == 0 => "Keep them all".to_owned(),
-        all if away == all.len() => "Set them all aside".to_owned(),
-        _ => format!("Set {away} aside, keep the others"),
     }
 }

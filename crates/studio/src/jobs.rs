@@ -30,10 +30,16 @@ const WAITING: usize = 256;
 pub enum JobKind {
     /// Reading the folder.
     List,
+    /// Gathering photos.
+    Gather,
+    /// Adding the photos of an archive.
+    Unpack,
     /// Looking at every photo, to clean.
     Look,
     /// Training.
     Train,
+    /// Trying learning rates.
+    Rates,
     /// Moving files as decided.
     Apply,
     /// Moving files back.
@@ -45,8 +51,11 @@ impl JobKind {
     fn named(self) -> &'static str {
         match self {
             Self::List => "reading the folder",
+            Self::Gather => "gathering photos",
+            Self::Unpack => "unpacking",
             Self::Look => "looking at the photos",
             Self::Train => "training",
+            Self::Rates => "trying learning rates",
             Self::Apply => "moving files",
             Self::Undo => "moving files back",
         }
@@ -90,6 +99,10 @@ pub struct JobState {
     pub losses: Vec<(usize, f64)>,
     /// The table of a training so far.
     pub rows: Vec<EpochRecord>,
+    /// Learning rates that were tried, each with the smoothed loss in nats after it.
+    pub rates: Vec<(f64, f64)>,
+    /// The learning rate that they suggest.
+    pub suggested_rate: Option<f64>,
     /// What was said on the way.
     pub log: Vec<String>,
     /// How it ended, for people.
@@ -210,6 +223,8 @@ impl JobState {
             images_per_second: None,
             losses: Vec::new(),
             rows: Vec::new(),
+            rates: Vec::new(),
+            suggested_rate: None,
             log: Vec::new(),
             message: None,
         }

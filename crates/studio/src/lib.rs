@@ -1,13 +1,14 @@
 //! The studio: a page app on this machine in which somebody looks at photos, trains, cleans, tries the model and takes it home.
 //!
 //! In: a [`Workspace`], a folder and who may use it. Out: [`app`], an axum router; [`serve`] runs it. Every action is the library's,
-//! and every page shows the command that does the same. Nothing leaves the machine.
+//! and every page shows the command that does the same. Nothing leaves the machine but the words
+//! that somebody gathers photos with.
 //!
 //! ```no_run
-//! use sciurus_studio::{Access, Workspace, serve};
+//! use sciurus_studio::{Access, Reach, Workspace, serve};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let (listener, access) = Access::listen("squirrels".as_ref(), 0)?;
+//! let (listener, access) = Access::listen("squirrels".as_ref(), 0, Reach::Machine)?;
 //! let workspace = Workspace::open("squirrels", access)?;
 //! println!("{}", workspace.access().address());
 //! serve(listener, &workspace)?;
@@ -16,20 +17,29 @@
 //! ```
 
 mod access;
+mod adding;
 mod assets;
+mod cache;
+mod cards;
 mod desk;
 mod fault;
+mod gathering;
 mod guard;
 mod jobs;
+mod map;
+mod near;
 mod pages;
 mod pictures;
 mod project;
+mod services;
 mod stream;
+mod unpacking;
 mod workspace;
 
-pub use access::Access;
+pub use access::{Access, Reach};
 pub use fault::Fault;
 pub use jobs::{JobKind, JobState, JobStatus};
+pub use services::Services;
 pub use workspace::Workspace;
 
 use std::future::IntoFuture;
@@ -47,6 +57,8 @@ use tower_http::limit::RequestBodyLimitLayer;
 const LARGEST: usize = 4 << 20;
 /// Most bytes of a photo that is sent.
 const LARGEST_PHOTO: usize = 64 << 20;
+/// Most bytes of an archive of photos that is sent.
+const LARGEST_ARCHIVE: usize = 4 << 30;
 
 /// How long to wait before looking again whether work has ended.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -61,6 +73,7 @@ pub fn app(workspace: Workspace) -> Router {
         .layer(RequestBodyLimitLayer::new(LARGEST));
     usual
         .merge(pages::for_photos().layer(RequestBodyLimitLayer::new(LARGEST_PHOTO)))
+        .merge(pages::for_archives().layer(RequestBodyLimitLayer::new(LARGEST_ARCHIVE)))
         // The layers above ask what a request says of its length first.
         .layer(DefaultBodyLimit::disable())
         .layer(CsrfLayer::new())

@@ -8,6 +8,7 @@ use sciurus::data::{ContentHash, DecodeLimits, decode, read_file};
 use sciurus::photos::small_jpeg;
 use tokio::sync::Semaphore;
 
+use crate::cache::Cache;
 use crate::fault::{Fault, beside};
 
 /// Photos that are decoded at the same time: the rest of the machine trains.
@@ -16,6 +17,8 @@ const AT_ONCE: usize = 2;
 const KEPT: usize = 192 << 20;
 /// JPEG quality (1 to 100).
 const QUALITY: u8 = 82;
+/// What small pictures are kept as on the disk; other pixels need another name.
+const SMALL: &str = "small-v1";
 
 /// How large a picture is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +42,7 @@ impl Size {
 /// Makes pictures, and keeps the small ones.
 #[derive(Debug)]
 pub(crate) struct Pictures {
+    cache: Arc<Cache>,
     turns: Arc<Semaphore>,
     kept: Mutex<Kept>,
 }
@@ -50,8 +54,8 @@ struct Kept {
 }
 
 impl Pictures {
-    pub(crate) fn new() -> Self {
-        Self { turns: Arc::new(Semaphore::new(AT_ONCE)), kept: Mutex::default() }
+    pub(crate) fn new(cache: Arc<Cache>) -> Self {
+        Self { cache, turns: Arc::new(Semaphore::new(AT_ONCE)), kept: Mutex::default() }
     }
 
     /// The photo with this content, as JPEG.
@@ -66,11 +70,14 @@ impl Pictures {
             return Ok(kept);
         }
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| Fault::Failed)?;
-        let path = path.to_owned();
+        let (path, cache) = (path.to_owned(), Arc::clone(&self.cache));
         let decoding = move || {
             // Also where the page has gone meanwhile: the decoding goes on.
             let _turn = turn;
-            made(&path, content, size)
+            match size {
+                Size::Small => small(&cache, &path, content),
+                Size::Large => made(&path, content, size),
+            }
         };
         let picture: Arc<[u8]> = beside(decoding).await?.into();
         if size == Size::Small {
@@ -95,6 +102,17 @@ impl Kept {
             self.bytes -= old.len();
         }
     }
+}
+
+/// A small picture, from the disk if it was made before.
+fn small(cache: &Cache, path: &Path, content: ContentHash) -> Result<Vec<u8>, Fault> {
+    let name = content.to_string();
+    if let Some(kept) = cache.read(SMALL, &name) {
+        return Ok(kept);
+    }
+    let picture = made(path, content, Size::Small)?;
+    cache.keep(SMALL, &name, &picture);
+    Ok(picture)
 }
 
 fn made(path: &Path, content: ContentHash, size: Size) -> Result<Vec<u8>, Fault> {

@@ -17,6 +17,9 @@ use crate::Workspace;
 
 /// A word now and then, so that both sides notice when the other has gone.
 const PULSE: Duration = Duration::from_secs(10);
+/// When a page that was cut off asks again; browsers take some seconds by themselves, and a studio that was started again is there
+/// sooner.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// Sends events until the page goes.
 pub(crate) async fn events(
@@ -34,7 +37,7 @@ pub(crate) async fn events(
                     Err(RecvError::Closed) => return None,
                 },
             };
-            Some((Ok(Event::default().data(&*data)), (workspace, receiver, false)))
+            Some((Ok(Event::default().retry(AGAIN).data(&*data)), (workspace, receiver, false)))
         });
     Sse::new(events).keep_alive(KeepAlive::new().interval(PULSE))
 }

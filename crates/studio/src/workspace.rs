@@ -11,11 +11,17 @@ use sciurus::{Predictor, Run, RunRecord};
 use serde_json::json;
 
 use crate::access::Access;
+use crate::adding::Adding;
+use crate::cache::Cache;
 use crate::desk::Desk;
 use crate::fault::Fault;
+use crate::gathering::Gathering;
 use crate::jobs::{Job, JobKind, JobState, Jobs};
+use crate::map;
+use crate::near::Near;
 use crate::pictures::Pictures;
 use crate::project::Project;
+use crate::services::Services;
 
 /// A folder and everything around it. Cloning it costs nothing: all clones are the same workspace.
 #[derive(Debug, Clone)]
@@ -28,9 +34,15 @@ struct Inner {
     jobs: Arc<Jobs>,
     listing: RwLock<Listing>,
     desk: Mutex<Option<Desk>>,
+    map: Mutex<map::Kept>,
+    near: Mutex<Option<Arc<Near>>>,
+    cache: Arc<Cache>,
     pictures: Arc<Pictures>,
     predictor: Mutex<Option<(PathBuf, Arc<Predictor>)>>,
     changes: AtomicU64,
+    services: Mutex<Arc<Services>>,
+    gathering: Arc<Gathering>,
+    adding: Adding,
 }
 
 /// What is known of the folder.
@@ -72,15 +84,22 @@ impl Workspace {
         let missing =
             |_| Fault::Missing(format!("{} does not exist; check its spelling", folder.as_ref().display()));
         let folder = folder.as_ref().canonicalize().map_err(missing)?;
+        let cache = Arc::new(Cache::of_user());
         let workspace = Self(Arc::new(Inner {
             folder,
             access,
             jobs: Arc::new(Jobs::new()),
             listing: RwLock::new(Listing::Reading),
             desk: Mutex::default(),
-            pictures: Arc::new(Pictures::new()),
+            map: Mutex::default(),
+            near: Mutex::default(),
+            pictures: Arc::new(Pictures::new(Arc::clone(&cache))),
+            cache,
             predictor: Mutex::default(),
             changes: AtomicU64::new(0),
+            services: Mutex::default(),
+            gathering: Arc::new(Gathering::new()),
+            adding: Adding::default(),
         }));
         workspace.read_folder()?;
         Ok(workspace)
@@ -96,6 +115,25 @@ impl Workspace {
     #[must_use]
     pub fn access(&self) -> &Access {
         &self.0.access
+    }
+
+    /// Names who is asked for photos, and how; without it, the services that need no key, at their usual places.
+    pub fn ask(&self, services: Services) {
+        *self.0.services.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(services);
+    }
+
+    pub(crate) fn services(&self) -> Arc<Services> {
+        Arc::clone(&self.0.services.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What is being gathered, and was.
+    pub(crate) fn gathering(&self) -> &Arc<Gathering> {
+        &self.0.gathering
+    }
+
+    /// Photos that somebody brings.
+    pub(crate) fn adding(&self) -> &Adding {
+        &self.0.adding
     }
 
     /// Reads the folder, again if it was read before.
@@ -144,6 +182,7 @@ impl Workspace {
     /// The model of the newest run may be another one now, under the same name.
     pub(crate) fn forget_predictor(&self) {
         *self.0.predictor.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.near() = None;
     }
 
     pub(crate) fn settings(&self) -> DataSettings {
@@ -180,6 +219,21 @@ impl Workspace {
     /// The review of the folder, if its photos were looked at. Waits while another request decides.
     pub(crate) fn desk(&self) -> MutexGuard<'_, Option<Desk>> {
         self.0.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was made once.
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.0.cache
+    }
+
+    /// The map of the photos, if a page has asked for it.
+    pub(crate) fn map(&self) -> MutexGuard<'_, map::Kept> {
+        self.0.map.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the newest model sees in the folder, if a page has asked for it.
+    pub(crate) fn near(&self) -> MutexGuard<'_, Option<Arc<Near>>> {
+        self.0.near.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells this studio from one before it.

@@ -63,6 +63,15 @@ pub(crate) struct GatherArgs {
     /// List the sources: their limits, whether a key is set, and what their terms say about training
     #[arg(long, conflicts_with_all = ["classes", "from", "into"])]
     pub(crate) list_sources: bool,
+    #[command(flatten)]
+    pub(crate) services: ServiceArgs,
+    #[command(flatten)]
+    pub(crate) show: Show,
+}
+
+/// How services are asked for photos.
+#[derive(Debug, Args)]
+pub(crate) struct ServiceArgs {
     /// An e-mail address or page where services can reach you; Wikimedia asks for one
     #[arg(long, env = "SCIURUS_CONTACT", value_name = "TEXT")]
     pub(crate) contact: Option<String>,
@@ -72,8 +81,6 @@ pub(crate) struct GatherArgs {
     /// Another address for a service, such as a mirror: NAME=URL
     #[arg(long, value_name = "NAME=URL", value_parser = endpoint)]
     pub(crate) endpoint: Vec<(SourceId, Url)>,
-    #[command(flatten)]
-    pub(crate) show: Show,
 }
 
 fn endpoint(text: &str) -> Result<(SourceId, Url), String> {

@@ -13,7 +13,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use sciurus::{Device, LrFind};
 
 pub(crate) use clean::CleanArgs;
-pub(crate) use gather::GatherArgs;
+pub(crate) use gather::{GatherArgs, ServiceArgs};
 use settings::with_defaults;
 pub(crate) use settings::{DataArgs, LoaderArgs, NetworkArgs, PictureArgs, typed};
 pub(crate) use studio::StudioArgs;

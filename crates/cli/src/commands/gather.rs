@@ -34,7 +34,7 @@ fn gather(into: &Path, args: &GatherArgs) -> anyhow::Result<Outcome> {
         .per_class(args.per_class)
         .min_size(args.min_size)
         .keys(Keys::from_env())
-        .endpoints(args.endpoint.iter().fold(Endpoints::default(), endpoints))
+        .endpoints(args.services.endpoint.iter().fold(Endpoints::default(), endpoints))
         .total_time(args.time_budget.map(Duration::try_from_secs_f64).transpose()?)
         .web(web(args));
     if !args.source.is_empty() {
@@ -58,8 +58,8 @@ fn gather(into: &Path, args: &GatherArgs) -> anyhow::Result<Outcome> {
 
 fn web(args: &GatherArgs) -> WebOptions {
     WebOptions {
-        contact: args.contact.clone(),
-        allow_private_hosts: args.allow_private_hosts.clone(),
+        contact: args.services.contact.clone(),
+        allow_private_hosts: args.services.allow_private_hosts.clone(),
         ..WebOptions::default()
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use thirtyfour::prelude::*;
 
 /// Time that a page is given for anything.
@@ -55,6 +57,9 @@ impl Browser {
             "--disable-component-update",
             "--disable-sync",
             "--disable-dev-shm-usage",
+            // A camera that shows a pattern, and nobody is asked whether it may.
+            "--use-fake-device-for-media-stream",
+            "--use-fake-ui-for-media-stream",
             "--window-size=1280,900",
             &folder,
         ] {
@@ -75,6 +80,12 @@ impl Browser {
     pub(crate) async fn value(&self, expression: &str) -> serde_json::Value {
         let answer = self.driver.execute(format!("return {expression}"), Vec::new()).await;
         answer.unwrap_or_else(|error| panic!("{expression}: {error}")).json().clone()
+    }
+
+    /// Asks the browser's own developer tools, which no rule of a page stops.
+    pub(crate) async fn tools(&self, method: &str, parameters: serde_json::Value) -> serde_json::Value {
+        let answer = self.driver.cdp().send_raw(method, parameters).await;
+        answer.unwrap_or_else(|error| panic!("{method}: {error}"))
     }
 
     /// Waits until an expression is true.
@@ -108,13 +119,23 @@ impl Browser {
     /// Writes a picture of the page where `SCIURUS_SCREENSHOTS` says, for people who look at it.
     pub(crate) async fn picture(&self, name: &str) {
         if let Some(folder) = std::env::var_os("SCIURUS_SCREENSHOTS") {
-            let png = self.driver.screenshot_as_png().await.unwrap();
-            std::fs::write(PathBuf::from(folder).join(format!("{name}.png")), png).unwrap();
+            // Pictures fade in, and a page that has just changed is drawn with the next frames.
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            let wanted = serde_json::json!({ "format": "jpeg", "quality": 80 });
+            let answer = self.tools("Page.captureScreenshot", wanted).await;
+            let jpeg = STANDARD.decode(answer["data"].as_str().unwrap()).unwrap();
+            std::fs::write(PathBuf::from(folder).join(format!("studio-{name}.jpg")), jpeg).unwrap();
         }
     }
 
-    pub(crate) async fn end(mut self) {
+    pub(crate) async fn end(self) {
         let _ = self.driver.clone().quit().await;
+    }
+}
+
+/// Also where a test fails.
+impl Drop for Browser {
+    fn drop(&mut self) {
         let _ = self.chromedriver.kill();
         let _ = self.chromedriver.wait();
     }

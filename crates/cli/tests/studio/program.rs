@@ -25,8 +25,13 @@ pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
 
 impl Program {
     pub(crate) fn start(folder: &Path) -> Self {
-        let mut child =
-            command(folder, &["studio", "photos", "--no-open"]).stdout(Stdio::piped()).spawn().unwrap();
+        Self::start_with(folder, &[])
+    }
+
+    /// With options besides.
+    pub(crate) fn start_with(folder: &Path, options: &[&str]) -> Self {
+        let arguments = [&["studio", "photos", "--no-open"], options].concat();
+        let mut child = command(folder, &arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("studio:").expect("its address on one line").trim().to_owned();
@@ -37,6 +42,12 @@ impl Program {
     pub(crate) fn page(&self, path: &str) -> String {
         let host = self.address.split("/?").next().unwrap();
         format!("{host}{path}")
+    }
+
+    /// Its process, as the system knows it.
+    #[allow(dead_code, reason = "the benchmark measures it")]
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// As the system does when memory is short.

@@ -93,21 +93,21 @@ impl Kept {
         Some((self.files.get(place).cloned().unwrap_or_default(), sameness))
     }
 
-    /// Keeps a photo, whose bytes are in `part`.
+    /// Keeps a photo, whose bytes are in `part`. Returns the place of its entry in the ledger.
     pub(crate) fn keep(
         &mut self,
         photo: &Photo<'_>,
         part: Part,
         now: SystemTime,
-    ) -> Result<String, GatherError> {
+    ) -> Result<usize, GatherError> {
         let wrong = |source| GatherError::io("write", &self.root.path().join(photo.folder), source);
         let folder = InsidePath::new(photo.folder).map_err(std::io::Error::other).map_err(wrong)?;
         self.root.create_folder(&folder).map_err(wrong)?;
         let (file, place) = self.free_name(photo).map_err(wrong)?;
         self.ledger.append(photo.entry(file.clone(), now))?;
         part.keep(&place)?;
-        self.remember(photo.report, file.clone());
-        Ok(file)
+        self.remember(photo.report, file);
+        Ok(self.ledger.entries().len() - 1)
     }
 
     /// A free file name.

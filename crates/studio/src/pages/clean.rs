@@ -1,12 +1,15 @@
 //! One card at a time, one key a card: what is wrong with the photos, decided by eye, carried out when it is asked for.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
 
 use axum::extract::{Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use maud::{Markup, html};
-use sciurus::clean::plan::undo as move_back;
+use sciurus::clean::plan::{Decision, undo as move_back};
 use sciurus::data::fs::Replace;
 use sciurus::data::{argument, counted};
 use sciurus::{CleanSettings, PlanApplied, apply_plan};
@@ -33,6 +36,12 @@ pub(super) fn routes() -> Router<Workspace> {
         .route("/clean/decide", post(decide))
         .route("/clean/undo", post(undo))
         .route("/clean/audit", post(audit))
+        .route("/clean/sheet", post(sheet))
+        .route("/clean/apart", post(apart))
+        .route("/clean/later", post(later))
+        .route("/clean/again", post(look_again))
+        .route("/clean/history", get(history))
+        .route("/clean/rewind", post(rewind))
         .route("/clean/similar", get(similar))
         .route("/clean/moves", get(moves))
         .route("/clean/apply", post(apply))
@@ -95,7 +104,29 @@ async fn look(State(workspace): State<Workspace>) -> Result<Json<Value>, Fault> 
 async fn decide(State(workspace): State<Workspace>, Json(asked): Json<Asked>) -> Result<Json<Value>, Fault> {
     let answer = on_desk(workspace.clone(), move |desk| desk.decide(&asked, &now())).await?;
     workspace.tell("decided");
+    fit_again(&workspace);
     Ok(answer)
+}
+
+/// Fits the heads again if that is due, while the review goes on: nobody waits for it.
+pub(super) fn fit_again(workspace: &Workspace) {
+    let due = workspace.desk().as_mut().and_then(|desk| Some((Arc::clone(desk.cleaner()), desk.due()?)));
+    let Some((cleaner, refit)) = due else { return };
+    let here = workspace.clone();
+    let fitting = move || {
+        let ranked = catch_unwind(AssertUnwindSafe(|| refit.run().ok())).ok().flatten();
+        // The folder may have been looked at anew meanwhile.
+        if let Some(desk) = here.desk().as_mut().filter(|desk| Arc::ptr_eq(desk.cleaner(), &cleaner)) {
+            desk.rank_by(ranked);
+        }
+        here.tell("ranked");
+    };
+    let begun = thread::Builder::new().name("fitting again".to_owned()).spawn(fitting);
+    if begun.is_err()
+        && let Some(desk) = workspace.desk().as_mut()
+    {
+        desk.rank_by(None);
+    }
 }
 
 /// How many decisions stand, as the page knows it.
@@ -116,6 +147,60 @@ async fn audit(State(workspace): State<Workspace>) -> Result<Json<Value>, Fault>
         Ok(())
     })
     .await
+}
+
+/// A card, by its name.
+#[derive(Debug, Deserialize)]
+struct OfCard {
+    card: String,
+}
+
+async fn sheet(State(workspace): State<Workspace>, Json(of): Json<OfCard>) -> Result<Json<Value>, Fault> {
+    on_desk(workspace, move |desk| desk.sheet(&of.card)).await
+}
+
+async fn apart(State(workspace): State<Workspace>, Json(of): Json<OfCard>) -> Result<Json<Value>, Fault> {
+    on_desk(workspace, move |desk| desk.apart(&of.card)).await
+}
+
+async fn later(State(workspace): State<Workspace>, Json(of): Json<OfCard>) -> Result<Json<Value>, Fault> {
+    on_desk(workspace, move |desk| desk.postpone(&of.card)).await
+}
+
+async fn look_again(State(workspace): State<Workspace>) -> Result<Json<Value>, Fault> {
+    on_desk(workspace, |desk| {
+        desk.look_again();
+        Ok(())
+    })
+    .await
+}
+
+/// What was decided, and when.
+async fn history(State(workspace): State<Workspace>) -> Result<Json<Value>, Fault> {
+    beside(move || {
+        let decisions = workspace.desk().as_ref().ok_or(Fault::NotYet)?.history();
+        let shown = |one: &Decision| {
+            json!({
+                "path": one.path.to_string_lossy(), "content": one.content.to_string(), "old": one.old,
+                "action": one.action, "new": one.new, "time": one.time,
+            })
+        };
+        Ok(Json(decisions.iter().map(shown).collect()))
+    })
+    .await
+}
+
+/// How many decisions stand, as the page knows it, and how many are to stay.
+#[derive(Debug, Deserialize)]
+struct Rewind {
+    standing: usize,
+    to: usize,
+}
+
+async fn rewind(State(workspace): State<Workspace>, Json(of): Json<Rewind>) -> Result<Json<Value>, Fault> {
+    let answer = on_desk(workspace.clone(), move |desk| desk.rewind(of.standing, of.to, &now())).await?;
+    workspace.tell("decided");
+    Ok(answer)
 }
 
 /// Does something at the desk; the answer is how it looks then.

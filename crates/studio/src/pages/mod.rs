@@ -1,7 +1,9 @@
 //! The pages, a file each: what it shows, what it may be asked, and the command that does the same. This one has what they share.
 
 mod clean;
+mod gather;
 mod look;
+mod plots;
 mod project;
 mod results;
 mod take_home;
@@ -9,7 +11,6 @@ mod train;
 mod try_photo;
 
 pub(crate) use train::go_on;
-pub(crate) use try_photo::for_photos;
 
 use axum::Router;
 use maud::{DOCTYPE, Markup, html};
@@ -22,6 +23,7 @@ use crate::assets::address;
 pub(crate) fn routes() -> Router<Workspace> {
     Router::new()
         .merge(project::routes())
+        .merge(gather::routes())
         .merge(look::routes())
         .merge(train::routes())
         .merge(clean::routes())
@@ -30,9 +32,20 @@ pub(crate) fn routes() -> Router<Workspace> {
         .merge(take_home::routes())
 }
 
+/// What takes a photo, which is larger than anything else that is sent.
+pub(crate) fn for_photos() -> Router<Workspace> {
+    try_photo::for_photos().merge(gather::for_photos())
+}
+
+/// What takes an archive of photos, which is larger still.
+pub(crate) fn for_archives() -> Router<Workspace> {
+    project::for_archives()
+}
+
 /// The steps of the story, in order: address and name.
-const STEPS: [(&str, &str); 7] = [
+const STEPS: [(&str, &str); 8] = [
     ("/", "Project"),
+    ("/gather", "Gather"),
     ("/look", "Look"),
     ("/train", "Train"),
     ("/clean", "Clean"),
@@ -107,6 +120,20 @@ fn nothing_yet(title: &str, then: &str) -> Markup {
     html! {
         header { h1 { (title) } p.lead { (then) } }
         p { a.button.do href="/train" { "Train" } }
+    }
+}
+
+/// This machine's camera, for `camera.js`.
+fn camera() -> Markup {
+    html! {
+        button #camera type="button" { "Use the camera" }
+        div #view hidden {
+            video #video muted playsinline aria-label="What the camera sees" {}
+            div.fields {
+                button.do #shoot type="button" { "Take a photo" }
+                button #close type="button" { "Close the camera" }
+            }
+        }
     }
 }
 

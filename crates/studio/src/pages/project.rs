@@ -2,20 +2,25 @@
 
 use std::str::FromStr;
 
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures_util::StreamExt;
 use maud::{Markup, html};
 use sciurus::data::{ContentHash, LeftOut, argument, counted, one_line};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
 use super::Page;
 use crate::Workspace;
 use crate::fault::{Fault, beside};
+use crate::jobs::JobKind;
 use crate::pictures::Size;
 use crate::project::Project;
+use crate::unpacking::unpack;
 use crate::workspace::{KnownRun, Listing};
 
 /// Files that are named before "and more".
@@ -30,6 +35,11 @@ pub(super) fn routes() -> Router<Workspace> {
         .route("/jobs/{id}/stop", post(stop))
         .route("/thumb/{content}", get(small))
         .route("/photo/{content}", get(large))
+}
+
+/// What takes an archive of photos.
+pub(super) fn for_archives() -> Router<Workspace> {
+    Router::new().route("/folder/zip", post(zip))
 }
 
 async fn page(State(workspace): State<Workspace>) -> Result<Markup, Fault> {
@@ -47,7 +57,8 @@ fn rendered(workspace: &Workspace) -> Markup {
         Listing::Refused(why) => html! {
             header { h1 { "This is no data set yet" } p.lead { (folder.display()) } }
             p.problem { (why) }
-            button.do data-post="/folder/read" { "Read it again" }
+            p { a.button.do href="/gather" { "Gather photos" } " " button data-post="/folder/read" { "Read it again" } }
+            (dropping())
         },
         Listing::Ready(project) => ready(&project, &runs, workspace),
     };
@@ -112,7 +123,23 @@ fn ready(project: &Project, runs: &[KnownRun], workspace: &Workspace) -> Markup 
             }
         }
         @if !runs.is_empty() { (table_of_runs(runs)) }
+        (dropping())
         p { button data-post="/folder/read" { "Read the folder again" } }
+    }
+}
+
+/// Where photos can be dropped, and what becomes of them.
+fn dropping() -> Markup {
+    html! {
+        section aria-labelledby="more-photos" {
+            h2 #more-photos { "More photos" }
+            label.drop #drop {
+                input #file type="file" accept=".zip,application/zip";
+                span { "Drop a folder here that has a folder for each class, or a zip of one" }
+            }
+            div #queue role="status" {}
+            ul.files #refused {}
+        }
     }
 }
 
@@ -184,6 +211,25 @@ async fn read(State(workspace): State<Workspace>) -> Result<Json<Value>, Fault> 
     workspace.read_folder().map(|job| Json(json!({ "job": job })))
 }
 
+/// Adds the photos of an archive. It goes to the disk as it comes, because it may be larger than the memory.
+async fn zip(State(workspace): State<Workspace>, body: Body) -> Result<Json<Value>, Fault> {
+    let full = |error: std::io::Error| {
+        Fault::Bad(format!("the archive cannot be kept while it is unpacked: {error}"))
+    };
+    let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(full)?);
+    let mut parts = body.into_data_stream();
+    while let Some(part) = parts.next().await {
+        let part =
+            part.map_err(|_| Fault::Bad("the archive did not arrive whole; send it again".to_owned()))?;
+        file.write_all(&part).await.map_err(full)?;
+    }
+    file.flush().await.map_err(full)?;
+    let archive = file.into_std().await;
+    let here = workspace.clone();
+    let job = workspace.jobs().start(JobKind::Unpack, move |job| unpack(&here, archive, job))?;
+    Ok(Json(json!({ "job": job })))
+}
+
 async fn stop(State(workspace): State<Workspace>, Path(id): Path<u64>) -> Result<Json<Value>, Fault> {
     workspace.jobs().stop(id).map(|()| Json(json!({ "stopped": id })))
 }
@@ -205,7 +251,17 @@ async fn picture(
     let missing = || Fault::Missing("there is no such photo".to_owned());
     let content = ContentHash::from_str(&content).map_err(|_| missing())?;
     let path = workspace.project()?.path(content).ok_or_else(missing)?;
-    let jpeg = workspace.pictures().get(&path, content, size).await?;
+    sent(&workspace, &path, content, size).await
+}
+
+/// A photo as an answer, made anew.
+pub(super) async fn sent(
+    workspace: &Workspace,
+    path: &std::path::Path,
+    content: ContentHash,
+    size: Size,
+) -> Result<Response, Fault> {
+    let jpeg = workspace.pictures().get(path, content, size).await?;
     let headers = [
         (header::CONTENT_TYPE, "image/jpeg"),
         (header::CACHE_CONTROL, "private, max-age=31536000, immutable"),

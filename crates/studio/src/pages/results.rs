@@ -2,16 +2,21 @@
 //! is really better than another.
 
 use std::path::Path;
+use std::str::FromStr;
 
 use axum::Router;
 use axum::extract::{Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use maud::{Markup, html};
-use sciurus::data::{argument, one_line};
+use sciurus::data::{ContentHash, DecodeLimits, argument, decode_file, one_line};
 use sciurus::insight::{TopLoss, compare};
+use sciurus::photos::small_jpeg;
 use sciurus::{ClassificationInterpretation, ConfusionMatrix, Predictions, Vocab};
 use serde::Deserialize;
 
+use super::plots::{how_sure, reliability_diagram};
 use super::project::{encoded, measured};
 use super::{Page, nothing_yet};
 use crate::Workspace;
@@ -27,9 +32,12 @@ const OF_CELL: usize = 60;
 const WHOLE: usize = 20;
 /// Pairs of classes that are named.
 const PAIRS: usize = 20;
+/// Longer side of a heat map (pixels), and its JPEG quality (1 to 100).
+const SIDE: u32 = 320;
+const QUALITY: u8 = 82;
 
 pub(super) fn routes() -> Router<Workspace> {
-    Router::new().route("/results", get(page))
+    Router::new().route("/results", get(page)).route("/results/heat", get(heat))
 }
 
 /// What to show.
@@ -42,6 +50,20 @@ struct Asked {
     prediction: Option<String>,
     /// The name of a run to compare with.
     with: Option<String>,
+    /// Whether photos show where the network looked.
+    #[serde(default)]
+    looked: Shown,
+}
+
+/// What of a photo is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Shown {
+    /// The photo.
+    #[default]
+    Plain,
+    /// Where the network looked.
+    Heat,
 }
 
 async fn page(State(workspace): State<Workspace>, Query(asked): Query<Asked>) -> Result<Markup, Fault> {
@@ -85,9 +107,17 @@ fn ready(
         @if let (Some(target), Some(prediction)) = (&asked.target, &asked.prediction) {
             section #photos { h2 { (target) " taken for " (prediction) } (cell(predictions, (target, prediction), project)) }
         }
-        section { h2 { "The photos it found hardest" }
-            p.soft { "A high loss is often a wrong label. " a href="/clean" { "Clean" } " looks at all photos, not only these." }
-            div.sheet { @for top in interpretation.top_losses(WORST) { (hard(&top, project)) } }
+        section #hardest { h2 { "The photos it found hardest" }
+            p.soft { "A high loss is often a wrong label. " a href="/clean" { "Clean" } " looks at all photos, not only these. "
+                @match asked.looked {
+                    Shown::Plain => a href={ (here) "&looked=heat#hardest" } { "Show where the network looked" },
+                    Shown::Heat => a href={ (here) "#hardest" } { "Show the photos" },
+                }
+            }
+            div.sheet { @for top in interpretation.top_losses(WORST) { (hard(&top, project, (asked.looked, &known.name()))) } }
+        }
+        section { h2 { "Is it as sure as it should be?" } p { (how_sure(predictions)) }
+            div.beside { (reliability_diagram(predictions)) }
         }
         @if runs.len() > 1 { section { h2 { "Is it better than another run?" } (better(known, with, runs, &here)) } }
     })
@@ -139,9 +169,44 @@ fn cell(predictions: &Predictions, (target, prediction): (&str, &str), project: 
     }
 }
 
-fn hard(top: &TopLoss, project: Option<&Project>) -> Markup {
+fn hard(top: &TopLoss, project: Option<&Project>, (shown, run): (Shown, &str)) -> Markup {
     let said = format!("is {}, taken for {} ({:.0} %)", top.target, top.prediction, 100.0 * top.probability);
-    photo(&top.path, project, &said)
+    let content = project.filter(|_| shown == Shown::Heat).and_then(|project| project.content(&top.path));
+    match content {
+        None => photo(&top.path, project, &said),
+        Some(content) => html! {
+            figure {
+                img src={ "/results/heat?run=" (encoded(run)) "&content=" (content) } alt="Where the network looked" loading="lazy";
+                figcaption { (one_line(&top.path.to_string_lossy())) br; (said) }
+            }
+        },
+    }
+}
+
+/// A photo of the folder, and the run whose model looks at it.
+#[derive(Debug, Deserialize)]
+struct OfPhoto {
+    run: String,
+    content: String,
+}
+
+/// Where a model looked in a photo, for the class that it saw.
+async fn heat(State(workspace): State<Workspace>, Query(of): Query<OfPhoto>) -> Result<Response, Fault> {
+    beside(move || {
+        let missing = || Fault::Missing("there is no such photo, or no such run".to_owned());
+        let known = workspace.runs().into_iter().find(|known| known.name() == of.run).ok_or_else(missing)?;
+        let content = ContentHash::from_str(&of.content).map_err(|_| missing())?;
+        let path = workspace.project()?.path(content).ok_or_else(missing)?;
+        let predictor = workspace.predictor(&known)?;
+        let photo =
+            decode_file(&path, &DecodeLimits::default()).map_err(|why| Fault::Bad(why.to_string()))?;
+        let seen = predictor.predict(&photo)?;
+        let class = predictor.manifest().vocab.class(&seen.label).unwrap_or(0);
+        let (square, map) = predictor.grad_cam(&photo, class)?;
+        let jpeg = small_jpeg(map.over(&square), SIDE, QUALITY).ok_or(Fault::Failed)?;
+        Ok(([(header::CONTENT_TYPE, "image/jpeg")], jpeg).into_response())
+    })
+    .await
 }
 
 /// A small photo with its name. One that has moved since has no picture.

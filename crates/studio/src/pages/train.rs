@@ -7,10 +7,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use maud::{Markup, html};
 use sciurus::data::fs::{forget_private, keep_private, read_private};
-use sciurus::data::{argument, counted};
+use sciurus::data::{Progress, argument, counted};
 use sciurus::{
-    Arch, ArchChoice, Control, Error, Event, FinishedRun, Listeners, Observer, Pace, PreparedRun, Run,
-    TrainSettings,
+    Arch, ArchChoice, Control, Error, Event, FineTune, FinishedRun, Listeners, LrFind, Observer, Pace,
+    PreparedRun, Run, TrainSettings,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -32,6 +32,7 @@ pub(super) fn routes() -> Router<Workspace> {
     Router::new()
         .route("/train", get(page))
         .route("/train/begin", post(begin))
+        .route("/train/rates", post(rates))
         .route("/train/resume", post(resume))
 }
 
@@ -85,13 +86,18 @@ fn ready(project: &Project, runs: &[KnownRun], unfinished: Option<&KnownRun>) ->
                 p.soft { "First the head, then everything, as fastai's fine_tune does." }
                 div.fields {
                     label { "Network " select name="arch" {
-                        option value="auto" { "the best at hand" }
-                        @for arch in Arch::ALL.iter().filter(|arch| is_offered(**arch)) { option value=(arch.name()) { (arch.name()) } }
+                        option value="auto" data-speed=(Arch::ResNet18.images_per_second()) { "the best at hand" }
+                        @for arch in Arch::ALL.iter().filter(|arch| is_offered(**arch)) {
+                            option value=(arch.name()) data-speed=(arch.images_per_second()) { (arch.name()) }
+                        }
                     } }
                     label { "Epochs " input type="number" name="epochs" min="1" max=(EPOCHS) value=(defaults.fit.epochs); }
                     label { "Pixels " input type="number" name="image_size" min="32" max="512" step="16" value=(defaults.loader.image_size); }
+                    label { "Learning rate " input type="number" name="learning_rate" min="0" step="any" placeholder=(FineTune::new(1).base_learning_rate); }
                 }
-                button.do { "Train it all" }
+                p.soft #takes data-photos=(project.summary.items) data-measured=[measured_speed(runs)] role="status" {}
+                p { button.do { "Train it all" } " " button type="button" #rates { "Find a learning rate" } }
+                div #found hidden {}
             }
         }
         @if let Some(known) = unfinished {
@@ -103,6 +109,12 @@ fn ready(project: &Project, runs: &[KnownRun], unfinished: Option<&KnownRun>) ->
             section #newest { h2 { "Newest model" } p { strong { (measured(known)) } } p.soft { code { (known.name()) } } }
         }
     }
+}
+
+/// Photos a second of the newest training of a whole network here, and the network.
+fn measured_speed(runs: &[KnownRun]) -> Option<String> {
+    let whole = runs.iter().find(|known| !known.record.settings.run.instant && known.is_finished())?;
+    Some(format!("{} {:.1}", whole.record.settings.fit.arch, whole.run.images_per_second()?))
 }
 
 /// Whether somebody without weights of their own can start from it.
@@ -118,17 +130,61 @@ struct Asked {
     arch: Option<ArchChoice>,
     epochs: Option<usize>,
     image_size: Option<usize>,
+    learning_rate: Option<f64>,
 }
 
-async fn begin(State(workspace): State<Workspace>, Json(asked): Json<Asked>) -> Result<Json<Value>, Fault> {
+/// The settings that a form asks for.
+fn settings(workspace: &Workspace, asked: &Asked) -> Result<TrainSettings, Fault> {
     let mut settings = TrainSettings { data: workspace.settings(), ..TrainSettings::default() };
     settings.run.instant = asked.instant;
     settings.fit.arch = asked.arch.unwrap_or_default();
     settings.fit.epochs = asked.epochs.unwrap_or(settings.fit.epochs);
+    settings.fit.learning_rate = asked.learning_rate;
     settings.loader.image_size = asked.image_size.unwrap_or(settings.loader.image_size);
     if !(1..=EPOCHS).contains(&settings.fit.epochs) {
         return Err(Fault::Bad(format!("choose 1 to {EPOCHS} epochs")));
     }
+    settings.fit.check()?;
+    Ok(settings)
+}
+
+/// Tries growing learning rates in a mock training; the job's losses are the curve, its log the suggestion.
+async fn rates(State(workspace): State<Workspace>, Json(asked): Json<Asked>) -> Result<Json<Value>, Fault> {
+    let settings = settings(&workspace, &asked)?;
+    let job = workspace.jobs().start(JobKind::Rates, move |job| {
+        let mut learner = settings.learner(listeners(job))?;
+        learner.chosen_instead().into_iter().for_each(|instead| job.say(instead));
+        learner.observe(Trying { job: job.clone() });
+        let curve = learner.lr_find(LrFind::default())?;
+        let points = curve.learning_rates.iter().copied().zip(curve.losses.iter().copied());
+        job.change(|state| state.rates = points.filter(|(_, loss)| loss.is_finite()).collect());
+        let suggested = curve.suggestions.map(|all| all.valley);
+        job.change(|state| state.suggested_rate = suggested);
+        Ok(match suggested {
+            Some(rate) => format!("{rate:.1e} is in the longest stretch over which the loss falls"),
+            None => "the curve is too short to suggest a rate: there are too few photos".to_owned(),
+        })
+    })?;
+    Ok(Json(json!({ "job": job })))
+}
+
+/// Follows the rates that are tried.
+#[derive(Debug)]
+struct Trying {
+    job: Job,
+}
+
+impl Observer for Trying {
+    fn observe(&mut self, event: &Event) -> Result<Control, Error> {
+        if let Event::RateTried { step, steps, .. } = event {
+            self.job.progress("trying learning rates", Progress { done: step + 1, total: *steps });
+        }
+        Ok(if self.job.is_stopped() { Control::Stop } else { Control::Continue })
+    }
+}
+
+async fn begin(State(workspace): State<Workspace>, Json(asked): Json<Asked>) -> Result<Json<Value>, Fault> {
+    let settings = settings(&workspace, &asked)?;
     let here = workspace.clone();
     let job = workspace.jobs().start(JobKind::Train, move |job| {
         let time = jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string();
@@ -186,12 +242,7 @@ fn train(
     job: &Job,
     prepare: impl FnOnce(Listeners) -> Result<PreparedRun, Error>,
 ) -> Result<String, Fault> {
-    let (scanning, loading) = (job.clone(), job.clone());
-    let listeners = Listeners {
-        on_scan: Box::new(move |done| scanning.progress("reading the folder", done)),
-        on_download: Box::new(move |done| loading.download(done)),
-    };
-    let mut prepared = prepare(listeners)?;
+    let mut prepared = prepare(listeners(job))?;
     let learner = prepared.learner();
     learner.loaders().dataset().notes.iter().for_each(|note| job.say(note.to_string()));
     learner.chosen_instead().into_iter().for_each(|instead| job.say(instead));
@@ -206,6 +257,15 @@ fn train(
     workspace.forget_predictor();
     workspace.tell("trained");
     Ok(told(&finished))
+}
+
+/// Puts what happens before a training into the job.
+fn listeners(job: &Job) -> Listeners {
+    let (scanning, loading) = (job.clone(), job.clone());
+    Listeners {
+        on_scan: Box::new(move |done| scanning.progress("reading the folder", done)),
+        on_download: Box::new(move |done| loading.download(done)),
+    }
 }
 
 fn told(finished: &FinishedRun) -> String {
@@ -233,6 +293,10 @@ impl Observer for Watching {
                 let step = sciurus::EpochTable::title(*phase).to_string();
                 let step = step.trim_end_matches(':').to_owned();
                 self.job.update(|state| (state.step, state.done, state.total) = (step, 0, epochs * steps));
+            }
+            Event::PhotosEmbedded { done, total } => {
+                let progress = Progress { done: *done, total: *total };
+                self.job.progress("looking at the photos, so that the head begins well", progress);
             }
             Event::Resumed { rows, .. } => self.job.update(|state| state.rows.clone_from(rows)),
             Event::BatchTrained { train_loss, .. } => {

@@ -13,9 +13,10 @@ use sciurus::{Prediction, Predictor};
 use serde_json::{Value, json};
 
 use super::project::measured;
-use super::{Page, nothing_yet};
+use super::{Page, camera, nothing_yet};
 use crate::Workspace;
 use crate::fault::{Fault, beside};
+use crate::near::{Near, Neighbour};
 
 /// Longer side of what is sent back (pixels), and its JPEG quality.
 const SIDE: u32 = 640;
@@ -35,11 +36,16 @@ pub(crate) fn for_photos() -> Router<Workspace> {
 async fn page(State(workspace): State<Workspace>) -> Result<Markup, Fault> {
     beside(move || {
         let run = workspace.newest_run();
+        if let Some((known, predictor)) = run.as_ref().and_then(|known| Some((known, workspace.predictor(known).ok()?))) {
+            // It begins to look at the folder, so that the first photo does not wait for it.
+            let _ = Near::of(&workspace, &known.run.model_path(), predictor.manifest().arch);
+        }
         let body = match &run {
             None => nothing_yet("There is no model yet", "Train one first: a head takes seconds."),
             Some(known) => html! {
                 header { h1 { "What is on this photo?" } p.lead { "Drop one, paste one, or choose one. It stays on this machine." } }
                 label.drop #drop { input #file type="file" accept="image/*" multiple; span { "Drop photos here, or choose them" } }
+                div.camera { (camera()) }
                 section #answers aria-live="polite" {}
                 p.soft { "Model: " code { (known.name()) } ", " (measured(known)) }
             },
@@ -66,12 +72,16 @@ async fn photo(State(workspace): State<Workspace>, bytes: Bytes) -> Result<Json<
         let predictor = workspace.predictor(&known)?;
         let photo =
             decode(&bytes, &DecodeLimits::default()).map_err(|reason| Fault::Bad(reason.to_string()))?;
-        answer(&predictor, &photo).map(Json)
+        let model = known.run.model_path();
+        // Its evidence: the photos of the folder that it finds most like this one.
+        let near = Near::of(&workspace, &model, predictor.manifest().arch).ok();
+        let near = near.and_then(|near| near.nearest(&predictor.embed(&photo).ok()?));
+        answer(&predictor, &photo, near.as_deref()).map(Json)
     })
     .await
 }
 
-fn answer(predictor: &Predictor, photo: &RgbImage) -> Result<Value, Fault> {
+fn answer(predictor: &Predictor, photo: &RgbImage, near: Option<&[Neighbour]>) -> Result<Value, Fault> {
     let Prediction { label, probability, ranking, .. } = predictor.predict(photo)?;
     let vocab = &predictor.manifest().vocab;
     let class = vocab.class(&label).unwrap_or(0);
@@ -81,6 +91,6 @@ fn answer(predictor: &Predictor, photo: &RgbImage) -> Result<Value, Fault> {
     Ok(json!({
         "label": label, "probability": probability,
         "ranking": ranking.iter().take(SHOWN).collect::<Vec<_>>(),
-        "picture": picture(photo.clone()), "looked": looked.and_then(picture),
+        "picture": picture(photo.clone()), "looked": looked.and_then(picture), "near": near,
     }))
 }

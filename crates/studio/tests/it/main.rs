@@ -6,5 +6,12 @@
 )]
 
 mod answers;
+mod archives;
 mod asking;
+mod gather;
+#[path = "../../../cli/tests/it/image_service.rs"]
+mod image_service;
 mod security;
+#[allow(dead_code, reason = "it can also do what these tests do not need")]
+#[path = "../../../gather/tests/it/server.rs"]
+mod server;

@@ -38,8 +38,8 @@ pub(crate) struct Work<'g> {
     under_way: VecDeque<UnderWay>,
     turn: usize,
     number: u64,
-    /// What this run kept before it was interrupted, by class and address.
-    ours: HashMap<(String, String), String>,
+    /// What this run kept before it was interrupted, by class and address: places in the ledger.
+    ours: HashMap<(String, String), usize>,
     /// What was kept before this run.
     before: HashSet<(String, String)>,
     /// Tasks that ask for the first pages, by source.
@@ -68,8 +68,8 @@ struct UnderWay {
 
 #[derive(Debug)]
 enum Outcome {
-    /// Kept by this run before it was interrupted.
-    Kept(String),
+    /// Kept by this run before it was interrupted; its place in the ledger.
+    Kept(usize),
     /// Rejected by it before that.
     Rejected(Rejection),
     /// Rejected without downloading it.
@@ -116,7 +116,7 @@ impl<'g> Work<'g> {
         for (number, entry) in self.kept.ledger().entries().iter().enumerate() {
             let name = (entry.class.clone(), entry.url.to_string());
             if number >= self.journal.before {
-                self.ours.insert(name, entry.file.clone());
+                self.ours.insert(name, number);
                 continue;
             }
             let class = self.classes.iter_mut().find(|class| self.kept.is_in(entry, &class.folder));
@@ -209,8 +209,8 @@ impl<'g> Work<'g> {
         if self.before.contains(&name) {
             return None;
         }
-        if let Some(file) = self.ours.get(&name) {
-            return Some(Outcome::Kept(file.clone()));
+        if let Some(&place) = self.ours.get(&name) {
+            return Some(Outcome::Kept(place));
         }
         if let Some(reason) = self.journal.rejection(&photo_name(&name.0, image)) {
             return Some(Outcome::Rejected(reason.clone()));
@@ -240,7 +240,7 @@ impl<'g> Work<'g> {
             return Ok(());
         }
         match outcome {
-            Outcome::Kept(file) => self.count_kept(class, feed, &image, file),
+            Outcome::Kept(place) => self.count_kept(class, feed, &image, place),
             Outcome::Rejected(reason) => self.count_rejected(class, feed, &image, reason),
             Outcome::Refused(reason) => self.reject(class, feed, &image, reason)?,
             Outcome::Coming(coming) => {
@@ -280,8 +280,8 @@ impl<'g> Work<'g> {
     ) -> Result<(), GatherError> {
         let Class { query, folder, .. } = &self.classes[class];
         let photo = Photo { class: &query.class, folder, image: &image, report: &arrived.report };
-        let file = self.kept.keep(&photo, arrived.part, (self.settings.clock)())?;
-        self.count_kept(class, feed, &image, file);
+        let place = self.kept.keep(&photo, arrived.part, (self.settings.clock)())?;
+        self.count_kept(class, feed, &image, place);
         let source = Arc::clone(&self.sources[feed].source);
         if image.ping.is_some() {
             self.thanks.spawn(async move {
@@ -306,13 +306,14 @@ impl<'g> Work<'g> {
         Ok(())
     }
 
-    fn count_kept(&mut self, class: usize, feed: usize, image: &FoundImage, file: String) {
+    fn count_kept(&mut self, class: usize, feed: usize, image: &FoundImage, place: usize) {
         host(image).and_then(|host| self.failures.remove(&host));
         let class = &mut self.classes[class];
         class.count_kept(feed);
         let (name, kept, wanted) = (class.query.class.clone(), class.kept, class.wanted);
-        let (source, file) = (image.source, file.into());
-        self.events.send(&GatherEvent::Kept { class: name.clone(), file, source, kept, wanted });
+        let entry = Box::new(self.kept.ledger().entries()[place].clone());
+        let (source, file) = (image.source, entry.file.clone().into());
+        self.events.send(&GatherEvent::Kept { class: name.clone(), file, source, kept, wanted, entry });
         if kept >= wanted {
             self.events.send(&GatherEvent::ClassEnded { class: name, kept, wanted });
         }
