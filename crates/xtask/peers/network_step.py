@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""A training step of a network in PyTorch, channels-last: the peer of the networks that ../shared/bench does not know.
+"""A training step or a prediction of a network in PyTorch, channels-last: the peer of the networks that ../shared/bench does not know.
 
     pip install torch torchvision fastai timm
-    python network_step.py --arch convnext_tiny --dtype bf16 --batch 32 --steps 3
+    python network_step.py train --arch convnext_tiny --dtype bf16 --batch 32 --steps 3
 
-Random data, 224 pixels, 2 threads, fastai's head, Adam over all weights. Prints one line as pytorch_step.py does.
+Random data, 224 pixels, 2 threads, fastai's head, Adam over all weights. Predictions are made with batch norm folded into
+convolutions (torch.jit.freeze and optimize_for_inference), where that is the faster of both ways. Prints one line as pytorch_step.py does.
 """
 import argparse, resource, statistics, time
 
@@ -12,6 +13,7 @@ import timm, torch, torchvision
 from fastai.vision.learner import create_body, create_head
 
 parser = argparse.ArgumentParser()
+parser.add_argument("mode", choices=["train", "infer"])
 parser.add_argument("--arch", required=True)
 parser.add_argument("--dtype", choices=["fp32", "bf16"], required=True)
 parser.add_argument("--batch", type=int, default=32)
@@ -45,6 +47,9 @@ elif args.arch == "hazel":
 elif args.arch.startswith("efficientnet_lite"):
     body = timm.create_model(f"tf_{args.arch}", num_classes=0, global_pool="")
     head = create_head(body.num_features, 2)
+elif args.arch.startswith("squeezenet"):
+    body = torchvision.models.squeezenet1_1().features
+    head = create_head(512, 2)
 else:
     cut = -1 if args.arch.startswith("mobilenet") else -2
     body = create_body(getattr(torchvision.models, args.arch)(), pretrained=False, cut=cut)
@@ -63,13 +68,34 @@ def step():
     optimizer.step()
 
 
-step(), step()
-seconds = []
-for _ in range(args.steps):
-    start = time.perf_counter()
-    step()
-    seconds.append(time.perf_counter() - start)
-median = statistics.median(seconds)
+def traced():
+    """The network with its batch norms folded, as PyTorch's own tools do it."""
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.dtype == "bf16", cache_enabled=False):
+        return torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model.eval(), images)))
+
+
+def predict(network):
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.dtype == "bf16"):
+        network(images)
+
+
+def timed(work):
+    work(), work()
+    seconds = []
+    for _ in range(args.steps):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+if args.mode == "train":
+    median = timed(step)
+else:
+    model.eval()
+    median = timed(lambda: predict(model))
+    folded = traced()
+    median = min(median, timed(lambda: predict(folded)))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(f"pytorch {torch.__version__} train {args.arch} {args.dtype} channels_last batch {args.batch}: {median * 1e3:.1f} ms, "
+print(f"pytorch {torch.__version__} {args.mode} {args.arch} {args.dtype} channels_last batch {args.batch}: {median * 1e3:.1f} ms, "
       f"{args.batch / median:.2f} images/s, peak {peak:.0f} MB")

@@ -1,4 +1,5 @@
-//! Project chores: `cargo xtask check`, `accept`, `recipes`, `same`, `bench-step`, `bench-peers`, `clean-bench`, `pretrain`. They run other programs and judge what comes out.
+//! Project chores: `cargo xtask check`, `accept`, `recipes`, `same`, `bench-step`, `bench-peers`, `clean-bench`, `studio-bench`,
+//! `pretrain`. They run other programs and judge what comes out.
 
 mod accept;
 mod bench;
@@ -9,6 +10,7 @@ mod peers;
 mod pretrain;
 mod recipes;
 mod same;
+mod studio_bench;
 
 use clap::{Parser, Subcommand};
 
@@ -31,6 +33,8 @@ enum Chore {
     BenchPeers(peers::Args),
     /// Plant errors into real photos and measure how well `sciurus clean` finds them, beside other orders
     CleanBench(clean_bench::Args),
+    /// Measure the studio in a browser on 10,000 photos, beside its bars
+    StudioBench(studio_bench::Args),
     /// Train the backbone that the program carries, or measure one: `cargo xtask pretrain train --help`
     Pretrain(pretrain::Args),
     /// Train with other recipes and ten seeds on three data sets, beside the default: which of them earn their place
@@ -46,6 +50,7 @@ fn main() -> anyhow::Result<()> {
         Chore::BenchStep(args) => bench::run(&args),
         Chore::BenchPeers(args) => peers::run(&args),
         Chore::CleanBench(args) => clean_bench::run(&args),
+        Chore::StudioBench(args) => studio_bench::run(&args),
         Chore::Pretrain(args) => pretrain::run(&args),
         Chore::Recipes(args) => recipes::run(&args),
         Chore::Same(args) => same::run(&args),

@@ -157,26 +157,33 @@ const ROWS: &[Row] = &[
     },
 ];
 
-/// A further network's training step in f32 and in bf16.
+/// A further network's training step and prediction, in f32 and in bf16.
 macro_rules! network {
     ($arch:literal) => {
-        [network!($arch, "f32", "fp32"), network!($arch, "bf16", "bf16")]
+        [
+            network!($arch, "train", "f32", "fp32"),
+            network!($arch, "train", "bf16", "bf16"),
+            network!($arch, "infer", "f32", "fp32"),
+            network!($arch, "infer", "bf16", "bf16"),
+        ]
     };
-    ($arch:literal, $precision:literal, $dtype:literal) => {
+    ($arch:literal, $mode:literal, $precision:literal, $dtype:literal) => {
         Row {
-            name: concat!("network ", $arch, " training ", $precision, ", PyTorch channels-last"),
-            ours: concat!("train --arch ", $arch, " --batch 32 --steps 3 --precision ", $precision),
+            name: concat!("network ", $arch, " ", $mode, " ", $precision, ", PyTorch channels-last"),
+            ours: concat!($mode, " --arch ", $arch, " --batch 32 --steps 3 --precision ", $precision),
             program: Program::Networks,
             isa: None,
-            peer: &[concat!("--arch ", $arch, " --batch 32 --steps 3 --dtype ", $dtype)],
+            peer: &[concat!($mode, " --arch ", $arch, " --batch 32 --steps 3 --dtype ", $dtype)],
             compared: Compared::Speed,
             must: 1.0,
         }
     };
 }
 
-const NETWORKS: [[Row; 2]; 8] = [
+const NETWORKS: [[Row; 4]; 10] = [
     network!("hazel"),
+    network!("resnet18"),
+    network!("squeezenet1_1"),
     network!("efficientnet_lite0"),
     network!("resnet50"),
     network!("resnet101"),
