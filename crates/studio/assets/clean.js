@@ -93,7 +93,11 @@ async function reload() {
   try {
     take(await ask("/clean/state"));
   } catch (problem) {
-    if (problem instanceof Refused && problem.status === 503) view = null;
+    if (problem instanceof Refused && problem.status === 503) {
+      view = null;
+      // A studio that was started again while this page was open has not looked yet.
+      if (!looking) look();
+    }
     draw();
   }
 }
@@ -508,6 +512,7 @@ listen((message) => {
     looking = jobs.some((job) => job.status === "running");
     failed = jobs.filter((job) => job.kind === "look").pop()?.status === "failed";
     if (!view && was !== looking) draw();
+    if (!view && !looking) look();
   }
   if (message.event === "decided" && sending) missed = true;
   else if (["looked", "decided", "changed"].includes(message.event)) reload();

@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use sciurus::Cleaner;
 use sciurus::clean::find::{principal_plane, similarity_plane};
 
-use crate::Workspace;
 use crate::cache::Cache;
 
 /// Shortest time between two maps that pages are told of.
@@ -41,14 +40,18 @@ struct Places {
 }
 
 impl PhotoMap {
-    /// The map of a folder: the one that there is, or a new one, which refines itself from then on.
-    pub(crate) fn of(workspace: &Workspace, cleaner: &Arc<Cleaner>) -> Arc<Self> {
-        let mut kept = workspace.map();
+    /// The map of a folder: the one that is kept, or a new one, which refines itself from then on, and says so by `tell`.
+    pub(crate) fn of(
+        kept: &mut Kept,
+        cleaner: &Arc<Cleaner>,
+        cache: &Arc<Cache>,
+        tell: impl Fn() + Send + Sync + 'static,
+    ) -> Arc<Self> {
         if let Some(map) = kept.as_ref().filter(|map| Arc::ptr_eq(&map.cleaner, cleaner)) {
             return Arc::clone(map);
         }
         let name = kept_name(cleaner);
-        let places = match read(workspace.cache().read(KIND, &name), cleaner.features().0.len()) {
+        let places = match read(cache.read(KIND, &name), cleaner.features().0.len()) {
             Some(all) => Places { round: 0, is_final: true, all: Arc::new(all) },
             None => {
                 Places { round: 0, is_final: false, all: Arc::new(principal_plane(cleaner.features().1)) }
@@ -57,9 +60,8 @@ impl PhotoMap {
         let is_final = places.is_final;
         let map = Arc::new(Self { cleaner: Arc::clone(cleaner), places: Mutex::new(places) });
         *kept = Some(Arc::clone(&map));
-        drop(kept);
         if !is_final {
-            map.refine(workspace.clone(), name);
+            map.refine(name, Arc::clone(cache), tell);
         }
         map
     }
@@ -75,7 +77,7 @@ impl PhotoMap {
         (now.round, now.is_final, paths.flat_map(bytes).flatten().collect())
     }
 
-    fn refine(self: &Arc<Self>, workspace: Workspace, name: String) {
+    fn refine(self: &Arc<Self>, name: String, cache: Arc<Cache>, tell: impl Fn() + Send + Sync + 'static) {
         let map = Arc::clone(self);
         let refining = move || {
             let start = Arc::clone(&map.locked(|places| places.clone()).all);
@@ -85,15 +87,15 @@ impl PhotoMap {
                     if told.elapsed() > PAUSE && round > 20 {
                         told = Instant::now();
                         map.set(Places { round, is_final: false, all: Arc::new(all.to_vec()) });
-                        workspace.tell("map");
+                        tell();
                     }
                 })
             }));
             // Without it, the places at once are the map.
             let all = refined.ok().and_then(Result::ok).map_or(start, Arc::new);
-            keep(workspace.cache(), &name, &all);
+            keep(&cache, &name, &all);
             map.set(Places { round: usize::MAX, is_final: true, all });
-            workspace.tell("map");
+            tell();
         };
         // A machine without a thread to spare shows the first places.
         let _ = thread::Builder::new().name("map".to_owned()).spawn(refining);

@@ -11,7 +11,6 @@ use sciurus::data::Views;
 use sciurus::{Arch, EmbedItem, Embedder, WeightPlaces, WeightSource};
 use serde::Serialize;
 
-use crate::Workspace;
 use crate::fault::Fault;
 use crate::project::Project;
 
@@ -38,23 +37,26 @@ pub(crate) struct Neighbour {
 }
 
 impl Near {
-    /// What a model sees in the workspace's folder: what is known, or a new one, which begins to look.
-    pub(crate) fn of(workspace: &Workspace, model: &Path, arch: Arch) -> Result<Arc<Self>, Fault> {
-        let project = workspace.project()?;
-        let mut kept = workspace.near();
+    /// What a model, of a file and an architecture, sees in a folder: what is kept, or a new one, which begins to look, and says by
+    /// `tell` that it has.
+    pub(crate) fn of(
+        kept: &mut Option<Arc<Self>>,
+        project: Arc<Project>,
+        (model, arch): (&Path, Arch),
+        tell: impl Fn() + Send + 'static,
+    ) -> Result<Arc<Self>, Fault> {
         let is_it = |near: &&Arc<Self>| near.model == model && Arc::ptr_eq(&near.project, &project);
         if let Some(near) = kept.as_ref().filter(is_it) {
             return Ok(Arc::clone(near));
         }
         let near = Arc::new(Self { model: model.to_owned(), project, rows: OnceLock::new() });
         *kept = Some(Arc::clone(&near));
-        drop(kept);
-        let (looking, here) = (Arc::clone(&near), workspace.clone());
+        let looking = Arc::clone(&near);
         let look = move || {
             // Without neighbours, the model still says what it sees.
             if let Ok(rows) = looking.look(arch) {
                 let _ = looking.rows.set(rows);
-                here.tell("near");
+                tell();
             }
         };
         thread::Builder::new().name("near".to_owned()).spawn(look).map_err(|_| Fault::Failed)?;

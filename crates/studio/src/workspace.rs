@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use sciurus::clean::plan::recover;
 use sciurus::data::DataSettings;
-use sciurus::{Predictor, Run, RunRecord};
+use sciurus::{Cleaner, Predictor, Run, RunRecord};
 use serde_json::json;
 
 use crate::access::Access;
@@ -17,7 +17,7 @@ use crate::desk::Desk;
 use crate::fault::Fault;
 use crate::gathering::Gathering;
 use crate::jobs::{Job, JobKind, JobState, Jobs};
-use crate::map;
+use crate::map::{self, PhotoMap};
 use crate::near::Near;
 use crate::pictures::Pictures;
 use crate::project::Project;
@@ -182,7 +182,7 @@ impl Workspace {
     /// The model of the newest run may be another one now, under the same name.
     pub(crate) fn forget_predictor(&self) {
         *self.0.predictor.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        *self.near() = None;
+        *self.0.near.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(crate) fn settings(&self) -> DataSettings {
@@ -221,19 +221,20 @@ impl Workspace {
         self.0.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was made once.
-    pub(crate) fn cache(&self) -> &Cache {
-        &self.0.cache
+    /// The map of the photos: as it was when a page asked for it first, and better each time.
+    pub(crate) fn map(&self, cleaner: &Arc<Cleaner>) -> Arc<PhotoMap> {
+        let mut kept = self.0.map.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = self.clone();
+        PhotoMap::of(&mut kept, cleaner, &self.0.cache, move || here.tell("map"))
     }
 
-    /// The map of the photos, if a page has asked for it.
-    pub(crate) fn map(&self) -> MutexGuard<'_, map::Kept> {
-        self.0.map.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What the newest model sees in the folder, if a page has asked for it.
-    pub(crate) fn near(&self) -> MutexGuard<'_, Option<Arc<Near>>> {
-        self.0.near.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What a run's model sees in the folder; it looks when this is asked for first.
+    pub(crate) fn near(&self, run: &KnownRun) -> Result<Arc<Near>, Fault> {
+        let (project, predictor) = (self.project()?, self.predictor(run)?);
+        let mut kept = self.0.near.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = self.clone();
+        let model = run.run.model_path();
+        Near::of(&mut kept, project, (&model, predictor.manifest().arch), move || here.tell("near"))
     }
 
     /// Tells this studio from one before it.

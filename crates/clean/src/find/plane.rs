@@ -10,11 +10,13 @@ const COMPONENTS: usize = 50;
 /// Neighbours of each item, three times the perplexity.
 const NEIGHBOURS: usize = 30;
 /// Rounds of gradient descent.
-pub(super) const ROUNDS: usize = 600;
+const ROUNDS: usize = 600;
 /// How coarse far items are taken together (Barnes and Hut's theta); the usual value.
 const ANGLE: f32 = 0.5;
 /// Above this many items, neighbours are approximate.
 const EXACT: usize = 50_000;
+/// By how much copies are moved apart at first.
+const APART: f32 = 1e-5;
 /// Deviation of the places that t-SNE begins with, as openTSNE and scikit-learn have it.
 const START: f32 = 1e-4;
 
@@ -92,13 +94,22 @@ fn descend(
     pairs(&map.embedding())
 }
 
-/// The same places around the middle, so close together that their forces are small.
+/// The same places around the middle, so close together that their forces are small. Copies, which have one place, are moved apart by
+/// a little, always by the same: between two items at one place there is no direction.
 fn small(start: &[[f32; 2]]) -> Vec<f32> {
     let count = start.len() as f32;
     let mean = [0, 1].map(|axis| start.iter().map(|place| place[axis]).sum::<f32>() / count);
     let square = start.iter().map(|place| (place[0] - mean[0]).powi(2)).sum::<f32>() / count;
     let scale = START / square.sqrt().max(1e-12);
-    start.iter().flat_map(|place| [0, 1].map(|axis| (place[axis] - mean[axis]) * scale)).collect()
+    let apart = |item: usize, axis: usize| {
+        let mixed = (2 * item + axis) as u64 + 1;
+        let mixed = (mixed ^ (mixed >> 7)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        ((mixed >> 40) as f32 / (1_u32 << 24) as f32 - 0.5) * APART
+    };
+    let moved = |(item, place): (usize, &[f32; 2])| {
+        [0, 1].map(|axis| (place[axis] - mean[axis]) * scale + apart(item, axis))
+    };
+    start.iter().enumerate().flat_map(moved).collect()
 }
 
 fn pairs(values: &[f32]) -> Vec<[f32; 2]> {

@@ -106,7 +106,7 @@ async fn scrolled(bench: &mut Bench) {
     for (speed, count) in [(20, 180), (60, 180), (200, 120), (-60, 120)] {
         let told = asked(bench, SCROLL, vec![json!(speed), json!(count), json!(0)]).await;
         took.extend(frames(&told));
-        stops.push((format!("scrolling at {} pixels a second", (60 * speed as i32).abs()), told));
+        stops.push((format!("scrolling at {} pixels a second", (60 * speed).abs()), told));
     }
     let share = 100.0 * smooth(&took);
     bench.table.add("Look: frames under 17 ms while scrolling", "%", share, Bar::AtLeast(95.0));

@@ -100,6 +100,8 @@ async fn main() {
     // Nothing is left of an earlier one but the photos.
     server::forget(folder);
     let browser = Browser::start().await.expect("a browser");
+    // On a machine that does much else, frames take their time.
+    browser.driver.set_script_timeout(Duration::from_secs(300)).await.unwrap();
     let began = Instant::now();
     let program = Program::start(folder);
     let mut bench = Bench { browser, program, table: Table::default(), cards: args.cards };

@@ -138,7 +138,19 @@ fn where_the_head_gets_no_better_the_whole_network_is_trained_next() {
     assert_eq!(phases, [Phase::Frozen, Phase::Frozen, Phase::Unfrozen, Phase::Unfrozen]);
 }
 
-/// With a learning rate that moves nothing, what is measured after an epoch is what the head began with.
+/// Ends a recipe before its first batch.
+#[derive(Debug)]
+struct StopAtOnce;
+
+impl Observer for StopAtOnce {
+    fn observe(&mut self, event: &Event) -> Result<Control, Error> {
+        Ok(match event {
+            Event::FitStarted { .. } => Control::Stop,
+            _ => Control::Continue,
+        })
+    }
+}
+
 #[test]
 fn a_head_that_begins_as_a_linear_probe_knows_the_classes_before_it_trains() {
     let folder = drawn(20);
@@ -149,17 +161,17 @@ fn a_head_that_begins_as_a_linear_probe_knows_the_classes_before_it_trains() {
         let mut learner = settings.learner(Listeners::default()).unwrap();
         let recorder = Recorder::default();
         learner.observe(recorder.clone());
-        let still = FineTune::new(1).freeze_epochs(0).base_learning_rate(1e-12).head_start(start);
-        learner.fine_tune(still).unwrap();
+        learner.observe(StopAtOnce);
+        learner.fine_tune(FineTune::new(1).head_start(start)).unwrap();
         let embedded =
-            |event: &Event| matches!(event, Event::PhotosEmbedded { done, total } if done == total);
-        let told = recorder.0.lock().unwrap().iter().filter(|event| embedded(event)).count();
-        (learner.history().epochs[0].valid_loss, told)
+            |event: &&Event| matches!(event, Event::PhotosEmbedded { done, total } if done == total);
+        let told = recorder.0.lock().unwrap().iter().filter(embedded).count();
+        (learner.predictions(Split::Train).unwrap().losses.iter().sum::<f32>(), told)
     };
     let (random, untold) = begun(HeadStart::Random);
     let (probed, told) = begun(HeadStart::LinearProbe);
-    assert!(probed < 0.5 * random, "{probed} against {random}");
-    assert_eq!((untold, told), (0, 1));
+    assert!(probed < 0.3 * random, "{probed} against {random}");
+    assert_eq!((untold, told > 0), (0, true));
 }
 
 #[test]

@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use super::Page;
 use crate::Workspace;
 use crate::fault::{Fault, beside};
-use crate::map::PhotoMap;
 use crate::project::Project;
 use crate::workspace::Listing;
 
@@ -121,7 +120,7 @@ async fn map(State(workspace): State<Workspace>) -> Result<Response, Fault> {
         let project = workspace.project()?;
         let cleaner =
             workspace.desk().as_ref().map(|desk| Arc::clone(desk.cleaner())).ok_or(Fault::NotYet)?;
-        let map = PhotoMap::of(&workspace, &cleaner);
+        let map = workspace.map(&cleaner);
         let (round, is_final, bytes) = map.placed(project.dataset.items.iter().map(|item| &*item.path));
         let round = if is_final { "final".to_owned() } else { round.to_string() };
         let headers = [("content-type", "application/octet-stream".to_owned()), ("x-round", round)];

@@ -16,7 +16,7 @@ use super::project::measured;
 use super::{Page, camera, nothing_yet};
 use crate::Workspace;
 use crate::fault::{Fault, beside};
-use crate::near::{Near, Neighbour};
+use crate::near::Neighbour;
 
 /// Longer side of what is sent back (pixels), and its JPEG quality.
 const SIDE: u32 = 640;
@@ -36,10 +36,8 @@ pub(crate) fn for_photos() -> Router<Workspace> {
 async fn page(State(workspace): State<Workspace>) -> Result<Markup, Fault> {
     beside(move || {
         let run = workspace.newest_run();
-        if let Some((known, predictor)) = run.as_ref().and_then(|known| Some((known, workspace.predictor(known).ok()?))) {
-            // It begins to look at the folder, so that the first photo does not wait for it.
-            let _ = Near::of(&workspace, &known.run.model_path(), predictor.manifest().arch);
-        }
+        // Its model begins to look at the folder, so that the first photo does not wait for it.
+        let _ = run.as_ref().map(|known| workspace.near(known));
         let body = match &run {
             None => nothing_yet("There is no model yet", "Train one first: a head takes seconds."),
             Some(known) => html! {
@@ -72,10 +70,8 @@ async fn photo(State(workspace): State<Workspace>, bytes: Bytes) -> Result<Json<
         let predictor = workspace.predictor(&known)?;
         let photo =
             decode(&bytes, &DecodeLimits::default()).map_err(|reason| Fault::Bad(reason.to_string()))?;
-        let model = known.run.model_path();
         // Its evidence: the photos of the folder that it finds most like this one.
-        let near = Near::of(&workspace, &model, predictor.manifest().arch).ok();
-        let near = near.and_then(|near| near.nearest(&predictor.embed(&photo).ok()?));
+        let near = workspace.near(&known).ok().and_then(|near| near.nearest(&predictor.embed(&photo).ok()?));
         answer(&predictor, &photo, near.as_deref()).map(Json)
     })
     .await
