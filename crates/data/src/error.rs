@@ -106,6 +106,9 @@ pub enum DataError {
         /// What was asked for.
         valid_fraction: f64,
     },
+    /// Whoever listened asked for it to end.
+    #[error("stopped before every photo was looked at; begin again, and it goes on from there")]
+    Stopped,
     /// A split has no images.
     #[error("no {split} images in {}; add some, or split the data another way", path.display())]
     EmptySplit {

@@ -73,6 +73,7 @@ fn of_folders() -> Vec<DataError> {
         E::EmptyClass { path: path("photos/red"), skipped: 2, reason: Some(SkipReason::Empty.to_string()) },
         E::TooFewImages { path: photos(), label: text("red") },
         E::ValidFraction { valid_fraction: 1.5 },
+        E::Stopped,
         E::EmptySplit { path: photos(), split: Split::Valid },
         E::ClassesDiffer {
             train: path("photos/train"),

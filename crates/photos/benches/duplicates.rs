@@ -20,6 +20,7 @@ use sciurus_photos::{
     find_duplicates, inspect_pixels, jpeg, near_hashes, unsharp,
 };
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -139,8 +140,8 @@ fn paths(root: &Path, set: &str) -> Vec<PathBuf> {
 fn planted(data: &Path, set: &str) {
     let (paths, limits) = (paths(data, set), DecodeLimits::default());
     let start = Instant::now();
-    let found =
-        inspect_pixels(data, &paths, &KnownReports::new(), &limits, |_| {}).expect("files can be opened");
+    let found = inspect_pixels(data, &paths, &KnownReports::new(), &limits, |_| ControlFlow::Continue(()))
+        .expect("files can be opened");
     println!(
         "\n{set}: {} photos inspected in {:.2} s, {} skipped",
         found.files.len(),

@@ -8,6 +8,7 @@ mod support;
 use image::ImageFormat;
 use sciurus_data::{DecodeLimits, SkipReason};
 use sciurus_photos::{KnownReports, inspect_pixels};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
 use support::hostile::{
@@ -58,8 +59,10 @@ fn cost(name: &str, bytes: &[u8]) -> Cost {
 fn child() {
     let Some(folder) = std::env::var_os(FILE) else { return };
     let limits = DecodeLimits::default();
-    let found =
-        inspect_pixels(Path::new(&folder), &["a".into()], &KnownReports::new(), &limits, |_| {}).unwrap();
+    let found = inspect_pixels(Path::new(&folder), &["a".into()], &KnownReports::new(), &limits, |_| {
+        ControlFlow::Continue(())
+    })
+    .unwrap();
     let reason = found.skipped.first().map(|file| file.reason.clone());
     println!("\nseconds: {}", processor_seconds());
     println!("peak: {}", peak_bytes());

@@ -14,6 +14,7 @@ use sciurus_data::{
 };
 use sciurus_photos::{KnownReports, LEDGER_FILE, inspect_pixels, licences};
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -110,12 +111,19 @@ fn too_few_file_handles_are_an_error_of_the_whole() {
     let options = LoaderOptions::measuring().threads(2).store(Arc::new(store));
     let loader = Loader::new(Arc::clone(&dataset), Split::Train, preprocessing.pipeline(), options).unwrap();
     // Threads that read are started while they can be.
-    assert!(inspect_pixels(folder.path(), &paths, &KnownReports::new(), &dataset.limits, |_| {}).is_ok());
+    assert!(
+        inspect_pixels(folder.path(), &paths, &KnownReports::new(), &dataset.limits, |_| {
+            ControlFlow::Continue(())
+        })
+        .is_ok()
+    );
 
     let held = exhaust();
     let reason = decode_file(folder.path().join(&paths[0]), &dataset.limits).unwrap_err();
     assert!(reason.is_machine_fault(), "{reason}");
-    let found = inspect_pixels(folder.path(), &paths, &KnownReports::new(), &dataset.limits, |_| {});
+    let found = inspect_pixels(folder.path(), &paths, &KnownReports::new(), &dataset.limits, |_| {
+        ControlFlow::Continue(())
+    });
     assert!(matches!(found, Err(DataError::Machine { .. })), "{found:?}");
     assert!(matches!(verify(&dataset, |_| {}), Err(DataError::Machine { .. })));
     let error = ImageDataset::from_csv(&table).build().unwrap_err();

@@ -6,18 +6,19 @@
 mod support;
 
 use image::{DynamicImage, ImageFormat, Rgba, RgbaImage, imageops};
-use sciurus_data::{DecodeLimits, RgbImage, Split};
+use sciurus_data::{DataError, DecodeLimits, RgbImage, Split};
 use sciurus_photos::{
     DuplicateOptions, FileFormat, InspectedFile, KeepReason, KnownReports, Photo, PixelInspection,
     PixelReport, QualityCheck, Sameness, find_duplicates, find_quality_issues, inspect_pixels, jpeg,
 };
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 fn inspect(root: &Path, known: &KnownReports) -> PixelInspection {
     let mut paths: Vec<PathBuf> =
         std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name().into()).collect();
     paths.sort();
-    inspect_pixels(root, &paths, known, &DecodeLimits::default(), |_| {}).unwrap()
+    inspect_pixels(root, &paths, known, &DecodeLimits::default(), |_| ControlFlow::Continue(())).unwrap()
 }
 
 /// A picture with detail at every scale, unlike that of another seed.
@@ -35,6 +36,14 @@ fn picture(seed: f32) -> RgbImage {
 
 fn report(bytes: &[u8]) -> PixelReport {
     PixelReport::of(bytes, &DecodeLimits::default()).unwrap()
+}
+
+#[test]
+fn an_inspection_can_be_broken_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let (paths, known, limits) = (["a.png".into()], KnownReports::new(), DecodeLimits::default());
+    let stopped = inspect_pixels(folder.path(), &paths, &known, &limits, |_| ControlFlow::Break(()));
+    assert!(matches!(stopped, Err(DataError::Stopped)), "{stopped:?}");
 }
 
 #[test]

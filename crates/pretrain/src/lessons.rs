@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -55,6 +56,7 @@ fn stored(work: &Path, arch: Arch, photos: &[Photo]) -> anyhow::Result<StoredTea
             told = done;
             say(&format!("{arch} has seen {done} of {} photos", items.len()));
         }
+        ControlFlow::Continue(())
     })?;
     let record =
         TeacherRecord { name: embedder.weights().name.clone(), sha256: embedder.weights().sha256.clone() };

@@ -4,6 +4,7 @@
 //! The protocol: the square of 224 pixels from the middle of each photo, its pooled features at length 1, logistic regression
 //! with scikit-learn's `C = 10`, five folds.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use sciurus::data::{ImageDataset, Views};
@@ -42,7 +43,7 @@ fn accuracy(embedder: &Embedder, set: &Path) -> anyhow::Result<f64> {
         .iter()
         .map(|item| EmbedItem { path: dataset.path(item), content: item.content })
         .collect();
-    let embedded = embedder.embed(&items, &mut |_| ())?;
+    let embedded = embedder.embed(&items, &mut |_| ControlFlow::Continue(()))?;
     let (mut values, mut labels) = (Vec::new(), Vec::new());
     let rows = embedded.rows.iter().zip(&dataset.items);
     for (row, item) in rows.filter_map(|(row, item)| Some((row.as_ref()?, item))) {

@@ -6,6 +6,8 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
+use std::ops::ControlFlow;
+
 use sciurus::{Arch, CleanSettings, CleanStep, CleanSummary, Cleaner, WeightSource, draw_demo};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,6 +19,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if let CleanStep::Embedding(arch, done) = step {
             eprint!("\rlooking with {arch}: {} of {}", done.done, done.total);
         }
+        // `Break` would stop it here; what was computed is kept.
+        ControlFlow::Continue(())
     })?;
     eprintln!();
 

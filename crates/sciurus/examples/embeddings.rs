@@ -6,6 +6,8 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
+use std::ops::ControlFlow;
+
 use sciurus::data::ImageDataset;
 use sciurus::{Arch, EmbedItem, Embedder, WeightPlaces, WeightSource, draw_demo};
 
@@ -27,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let places = WeightPlaces::from_environment();
     let embedder = Embedder::new(arch, &weights, &places, &mut |_| ())?;
-    let embedded = embedder.embed(&items, &mut |_| ())?;
+    let embedded = embedder.embed(&items, &mut |_| ControlFlow::Continue(()))?;
     let rows: Vec<(&EmbedItem, &Vec<f32>)> =
         items.iter().zip(&embedded.rows).filter_map(|(item, row)| Some((item, row.as_ref()?))).collect();
 

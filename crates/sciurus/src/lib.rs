@@ -48,7 +48,7 @@ pub use learner::{
 pub use loaders::{DataLoaders, DataLoadersBuilder, ImageDataLoaders, LoaderSettings};
 pub use model::weights::{DownloadProgress, WeightPlaces, WeightSource, WeightsRecord};
 pub use model::{Arch, ArchChoice, ArchInfo, ChosenArch, HeadStart, OwnArch};
-pub use nn::{Device, Precision};
+pub use nn::{Device, NormStatistics, Precision};
 pub use predict::{
     DataRecord, FilePrediction, HeatMap, Manifest, ModelBundle, Output, Prediction, Predictor, find_files,
 };

@@ -30,7 +30,7 @@ let missed = false;
 let why = "";
 /** Whether something runs, after which there may be cards. */
 let looking = true;
-/** Whether the photos could not be looked at. */
+/** Whether the photos could not be looked at, or somebody stopped it. */
 let failed = false;
 
 /** Sends what waits, one after another; after a fault, again. */
@@ -69,7 +69,7 @@ async function send() {
 
 /** Has the photos looked at, unless something else is being done. */
 async function look() {
-  // After one that failed, somebody has to ask for it.
+  // After one that failed or was stopped, somebody has to ask for it.
   if (!failed) await ask("/clean/look", {}).catch((problem) => (why = problem instanceof Refused ? problem.message : why));
 }
 
@@ -510,7 +510,7 @@ listen((message) => {
   if (jobs) {
     const was = looking;
     looking = jobs.some((job) => job.status === "running");
-    failed = jobs.filter((job) => job.kind === "look").pop()?.status === "failed";
+    failed = ["failed", "stopped"].includes(jobs.filter((job) => job.kind === "look").pop()?.status ?? "");
     if (!view && was !== looking) draw();
     if (!view && !looking) look();
   }

@@ -134,7 +134,7 @@ function show(job) {
     const bar = el("progress", { max: job.total || 1, "aria-label": job.step });
     if (job.total) bar.setAttribute("value", String(job.done));
     else bar.removeAttribute("value");
-    const stops = ["train", "rates", "gather"].includes(job.kind);
+    const stops = ["train", "rates", "gather", "look"].includes(job.kind);
     const stop = el("button", { click: () => ask(`/jobs/${job.id}/stop`, {}).catch(() => {}) }, "Stop");
     corner.replaceChildren(
       el("p", {}, el("strong", {}, job.step), el("span", { class: "soft" }, job.total ? `${job.done} of ${job.total}` : "")),

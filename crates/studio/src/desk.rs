@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sciurus::clean::find::{ErrorsLeft, QueueItem, StopRule};
 use sciurus::clean::plan::{CleanAction, CleanPlan, Decision, Journal, PlanItem};
-use sciurus::data::{ContentHash, one_line};
+use sciurus::data::{ContentHash, Progress, one_line};
 use sciurus::{Card, Choice, CleanSettings, CleanStep, Cleaner, Ranked, Refit, Review};
 use serde::{Deserialize, Serialize};
 
@@ -85,14 +85,15 @@ impl Desk {
     pub(crate) fn open(settings: &CleanSettings, job: &Job) -> Result<Self, Fault> {
         // Opened first: if another program holds it, nobody waits for the photos in vain.
         let journal = Journal::of_folder(&settings.data.folder).map_err(sciurus::Error::from)?;
-        let cleaner = Cleaner::look(settings, &|step| match step {
-            CleanStep::Listing(done) => job.progress("reading the folder", done),
-            CleanStep::Pixels(done) => job.progress("checking pixels", done),
-            CleanStep::Download(done) => job.download(done),
-            CleanStep::Embedding(arch, done) => job.progress(&format!("looking with {arch}"), done),
-            CleanStep::Analysing => {
-                job.progress("comparing", sciurus::data::Progress { done: 0, total: 0 });
+        let cleaner = Cleaner::look(settings, &|step| {
+            match step {
+                CleanStep::Listing(done) => job.progress("reading the folder", done),
+                CleanStep::Pixels(done) => job.progress("checking pixels", done),
+                CleanStep::Download(done) => job.download(done),
+                CleanStep::Embedding(arch, done) => job.progress(&format!("looking with {arch}"), done),
+                CleanStep::Analysing => job.progress("comparing", Progress { done: 0, total: 0 }),
             }
+            job.goes_on()
         })?;
         let rule = StopRule::of_set(cleaner.len()).build().map_err(sciurus::Error::from)?;
         Ok(Self { review: Review::new(cleaner, journal, rule)?, decided: HashMap::new(), is_fitting: false })

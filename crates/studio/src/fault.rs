@@ -3,6 +3,8 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use sciurus::Error;
+use sciurus::data::DataError;
 use serde_json::json;
 
 /// Why a request got no other answer. Its text is for the person at the page.
@@ -33,6 +35,11 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Whether it is no fault: somebody stopped the work.
+    pub(crate) fn is_stop(&self) -> bool {
+        matches!(self, Self::Sciurus(Error::Data(DataError::Stopped)))
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::Sciurus(_) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -1,6 +1,7 @@
 //! Long work: one piece at a time, in a thread of its own. In: what is to be done. Out: [`JobState`]s, plain data that a page can
 //! ask for at any time and that is sent whenever it changes, so that no page that is opened late or twice misses anything.
 
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -237,6 +238,11 @@ impl Job {
         self.stopped.load(Ordering::Relaxed)
     }
 
+    /// The same, for what asks at every step.
+    pub(crate) fn goes_on(&self) -> ControlFlow<()> {
+        if self.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
     /// Says how far a step is. Called often, and from many threads.
     pub(crate) fn progress(&self, step: &str, progress: Progress) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -308,6 +314,7 @@ impl Job {
             (state.status, state.message) = match ended {
                 Ok(message) if is_stopped => (JobStatus::Stopped, Some(message)),
                 Ok(message) => (JobStatus::Done, Some(message)),
+                Err(fault) if fault.is_stop() => (JobStatus::Stopped, Some(Fault::told(&fault))),
                 Err(fault) => (JobStatus::Failed, Some(Fault::told(&fault))),
             };
         });

@@ -3,6 +3,7 @@
 //!
 //! The model looks at the folder's photos in a thread of its own when the page is opened first, and what it saw is cached.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -92,7 +93,7 @@ impl Near {
             .iter()
             .map(|item| EmbedItem { path: dataset.path(item), content: item.content })
             .collect();
-        let rows = embedder.embed(&items, &mut |_| ())?.rows;
+        let rows = embedder.embed(&items, &mut |_| ControlFlow::Continue(()))?.rows;
         Ok(rows.into_iter().map(|row| row.map(|row| unit(&row))).collect())
     }
 }

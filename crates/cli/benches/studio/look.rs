@@ -103,7 +103,7 @@ fn smooth(took: &[f64]) -> f64 {
 async fn scrolled(bench: &mut Bench) {
     let mut took: Vec<f64> = Vec::new();
     let mut stops = Vec::new();
-    for (speed, count) in [(20, 180), (60, 180), (200, 120), (-60, 120)] {
+    for (speed, count) in [(20_i32, 180), (60, 180), (200, 120), (-60, 120)] {
         let told = asked(bench, SCROLL, vec![json!(speed), json!(count), json!(0)]).await;
         took.extend(frames(&told));
         stops.push((format!("scrolling at {} pixels a second", (60 * speed).abs()), told));

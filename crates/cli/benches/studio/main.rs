@@ -48,6 +48,9 @@ struct Args {
     /// Make them here, or take those that were made here before; without it, they are made anew and removed
     #[arg(long, value_name = "FOLDER")]
     keep: Option<PathBuf>,
+    /// Dots of a map of its own, of small photos; 100,000 take the better part of an hour
+    #[arg(long, default_value_t = 0)]
+    dots: usize,
     /// Cards to decide
     #[arg(long, default_value_t = 250)]
     cards: usize,
@@ -96,7 +99,7 @@ async fn main() {
     let folder = args.keep.as_deref().unwrap_or(temporary.path());
     let from = args.from.clone().or_else(|| support::shared("data/hymenoptera"));
     let from = from.expect("--from names a folder of photos");
-    photos::make(&from, &folder.join("photos"), args.photos);
+    photos::make(&from, &folder.join("photos"), args.photos, photos::USUAL);
     // Nothing is left of an earlier one but the photos.
     server::forget(folder);
     let browser = Browser::start().await.expect("a browser");
@@ -110,6 +113,13 @@ async fn main() {
     clean::measure(&mut bench).await;
     map::measure(&mut bench).await;
     server::measure(&mut bench).await;
+    if args.dots > 0 {
+        let many = folder.join("many");
+        photos::make(&from, &many.join("photos"), args.dots, photos::SMALL);
+        server::forget(&many);
+        bench.program = Program::start(&many);
+        map::measure_many(&mut bench, args.dots).await;
+    }
     bench.browser.end().await;
     match args.json {
         true => println!("{}", bench.table.json()),

@@ -12,13 +12,20 @@ use rayon::prelude::*;
 
 use crate::dice::Dice;
 
-/// Pixels of what is made: what search engines show of a photo, and what data sets hold.
-const SIZE: (u32, u32) = (500, 375);
-/// Pixels that pieces are taken from.
-const WHOLE: (u32, u32) = (640, 480);
+/// What search engines show of a photo, and what data sets hold.
+pub(crate) const USUAL: Sizes = Sizes { piece: (500, 375), whole: (640, 480) };
+/// As small as a thumbnail, where the number of photos is what counts.
+pub(crate) const SMALL: Sizes = Sizes { piece: (128, 96), whole: (160, 120) };
 const QUALITY: u8 = 88;
 /// One photo in so many lies in a wrong folder.
 const WRONG: u64 = 25;
+
+/// Pixels of what is made, and of what pieces are taken from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    piece: (u32, u32),
+    whole: (u32, u32),
+}
 
 /// A photo, and the folder that it comes from.
 struct Source {
@@ -27,7 +34,7 @@ struct Source {
 }
 
 /// Makes as many in folders of their classes, unless they are there.
-pub(crate) fn make(from: &Path, to: &Path, count: usize) {
+pub(crate) fn make(from: &Path, to: &Path, count: usize, sizes: Sizes) {
     // Beside them, so that it is none of them.
     let mark = to.with_file_name(format!("{count} photos"));
     if mark.is_file() {
@@ -35,7 +42,7 @@ pub(crate) fn make(from: &Path, to: &Path, count: usize) {
     }
     assert!(!to.exists(), "{} has other photos; name another folder", to.display());
     eprintln!("making {count} photos from those in {}", from.display());
-    let sources = sources(from);
+    let sources = sources(from, sizes);
     let mut classes: Vec<&String> = sources.iter().map(|source| &source.class).collect();
     classes.sort();
     classes.dedup();
@@ -50,13 +57,13 @@ pub(crate) fn make(from: &Path, to: &Path, count: usize) {
         };
         let file = File::create(to.join(class).join(format!("{number:06}.jpg"))).unwrap();
         let encoder = JpegEncoder::new_with_quality(BufWriter::new(file), QUALITY);
-        mixed(&over.picture, &under.picture, &mut dice).write_with_encoder(encoder).unwrap();
+        mixed([&over.picture, &under.picture], sizes, &mut dice).write_with_encoder(encoder).unwrap();
     });
     fs::write(mark, "").unwrap();
 }
 
 /// All JPEGs below a folder.
-fn sources(folder: &Path) -> Vec<Source> {
+fn sources(folder: &Path, Sizes { whole: (width, height), .. }: Sizes) -> Vec<Source> {
     let mut files: Vec<PathBuf> = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -71,24 +78,28 @@ fn sources(folder: &Path) -> Vec<Source> {
     let source = |path: &PathBuf| {
         let picture = image::open(path).ok()?.to_rgb8();
         let class = path.parent()?.file_name()?.to_str()?.to_owned();
-        Some(Source { class, picture: imageops::resize(&picture, WHOLE.0, WHOLE.1, FilterType::Triangle) })
+        Some(Source { class, picture: imageops::resize(&picture, width, height, FilterType::Triangle) })
     };
     files.par_iter().filter_map(source).collect()
 }
 
 /// A piece of one photo over a piece of another.
-fn mixed(over: &RgbImage, under: &RgbImage, dice: &mut Dice) -> RgbImage {
+fn mixed(
+    [over, under]: [&RgbImage; 2],
+    Sizes { piece: (width, height), whole }: Sizes,
+    dice: &mut Dice,
+) -> RgbImage {
     let mut piece = || {
-        let [x, y] = [WHOLE.0 - SIZE.0, WHOLE.1 - SIZE.1].map(|room| dice.below(u64::from(room) + 1) as u32);
+        let [x, y] = [whole.0 - width, whole.1 - height].map(|room| dice.below(u64::from(room) + 1) as u32);
         (x, y, dice.below(2) == 1)
     };
     let (first, second) = (piece(), piece());
     let strength = 160 + dice.below(60) as u32;
     let gains = [0; 3].map(|_| 210 + dice.below(80) as u32);
     let at = |(left, top, mirrored): (u32, u32, bool), x: u32, y: u32| {
-        (left + if mirrored { SIZE.0 - 1 - x } else { x }, top + y)
+        (left + if mirrored { width - 1 - x } else { x }, top + y)
     };
-    RgbImage::from_fn(SIZE.0, SIZE.1, |x, y| {
+    RgbImage::from_fn(width, height, |x, y| {
         let ((ax, ay), (bx, by)) = (at(first, x, y), at(second, x, y));
         let (a, b) = (over.get_pixel(ax, ay), under.get_pixel(bx, by));
         Rgb([0, 1, 2].map(|channel| {

@@ -8,8 +8,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use sciurus::data::{Augmentation, Column, CsvHeader, DataSettings, Fold, Mix, ResizeMethod, SplitBy, Views};
 use sciurus::{
-    Arch, ArchChoice, Balance, Device, Error, HeadStart, Keep, LossFunction, Precision, Run, TrainSettings,
-    WeightSource,
+    Arch, ArchChoice, Balance, Device, Error, HeadStart, Keep, LossFunction, NormStatistics, Precision, Run,
+    TrainSettings, WeightSource,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -156,6 +156,10 @@ pub(crate) struct FitArgs {
     /// (linear_probe)
     #[arg(long, value_name = "START", value_parser = one_of::<HeadStart>())]
     head_start: Option<HeadStart>,
+    /// Whose mean and variance norm layers of a pretrained network use in training: each batch's (batch), as in fastai, or the
+    /// running ones, which then stay (running); auto: running for hazel, batch for others
+    #[arg(long, value_name = "WHOSE", value_parser = one_of::<NormStatistics>())]
+    norm_statistics: Option<NormStatistics>,
     /// Highest learning rate of the head [default: 0.002, or 0.001 with --no-pretrained]
     #[arg(long, visible_alias = "lr", value_name = "RATE", value_parser = number)]
     learning_rate: Option<f64>,
@@ -226,7 +230,7 @@ pub(crate) struct RunArgs {
     time_budget: Option<f64>,
     /// Fit a linear head on features of the frozen network, in seconds; every photo is predicted by a head that never saw it.
     /// The features are cached, so that the next time is faster still
-    #[arg(long, conflicts_with_all = ["epochs", "freeze_epochs", "head_start", "learning_rate", "warmup", "time_budget", "teachers", "half"])]
+    #[arg(long, conflicts_with_all = ["epochs", "freeze_epochs", "head_start", "norm_statistics", "learning_rate", "warmup", "time_budget", "teachers", "half"])]
     instant: bool,
     /// Save the weights in half precision (fp16): half the file; the model is measured as it is saved
     #[arg(long)]

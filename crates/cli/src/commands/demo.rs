@@ -1,5 +1,6 @@
 //! `sciurus demo`: the whole story on drawn pictures, with no network and no download.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use sciurus::clean::plan::{CleanAction, CleanPlan};
@@ -66,7 +67,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<Outcome> {
 fn look(folder: &Path, settings: &TrainSettings) -> anyhow::Result<CleanPlan> {
     let mut clean = CleanSettings::new(folder);
     (clean.data, clean.archs) = (settings.data.clone(), vec![Arch::Hazel.into()]);
-    Ok(Cleaner::look(&clean, &|_| ())?.plan()?)
+    Ok(Cleaner::look(&clean, &|_| ControlFlow::Continue(()))?.plan()?)
 }
 
 /// The plan as somebody would decide it who looks at the pictures that it proposes to move.

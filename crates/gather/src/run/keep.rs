@@ -14,6 +14,7 @@ use sciurus_data::{ContentHash, DecodeLimits};
 use sciurus_photos::{DuplicateOptions, KnownReports, PixelReport, Sameness, SeenPhotos, inspect_pixels};
 use sciurus_photos::{Ledger, LedgerEntry};
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -55,7 +56,9 @@ impl Kept {
         let is_file = |place: &InsidePath| matches!(self.root.kind(place), Ok(Some(Kind::File)));
         let places = self.ledger.entries().iter().filter_map(LedgerEntry::place).filter(is_file);
         let paths: Vec<PathBuf> = places.map(PathBuf::from).collect();
-        let found = inspect_pixels(self.root.path(), &paths, &KnownReports::new(), limits, |_| {})?;
+        let found = inspect_pixels(self.root.path(), &paths, &KnownReports::new(), limits, |_| {
+            ControlFlow::Continue(())
+        })?;
         for file in &found.files {
             self.remember(&file.report, file.path.to_string_lossy().replace('\\', "/"));
         }

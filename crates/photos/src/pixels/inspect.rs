@@ -11,6 +11,7 @@ use sciurus_data::{DecodeLimits, read_file};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::UNIX_EPOCH;
@@ -57,17 +58,18 @@ pub type KnownReports = HashMap<ContentHash, PixelReport>;
 /// `paths` are relative to `root`. `progress` is called after each file, from many threads.
 ///
 /// # Errors
-/// The machine runs out of file handles or memory. Bad files are collected instead.
+/// `progress` breaks off, or the machine runs out of file handles or memory. Bad files are collected instead.
 ///
 /// ```
 /// use sciurus_data::{DecodeLimits, RgbImage};
 /// use sciurus_photos::{KnownReports, inspect_pixels, jpeg};
+/// use std::ops::ControlFlow;
 ///
 /// let folder = tempfile::tempdir()?;
 /// std::fs::write(folder.path().join("a.jpg"), jpeg(&RgbImage::new(60, 40), 90).unwrap_or_default())?;
 /// std::fs::write(folder.path().join("b.jpg"), "<html>404</html>")?;
 /// let paths = ["a.jpg".into(), "b.jpg".into()];
-/// let found = inspect_pixels(folder.path(), &paths, &KnownReports::new(), &DecodeLimits::default(), |_| {})?;
+/// let found = inspect_pixels(folder.path(), &paths, &KnownReports::new(), &DecodeLimits::default(), |_| ControlFlow::Continue(()))?;
 /// assert_eq!((found.files.len(), found.skipped.len()), (1, 1));
 /// assert_eq!(found.files[0].report.measures.brightness_p99, 0.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -77,12 +79,15 @@ pub fn inspect_pixels(
     paths: &[PathBuf],
     known: &KnownReports,
     limits: &DecodeLimits,
-    progress: impl Fn(Progress) + Send + Sync,
+    progress: impl Fn(Progress) -> ControlFlow<()> + Send + Sync,
 ) -> Result<PixelInspection, DataError> {
     let (root, done, total) = (root.as_ref(), AtomicUsize::new(0), paths.len());
     let look = |path: &PathBuf| {
         let result = inspect_file(root, path, known, limits);
-        progress(Progress { done: done.fetch_add(1, Ordering::Relaxed) + 1, total });
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        if progress(Progress { done, total }).is_break() {
+            return Err(DataError::Stopped);
+        }
         DataError::check_machine(result.as_ref().err()).map(|()| result)
     };
     let results: Result<Vec<Result<InspectedFile, Skipped>>, DataError> =

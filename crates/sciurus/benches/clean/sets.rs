@@ -1,5 +1,6 @@
 //! Real photos with labels taken for right, embedded.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use sciurus::data::{CorrectedFile, Correction, Corrections, ImageDataset, ImageDatasetBuilder, ImageItem};
@@ -86,8 +87,13 @@ fn embedder(shared: &Path, arch: Arch) -> Embedder {
 }
 
 fn embed(embedder: &Embedder, photos: &[EmbedItem]) -> Embeddings {
-    let rows: Vec<Vec<f32>> =
-        embedder.embed(photos, &mut |_| ()).unwrap().rows.into_iter().flatten().collect();
+    let rows: Vec<Vec<f32>> = embedder
+        .embed(photos, &mut |_| ControlFlow::Continue(()))
+        .unwrap()
+        .rows
+        .into_iter()
+        .flatten()
+        .collect();
     Embeddings { width: rows.first().map_or(1, Vec::len), values: rows.concat() }
 }
 

@@ -19,6 +19,7 @@ pub use settings::CleanSettings;
 pub use summary::{CleanSummary, IssueCount};
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use sciurus_clean::find::{
@@ -29,7 +30,7 @@ use sciurus_clean::find::{
 use sciurus_clean::plan::CleanPlan;
 use sciurus_data::fs::read_regular;
 use sciurus_data::{
-    ContentHash, Correction, Corrections, ImageDataset, ImageItem, Progress, SkipReason, Skipped,
+    ContentHash, Correction, Corrections, DataError, ImageDataset, ImageItem, Progress, SkipReason, Skipped,
 };
 use sciurus_insight::Embeddings;
 use sciurus_photos::{
@@ -91,24 +92,32 @@ pub struct Cleaner {
 }
 
 impl Cleaner {
-    /// Looks at a data set without changing it. `progress` is called from many threads.
+    /// Looks at a data set without changing it. `progress` is called from many threads, and may break off.
     ///
     /// # Errors
-    /// The folder is not a data set, or a backbone's weights cannot be found.
-    pub fn look(settings: &CleanSettings, progress: &(dyn Fn(CleanStep) + Sync)) -> Result<Self, Error> {
+    /// The folder is not a data set, a backbone's weights cannot be found, or `progress` broke off ([`DataError::Stopped`]).
+    pub fn look(
+        settings: &CleanSettings,
+        progress: &(dyn Fn(CleanStep) -> ControlFlow<()> + Sync),
+    ) -> Result<Self, Error> {
         let dataset = settings.dataset(progress)?;
-        let chosen = settings.chosen(&mut |done| progress(CleanStep::Download(done)))?;
+        // A download can't be broken off: what comes next can.
+        let chosen = settings.chosen(&mut |done| {
+            let _ = progress(CleanStep::Download(done));
+        })?;
         let mut notes: Vec<String> = chosen.iter().filter_map(|chosen| chosen.instead.clone()).collect();
         let paths: Vec<PathBuf> = dataset.items.iter().map(|item| item.path.clone()).collect();
         let known = KnownReports::new();
         let inspection = inspect_pixels(&dataset.root, &paths, &known, &dataset.limits, |done| {
-            progress(CleanStep::Pixels(done));
+            progress(CleanStep::Pixels(done))
         })?;
         let mut files = inspection.files;
         let mut broken = inspection.skipped;
         let (members, unembedded) = embed((settings, &chosen), &dataset, &mut files, &mut notes, progress)?;
         broken.extend(unembedded);
-        progress(CleanStep::Analysing);
+        if progress(CleanStep::Analysing).is_break() {
+            return Err(DataError::Stopped.into());
+        }
         let classes = classes(&dataset, &files);
         let items = readable_items(&dataset, &files).chain(broken_items(&dataset, &mut broken)).collect();
         let photos = photos(&dataset, &files);
@@ -295,7 +304,7 @@ fn embed(
     dataset: &ImageDataset,
     files: &mut Vec<InspectedFile>,
     notes: &mut Vec<String>,
-    progress: &(dyn Fn(CleanStep) + Sync),
+    progress: &(dyn Fn(CleanStep) -> ControlFlow<()> + Sync),
 ) -> Result<(Vec<Embeddings>, Vec<Skipped>), Error> {
     let items: Vec<EmbedItem> = files
         .iter()
@@ -303,7 +312,9 @@ fn embed(
         .collect();
     let mut rows = Vec::new();
     for ChosenArch { arch, weights, .. } in chosen {
-        let mut on_download = |done| progress(CleanStep::Download(done));
+        let mut on_download = |done| {
+            let _ = progress(CleanStep::Download(done));
+        };
         let places = settings.places();
         let mut embedder = Embedder::new(*arch, weights, &places, &mut on_download)?;
         if let Some(folder) = &settings.cache_folder {

@@ -1,5 +1,6 @@
 //! The options of a [`Cleaner`](super::Cleaner).
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use sciurus_clean::find::LearntLabel;
@@ -69,7 +70,10 @@ impl CleanSettings {
         settings
     }
 
-    pub(super) fn dataset(&self, progress: &(dyn Fn(CleanStep) + Sync)) -> Result<ImageDataset, Error> {
+    pub(super) fn dataset(
+        &self,
+        progress: &(dyn Fn(CleanStep) -> ControlFlow<()> + Sync),
+    ) -> Result<ImageDataset, Error> {
         if self.archs.is_empty() {
             let expected = "choose at least one network; `sciurus archs` lists them";
             return Err(Error::BadOption(BadOption {
@@ -88,7 +92,8 @@ impl CleanSettings {
                 advice: expected,
             }));
         }
-        progress(CleanStep::Listing(sciurus_data::Progress { done: 0, total: 0 }));
+        // Whoever wants to break off can do so a moment later.
+        let _ = progress(CleanStep::Listing(sciurus_data::Progress { done: 0, total: 0 }));
         Ok(self.data.dataset().build()?)
     }
 
@@ -126,7 +131,7 @@ mod tests {
         settings.data.group = Some(r"-\d\d(\d)\.".to_owned());
         let run = Run::prepare(folder.path().join("run"), settings, Listeners::default()).unwrap();
         let there = run.learner().loaders().dataset();
-        let here = CleanSettings::of_run(run.run()).unwrap().dataset(&|_| ()).unwrap();
+        let here = CleanSettings::of_run(run.run()).unwrap().dataset(&|_| ControlFlow::Continue(())).unwrap();
         assert!(there.split(Split::Test).count() > 0);
         assert_eq!(there.items, here.items);
     }

@@ -130,11 +130,11 @@ impl<E: Number> Source<E> {
 
 impl ChainLayers<'_> {
     /// All layers with their shapes, if the kernels support them.
-    fn ready<E: Number>(&self, source: &Source<E>) -> Option<Vec<Ready>> {
+    fn ready<E: Number>(&self, source: &Source<E>, pass: &Pass) -> Option<Vec<Ready>> {
         let (batch, mut size) = source.size();
         let mut all: Vec<Ready> = Vec::with_capacity(self.main.len());
         for (layer, _) in &self.main {
-            let mut ready = layer.ready(batch, size)?;
+            let mut ready = layer.ready(batch, size, pass)?;
             if let Some(shape) = source.first_shape().filter(|_| all.is_empty()) {
                 ready.shape = shape;
             }
@@ -157,7 +157,7 @@ fn train<E: Number>(
     pass: &mut Pass,
 ) -> Option<Tensor<4>> {
     let source = source(input.primitive().clone());
-    let main = layers.ready(&source)?;
+    let main = layers.ready(&source, pass)?;
     let mut nodes: Vec<NodeGuard> =
         std::iter::once(input.node()).chain(main.iter().flat_map(|layer| layer.parameters.nodes())).collect();
     let excitation = match layers.excitation {
@@ -180,7 +180,7 @@ fn train<E: Number>(
     let curves = layers.main.iter().map(|(_, nonlinearity)| *nonlinearity).collect();
     let (state, output) = State::forward(source, (&main, curves), excitation, kept);
     for ((layer, _), kept) in layers.main.iter().zip(&state.main) {
-        layer.note(&kept.moments, kept.convolved.len() / kept.moments.mean.len(), pass);
+        layer.note(kept, pass);
     }
     recorded(nodes, state, output).map(Tensor::from_primitive::<Autodiff<Flex>>)
 }

@@ -7,8 +7,8 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
 use burn_flex::FlexTensor;
 use sciurus_kernels::{
-    Activation, Buffer, ConvShape, Isa, Moments, Nonlinearity, PackedWeights, View, ViewMut,
-    conv_forward_activated, depthwise_forward, normalize,
+    Activation, Buffer, ConvShape, Isa, Nonlinearity, PackedWeights, View, ViewMut, conv_forward_activated,
+    depthwise_forward, normalize,
 };
 
 use super::layer::{BlockLayers, ConvNorm, Grouping, affine, shape};
@@ -165,8 +165,10 @@ impl ConvNorm<'_> {
     fn running_affine(&self) -> Option<[Vec<f32>; 2]> {
         let norm = self.norm;
         let read = |tensor: Tensor<1>| Some(values::<f32>(&parameter(&plain(&tensor)?)).to_vec());
-        let moments =
-            Moments { mean: read(norm.running_mean.val())?, variance: read(norm.running_var.val())? };
-        Some(affine(&moments, [&read(norm.weight.val())?, &read(norm.bias.val())?], norm.epsilon()))
+        Some(affine(
+            &self.running_moments()?,
+            [&read(norm.weight.val())?, &read(norm.bias.val())?],
+            norm.epsilon(),
+        ))
     }
 }

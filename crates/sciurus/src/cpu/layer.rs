@@ -12,7 +12,7 @@ use sciurus_kernels::{
     depthwise_input_gradient, depthwise_weight_gradient,
 };
 
-use super::tensor::{Number, Tracked, floats, parameter, tracked, values};
+use super::tensor::{Number, Tracked, either, floats, parameter, tracked, values};
 use crate::nn::{BatchNorm, Pass};
 
 /// A convolution without bias and the norm layer after it.
@@ -28,6 +28,8 @@ pub(super) struct Parameters {
     pub(super) norm: [Tracked; 2],
     /// What the norm layer adds to the variance.
     pub(super) epsilon: f64,
+    /// What the norm layer normalises by instead of the batch's moments.
+    frozen: Option<Moments>,
 }
 
 impl Parameters {
@@ -56,23 +58,38 @@ pub(super) struct Ready {
 impl ConvNorm<'_> {
     /// Shape and parameters for `[batch, height, width]` pixels, if the kernels support the shape and the parameters are on the
     /// CPU.
-    pub(super) fn ready(&self, batch: usize, size: [usize; 2]) -> Option<Ready> {
+    pub(super) fn ready(&self, batch: usize, size: [usize; 2], pass: &Pass) -> Option<Ready> {
         let (shape, grouping) = any_shape(self.conv, batch, size)?;
-        Some(Ready { shape, grouping, parameters: self.parameters()? })
+        Some(Ready { shape, grouping, parameters: self.parameters(pass)? })
     }
 
     /// The parameters as tracked primitives, if they are on the CPU.
-    pub(super) fn parameters(&self) -> Option<Parameters> {
+    pub(super) fn parameters(&self, pass: &Pass) -> Option<Parameters> {
         let weight = tracked(&self.conv.weight.val())?;
         Some(Parameters {
             weight,
             norm: [tracked(&self.norm.weight.val())?, tracked(&self.norm.bias.val())?],
             epsilon: self.norm.epsilon(),
+            frozen: match pass.uses_running_statistics() {
+                true => Some(self.running_moments()?),
+                false => None,
+            },
         })
     }
 
-    /// Records the new running statistics after a pass with these moments of `count` pixels.
-    pub(super) fn note(&self, moments: &Moments, count: usize, pass: &mut Pass) {
+    /// The norm layer's running statistics, if they are on the CPU.
+    pub(super) fn running_moments(&self) -> Option<Moments> {
+        let read =
+            |param: &Param<Tensor<1>>| Some(values::<f32>(&parameter(&either(&param.val())?)).to_vec());
+        Some(Moments { mean: read(&self.norm.running_mean)?, variance: read(&self.norm.running_var)? })
+    }
+
+    /// Records the new running statistics after a pass that kept this.
+    pub(super) fn note<E: Number>(&self, kept: &Saved<E>, pass: &mut Pass) {
+        if kept.statistics == Statistics::Frozen {
+            return;
+        }
+        let (moments, count) = (&kept.moments, kept.pixels());
         let of_batch = |values: &[f32], param: &Param<Tensor<1>>| {
             let data = TensorData::new(values.to_vec(), [values.len()]);
             Tensor::<1>::from_data(data, &param.val().device().inner())
@@ -113,6 +130,15 @@ pub(super) fn any_shape(conv: &Conv2d, batch: usize, size: [usize; 2]) -> Option
     (known && fits).then_some((shape, grouping))
 }
 
+/// Whose mean and variance a norm layer used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Statistics {
+    /// The batch's, through which gradients flow.
+    OfBatch,
+    /// The running ones, which are constants.
+    Frozen,
+}
+
 /// What a [`ConvNorm`] keeps from its forward pass.
 #[derive(Debug)]
 pub(super) struct Saved<E: Number> {
@@ -123,7 +149,9 @@ pub(super) struct Saved<E: Number> {
     norm_weight: FlexTensor,
     /// The convolution's output, before the norm layer.
     pub(super) convolved: Buffer<E>,
+    /// What the norm layer normalised by.
     pub(super) moments: Moments,
+    statistics: Statistics,
     epsilon: f64,
     /// The norm layer applied to the convolution's output: scale and shift `[out]`.
     pub(super) affine: [Vec<f32>; 2],
@@ -135,7 +163,7 @@ impl<E: Number> Saved<E> {
         Self::forward((shape, Grouping::Dense), input, parameters)
     }
 
-    /// Convolves, and measures mean and variance.
+    /// Convolves, and measures mean and variance where those are not given.
     pub(super) fn forward(
         (shape, grouping): (ConvShape, Grouping),
         input: &[E],
@@ -146,7 +174,7 @@ impl<E: Number> Saved<E> {
         let [norm_weight, norm_bias] = parameters.norm.each_ref().map(|norm| parameter(norm.primitive()));
         let [channels_in, channels_out] = shape.channels;
         let mut convolved = Buffer::stale(shape.output_len());
-        let moments = match grouping {
+        let of_batch = match grouping {
             Grouping::Dense => {
                 let packed = PackedWeights::forward(isa, &shape, values(&weight), None);
                 let output = ViewMut::new(&mut convolved, channels_out);
@@ -157,9 +185,13 @@ impl<E: Number> Saved<E> {
                 depthwise_forward(isa, &shape, input, weights, &mut convolved)
             }
         };
+        let (statistics, moments) = match &parameters.frozen {
+            Some(frozen) => (Statistics::Frozen, frozen.clone()),
+            None => (Statistics::OfBatch, of_batch),
+        };
         let epsilon = parameters.epsilon;
         let affine = affine(&moments, [values(&norm_weight), values(&norm_bias)], epsilon);
-        Self { shape, grouping, weight, norm_weight, convolved, moments, epsilon, affine }
+        Self { shape, grouping, weight, norm_weight, convolved, moments, statistics, epsilon, affine }
     }
 
     /// Scale and shift as slices.
@@ -172,10 +204,19 @@ impl<E: Number> Saved<E> {
         Some((&self.convolved, &self.moments.mean))
     }
 
+    /// How many pixels each channel has, over the batch.
+    fn pixels(&self) -> usize {
+        self.convolved.len() / self.moments.mean.len()
+    }
+
     /// Gradients of the norm layer's weight and bias, and the factors for its input's gradient.
     pub(super) fn norm_gradients(&self, sums: &GradientSums) -> ([FlexTensor; 2], NormGradient) {
         let channels = self.moments.mean.len();
-        let count = (self.convolved.len() / channels) as f64;
+        // Constants have no share in the gradient: it is as if they came from infinitely many pixels.
+        let count = match self.statistics {
+            Statistics::OfBatch => self.pixels() as f64,
+            Statistics::Frozen => f64::INFINITY,
+        };
         let mut weight = Buffer::stale(channels);
         let mut bias = Buffer::stale(channels);
         let mut factors = NormGradient { by_gradient: vec![], by_input: vec![], constant: vec![] };

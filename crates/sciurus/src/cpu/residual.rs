@@ -48,12 +48,12 @@ fn train<E: Number>(layers: &BlockLayers<'_>, input: Tracked, pass: &mut Pass) -
     let mut size = [height, width];
     let mut main: Vec<Ready> = Vec::with_capacity(layers.main.len());
     for layer in &layers.main {
-        let ready = layer.ready(batch, size)?;
+        let ready = layer.ready(batch, size, pass)?;
         size = ready.shape.out_size();
         main.push(ready);
     }
     let shortcut = match &layers.shortcut {
-        Some(shortcut) => Some(shortcut.ready(batch, [height, width])?),
+        Some(shortcut) => Some(shortcut.ready(batch, [height, width], pass)?),
         None => None,
     };
 
@@ -64,7 +64,7 @@ fn train<E: Number>(layers: &BlockLayers<'_>, input: Tracked, pass: &mut Pass) -
     for (layer, kept) in
         layers.main.iter().zip(&state.main).chain(layers.shortcut.as_ref().zip(state.shortcut.as_ref()))
     {
-        layer.note(&kept.moments, kept.convolved.len() / kept.moments.mean.len(), pass);
+        layer.note(kept, pass);
     }
     recorded(nodes, state).map(Tensor::from_primitive::<Autodiff<Flex>>)
 }

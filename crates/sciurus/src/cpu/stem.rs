@@ -89,10 +89,10 @@ fn train_norm_stem<E: Number>(
     pass: &mut Pass,
 ) -> Option<Tensor<4>> {
     let images = tracked(images)?;
-    let parameters = layer.parameters()?;
+    let parameters = layer.parameters(pass)?;
     let Prepared { images: prepared, shape } = Prepared::<E>::new(layer.conv, images.primitive())?;
     let kept = Saved::<E>::dense(shape, &prepared, &parameters);
-    layer.note(&kept.moments, kept.convolved.len() / kept.moments.mean.len(), pass);
+    layer.note(&kept, pass);
     let pool = pool_over(pool, &shape);
     let mut output = Buffer::stale(pool.output_len());
     let mut places = Buffer::stale(output.len());

@@ -25,6 +25,11 @@ pub(super) fn plain<const D: usize>(tensor: &Tensor<D>) -> Option<FlexTensor> {
     tensor.clone().try_into_primitive::<Flex>().ok()
 }
 
+/// The tensor's primitive on the CPU, whether or not gradients are tracked.
+pub(super) fn either<const D: usize>(tensor: &Tensor<D>) -> Option<FlexTensor> {
+    plain(tensor).or_else(|| Some(tracked(tensor)?.primitive().clone()))
+}
+
 /// A parameter with contiguous values.
 pub(super) fn parameter(tensor: &FlexTensor) -> FlexTensor {
     assert_eq!(tensor.dtype(), DType::F32, "parameters are f32");

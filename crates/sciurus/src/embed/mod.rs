@@ -4,6 +4,7 @@
 //! does not read the photos again. The cache may be deleted at any time.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
 
@@ -40,11 +41,15 @@ pub struct EmbedItem {
 ///
 /// ```no_run
 /// use sciurus::{Arch, Device, Embedder, WeightPlaces, WeightSource};
+/// use std::ops::ControlFlow;
 /// # fn main() -> Result<(), sciurus::Error> {
 /// let places = WeightPlaces::from_environment();
 /// let embedder = Embedder::new(Arch::ResNet18, &WeightSource::Pretrained, &places, &mut |_| ())?;
 /// # let items = Vec::new();
-/// let embedded = embedder.embed(&items, &mut |done| println!("{done} done"))?;
+/// let embedded = embedder.embed(&items, &mut |done| {
+///     println!("{done} done");
+///     ControlFlow::Continue(())
+/// })?;
 /// # Ok(())
 /// # }
 /// ```
@@ -174,18 +179,23 @@ impl Embedder {
     }
 
     /// Embeds photos: the body's features, averaged over each picture, `[channel]`. `progress` receives the number of finished
-    /// photos. A cache that cannot be used costs time and is reported, but is not an error.
+    /// photos, and may break off: what is computed by then is in the cache. A cache that cannot be used costs time and is reported,
+    /// but is not an error.
     ///
     /// # Errors
-    /// The machine has run out of something, such as file handles.
-    pub fn embed(&self, items: &[EmbedItem], progress: &mut dyn FnMut(usize)) -> Result<Embedded, Error> {
+    /// `progress` broke off ([`DataError::Stopped`]), or the machine has run out of something, such as file handles.
+    pub fn embed(
+        &self,
+        items: &[EmbedItem],
+        progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Embedded, Error> {
         let mut cache = Cache::open(self.cache_file(), self.arch.channels());
         let mut wanted: Vec<&EmbedItem> =
             items.iter().filter(|item| !cache.rows.contains_key(&item.content)).collect();
         wanted.sort_by_key(|item| item.content);
         wanted.dedup_by_key(|item| item.content);
         let (mut skipped, mut done) = (HashMap::new(), items.len() - wanted.len());
-        progress(done);
+        let mut control = progress(done);
         std::thread::scope(|scope| {
             // Photos are decoded while the network computes.
             let (sender, receiver) = sync_channel(2);
@@ -197,6 +207,10 @@ impl Embedder {
                 let _: Result<(), _> = batches.into_iter().try_for_each(|batch: Vec<_>| sender.send(batch));
             });
             for batch in receiver {
+                if control.is_break() {
+                    // Whoever decodes finds that nobody receives, and ends.
+                    break;
+                }
                 done += batch.len();
                 let (mut contents, mut pixels) = (Vec::new(), Vec::new());
                 for (content, read) in batch {
@@ -209,9 +223,12 @@ impl Embedder {
                     }
                 }
                 cache.keep(&contents, &self.features(pixels, contents.len()));
-                progress(done);
+                control = progress(done);
             }
         });
+        if control.is_break() {
+            return Err(DataError::Stopped.into());
+        }
         let rows = items.iter().map(|item| cache.rows.get(&item.content).cloned()).collect();
         let skip = |item: &EmbedItem| {
             Some(Skipped { path: item.path.clone(), reason: skipped.get(&item.content)?.clone() })

@@ -215,6 +215,7 @@ impl LearnerBuilder {
             .accumulate(settings.accumulate)
             .average_decay(settings.average_decay)
             .with_new_head();
+        let trainer = if settings.freezes_norm(arch) { trainer.with_frozen_norm() } else { trainer };
         let mut observers = self.observers;
         if let Some(patience) = settings.patience {
             observers.push(Box::new(EarlyStopping::new(patience)));

@@ -5,6 +5,7 @@
 //! photos that are not in the test split.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use sciurus_clean::find::{
@@ -134,8 +135,13 @@ impl Learner {
                 }
             }
             told = done;
-        })?;
+            match control {
+                Ok(Control::Continue | Control::EndFit) => ControlFlow::Continue(()),
+                Ok(Control::Stop) | Err(_) => ControlFlow::Break(()),
+            }
+        });
         control?;
+        let embedded = embedded?;
         if !embedded.skipped.is_empty() {
             self.emit(&Event::PhotosSkipped { split: Split::Train, skipped: embedded.skipped })?;
         }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{FineTune, Keep, LossFunction, OneCycle};
 use crate::Error;
 use crate::model::weights::WeightSource;
-use crate::model::{ArchChoice, HeadStart, VisionModel};
-use crate::nn::{Device, Precision};
+use crate::model::{Arch, ArchChoice, HeadStart, VisionModel};
+use crate::nn::{Device, NormStatistics, Precision};
 
 /// fastai's default learning rate, for all groups.
 const SCRATCH_LEARNING_RATE: f64 = 1e-3;
@@ -32,6 +32,9 @@ settings! {
         /// What the head begins with: `random` weights, as fastai does, or a `linear_probe`; ignored with random weights in the
         /// body.
         pub head_start: HeadStart = HeadStart::Random,
+        /// Whose mean and variance the body's norm layers use in training: each `batch`'s, or the `running` ones, which then stay;
+        /// `auto` is `running` for the network that is built in, and `batch` for others. Ignored with random weights in the body.
+        pub norm_statistics: NormStatistics = NormStatistics::Auto,
         /// Highest learning rate of the head, above 0. Without it: 2e-3 for fine-tuning, 1e-3 from random weights.
         pub learning_rate: Option<f64> = None,
         /// Share of the whole network's fit in which the learning rate rises (0..1): fastai's `pct_start`. Without it: 0.3 for
@@ -96,6 +99,16 @@ impl FitSettings {
     /// Whether training starts from random weights.
     pub(crate) fn is_from_scratch(&self) -> bool {
         self.weights == WeightSource::Random
+    }
+
+    /// Whether the norm layers of this network's body keep their running statistics, and use them.
+    pub(crate) fn freezes_norm(&self, arch: Arch) -> bool {
+        let is_frozen = match self.norm_statistics {
+            NormStatistics::Auto => arch == Arch::Hazel,
+            NormStatistics::Batch => false,
+            NormStatistics::Running => true,
+        };
+        is_frozen && !self.is_from_scratch()
     }
 
     /// The fit of a model that starts from random weights.

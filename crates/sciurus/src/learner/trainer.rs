@@ -35,6 +35,7 @@ pub struct Trainer {
     average: Option<WeightAverage>,
     first: ParamGroup,
     new_head: bool,
+    frozen_norm: bool,
     teachers: Teachers,
 }
 
@@ -73,6 +74,7 @@ impl Trainer {
             average: None,
             first: ParamGroup(0),
             new_head: false,
+            frozen_norm: false,
             teachers: Teachers::default(),
         };
         trainer.freeze_to(ParamGroup(0));
@@ -112,6 +114,13 @@ impl Trainer {
     #[must_use]
     pub fn with_new_head(mut self) -> Self {
         self.new_head = true;
+        self
+    }
+
+    /// Has the norm layers of the body use their running statistics and keep them; see [`Pass::with_frozen_norm`].
+    #[must_use]
+    pub fn with_frozen_norm(mut self) -> Self {
+        self.frozen_norm = true;
         self
     }
 
@@ -181,7 +190,7 @@ impl Trainer {
         let pass = Pass::train(rng).with_precision(self.precision);
         let pass = if self.new_head { pass.with_new_head(self.steps) } else { pass };
         self.steps += 1;
-        pass
+        if self.frozen_norm { pass.with_frozen_norm() } else { pass }
     }
 
     /// Learns from the loss `[1]` of these logits `[batch, class]`.

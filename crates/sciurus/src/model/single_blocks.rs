@@ -61,8 +61,16 @@ impl Walk {
         forward: impl Fn(&M, Tensor<4>, &mut Pass) -> Tensor<4>,
     ) {
         let pass = || Pass::train(Seed(self.step as u64).rng(&[]));
-        let [ours, layers] = [pass(), pass().layer_by_layer()]
-            .map(|pass| Found::new(module, &forward, &self.features, pass, self.step > 0));
+        let found = |pass| Found::new(module, &forward, &self.features, pass, self.step > 0);
+        self.compare(&found(pass().with_frozen_norm()), &found(pass().with_frozen_norm().layer_by_layer()));
+        let layers = found(pass().layer_by_layer());
+        self.compare(&found(pass()), &layers);
+        self.features = layers.output;
+        self.step += 1;
+    }
+
+    /// Compares what a block found with what its layers found.
+    fn compare(&self, ours: &Found, layers: &Found) {
         assert_eq!(ours.values.len(), layers.values.len(), "step {}", self.step);
         for ((id, what, ours), (_, _, expected)) in ours.values.iter().zip(&layers.values) {
             let parameter = self.names.iter().find(|(named, _)| Some(named) == id.as_ref());
@@ -75,8 +83,6 @@ impl Walk {
                 self.step
             );
         }
-        self.features = layers.output;
-        self.step += 1;
     }
 
     /// Changes the features by up to a hundredth until `fit` accepts them.

@@ -12,7 +12,7 @@ mod state;
 pub use device::Device;
 pub use folded::FoldedLayers;
 pub use layer_norm::LayerNorm;
-pub use norm::BatchNorm;
+pub use norm::{BatchNorm, NormStatistics};
 pub use pass::Pass;
 pub use precision::Precision;
 pub use state::{StateDict, StoredTensor};

@@ -6,8 +6,36 @@
 use burn::module::{Module, Param};
 use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor, assert_shape};
+use serde::{Deserialize, Serialize};
 
 use super::pass::{MOMENTUM, Pass};
+
+/// Whose mean and variance the norm layers of a pretrained body use in training.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::VariantNames,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum NormStatistics {
+    /// What was measured to suit the network.
+    #[default]
+    Auto,
+    /// Each batch's, by which the running ones move, as in PyTorch and fastai.
+    Batch,
+    /// The running ones that came with the weights, which stay as they are: "frozen batch norm", fastai's `BnFreeze`. A few
+    /// augmented batches then don't replace what was learnt from many photos.
+    Running,
+}
 
 /// `y = (x - mean) / sqrt(variance + epsilon) * weight + bias` per channel (Ioffe & Szegedy 2015).
 ///
@@ -58,7 +86,18 @@ impl BatchNorm {
 
     /// Normalises `[batch, channel, …]`; same shape out.
     pub fn forward<const D: usize>(&self, input: Tensor<D>, pass: &mut Pass) -> Tensor<D> {
-        self.forward_moving(input, pass, MOMENTUM)
+        match pass.uses_running_statistics() {
+            true => self.forward_running(input),
+            false => self.forward_moving(input, pass, MOMENTUM),
+        }
+    }
+
+    /// Normalises by the running statistics.
+    fn forward_running<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let [channels] = self.weight.lazy_shape().dims();
+        assert_shape!(input, [_, channels, ..]);
+        let (mean, variance) = (self.running_mean.val(), self.running_var.val());
+        batch_norm(input, self.weight.val(), self.bias.val(), mean, variance, self.epsilon)
     }
 
     /// Like [`forward`](Self::forward), with running statistics that move by `momentum` (0..=1) of the way to the batch's.
@@ -68,13 +107,12 @@ impl BatchNorm {
         pass: &mut Pass,
         momentum: f64,
     ) -> Tensor<D> {
+        if !pass.is_training() {
+            return self.forward_running(input);
+        }
         let [channels] = self.weight.lazy_shape().dims();
         assert_shape!(input, [_, channels, ..]);
         let (weight, bias) = (self.weight.val(), self.bias.val());
-        if !pass.is_training() {
-            let (mean, variance) = (self.running_mean.val(), self.running_var.val());
-            return batch_norm(input, weight, bias, mean, variance, self.epsilon);
-        }
         let per_channel = input.shape().num_elements() / channels;
         let result = batch_norm_train(input, weight, bias, self.epsilon);
         self.note_moving([result.mean.inner(), result.variance.inner()], per_channel, (pass, momentum));

@@ -33,6 +33,7 @@ struct Training {
     rng: Rng,
     statistics: Vec<(ParamId, Tensor<1>)>,
     head_momentum: f64,
+    frozen_norm: bool,
 }
 
 impl Pass {
@@ -43,7 +44,7 @@ impl Pass {
 
     /// A pass that uses the statistics of the batch and drops features at random.
     pub fn train(rng: Rng) -> Self {
-        let training = Training { rng, statistics: Vec::new(), head_momentum: MOMENTUM };
+        let training = Training { rng, statistics: Vec::new(), head_momentum: MOMENTUM, frozen_norm: false };
         Self::new(Some(training))
     }
 
@@ -80,6 +81,22 @@ impl Pass {
             training.head_momentum = MOMENTUM.max(1.0 / (step + 1) as f64);
         }
         self
+    }
+
+    /// Has the norm layers of the body use their running statistics and keep them, as in evaluation, while weights train; those
+    /// of the head are as ever. Batches are then normalised as single photos will be, and statistics of millions of photos
+    /// are not replaced by those of a few augmented ones. Source: fastai's `BnFreeze`; Keras's guide to fine-tuning.
+    #[must_use]
+    pub fn with_frozen_norm(mut self) -> Self {
+        if let Some(training) = &mut self.training {
+            training.frozen_norm = true;
+        }
+        self
+    }
+
+    /// Whether norm layers of the body use their running statistics.
+    pub(crate) fn uses_running_statistics(&self) -> bool {
+        self.training.as_ref().is_none_or(|training| training.frozen_norm)
     }
 
     /// How far the running statistics of the head's norm layers move in this pass (0..=1).

@@ -152,14 +152,24 @@ fn training() -> Pass {
     Pass::train(Seed(0).rng(&[]))
 }
 
+/// A kind of training pass, and its name.
+type Kind = (&'static str, fn() -> Pass);
+
+/// Every model in every kind of training pass.
+fn all_passes<M: Clone>(models: impl IntoIterator<Item = M>) -> impl Iterator<Item = (M, Kind)> {
+    let passes: [Kind; 2] =
+        [("by the batch's statistics", training), ("frozen", || training().with_frozen_norm())];
+    models.into_iter().flat_map(move |model| passes.map(|pass| (model.clone(), pass)))
+}
+
 #[test]
 fn a_training_pass_is_that_of_the_layers() {
-    for (name, model) in models() {
+    for ((name, model), (how, pass)) in all_passes(models()) {
         for (size, group) in [([64, 64], 0), ([75, 58], 0), ([64, 64], VisionModel::GROUPS - 1)] {
-            let what = format!("{name} {size:?} from group {group}");
-            let (logits, gradients, statistics) = train(&model, size, ParamGroup(group), training());
+            let what = format!("{name} {size:?} from group {group} {how}");
+            let (logits, gradients, statistics) = train(&model, size, ParamGroup(group), pass());
             let (expected, layers, layer_statistics) =
-                train(&model, size, ParamGroup(group), training().layer_by_layer());
+                train(&model, size, ParamGroup(group), pass().layer_by_layer());
             assert!(difference(&logits, &expected) < 2e-4 * largest(&expected).max(1.0), "{what}: logits");
             assert_eq!(gradients.keys().collect::<Vec<_>>(), layers.keys().collect::<Vec<_>>(), "{what}");
             for (parameter, expected) in &layers {
@@ -184,12 +194,12 @@ const DEEP_GRADIENT: f32 = 5e-4;
 /// The whole way through a body and back. The head's ReLU and maximum, whose gradients jump, are left out.
 #[test]
 fn a_training_pass_through_a_deep_body_is_that_of_the_layers() {
-    for (name, model) in deep_models() {
+    for ((name, model), (how, pass)) in all_passes(deep_models()) {
         for (size, group) in [([64, 64], 0), ([75, 58], 0), ([64, 64], VisionModel::GROUPS - 1)] {
-            let what = format!("{name} {size:?} from group {group}");
-            let (features, gradients, statistics) = train_body(&model, size, ParamGroup(group), training());
+            let what = format!("{name} {size:?} from group {group} {how}");
+            let (features, gradients, statistics) = train_body(&model, size, ParamGroup(group), pass());
             let (expected, layers, layer_statistics) =
-                train_body(&model, size, ParamGroup(group), training().layer_by_layer());
+                train_body(&model, size, ParamGroup(group), pass().layer_by_layer());
             assert!(
                 difference(&features, &expected) < 2e-4 * largest(&expected).max(1.0),
                 "{what}: features"

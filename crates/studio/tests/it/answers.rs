@@ -152,6 +152,20 @@ async fn one_thing_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_look_can_be_stopped_and_begun_again() {
+    let folder = dirty();
+    let studio = Studio::open(&folder.path().join("photos")).await;
+    studio.post("/clean/look", &json!({})).await;
+    let job = studio.workspace.job_states().last().unwrap().id;
+    assert_eq!(studio.post(&format!("/jobs/{job}/stop"), &json!({})).await.status, StatusCode::OK);
+    assert!(studio.settle().await.starts_with("stopped before every photo was looked at"));
+    let ended = studio.workspace.job_states().last().unwrap().status;
+    assert_eq!(serde_json::to_value(ended).unwrap(), "stopped");
+    assert_eq!(studio.get("/clean/state").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(looked(&studio).await["cards"][0]["id"].is_string());
+}
+
+#[tokio::test]
 async fn a_folder_that_is_no_data_set_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let photos = folder.path().join("photos");

@@ -5,6 +5,7 @@ mod pictures;
 mod retrain;
 mod review;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::Context;
@@ -148,10 +149,14 @@ fn look(settings: &CleanSettings, show: Show) -> anyhow::Result<Cleaner> {
                 bar.set_message(format!("embedding with {arch}"));
                 done
             }
-            CleanStep::Analysing => return bar.set_message("comparing"),
+            CleanStep::Analysing => {
+                bar.set_message("comparing");
+                return ControlFlow::Continue(());
+            }
         };
         bar.set_length(done.total as u64);
         bar.set_position(done.done as u64);
+        ControlFlow::Continue(())
     })?;
     bar.finish_and_clear();
     cleaner.notes().iter().for_each(note);
