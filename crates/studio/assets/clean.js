@@ -28,6 +28,8 @@ let typed = "";
 let missed = false;
 /** Why nothing can be saved at present. */
 let why = "";
+/** Has what waits be sent now. */
+let wake = () => {};
 /** Whether something runs, after which there may be cards. */
 let looking = true;
 /** Whether the photos could not be looked at, or somebody stopped it. */
@@ -57,7 +59,10 @@ async function send() {
       }
       saved();
       if (problem instanceof Refused && problem.status === 503) await look();
-      await new Promise((done) => setTimeout(done, pause));
+      await new Promise((done) => {
+        const later = setTimeout(done, pause);
+        wake = () => (clearTimeout(later), done(undefined));
+      });
       pause = Math.min(4000, pause * 2);
     }
   }
@@ -230,7 +235,7 @@ function one(view, card) {
       "section",
       { class: "desk" },
       el("div", { class: `photos ${card.is_sheet ? "sheet" : many ? "many" : "one"}` }, ...figures),
-      el("aside", {}, why, labels(view, card), near, el("div", { class: "keys" }, ...keys), applies(view), ...view.notes.map((note) => el("p", { class: "soft" }, note))),
+      el("aside", {}, why, labels(view, card), el("div", { class: "keys" }, ...keys), applies(view), ...view.notes.map((note) => el("p", { class: "soft" }, note)), near),
     ),
   );
   if (!many) similar(first, near);
@@ -514,6 +519,8 @@ listen((message) => {
     if (!view && was !== looking) draw();
     if (!view && !looking) look();
   }
+  // A studio that is there again, or has looked, can take what waits.
+  if (["jobs", "looked"].includes(message.event)) wake();
   if (message.event === "decided" && sending) missed = true;
   else if (["looked", "decided", "changed"].includes(message.event)) reload();
   // A card that somebody looks at stays; the new order comes with the next one.

@@ -11,6 +11,8 @@ const bar = byId("selected");
 const GAP = 4;
 /** Browsers cap the height of an element; a higher grid scrolls faster than its bar. */
 const TALLEST = 8_000_000;
+/** Pixels a frame. What flies by faster gets no pictures: nobody would see them, and those where it stops would come later. */
+const FAST = 45;
 
 /** @type {Photo[]} */
 let all = [];
@@ -24,6 +26,12 @@ let labels = [];
 const selected = new Set();
 /** Cells by their place in `shown`. @type {Map<number, HTMLElement>} */
 const cells = new Map();
+/** Places whose cells have no picture yet. @type {Set<number>} */
+const bare = new Set();
+/** Where the grid was when it was drawn last. */
+let lastTop = 0;
+/** Whether the next frame looks if it has come to rest. */
+let resting = false;
 /** Where a range begins. */
 let anchor = 0;
 /** The cell that the keys move. */
@@ -59,6 +67,7 @@ function draw() {
     if (place < first || place >= last) {
       cell.remove();
       cells.delete(place);
+      bare.delete(place);
     }
   }
   for (let place = first; place < last; place++) {
@@ -67,6 +76,29 @@ function draw() {
     cell.style.width = cell.style.height = `${side}px`;
     cell.style.transform = `translate(${(place % columns) * step}px, ${y}px)`;
   }
+  const moved = Math.abs(grid.scrollTop - lastTop);
+  lastTop = grid.scrollTop;
+  if (moved <= FAST || moved > grid.clientHeight) fill(Math.floor(top / step) * columns);
+  else if (!resting) rest();
+}
+
+/** Fills the grid when it has come to rest. */
+function rest() {
+  resting = true;
+  requestAnimationFrame(() => {
+    resting = false;
+    if (grid?.scrollTop === lastTop) draw();
+    else rest();
+  });
+}
+
+/** Gives the cells their pictures, those that can be seen first. @param {number} seen The first place that can be seen. */
+function fill(seen) {
+  for (const place of [...bare].sort((a, b) => Number(a < seen) - Number(b < seen) || a - b)) {
+    const picture = cells.get(place)?.querySelector("img");
+    if (picture) [picture.alt, picture.src] = [shown[place].path, `/thumb/${shown[place].content}`];
+  }
+  bare.clear();
 }
 
 /** @param {number} place */
@@ -76,10 +108,11 @@ function made(place) {
   const cell = el(
     "button",
     { class: "cell", "aria-pressed": String(selected.has(photo.path)), tabindex: place === focus ? 0 : -1, title: photo.path, "data-place": place },
-    el("img", { src: `/thumb/${photo.content}`, alt: photo.path }),
+    el("img", { alt: "" }),
     el("span", {}, words),
   );
   cells.set(place, cell);
+  bare.add(place);
   grid?.append(cell);
   return cell;
 }
@@ -101,6 +134,7 @@ function filter() {
   if (wanted("sort") === "size") shown.sort((a, b) => a.pixels - b.pixels);
   for (const cell of cells.values()) cell.remove();
   cells.clear();
+  bare.clear();
   focus = Math.min(focus, Math.max(0, shown.length - 1));
   anchor = focus;
   grid.querySelector(".empty")?.remove();

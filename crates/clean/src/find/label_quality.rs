@@ -24,25 +24,25 @@ const LEAST_WEIGHT: f64 = 0.02;
 /// The penalty is chosen on at most this many items, spread over the data set.
 const CHOICE_ITEMS: usize = 4000;
 /// With more items than this, repeated splits differ too little to be worth their time.
-const REPEAT_ITEMS: usize = 20_000;
+const REPEAT_ITEMS: usize = 5_000;
 
 /// Options of [`label_quality`].
 ///
 /// | Name | Default | Meaning | Range |
 /// |---|---|---|---|
 /// | `rounds` | 2 | how often items are reweighted and judged again | 0 (the plain head) to 10 |
-/// | `penalty` | the one that predicts the labels best | weight penalty in the first round | above 0 |
-/// | `folds` | [`FoldOptions`] | how items are split; with more than 20,000 items there is one repeat. Its penalty is not used | |
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// | `penalties` | those of [`best_penalties`] | weight penalty of each member in the first round | above 0 |
+/// | `folds` | [`FoldOptions`] | how items are split; with more than 5,000 items there is one repeat. Its penalty is not used | |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QualityOptions {
     rounds: usize,
-    penalty: Option<f64>,
+    penalties: Vec<f64>,
     folds: FoldOptions,
 }
 
 impl Default for QualityOptions {
     fn default() -> Self {
-        Self { rounds: 2, penalty: None, folds: FoldOptions::default() }
+        Self { rounds: 2, penalties: Vec::new(), folds: FoldOptions::default() }
     }
 }
 
@@ -54,10 +54,11 @@ impl QualityOptions {
         self
     }
 
-    /// The heads' weight penalty before items are reweighted, above 0; `None` chooses the one that predicts the labels best.
+    /// The heads' weight penalty before items are reweighted, above 0, one for each member; with none, those of
+    /// [`best_penalties`].
     #[must_use]
-    pub fn penalty(mut self, penalty: impl Into<Option<f64>>) -> Self {
-        self.penalty = penalty.into();
+    pub fn penalties(mut self, penalties: impl IntoIterator<Item = f64>) -> Self {
+        self.penalties = penalties.into_iter().collect();
         self
     }
 
@@ -74,13 +75,10 @@ impl QualityOptions {
     /// If an option is out of its range.
     pub fn build(mut self) -> Result<Self, InsightError> {
         BadOption::check("rounds", self.rounds as f64, self.rounds <= 10, "choose a number from 0 to 10")?;
-        let penalty = self.penalty.unwrap_or(1.0);
-        BadOption::check(
-            "penalty",
-            penalty,
-            penalty > 0.0 && penalty.is_finite(),
-            "choose a number above 0",
-        )?;
+        for &penalty in &self.penalties {
+            let is_positive = penalty > 0.0 && penalty.is_finite();
+            BadOption::check("penalty", penalty, is_positive, "choose a number above 0")?;
+        }
         self.folds = self.folds.build()?;
         Ok(self)
     }
@@ -120,7 +118,8 @@ pub struct LabelQuality {
 /// Judges every label by the embeddings of one or more backbones.
 ///
 /// # Errors
-/// If there are no members, lists differ in length, a label is not a class, or a feature is not finite.
+/// If there are no members, lists differ in length, a label is not a class, a feature is not finite, or there are penalties but
+/// not one for each member.
 ///
 /// ```
 /// use sciurus_insight::Embeddings;
@@ -131,7 +130,7 @@ pub struct LabelQuality {
 /// let mut labels: Vec<usize> = (0..40).map(|i| i % 2).collect();
 /// labels[7] = 0;
 /// let given = GivenLabels { classes: 2, labels: &labels, groups: None, weights: None };
-/// let quality = label_quality(&[&embeddings], given, QualityOptions::default().build()?)?;
+/// let quality = label_quality(&[&embeddings], given, &QualityOptions::default().build()?)?;
 /// assert!((0..40).all(|item| quality.scores[item] <= quality.scores[7]));
 /// assert_eq!(quality.suggested[7], 1);
 /// # Ok::<(), sciurus_insight::InsightError>(())
@@ -139,11 +138,19 @@ pub struct LabelQuality {
 pub fn label_quality(
     members: &[&Embeddings],
     given: GivenLabels,
-    options: QualityOptions,
+    options: &QualityOptions,
 ) -> Result<LabelQuality, InsightError> {
     BadOption::check("members", members.len() as f64, !members.is_empty(), "choose 1 or more")?;
-    let judge = |member: &&Embeddings| Judged::new(member, given, options);
-    let judged = members.iter().map(judge).collect::<Result<Vec<Judged>, InsightError>>()?;
+    let penalties = match &*options.penalties {
+        [] => best_penalties(members, given, options)?,
+        penalties if penalties.len() == members.len() => penalties.to_vec(),
+        penalties => {
+            let (expected, found) = (members.len(), penalties.len());
+            return Err(InsightError::Length { what: "penalties (one per member)", expected, found });
+        }
+    };
+    let judge = |(member, penalty): (&&Embeddings, f64)| Judged::new(member, given, (options, penalty));
+    let judged = members.iter().zip(penalties).map(judge).collect::<Result<Vec<Judged>, InsightError>>()?;
     let accuracy: Vec<f64> = judged.iter().map(|member| member.accuracy).collect();
     let weights = member_weights(&accuracy);
     let mut mean = vec![0.0; given.labels.len() * given.classes];
@@ -190,18 +197,12 @@ impl Judged {
     fn new(
         embeddings: &Embeddings,
         given: GivenLabels,
-        options: QualityOptions,
+        (options, penalty): (&QualityOptions, f64),
     ) -> Result<Self, InsightError> {
+        let unit = checked(embeddings, given)?;
         let GivenLabels { labels, groups, weights, .. } = given;
-        let items = FoldItems { embeddings, labels, groups, weights };
-        items.check(given.classes)?;
-        let unit = Embeddings { width: embeddings.width, values: normalized(embeddings) };
-        let items = FoldItems { embeddings: &unit, ..items };
+        let items = FoldItems { embeddings: &unit, labels, groups, weights };
         let folds = if given.labels.len() > REPEAT_ITEMS { options.folds.repeats(1) } else { options.folds };
-        let penalty = match options.penalty {
-            Some(penalty) => penalty,
-            None => best_penalty(items, given.classes, folds)?,
-        };
         let with = |penalty| folds.head(LogisticOptions::default().penalty(penalty));
         let mut found = out_of_fold(items, given.classes, with(penalty))?;
         let accuracy = found.accuracy;
@@ -227,7 +228,31 @@ fn self_confidence_weights(found: &OutOfFold, given: Option<&[f64]>) -> Vec<f64>
     own.iter().map(|weight| weight / mean).collect()
 }
 
-/// The penalty with the lowest out-of-fold cross entropy before calibration, from one split of at most 4,000 items.
+/// The embeddings at length 1, if the lists fit together.
+fn checked(embeddings: &Embeddings, given: GivenLabels) -> Result<Embeddings, InsightError> {
+    let GivenLabels { labels, groups, weights, .. } = given;
+    FoldItems { embeddings, labels, groups, weights }.check(given.classes)?;
+    Ok(Embeddings { width: embeddings.width, values: normalized(embeddings) })
+}
+
+/// The penalty that suits each member: that with the lowest out-of-fold cross entropy before calibration, from one split of at
+/// most 4,000 items. A few labels more or less don't change it, so that it need not be chosen again for every decision.
+///
+/// # Errors
+/// If lists differ in length, a label is not a class, or a feature is not finite.
+pub fn best_penalties(
+    members: &[&Embeddings],
+    given: GivenLabels,
+    options: &QualityOptions,
+) -> Result<Vec<f64>, InsightError> {
+    let best = |member: &&Embeddings| {
+        let unit = checked(member, given)?;
+        let GivenLabels { classes, labels, groups, .. } = given;
+        best_penalty(FoldItems { embeddings: &unit, labels, groups, weights: None }, classes, options.folds)
+    };
+    members.iter().map(best).collect()
+}
+
 fn best_penalty(items: FoldItems, classes: usize, folds: FoldOptions) -> Result<f64, InsightError> {
     let step = items.labels.len().div_ceil(CHOICE_ITEMS).max(1);
     let chosen: Vec<usize> = (0..items.labels.len()).step_by(step).collect();

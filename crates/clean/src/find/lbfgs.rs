@@ -40,7 +40,7 @@ struct Curvature {
 pub(super) fn minimize(
     point: Vec<f64>,
     limits: Limits,
-    function: impl Fn(&[f64]) -> (f64, Vec<f64>),
+    mut function: impl FnMut(&[f64]) -> (f64, Vec<f64>),
 ) -> Vec<f64> {
     let (value, gradient) = function(&point);
     let mut here = Point { point, value, gradient };
@@ -49,7 +49,7 @@ pub(super) fn minimize(
         if here.gradient.iter().all(|slope| slope.abs() <= limits.tolerance) {
             break;
         }
-        let Some(next) = step(&here, &direction(&here.gradient, &memory), &function) else {
+        let Some(next) = step(&here, &direction(&here.gradient, &memory), &mut function) else {
             break;
         };
         let curvature = Curvature {
@@ -90,7 +90,11 @@ fn direction(gradient: &[f64], memory: &VecDeque<Curvature>) -> Vec<f64> {
 /// The first of the full step, its half, its quarter, ... that lowers the function enough; `None` if none does. Near the bottom,
 /// where rounding hides how values differ, the slope tells instead: it must be less steep at the end of the step. Source: Hager,
 /// Zhang, "A new conjugate gradient method with guaranteed descent and an efficient line search", the approximate Wolfe condition.
-fn step(here: &Point, direction: &[f64], function: impl Fn(&[f64]) -> (f64, Vec<f64>)) -> Option<Point> {
+fn step(
+    here: &Point,
+    direction: &[f64],
+    function: &mut impl FnMut(&[f64]) -> (f64, Vec<f64>),
+) -> Option<Point> {
     let slope = dot(direction, &here.gradient);
     (0..HALVINGS).map(|halvings| 0.5_f64.powi(halvings)).find_map(|length| {
         let mut point = here.point.clone();

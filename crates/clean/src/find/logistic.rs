@@ -129,7 +129,9 @@ impl LogisticHead {
         if head.known.len() > 1 {
             let limits = Limits { tolerance: options.tolerance, iterations: options.iterations };
             let start = std::mem::take(&mut head.parameters);
-            head.parameters = minimize(start, limits, |at| objective(&head, data, options.penalty, at));
+            let mut room = Room::default();
+            head.parameters =
+                minimize(start, limits, |at| objective(&head, data, (options.penalty, at), &mut room));
         }
         head
     }
@@ -137,10 +139,11 @@ impl LogisticHead {
     /// Logits of the items, row-major `[item, class]`; negative infinity for a class the head does not know.
     #[must_use]
     pub fn logits(&self, embeddings: &Embeddings, items: &[usize]) -> Vec<f64> {
+        let mut room = Room::default();
         let mut all = vec![f64::NEG_INFINITY; items.len() * self.classes];
         for (block, rows) in items.chunks(BLOCK).zip(all.chunks_mut(BLOCK * self.classes.max(1))) {
-            let features = gathered(embeddings, block);
-            let logits = self.block_logits(&features, block.len(), &self.parameters);
+            let features = room.gather(embeddings, block);
+            let logits = self.block_logits(features, block.len(), &self.parameters);
             for (row, logits) in
                 rows.chunks_mut(self.classes.max(1)).zip(logits.chunks(self.known.len().max(1)))
             {
@@ -171,7 +174,12 @@ impl LogisticHead {
 
 /// The penalised mean loss and its gradient at `parameters`. Both are divided by the items' total weight, so that the
 /// tolerance means the same for every number of items.
-fn objective(head: &LogisticHead, data: LabelledItems, penalty: f64, parameters: &[f64]) -> (f64, Vec<f64>) {
+fn objective(
+    head: &LogisticHead,
+    data: LabelledItems,
+    (penalty, parameters): (f64, &[f64]),
+    room: &mut Room,
+) -> (f64, Vec<f64>) {
     let known = head.known.len();
     let weight = |item: usize| data.weights.map_or(1.0, |weights| weights[item]);
     let total = data.items.iter().map(|&item| weight(item)).sum::<f64>().max(f64::MIN_POSITIVE);
@@ -181,8 +189,8 @@ fn objective(head: &LogisticHead, data: LabelledItems, penalty: f64, parameters:
     let mut gradient = vec![0.0; parameters.len()];
     gradient[weights.clone()].iter_mut().zip(parameters).for_each(|(slope, value)| *slope = penalty * value);
     for block in data.items.chunks(BLOCK) {
-        let features = gathered(data.embeddings, block);
-        let mut rows = head.block_logits(&features, block.len(), parameters);
+        let features = room.gather(data.embeddings, block);
+        let mut rows = head.block_logits(features, block.len(), parameters);
         for (row, &item) in rows.chunks_mut(known).zip(block) {
             // `known` holds every label of these items, so the search always succeeds.
             let target = head.known.binary_search(&data.labels[item]).unwrap_or(0);
@@ -190,7 +198,7 @@ fn objective(head: &LogisticHead, data: LabelledItems, penalty: f64, parameters:
             gradient[weights.end..].iter_mut().zip(&*row).for_each(|(slope, residual)| *slope += residual);
         }
         let residuals = Matrix::new(&rows, [block.len(), known]).transposed();
-        let features = Matrix::new(&features, [block.len(), head.width]);
+        let features = Matrix::new(features, [block.len(), head.width]);
         matmul(residuals, features, &mut gradient[weights.clone()]);
     }
     gradient.iter_mut().for_each(|slope| *slope /= total);
@@ -207,7 +215,20 @@ fn to_residual(row: &mut [f64], target: usize, weight: f64) -> f64 {
     loss
 }
 
-/// The features of some items, widened, `[item, feature]`.
-fn gathered(embeddings: &Embeddings, items: &[usize]) -> Vec<f64> {
-    items.iter().flat_map(|&item| embeddings.row(item)).copied().map(f64::from).collect()
+/// Room for the features of a block of items, which is used again: so much new memory for each block would cost more than what is
+/// computed in it.
+#[derive(Debug, Default)]
+struct Room(Vec<f64>);
+
+impl Room {
+    /// The features of some items, widened, `[item, feature]`.
+    fn gather(&mut self, embeddings: &Embeddings, items: &[usize]) -> &[f64] {
+        let width = embeddings.width;
+        self.0.resize(items.len() * width, 0.0);
+        // A row at a time: as one chain of values it would not be vectorised.
+        for (wide, &item) in self.0.chunks_exact_mut(width.max(1)).zip(items) {
+            wide.iter_mut().zip(embeddings.row(item)).for_each(|(wide, value)| *wide = f64::from(*value));
+        }
+        &self.0
+    }
 }

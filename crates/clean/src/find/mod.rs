@@ -33,7 +33,7 @@ mod training_dynamics;
 pub use confident_joint::{ConfidentJoint, class_thresholds};
 pub use label_filter::{FilterOptions, LabelFilter, find_label_issues, ranked_issues};
 pub use label_inspector::LabelInspector;
-pub use label_quality::{GivenLabels, LabelQuality, QualityOptions, label_quality};
+pub use label_quality::{GivenLabels, LabelQuality, QualityOptions, best_penalties, label_quality};
 pub use label_scores::{LabelScore, label_scores, threshold_adjusted};
 pub use logistic::{LabelledItems, LogisticHead, LogisticOptions};
 pub use near_copies::{NearCopies, NearCopyOptions, near_copies};

@@ -25,7 +25,7 @@ fn planted(seed: u64) -> (Embeddings, Vec<usize>, Vec<usize>) {
 fn judge(members: &[&Embeddings], labels: &[usize], rounds: usize) -> LabelQuality {
     let given = GivenLabels { classes: 3, labels, groups: None, weights: None };
     let options = QualityOptions::default().rounds(rounds).build().unwrap();
-    label_quality(members, given, options).unwrap()
+    label_quality(members, given, &options).unwrap()
 }
 
 /// The chance that a wrong label gets a higher score than a right one.
@@ -73,8 +73,9 @@ fn items_that_cannot_be_judged_are_in_the_middle() {
     let found = judge(&[&embeddings], &given, 2);
     assert_eq!((found.unjudged.as_slice(), found.scores[17]), (&[17][..], 0.5));
     let given = GivenLabels { classes: 3, labels: &given, groups: None, weights: None };
-    assert!(label_quality(&[], given, QualityOptions::default()).is_err());
+    assert!(label_quality(&[], given, &QualityOptions::default()).is_err());
     assert!(QualityOptions::default().rounds(11).build().is_err());
+    assert!(QualityOptions::default().penalties([0.0]).build().is_err());
 }
 
 #[test]

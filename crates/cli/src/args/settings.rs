@@ -153,7 +153,7 @@ pub(crate) struct FitArgs {
     #[arg(long, value_name = "EPOCHS")]
     freeze_epochs: Option<usize>,
     /// What the head begins with: random weights, as in fastai (random), or a linear classifier of the pretrained features
-    /// (linear_probe)
+    /// (linear_probe); auto: linear_probe for hazel, random for others
     #[arg(long, value_name = "START", value_parser = one_of::<HeadStart>())]
     head_start: Option<HeadStart>,
     /// Whose mean and variance norm layers of a pretrained network use in training: each batch's (batch), as in fastai, or the

@@ -44,7 +44,7 @@ fn relabelled() {
         labels[changed * 7] = (labels[changed * 7] + 1) % CLASSES;
         let start = Instant::now();
         let given = GivenLabels { classes: CLASSES, labels: &labels, groups: None, weights: None };
-        label_quality(&[&embeddings], given, QualityOptions::default()).unwrap();
+        label_quality(&[&embeddings], given, &QualityOptions::default()).unwrap();
         told("1,000 x 384: a label changed, everything ranked anew", start);
     }
 }
@@ -58,7 +58,7 @@ fn embeddings() {
     let _ = outliers(&graph);
     neighbour_vote(&graph, &labels, CLASSES).unwrap();
     let given = GivenLabels { classes: CLASSES, labels: &labels, groups: Some(&groups), weights: None };
-    label_quality(&[&embeddings], given, QualityOptions::default()).unwrap();
+    label_quality(&[&embeddings], given, &QualityOptions::default()).unwrap();
     told("100,000 x 512: everything", start);
 }
 

@@ -98,7 +98,7 @@ impl<'a> Scored<'a> {
             Order::Labels => self.labels.clone(),
             Order::Queue => self.queue(Issue::Outlier.weight()),
             Order::Other { penalty, rounds } => {
-                judged(self.case, &self.groups, QualityOptions::default().rounds(rounds).penalty(penalty))
+                judged(self.case, &self.groups, QualityOptions::default().rounds(rounds).penalties(penalty))
             }
             Order::Outlying => self.outlying.clone(),
             Order::Weighted(weight) => self.queue(weight),
@@ -116,7 +116,7 @@ fn judged(case: &Case, groups: &[usize], options: QualityOptions) -> Vec<f64> {
     let members: Vec<&Embeddings> = case.members.iter().collect();
     let given =
         GivenLabels { classes: case.classes, labels: &case.labels, groups: Some(groups), weights: None };
-    label_quality(&members, given, options.build().unwrap()).unwrap().scores
+    label_quality(&members, given, &options.build().unwrap()).unwrap().scores
 }
 
 /// How far out items lie, by the first backbone.

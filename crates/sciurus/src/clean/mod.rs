@@ -21,11 +21,12 @@ pub use summary::{CleanSummary, IssueCount};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use sciurus_clean::find::{
     Finding, GivenLabels, LabelQuality, LearntLabel, NearCopyOptions, NeighbourGraph, OutOfSample,
-    QualityOptions, QueueItem, duplicate_findings, label_findings, label_quality, learnt_findings,
-    near_copies, outlier_findings, outliers, pixel_findings, queue, unreadable,
+    QualityOptions, QueueItem, best_penalties, duplicate_findings, label_findings, label_quality,
+    learnt_findings, near_copies, outlier_findings, outliers, pixel_findings, queue, unreadable,
 };
 use sciurus_clean::plan::CleanPlan;
 use sciurus_data::fs::read_regular;
@@ -89,6 +90,7 @@ pub struct Cleaner {
     duplicates: Duplicates,
     model: String,
     notes: Vec<String>,
+    penalties: OnceLock<Vec<f64>>,
 }
 
 impl Cleaner {
@@ -137,7 +139,21 @@ impl Cleaner {
         fixed.extend(unreadable(&broken, files.len()));
         let names: Vec<&str> = chosen.iter().map(|chosen| chosen.arch.name()).collect();
         let model = format!("out-of-fold heads on {}", names.join(", "));
-        Ok(Self { dataset, items, members, graph, classes, groups, fixed, files, duplicates, model, notes })
+        let penalties = OnceLock::new();
+        Ok(Self {
+            dataset,
+            items,
+            members,
+            graph,
+            classes,
+            groups,
+            fixed,
+            files,
+            duplicates,
+            model,
+            notes,
+            penalties,
+        })
     }
 
     /// The data set, without any decisions applied.
@@ -276,7 +292,25 @@ impl Cleaner {
             groups: Some(&self.groups),
             weights: Some(&weights),
         };
-        Ok(Some(label_quality(&members, given, QualityOptions::default().build()?)?))
+        let options = QualityOptions::default().penalties(self.penalties()?.iter().copied()).build()?;
+        Ok(Some(label_quality(&members, given, &options)?))
+    }
+
+    /// How closely heads follow the labels, for each network: chosen once, by the labels as they were given, so that the order of
+    /// decisions has no say in it.
+    fn penalties(&self) -> Result<&[f64], Error> {
+        if let Some(penalties) = self.penalties.get() {
+            return Ok(penalties);
+        }
+        let members: Vec<&Embeddings> = self.members.iter().collect();
+        let given = GivenLabels {
+            classes: self.dataset.vocab.len(),
+            labels: &self.classes,
+            groups: Some(&self.groups),
+            weights: None,
+        };
+        let chosen = best_penalties(&members, given, &QualityOptions::default())?;
+        Ok(self.penalties.get_or_init(|| chosen))
     }
 }
 

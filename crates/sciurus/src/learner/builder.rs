@@ -199,13 +199,15 @@ impl LearnerBuilder {
         let mut places = self.places.unwrap_or_else(WeightPlaces::from_environment);
         places.offline |= settings.offline;
         let mut on_download = self.on_download.unwrap_or_else(|| Box::new(|_| ()));
-        let ChosenArch { arch, weights, instead } =
+        let ChosenArch { arch, weights: weights_from, instead } =
             settings.arch.choose(&settings.weights, &places, &mut on_download)?;
         arch.check_image_size(self.loaders.preprocessing().image_size)?;
         let model = VisionModel::new(arch, self.loaders.dataset().vocab.len(), seed, &device)?;
-        let (model, weights) = started((model, arch), (&weights, &self.loaders), &places, &mut on_download)?;
+        let (model, weights) =
+            started((model, arch), (&weights_from, &self.loaders), &places, &mut on_download)?;
         let context = (&self.loaders, &places);
         let teachers = Teachers::ready(self.teachers, self.distill, context, &mut on_download)?;
+        let has_new_head = !matches!(&weights_from, WeightSource::File(path) if ModelBundle::is_named(path));
         let model = model.with_projectors(&teachers.widths(), arch.channels(), seed);
         let trainer = Trainer::new(model, &device, seed)
             .with_teachers(teachers)
@@ -224,6 +226,7 @@ impl LearnerBuilder {
         let mut learner = Learner {
             arch,
             instead,
+            has_new_head,
             keep: settings.keep,
             looks: OnlineDynamics::new(self.loaders.dataset().items.len()),
             loaders: self.loaders,

@@ -95,12 +95,17 @@ impl Learner {
 
     /// Has fine-tuning begin with a linear classifier as the head, if that is wanted. A learner that has trained has a head already.
     pub(crate) fn start_head(&mut self, start: HeadStart) -> Result<(), Error> {
-        if start == HeadStart::Random || self.fits > 0 || self.resume.is_some() {
-            return Ok(());
-        }
         let dataset = self.loaders.dataset();
         let classes = dataset.vocab.len();
         let is_possible = !dataset.is_multi_label() && classes <= LinearHead::MOST;
+        let is_wanted = match start {
+            HeadStart::Auto => self.arch.is_tuned_gently() && self.has_new_head && is_possible,
+            HeadStart::Random => false,
+            HeadStart::LinearProbe => true,
+        };
+        if !is_wanted || self.fits > 0 || self.resume.is_some() {
+            return Ok(());
+        }
         let advice = "begin with a random head, which takes several labels a photo, and more classes";
         BadOption::check("head_start", start.to_string(), is_possible, advice)?;
         let items: Vec<ImageItem> =

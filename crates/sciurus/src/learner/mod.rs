@@ -72,6 +72,8 @@ pub struct Learner {
     arch: Arch,
     /// Why it is not the preferred one.
     instead: Option<String>,
+    /// Whether nothing but its own seed has set the head's weights.
+    has_new_head: bool,
     weights: WeightsRecord,
     trainer: Trainer,
     metrics: Metrics,

@@ -212,7 +212,7 @@ pub struct FineTune {
     pub pct_start: f64,
     /// The first unfrozen rate is the highest divided by this.
     pub div: f64,
-    /// What the head begins with, if the learner has not trained yet.
+    /// What the head begins with, if the learner has not trained yet; fastai's is random for every network.
     pub head_start: HeadStart,
 }
 
@@ -226,7 +226,7 @@ impl FineTune {
             lr_mult: 100.0,
             pct_start: 0.3,
             div: 5.0,
-            head_start: HeadStart::Random,
+            head_start: HeadStart::Auto,
         }
     }
 

@@ -29,9 +29,9 @@ settings! {
         pub epochs: usize = 4,
         /// Epochs before those, in which only the head and the norm layers train; ignored with random weights.
         pub freeze_epochs: usize = 1,
-        /// What the head begins with: `random` weights, as fastai does, or a `linear_probe`; ignored with random weights in the
-        /// body.
-        pub head_start: HeadStart = HeadStart::Random,
+        /// What the head begins with: `random` weights, as fastai does, or a `linear_probe`; `auto` is the latter for the network
+        /// that is built in, where the photos permit it. Ignored with random weights in the body.
+        pub head_start: HeadStart = HeadStart::Auto,
         /// Whose mean and variance the body's norm layers use in training: each `batch`'s, or the `running` ones, which then stay;
         /// `auto` is `running` for the network that is built in, and `batch` for others. Ignored with random weights in the body.
         pub norm_statistics: NormStatistics = NormStatistics::Auto,
@@ -104,7 +104,7 @@ impl FitSettings {
     /// Whether the norm layers of this network's body keep their running statistics, and use them.
     pub(crate) fn freezes_norm(&self, arch: Arch) -> bool {
         let is_frozen = match self.norm_statistics {
-            NormStatistics::Auto => arch == Arch::Hazel,
+            NormStatistics::Auto => arch.is_tuned_gently(),
             NormStatistics::Batch => false,
             NormStatistics::Running => true,
         };

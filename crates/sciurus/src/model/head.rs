@@ -38,8 +38,11 @@ pub enum Pooling {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum HeadStart {
-    /// Random weights, as fastai does.
+    /// What was measured to suit the network: a linear probe for the one that is built in, where the photos permit it; random
+    /// weights for others.
     #[default]
+    Auto,
+    /// Random weights, as fastai does.
     Random,
     /// A linear classifier of the pretrained features of the training photos, by logistic regression. For one label a photo, at most
     /// 256 classes, and networks whose head pools. Source: Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and

@@ -8,7 +8,7 @@ use sciurus::model::StateDict;
 use sciurus::prelude::*;
 use sciurus::{
     AnyPredictions, Error, HeadStart, HistoryCsv, LearningRates, Listeners, LoaderSettings, ModelBundle,
-    Phase, Run, TableWriter, TrainSettings, WeightSource, draw_demo,
+    NormStatistics, Phase, Run, TableWriter, TrainSettings, WeightSource, draw_demo,
 };
 
 /// Settings for pictures of 64 pixels that train in seconds.
@@ -172,6 +172,32 @@ fn a_head_that_begins_as_a_linear_probe_knows_the_classes_before_it_trains() {
     let (probed, told) = begun(HeadStart::LinearProbe);
     assert!(probed < 0.3 * random, "{probed} against {random}");
     assert_eq!((untold, told > 0), (0, true));
+    assert_eq!(begun(HeadStart::Auto), (probed, told), "which suits hazel");
+}
+
+#[test]
+fn norm_layers_keep_the_statistics_that_they_came_with_where_that_is_wanted() {
+    let folder = drawn(20);
+    let moved = |norm_statistics: NormStatistics| {
+        let mut settings = settings(&folder.path().join("photos"));
+        settings.fit.arch = Arch::Hazel.into();
+        settings.fit.weights = WeightSource::Pretrained;
+        settings.fit.norm_statistics = norm_statistics;
+        let mut learner = settings.learner(Listeners::default()).unwrap();
+        let before = learner.model().state_dict();
+        learner.fine_tune(FineTune::new(1).head_start(HeadStart::Random)).unwrap();
+        let after = learner.model().state_dict();
+        let changed: Vec<&String> = before.keys().filter(|name| before[*name] != after[*name]).collect();
+        let count = |parts: [&str; 2]| {
+            changed.iter().filter(|name| parts.iter().all(|part| name.contains(part))).count()
+        };
+        (count(["body.", "running_"]), count(["head.", "running_"]), count(["body.", "weight"]))
+    };
+    let (frozen, head, weights) = moved(NormStatistics::Running);
+    assert_eq!(frozen, 0);
+    assert!(head == 4 && weights > 20, "{head} statistics of the head and {weights} weights learn");
+    assert_eq!(moved(NormStatistics::Auto).0, 0, "which suits hazel");
+    assert!(moved(NormStatistics::Batch).0 > 20);
 }
 
 #[test]

@@ -129,6 +129,12 @@ impl Arch {
         }
     }
 
+    /// Whether fine-tuning stays near its pretrained features unless settings say otherwise: it begins with a linear probe, and
+    /// norm layers use their running statistics. docs/backbone.md has the measurements.
+    pub(crate) fn is_tuned_gently(self) -> bool {
+        self == Arch::Hazel
+    }
+
     /// All facts about it.
     pub fn info(self) -> ArchInfo {
         ArchInfo {
