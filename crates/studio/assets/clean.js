@@ -228,14 +228,14 @@ function one(view, card) {
     view.can_undo ? button("Undo", "U", undo) : "",
     view.standing > 0 ? button("History", "H", () => go("history"), "rarely") : "",
   ].filter((key) => key !== "");
-  const near = el("div", {});
+  const near = el("div", { class: many ? "" : "likes" });
   desk.replaceChildren(
     head(view, card.question),
     el(
       "section",
       { class: "desk" },
       el("div", { class: `photos ${card.is_sheet ? "sheet" : many ? "many" : "one"}` }, ...figures),
-      el("aside", {}, why, labels(view, card), el("div", { class: "keys" }, ...keys), applies(view), ...view.notes.map((note) => el("p", { class: "soft" }, note)), near),
+      el("aside", {}, why, labels(view, card), el("div", { class: "keys" }, ...keys), applies(view), near, ...view.notes.map((note) => el("p", { class: "soft" }, note))),
     ),
   );
   if (!many) similar(first, near);

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::neighbours::normalized;
-use super::out_of_fold::{FoldItems, FoldOptions, OutOfFold, out_of_fold};
+use super::out_of_fold::{FoldItems, FoldOptions, OutOfFold, out_of_fold, out_of_fold_from};
 use super::out_of_sample::OutOfSample;
 use super::{LogisticOptions, member_weights};
 use sciurus_data::BadOption;
@@ -204,12 +204,14 @@ impl Judged {
         let items = FoldItems { embeddings: &unit, labels, groups, weights };
         let folds = if given.labels.len() > REPEAT_ITEMS { options.folds.repeats(1) } else { options.folds };
         let with = |penalty| folds.head(LogisticOptions::default().penalty(penalty));
-        let mut found = out_of_fold(items, given.classes, with(penalty))?;
+        let (mut found, mut heads) = out_of_fold_from(&[], items, given.classes, with(penalty))?;
         let accuracy = found.accuracy;
         for _ in 0..options.rounds {
             let weights = self_confidence_weights(&found, given.weights);
             let weighted = FoldItems { weights: Some(&weights), ..items };
-            found = out_of_fold(weighted, given.classes, with(penalty * REFIT_PENALTY))?;
+            let options = with(penalty * REFIT_PENALTY);
+            // The splits are the same, so each head is near the one before.
+            (found, heads) = out_of_fold_from(&heads, weighted, given.classes, options)?;
         }
         Ok(Self { found, accuracy })
     }

@@ -120,11 +120,24 @@ impl LogisticHead {
     /// The head with the lowest sum of weighted cross entropy and penalty over `data.items`; labels are below `classes`.
     #[must_use]
     pub fn fit(data: LabelledItems, classes: usize, options: LogisticOptions) -> Self {
+        Self::fit_from(None, data, classes, options)
+    }
+
+    /// The same, searched from a head that is nearly the one: it is found sooner.
+    #[must_use]
+    pub(super) fn fit_from(
+        start: Option<&Self>,
+        data: LabelledItems,
+        classes: usize,
+        options: LogisticOptions,
+    ) -> Self {
         let mut known: Vec<usize> = data.items.iter().map(|&item| data.labels[item]).collect();
         known.sort_unstable();
         known.dedup();
         let width = data.embeddings.width;
-        let start = vec![0.0; known.len() * (width + 1)];
+        let start = start.filter(|start| start.known == known && start.width == width);
+        let start =
+            start.map_or_else(|| vec![0.0; known.len() * (width + 1)], |start| start.parameters.clone());
         let mut head = Self { known, classes, width, parameters: start };
         if head.known.len() > 1 {
             let limits = Limits { tolerance: options.tolerance, iterations: options.iterations };

@@ -122,9 +122,25 @@ pub fn out_of_fold(
     classes: usize,
     options: FoldOptions,
 ) -> Result<OutOfFold, InsightError> {
+    Ok(out_of_fold_from(&[], items, classes, options)?.0)
+}
+
+/// The heads of each fold, for each repeat.
+pub(super) type Heads = Vec<Vec<LogisticHead>>;
+
+/// The same, with heads that are searched from those of the same splits (`start`, or none), and with the heads.
+pub(super) fn out_of_fold_from(
+    start: &[Vec<LogisticHead>],
+    items: FoldItems,
+    classes: usize,
+    options: FoldOptions,
+) -> Result<(OutOfFold, Heads), InsightError> {
     items.check(classes)?;
-    let repeats: Vec<Repeat> =
-        (0..options.repeats).map(|repeat| Repeat::new(items, classes, options, repeat)).collect();
+    let repeat = |repeat: usize| {
+        let start = start.get(repeat).map_or(&[][..], Vec::as_slice);
+        Repeat::new(start, (items, classes), options, repeat)
+    };
+    let (repeats, heads): (Vec<Repeat>, Heads) = (0..options.repeats).map(repeat).unzip();
     let mut unjudged: Vec<usize> = repeats.iter().flat_map(|repeat| repeat.unjudged.clone()).collect();
     unjudged.sort_unstable();
     unjudged.dedup();
@@ -143,7 +159,8 @@ pub fn out_of_fold(
         repeats.iter().map(|repeat| accuracy_of(&rows.with_rows(repeat.probabilities.clone()))).collect();
     let temperatures = repeats.iter().map(|repeat| repeat.temperature).collect();
     let loss = repeats.iter().map(|repeat| repeat.loss).sum::<f64>() / options.repeats as f64;
-    Ok(OutOfFold { accuracy: accuracy_of(&rows), rows, loss, repeat_accuracy, temperatures, unjudged })
+    let accuracy = accuracy_of(&rows);
+    Ok((OutOfFold { accuracy, rows, loss, repeat_accuracy, temperatures, unjudged }, heads))
 }
 
 /// The input of [`out_of_fold`]: one entry (or row) per item in every list.
@@ -192,29 +209,37 @@ struct Repeat {
 }
 
 impl Repeat {
-    fn new(items: FoldItems, classes: usize, options: FoldOptions, repeat: usize) -> Self {
+    fn new(
+        start: &[LogisticHead],
+        (items, classes): (FoldItems, usize),
+        options: FoldOptions,
+        repeat: usize,
+    ) -> (Self, Vec<LogisticHead>) {
         let seed = Seed(options.seed.wrapping_add(repeat as u64));
         let fold_of = stratified_folds(items.labels, items.groups, options.folds, seed);
         let part = |wanted: bool, fold: usize| -> Vec<usize> {
             (0..fold_of.len()).filter(|&item| (fold_of[item] == fold) == wanted).collect()
         };
-        let predicted: Vec<(Vec<usize>, Vec<f64>)> = (0..options.folds)
+        let predicted: Vec<(Vec<usize>, Vec<f64>, LogisticHead)> = (0..options.folds)
             .into_par_iter()
             .map(|fold| {
                 let (held, fitted) = (part(true, fold), part(false, fold));
                 let FoldItems { embeddings, labels, weights, .. } = items;
                 let data = LabelledItems { embeddings, labels, weights, items: &fitted };
-                let logits = LogisticHead::fit(data, classes, options.head).logits(embeddings, &held);
-                (held, logits)
+                let head = LogisticHead::fit_from(start.get(fold), data, classes, options.head);
+                let logits = head.logits(embeddings, &held);
+                (held, logits, head)
             })
             .collect();
         let mut rows = vec![Vec::new(); items.labels.len()];
-        for (held, logits) in predicted {
+        let mut heads = Vec::with_capacity(predicted.len());
+        for (held, logits, head) in predicted {
+            heads.push(head);
             for (item, row) in held.into_iter().zip(logits.chunks(classes.max(1))) {
                 rows[item] = row.to_vec();
             }
         }
-        Self::calibrated(rows, items.labels)
+        (Self::calibrated(rows, items.labels), heads)
     }
 
     /// Calibrates logits `[item][class]`, which are negative infinity where a head did not know the class.
