@@ -69,7 +69,8 @@ pub type KnownReports = HashMap<ContentHash, PixelReport>;
 /// std::fs::write(folder.path().join("a.jpg"), jpeg(&RgbImage::new(60, 40), 90).unwrap_or_default())?;
 /// std::fs::write(folder.path().join("b.jpg"), "<html>404</html>")?;
 /// let paths = ["a.jpg".into(), "b.jpg".into()];
-/// let found = inspect_pixels(folder.path(), &paths, &KnownReports::new(), &DecodeLimits::default(), |_| ControlFlow::Continue(()))?;
+/// let (known, limits) = (KnownReports::new(), DecodeLimits::default());
+/// let found = inspect_pixels(folder.path(), &paths, &known, &limits, |_| ControlFlow::Continue(()))?;
 /// assert_eq!((found.files.len(), found.skipped.len()), (1, 1));
 /// assert_eq!(found.files[0].report.measures.brightness_p99, 0.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -290,9 +290,11 @@ fn file_checks(file: &InspectedFile) -> [QualityIssue; 4] {
 /// ```no_run
 /// use sciurus_data::DecodeLimits;
 /// use sciurus_photos::{find_quality_issues, inspect_pixels};
+/// use std::ops::ControlFlow;
 ///
-/// let paths = ["a.jpg".into(), "b.png".into()];
-/// let inspection = inspect_pixels("photos", &paths, &Default::default(), &DecodeLimits::default(), |_| {})?;
+/// let (paths, limits) = (["a.jpg".into(), "b.png".into()], DecodeLimits::default());
+/// let go_on = |_| ControlFlow::Continue(());
+/// let inspection = inspect_pixels("photos", &paths, &Default::default(), &limits, go_on)?;
 /// for (file, issues) in inspection.files.iter().zip(find_quality_issues(&inspection.files)) {
 ///     for issue in issues {
 ///         println!("{}: {issue}", file.path.display());
