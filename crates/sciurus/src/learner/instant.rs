@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use sciurus_clean::find::{
     FoldItems, FoldOptions, LabelledItems, LogisticHead, LogisticOptions, out_of_fold,
 };
-use sciurus_data::{BadOption, ImageItem, Split};
+use sciurus_data::{BadOption, ImageItem, Split, Views};
 use sciurus_insight::{AnyPredictions, Embeddings, Predictions, Temperature};
 
 use super::event::{Control, EpochRecord, Event};
@@ -64,7 +64,7 @@ impl Learner {
             valid_steps: items.len().div_ceil(STEP),
             metrics: self.metrics.names(),
         })?;
-        let (items, embeddings) = self.features(items, |done, told| {
+        let (items, embeddings) = self.features(items, Views::Mirrored, |done, told| {
             let batch = |step| Event::BatchValidated { step, images: STEP };
             (told / STEP..done / STEP).map(batch).collect()
         })?;
@@ -111,8 +111,9 @@ impl Learner {
         let items: Vec<ImageItem> =
             dataset.items.iter().filter(|item| item.split == Split::Train).cloned().collect();
         let total = items.len();
+        // One view of each: it is only where training begins, and the first row of the table waits for it.
         let (items, embeddings) =
-            self.features(items, |done, _| vec![Event::PhotosEmbedded { done, total }])?;
+            self.features(items, Views::Plain, |done, _| vec![Event::PhotosEmbedded { done, total }])?;
         let head = fitted(&embeddings, &labels(&items), classes)?;
         self.trainer.set_head(&linear(&head, classes, &embeddings))
     }
@@ -122,10 +123,12 @@ impl Learner {
     fn features(
         &mut self,
         items: Vec<ImageItem>,
+        views: Views,
         tell: impl Fn(usize, usize) -> Vec<Event>,
     ) -> Result<(Vec<ImageItem>, Embeddings), Error> {
         let embedder =
-            Embedder::of(self.trainer.model(), self.arch, &self.weights, self.loaders.preprocessing())?;
+            Embedder::of(self.trainer.model(), self.arch, &self.weights, self.loaders.preprocessing())?
+                .views(views);
         let root = self.loaders.dataset().root.clone();
         let wanted: Vec<EmbedItem> = items
             .iter()
