@@ -100,13 +100,13 @@ impl Embedder {
         let device = Device::Cpu.open()?;
         // The head is never used; it is only there because a model needs one.
         let model = VisionModel::new(arch, 2, Seed(0), &device)?;
-        let ((model, weights), preprocessing) = match source {
-            WeightSource::File(path) if ModelBundle::is_named(path) => {
+        let ((model, weights), preprocessing) = match ModelBundle::file_of(source) {
+            Some(path) => {
                 let (mut bundle, weights) = ModelBundle::start_from(path, arch)?;
                 bundle.state.retain(|name, _| name.starts_with("body."));
                 ((model.with_state(&bundle.state)?, weights), bundle.manifest.preprocessing)
             }
-            _ => {
+            None => {
                 let usual = Preprocessing { normalize: arch.normalize(), ..Preprocessing::default() };
                 (load_body(model, arch, source, places, on_download)?, usual)
             }

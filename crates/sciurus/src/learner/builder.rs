@@ -207,17 +207,12 @@ impl LearnerBuilder {
             started((model, arch), (&weights_from, &self.loaders), &places, &mut on_download)?;
         let context = (&self.loaders, &places);
         let teachers = Teachers::ready(self.teachers, self.distill, context, &mut on_download)?;
-        let has_new_head = !matches!(&weights_from, WeightSource::File(path) if ModelBundle::is_named(path));
         let model = model.with_projectors(&teachers.widths(), arch.channels(), seed);
         let trainer = Trainer::new(model, &device, seed)
             .with_teachers(teachers)
             .with_precision(precision)
-            .with_loss(self.own_loss.unwrap_or_else(|| Box::new(objective)))
-            .clip_norm(settings.clip_norm)
-            .accumulate(settings.accumulate)
-            .average_decay(settings.average_decay)
-            .with_new_head();
-        let trainer = if settings.freezes_norm(arch) { trainer.with_frozen_norm() } else { trainer };
+            .with_loss(self.own_loss.unwrap_or_else(|| Box::new(objective)));
+        let trainer = as_settings_say(trainer, settings, arch);
         let mut observers = self.observers;
         if let Some(patience) = settings.patience {
             observers.push(Box::new(EarlyStopping::new(patience)));
@@ -226,7 +221,7 @@ impl LearnerBuilder {
         let mut learner = Learner {
             arch,
             instead,
-            has_new_head,
+            has_new_head: ModelBundle::file_of(&weights_from).is_none(),
             keep: settings.keep,
             looks: OnlineDynamics::new(self.loaders.dataset().items.len()),
             loaders: self.loaders,
@@ -252,6 +247,16 @@ impl LearnerBuilder {
     }
 }
 
+/// A trainer of a new head that steps as the settings say.
+fn as_settings_say(trainer: Trainer, settings: &FitSettings, arch: Arch) -> Trainer {
+    let trainer = trainer
+        .clip_norm(settings.clip_norm)
+        .accumulate(settings.accumulate)
+        .average_decay(settings.average_decay)
+        .with_new_head();
+    if settings.freezes_norm(arch) { trainer.with_frozen_norm() } else { trainer }
+}
+
 /// A model with the weights that it starts from.
 fn started(
     (model, arch): (VisionModel, Arch),
@@ -259,11 +264,9 @@ fn started(
     places: &WeightPlaces,
     on_download: &mut dyn FnMut(DownloadProgress),
 ) -> Result<(VisionModel, WeightsRecord), Error> {
-    match source {
-        WeightSource::File(path) if ModelBundle::is_named(path) => {
-            continued(model, arch, path, &loaders.dataset().vocab)
-        }
-        source => load_body(model, arch, source, places, on_download),
+    match ModelBundle::file_of(source) {
+        Some(path) => continued(model, arch, path, &loaders.dataset().vocab),
+        None => load_body(model, arch, source, places, on_download),
     }
 }
 

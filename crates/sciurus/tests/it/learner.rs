@@ -151,14 +151,18 @@ impl Observer for StopAtOnce {
     }
 }
 
+/// Settings to fine-tune the network that is built in.
+fn hazel(folder: &tempfile::TempDir) -> TrainSettings {
+    let mut settings = settings(&folder.path().join("photos"));
+    (settings.fit.arch, settings.fit.weights) = (Arch::Hazel.into(), WeightSource::Pretrained);
+    settings
+}
+
 #[test]
 fn a_head_that_begins_as_a_linear_probe_knows_the_classes_before_it_trains() {
     let folder = drawn(20);
     let begun = |start: HeadStart| {
-        let mut settings = settings(&folder.path().join("photos"));
-        settings.fit.arch = Arch::Hazel.into();
-        settings.fit.weights = WeightSource::Pretrained;
-        let mut learner = settings.learner(Listeners::default()).unwrap();
+        let mut learner = hazel(&folder).learner(Listeners::default()).unwrap();
         let recorder = Recorder::default();
         learner.observe(recorder.clone());
         learner.observe(StopAtOnce);
@@ -179,9 +183,7 @@ fn a_head_that_begins_as_a_linear_probe_knows_the_classes_before_it_trains() {
 fn norm_layers_keep_the_statistics_that_they_came_with_where_that_is_wanted() {
     let folder = drawn(20);
     let moved = |norm_statistics: NormStatistics| {
-        let mut settings = settings(&folder.path().join("photos"));
-        settings.fit.arch = Arch::Hazel.into();
-        settings.fit.weights = WeightSource::Pretrained;
+        let mut settings = hazel(&folder);
         settings.fit.norm_statistics = norm_statistics;
         let mut learner = settings.learner(Listeners::default()).unwrap();
         let before = learner.model().state_dict();

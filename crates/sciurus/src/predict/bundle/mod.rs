@@ -14,7 +14,7 @@ use sciurus_insight::{AnyPredictions, Measured, Temperature};
 use sciurus_photos::licences;
 use serde::{Deserialize, Serialize};
 
-use crate::model::weights::{WeightsRecord, sha256_of};
+use crate::model::weights::{WeightSource, WeightsRecord, sha256_of};
 use crate::model::{Arch, VisionModel, numbers};
 use crate::nn::StateDict;
 use crate::storage::tensor_file::{self, Checksum, TensorFile};
@@ -165,6 +165,14 @@ impl ModelBundle {
     /// Whether a file of weights is named like a model that Sciurus saved.
     pub(crate) fn is_named(path: &Path) -> bool {
         path.extension().is_some_and(|ending| ending == "sciurus")
+    }
+
+    /// The file, where weights come from a model that Sciurus saved.
+    pub(crate) fn file_of(source: &WeightSource) -> Option<&Path> {
+        match source {
+            WeightSource::File(path) if Self::is_named(path) => Some(path),
+            _ => None,
+        }
     }
 
     /// Reads a model to start from its weights, and what to record of them.
