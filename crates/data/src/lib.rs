@@ -55,7 +55,8 @@ pub use dataset::{
 };
 pub use error::{DataError, Depth, counted};
 pub use image::{
-    DecodeLimits, Facts, RgbImage, begins_like_picture, decode, decode_file, decode_with_facts, read_file,
+    DecodeLimits, Facts, RgbImage, begins_like_picture, decode, decode_file, decode_small, decode_with_facts,
+    read_file,
 };
 pub use loading::{
     Batch, Batches, LastBatch, Loader, LoaderOptions, MOST_THREADS, Mix, Mixed, Order, PhotoStore,

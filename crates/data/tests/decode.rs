@@ -6,7 +6,7 @@ mod support;
 
 use image::codecs::gif::GifEncoder;
 use image::{Frame, GrayImage, ImageBuffer, ImageFormat, Luma, Rgb, Rgba, RgbaImage};
-use sciurus_data::{DecodeLimits, RgbImage, SkipReason, decode, decode_file};
+use sciurus_data::{DecodeLimits, RgbImage, SkipReason, decode, decode_file, decode_small};
 use std::io::Cursor;
 use support::{encoded, picture};
 
@@ -271,4 +271,27 @@ fn a_jpeg_with_too_many_pixels_is_read_at_a_part_of_its_size() {
         decode(&encoded(&image, ImageFormat::Png), &limited(10_000)),
         Err(SkipReason::TooManyPixels { .. })
     ));
+}
+
+#[test]
+fn a_small_picture_of_a_large_jpeg_is_computed_from_a_part_of_it() {
+    // Soft, so that its pixels are close to those of the whole picture made smaller.
+    let image =
+        RgbImage::from_fn(640, 480, |x, y| Rgb([(x / 4 + y / 8) as u8, (200 - x / 4) as u8, (y / 2) as u8]));
+    let small = |image: &[u8], side| decode_small(image, &DecodeLimits::default(), side).unwrap();
+    let jpeg = encoded(&image, ImageFormat::Jpeg);
+    for (side, dimensions) in [(40, (80, 60)), (41, (160, 120)), (160, (320, 240)), (161, (640, 480))] {
+        let small = small(&jpeg, side);
+        assert_eq!(small.dimensions(), dimensions);
+        let by = 640 / dimensions.0;
+        let (got, want) = (small.get_pixel(30, 20).0, image.get_pixel(30 * by, 20 * by).0);
+        assert!(got.iter().zip(want).all(|(got, want)| got.abs_diff(want) <= 6), "{side}: {got:?} {want:?}");
+    }
+    assert_eq!(small(&with_orientation(&jpeg, 6), 40).dimensions(), (60, 80));
+    // What can't be read in part is read whole, and what is no whole photo not at all.
+    assert_eq!(small(&encoded(&image, ImageFormat::Png), 40).dimensions(), (640, 480));
+    let cmyk = std::fs::read("tests/fixtures/cmyk.jpg").unwrap();
+    assert_eq!(small(&cmyk, 1), decoded(&cmyk));
+    let cut = decode_small(&jpeg[..jpeg.len() / 2], &DecodeLimits::default(), 40);
+    assert_eq!(cut, Err(SkipReason::Truncated));
 }

@@ -1,6 +1,6 @@
 //! Encodes images as small JPEG files, for pages and reports. In: an image. Out: the bytes of a JPEG file.
 
-use image::codecs::jpeg::JpegEncoder;
+use jpeg_encoder::{ColorType, Encoder};
 
 use sciurus_data::RgbImage;
 use sciurus_data::resized;
@@ -17,10 +17,12 @@ use sciurus_data::resized;
 /// ```
 #[must_use]
 pub fn jpeg(image: &RgbImage, quality: u8) -> Option<Vec<u8>> {
+    let side = |side: u32| u16::try_from(side).ok();
+    let (width, height) = (side(image.width())?, side(image.height())?);
     let mut file = Vec::new();
-    let has_pixels = image.width() > 0 && image.height() > 0;
-    let encoder = JpegEncoder::new_with_quality(&mut file, quality.clamp(1, 100));
-    (has_pixels && image.write_with_encoder(encoder).is_ok()).then_some(file)
+    let encoder = Encoder::new(&mut file, quality.clamp(1, 100));
+    encoder.encode(image.as_raw(), width, height, ColorType::Rgb).ok()?;
+    Some(file)
 }
 
 /// An image as a JPEG file, shrunk so that its longer side has at most `side` pixels; `None` if it has no pixels.

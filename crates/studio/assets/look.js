@@ -12,7 +12,7 @@ const GAP = 4;
 /** Browsers cap the height of an element; a higher grid scrolls faster than its bar. */
 const TALLEST = 8_000_000;
 /** Pixels a frame. What flies by faster gets no pictures: nobody would see them, and those where it stops would come later. */
-const FAST = 45;
+const FAST = 70;
 
 /** @type {Photo[]} */
 let all = [];
@@ -65,6 +65,9 @@ function draw() {
   const last = Math.min(shown.length, (Math.ceil((top + grid.clientHeight) / step) + 2) * columns);
   for (const [place, cell] of cells) {
     if (place < first || place >= last) {
+      // A picture that is still on its way makes room for those that will be seen.
+      const picture = cell.querySelector("img");
+      if (picture && !picture.complete) picture.removeAttribute("src");
       cell.remove();
       cells.delete(place);
       bare.delete(place);

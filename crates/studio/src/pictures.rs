@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sciurus::data::{ContentHash, DecodeLimits, decode, read_file};
+use sciurus::data::{ContentHash, DecodeLimits, decode_small, read_file};
 use sciurus::photos::small_jpeg;
 use tokio::sync::Semaphore;
 
@@ -18,7 +18,7 @@ const KEPT: usize = 192 << 20;
 /// JPEG quality (1 to 100).
 const QUALITY: u8 = 82;
 /// What small pictures are kept as on the disk; other pixels need another name.
-const SMALL: &str = "small-v1";
+const SMALL: &str = "small-v2";
 
 /// How large a picture is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +123,6 @@ fn made(path: &Path, content: ContentHash, size: Size) -> Result<Vec<u8>, Fault>
     if ContentHash::of(&bytes) != content {
         return Err(Fault::Changed("the photo has changed; read the folder again"));
     }
-    let photo = decode(&bytes, &limits).map_err(|reason| gone(&reason))?;
+    let photo = decode_small(&bytes, &limits, size.side()).map_err(|reason| gone(&reason))?;
     small_jpeg(photo, size.side(), QUALITY).ok_or_else(|| gone(&"the photo has no pixels"))
 }

@@ -6,7 +6,7 @@ mod limits;
 mod outline;
 mod reduced;
 
-pub use decode::{Facts, RgbImage, decode, decode_file, decode_with_facts, read_file};
+pub use decode::{Facts, RgbImage, decode, decode_file, decode_small, decode_with_facts, read_file};
 pub(crate) use decode::{read_header, read_patiently};
 pub use format::begins_like_picture;
 

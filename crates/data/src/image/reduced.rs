@@ -1,4 +1,4 @@
-//! Huge JPEGs at a half, a quarter or an eighth of their size. In: bytes and limits. Out: pixels, computed from a part of each
+//! JPEGs at a half, a quarter or an eighth of their size. In: bytes and limits. Out: pixels, computed from a part of each
 //! block's coefficients, so that neither the time nor the memory for all pixels is needed.
 
 use super::limits::DecodeLimits;
@@ -22,6 +22,11 @@ pub(super) fn reduction((width, height): (u32, u32), limits: &DecodeLimits) -> O
             .into_iter()
             .find(|by| u64::from(width.div_ceil(*by)) * u64::from(height.div_ceil(*by)) <= limits.max_pixels),
     }
+}
+
+/// By how much each side of a JPEG may be reduced so that its longer side keeps `side` pixels.
+pub(super) fn keeping((width, height): (u32, u32), side: u32) -> u32 {
+    [8, 4, 2].into_iter().find(|by| width.max(height) / by >= side).unwrap_or(1)
 }
 
 /// Bytes that decoding needs at most: the components, the pixels made of them, the same turned upright, the file, and
