@@ -21,8 +21,10 @@ pub enum Issue {
     Label,
     /// A model that was trained on it kept finding another class more probable than its label.
     HardToLearn,
-    /// It looks like none of the other images, and may not belong to any class.
+    /// It looks like none of the classes, and may belong to none.
     Outlier,
+    /// It is a drawing, a logo or a page among photos, or a photo among drawings.
+    Drawing,
     /// A problem with its pixels or its file.
     Pixels(QualityCheck),
 }
@@ -41,8 +43,16 @@ impl Issue {
             Self::Label => "label".to_owned(),
             Self::HardToLearn => "hard_to_learn".to_owned(),
             Self::Outlier => "outlier".to_owned(),
+            Self::Drawing => "drawing".to_owned(),
             Self::Pixels(check) => check.to_string().replace(' ', "_"),
         }
+    }
+
+    /// Whether its score is the probability that an image is wrong where it lies. Such scores are combined: see
+    /// [`queue`](crate::find::queue).
+    #[must_use]
+    pub fn is_probability(self) -> bool {
+        matches!(self, Self::Label | Self::Outlier | Self::Drawing)
     }
 
     /// How much it matters for training (0..=1), which decides the order of the queue: a photo that is certainly dark does
@@ -53,7 +63,6 @@ impl Issue {
             Self::Pixels(QualityCheck::LowInformation | QualityCheck::Dark | QualityCheck::Light) => 0.8,
             Self::HardToLearn | Self::Pixels(QualityCheck::Blurry | QualityCheck::Unsharp) => 0.5,
             Self::Pixels(_) => 0.3,
-            Self::Outlier => 0.7,
             _ => 1.0,
         }
     }

@@ -101,3 +101,37 @@ fn near_hashes_alone_make_no_copies() {
     let by_hash = DuplicateOptions { window_limit: 0, ..DuplicateOptions::default() };
     assert_eq!(pairs(&reports, &by_hash), []);
 }
+
+/// Two pictures mixed, so much of the second: the nearer the shares of two mixtures, the more alike they are.
+fn mixture([one, other]: [&RgbImage; 2], share: f32) -> RgbImage {
+    RgbImage::from_fn(one.width(), one.height(), |x, y| {
+        let (a, b) = (one.get_pixel(x, y).0, other.get_pixel(x, y).0);
+        std::array::from_fn(|at| (f32::from(a[at]) * (1.0 - share) + f32::from(b[at]) * share) as u8).into()
+    })
+}
+
+#[test]
+fn groups_are_no_chains() {
+    let rng = &mut Seed(19).rng(&[]);
+    let ends = [thing(rng), thing(rng)];
+    let shares = (0..24).map(|step| step as f32 / 23.0);
+    let reports: Vec<PixelReport> =
+        shares.map(|share| report(&mixture([&ends[0], &ends[1]], share), 92)).collect();
+    let photos: Vec<Photo<'_>> = reports.iter().map(Photo::new).collect();
+    let found = find_duplicates(&photos, &DuplicateOptions::default(), &[]);
+    let is_pair =
+        |a: usize, b: usize| found.pairs.iter().any(|pair| (pair.first, pair.second) == (a.min(b), a.max(b)));
+    // The first leads to the last, step by step, although they are different things.
+    assert!((1..24).all(|step| is_pair(step - 1, step)) && !is_pair(0, 23));
+    assert!(found.groups.len() > 1, "{:?}", found.groups);
+    for group in &found.groups {
+        let others = group.members.iter().filter(|&&member| member != group.keep);
+        assert!(others.clone().count() > 0);
+        assert!(others.into_iter().all(|&member| is_pair(group.keep, member)), "{group:?}");
+    }
+    let mut grouped: Vec<usize> = found.groups.iter().flat_map(|group| group.members.clone()).collect();
+    let count = grouped.len();
+    grouped.sort_unstable();
+    grouped.dedup();
+    assert_eq!(grouped.len(), count, "a photo is in two groups");
+}

@@ -7,6 +7,7 @@
 
 mod candidates;
 mod collect;
+mod drawings;
 mod lessons;
 mod probe;
 mod train;
@@ -23,6 +24,8 @@ enum Pretrain {
     Train(TrainArgs),
     /// Measure weights by a linear probe
     Probe(ProbeArgs),
+    /// Fit and measure what tells drawings from photos
+    Drawings(DrawingArgs),
 }
 
 #[derive(Debug, Args)]
@@ -105,6 +108,26 @@ struct ProbeArgs {
     sets: ProbeSets,
 }
 
+/// Each option may be given more than once.
+#[derive(Debug, Args)]
+struct DrawingArgs {
+    /// Photos; half of them are kept back
+    #[arg(long)]
+    photos: Vec<PathBuf>,
+    /// Drawings, pages, screenshots; half of them are kept back
+    #[arg(long)]
+    drawings: Vec<PathBuf>,
+    /// Photos to measure on alone
+    #[arg(long)]
+    measure_photos: Vec<PathBuf>,
+    /// Drawings to measure on alone
+    #[arg(long)]
+    measure_drawings: Vec<PathBuf>,
+    /// Most pictures of a folder
+    #[arg(long, default_value_t = 1000)]
+    limit: usize,
+}
+
 /// What is measured on.
 #[derive(Debug, Args)]
 struct ProbeSets {
@@ -124,6 +147,7 @@ fn main() -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Pretrain::Drawings(args) => drawings::fit(&args),
         Pretrain::Train(args) => {
             let photos = collect::photos(&args.work, &args.folders)?;
             let photos = collect::limited(photos, args.student.limit);

@@ -4,12 +4,14 @@
 //! * [`label_quality`] scores every label from frozen embeddings; it builds on [`out_of_fold`] and [`LogisticHead`];
 //! * [`label_scores`], [`ConfidentJoint`], [`find_label_issues`], [`LabelInspector`]: cleanlab's numbers, to the last digits;
 //! * [`NeighbourGraph`] is the input of [`neighbour_vote`], [`same_label_nearness`], [`outliers`] and [`near_copies`];
+//! * [`off_topic`] finds photos of none of the classes, [`odd_kinds`] drawings among photos;
 //! * [`TrainingDynamics`] uses the logits of every epoch of a training run, [`OnlineDynamics`] does so during training;
 //! * [`queue`] turns all [`Finding`]s into one plan;
 //! * [`principal_plane`] and [`similarity_plane`] lay items out on a map, like beside like;
 //! * [`rank_average`] combines several rankings; [`StopRule`] and [`ErrorsLeft`] say when a review is done.
 
 mod confident_joint;
+mod drawings;
 mod folds;
 mod label_filter;
 mod label_inspector;
@@ -20,6 +22,7 @@ mod logistic;
 mod near_copies;
 mod neighbour_scores;
 mod neighbours;
+mod off_topic;
 mod out_of_fold;
 mod out_of_sample;
 mod plane;
@@ -31,6 +34,7 @@ mod stop_rule;
 mod training_dynamics;
 
 pub use confident_joint::{ConfidentJoint, class_thresholds};
+pub use drawings::{OddKind, odd_kinds};
 pub use label_filter::{FilterOptions, LabelFilter, find_label_issues, ranked_issues};
 pub use label_inspector::LabelInspector;
 pub use label_quality::{GivenLabels, LabelQuality, QualityOptions, best_penalties, label_quality};
@@ -39,14 +43,15 @@ pub use logistic::{LabelledItems, LogisticHead, LogisticOptions};
 pub use near_copies::{NearCopies, NearCopyOptions, near_copies};
 pub use neighbour_scores::{NeighbourVote, Outliers, neighbour_vote, outliers, same_label_nearness};
 pub use neighbours::NeighbourGraph;
+pub use off_topic::{OffTopic, off_topic};
 pub use out_of_fold::{FoldItems, FoldOptions, OutOfFold, out_of_fold};
 pub use out_of_sample::OutOfSample;
 pub use plane::{principal_plane, similarity_plane};
 pub use principal::PrincipalComponents;
 pub use queue::{
-    Finding, QueueItem, duplicate_findings, label_findings, learnt_findings, outlier_findings,
-    pixel_findings, queue, unreadable,
+    Finding, QueueItem, drawing_findings, duplicate_findings, label_findings, learnt_findings,
+    off_topic_findings, pixel_findings, queue, unreadable,
 };
-pub use ranking::{member_weights, rank_average};
+pub use ranking::{member_weights, rank_average, sharpened};
 pub use stop_rule::{ErrorsLeft, StopRule, audit_sample};
 pub use training_dynamics::{LearntLabel, OnlineDynamics, TrainingDynamics};

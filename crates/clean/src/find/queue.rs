@@ -10,7 +10,7 @@ use sciurus_data::{ContentHash, SkipReason, Skipped, Vocab, one_line};
 
 use sciurus_photos::{DuplicateGroup, Duplicates, FileFormat, Photo, QualityIssue, Sameness};
 
-use super::{LabelQuality, LearntLabel, NeighbourGraph, Outliers};
+use super::{LabelQuality, LearntLabel, NeighbourGraph, OddKind, OffTopic, sharpened};
 use crate::issue::Issue;
 use crate::plan::{CleanAction, IssueScore, PlanItem, Suggestion};
 
@@ -117,35 +117,53 @@ pub fn learnt_findings(learnt: &[Option<&LearntLabel>]) -> Vec<Finding> {
     learnt.iter().enumerate().filter_map(finding).collect()
 }
 
-/// Findings about outliers, one per item; above a score of 0.5 it lies beyond the detector's cut. Outliers that are neighbours
-/// of each other share a card, numbered from `first_card` on.
-pub fn outlier_findings(outliers: &Outliers, graph: &NeighbourGraph, first_card: usize) -> Vec<Finding> {
-    let mut is_out = vec![false; outliers.scores.len()];
-    outliers.items.iter().for_each(|&item| is_out[item] = true);
-    let mut card: Vec<usize> = (0..is_out.len()).collect();
-    for &item in &outliers.items {
-        // Only outliers that are as near to each other as ordinary images are.
-        let near = graph
-            .ids(item)
-            .iter()
-            .zip(graph.distances(item))
-            .filter(|(_, distance)| **distance < outliers.cut);
-        for other in near.map(|(&other, _)| other as usize).filter(|&other| is_out[other]) {
+/// Findings about photos that belong to no class, one per item; above a score of 0.5, it more probably shows something else. Those
+/// that are neighbours of each other, no farther than `near`, share a card, numbered from `first_card` on.
+pub fn off_topic_findings(
+    found: &OffTopic,
+    (graph, near): (&NeighbourGraph, f64),
+    first_card: usize,
+) -> Vec<Finding> {
+    let scores: Vec<f64> = (0..found.distances.len()).map(|item| found.probability(item)).collect();
+    let is_out = |item: usize| scores[item] > 0.5;
+    let out: Vec<usize> = (0..scores.len()).filter(|&item| is_out(item)).collect();
+    let mut card: Vec<usize> = (0..scores.len()).collect();
+    for &item in &out {
+        let pairs = graph.ids(item).iter().zip(graph.distances(item));
+        let near = pairs.filter(|(_, distance)| **distance < near).map(|(&other, _)| other as usize);
+        for other in near.filter(|&other| is_out(other)) {
             let (a, b) = (card[item].min(card[other]), card[item].max(card[other]));
-            outliers.items.iter().for_each(|&any| card[any] = if card[any] == b { a } else { card[any] });
+            out.iter().for_each(|&any| card[any] = if card[any] == b { a } else { card[any] });
         }
     }
     let mut members: BTreeMap<usize, usize> = BTreeMap::new();
-    outliers.items.iter().for_each(|&item| *members.entry(card[item]).or_default() += 1);
+    out.iter().for_each(|&item| *members.entry(card[item]).or_default() += 1);
     let finding = |item: usize| {
-        let shared = is_out[item] && members[&card[item]] > 1;
+        let shared = is_out(item) && members[&card[item]] > 1;
         Finding {
-            action: if is_out[item] { CleanAction::SetAside } else { CleanAction::Keep },
+            action: if is_out(item) { CleanAction::SetAside } else { CleanAction::Keep },
             card: shared.then_some(first_card + card[item]),
-            ..Finding::new(item, Issue::Outlier, outliers.badness(item), "unlike any other photo".to_owned())
+            ..Finding::new(item, Issue::Outlier, scores[item], "unlike the photos of any class".to_owned())
         }
     };
-    (0..is_out.len()).map(finding).collect()
+    (0..scores.len()).map(finding).collect()
+}
+
+/// Findings about pictures of another kind than their class. Those of a class share a card, numbered by the class (`labels`) from
+/// `first_card` on.
+pub fn drawing_findings(odd: &[OddKind], labels: &[usize], first_card: usize) -> Vec<Finding> {
+    let finding = |odd: &OddKind| {
+        let evidence = match odd.is_drawing {
+            true => "looks like a drawing or a page, not like a photo",
+            false => "looks like a photo among drawings",
+        };
+        Finding {
+            action: CleanAction::SetAside,
+            card: Some(first_card + labels[odd.item]),
+            ..Finding::new(odd.item, Issue::Drawing, odd.score, evidence.to_owned())
+        }
+    };
+    odd.iter().map(finding).collect()
 }
 
 /// Findings about the pixels of single images, from their `[item][issue]`.
@@ -279,15 +297,26 @@ fn right_class(group: &DuplicateGroup, photos: &[Photo<'_>], belief: &[f64]) -> 
 
 /// The images as plan items, worst first, those of one card together. The proposal comes from the most certain finding that
 /// asks for a change; an image without one is kept. Findings below 0.5 affect an image's rank, but are not reported.
+///
+/// Scores that are probabilities of being wrong ([`Issue::is_probability`], labels' [`sharpened`]) are combined as if they were
+/// independent (noisy-or: `1 - (1 - p) (1 - q) …`), so that no detector takes away what another one knows. An image is ranked by
+/// that, or by its worst other issue.
 #[must_use]
 pub fn queue(items: &[QueueItem], findings: &[Finding]) -> Vec<PlanItem> {
     let mut of_item: Vec<Vec<&Finding>> = vec![Vec::new(); items.len()];
     findings.iter().for_each(|finding| of_item[finding.item].push(finding));
+    let labels = || findings.iter().filter(|finding| finding.issue == Issue::Label);
+    let wrong = sharpened(&labels().map(|finding| finding.score).collect::<Vec<f64>>());
+    let mut wrong_label = vec![0.0; items.len()];
+    labels().zip(wrong).for_each(|(finding, wrong)| wrong_label[finding.item] = wrong);
     for found in &mut of_item {
         found.sort_by(|a, b| b.rank().total_cmp(&a.rank()).then(a.issue.cmp(&b.issue)));
     }
-    let planned: Vec<PlanItem> =
-        items.iter().zip(&of_item).map(|(item, found)| planned(item, found)).collect();
+    let planned: Vec<PlanItem> = items
+        .iter()
+        .zip(of_item.iter().zip(wrong_label))
+        .map(|(item, (found, wrong))| planned(item, found, wrong))
+        .collect();
     let mut worst: BTreeMap<usize, f64> = BTreeMap::new();
     for item in &planned {
         if let Some(card) = item.card {
@@ -308,7 +337,16 @@ pub fn queue(items: &[QueueItem], findings: &[Finding]) -> Vec<PlanItem> {
     order
 }
 
-fn planned(item: &QueueItem, found: &[&Finding]) -> PlanItem {
+/// The rank of an image in the queue (0..=1, 1 = first), if its label is wrong with this probability.
+fn rank(found: &[&Finding], wrong_label: f64) -> f64 {
+    let by_itself = |finding: &&&Finding| finding.issue != Issue::Label;
+    let probable = found.iter().filter(by_itself).filter(|finding| finding.issue.is_probability());
+    let wrong = 1.0 - probable.map(|finding| 1.0 - finding.score).product::<f64>() * (1.0 - wrong_label);
+    found.iter().filter(by_itself).map(|finding| finding.rank()).fold(wrong, f64::max)
+}
+
+fn planned(item: &QueueItem, found: &[&Finding], wrong_label: f64) -> PlanItem {
+    let rank = rank(found, wrong_label);
     let told: Vec<&&Finding> = found.iter().filter(|finding| finding.score >= 0.5).collect();
     // Setting aside comes first: an image that seems to belong to no class should not be relabelled.
     let asks = |action| told.iter().find(move |finding| finding.action == action);
@@ -320,6 +358,9 @@ fn planned(item: &QueueItem, found: &[&Finding]) -> PlanItem {
         .then(|| suggested.as_ref().map(|other| other.label.clone()))
         .flatten();
     let mut words: Vec<&str> = told.iter().map(|finding| &*finding.evidence).collect();
+    if words.is_empty() && rank > 0.5 {
+        words.push("both its label and what it shows are a little doubtful");
+    }
     if words.is_empty() {
         // Nothing is wrong with it: then what was seen of its label says so.
         let label = found.iter().find(|finding| finding.issue == Issue::Label);
@@ -331,7 +372,7 @@ fn planned(item: &QueueItem, found: &[&Finding]) -> PlanItem {
         label: item.label.clone(),
         action,
         to,
-        score: found.first().map_or(0.0, |finding| finding.rank()),
+        score: rank,
         issues: told
             .iter()
             .map(|finding| IssueScore { name: finding.issue.name(), score: finding.score })

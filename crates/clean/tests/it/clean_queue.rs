@@ -4,11 +4,12 @@ use proptest::prelude::*;
 use rand::RngExt;
 use sciurus_clean::Issue;
 use sciurus_clean::find::{
-    ErrorsLeft, GivenLabels, LabelQuality, LearntLabel, OnlineDynamics, QualityOptions, StopRule,
-    TrainingDynamics, audit_sample, label_quality, learnt_findings, rank_average,
+    ErrorsLeft, Finding, GivenLabels, LabelQuality, LearntLabel, OnlineDynamics, QualityOptions, QueueItem,
+    StopRule, TrainingDynamics, audit_sample, label_quality, learnt_findings, off_topic, queue, rank_average,
+    sharpened,
 };
 use sciurus_clean::plan::{CleanAction, CleanPlan};
-use sciurus_data::Seed;
+use sciurus_data::{ContentHash, Seed};
 use sciurus_insight::Embeddings;
 
 /// Three classes that overlap, every fifth label wrong: embeddings, given labels, true labels.
@@ -200,4 +201,79 @@ fn scores_that_cannot_be_ranked_are_refused() {
     assert!(rank_average(&[(&[f64::NAN], 1.0)]).is_err());
     assert!(rank_average(&[(&[1.0], 0.0)]).is_err());
     assert!(rank_average(&[]).unwrap().is_empty());
+}
+
+/// Three classes of forty, each in a direction of its own with some noise, and `strangers` in another direction, all alike.
+fn with_strangers(strangers: usize) -> (Embeddings, Vec<usize>) {
+    let mut rng = Seed(3).rng(&[]);
+    let labels: Vec<usize> = (0..120 + strangers).map(|item| item % 3).collect();
+    let direction = |item: usize| if item < 120 { item % 3 } else { 7 };
+    let values = (0..labels.len() * 24)
+        .map(|at| (rng.random::<f32>() - 0.5) * 0.4 + if at % 24 == direction(at / 24) { 1.0 } else { 0.0 })
+        .collect();
+    (Embeddings { width: 24, values }, labels)
+}
+
+#[test]
+fn strangers_of_one_kind_do_not_vouch_for_each_other() {
+    let (embeddings, labels) = with_strangers(12);
+    let found = off_topic(&embeddings, &labels, 3, None).unwrap();
+    assert!((120..132).all(|item| found.probability(item) > 0.5), "{:?}", &found.distances[120..]);
+    assert!((0..120).all(|item| found.probability(item) < 0.1));
+
+    // A wrong label makes no stranger, and what was set aside counts for no class.
+    let mut wrong = labels.clone();
+    (0..30).for_each(|item| wrong[item] = (item + 1) % 3);
+    let found = off_topic(&embeddings, &wrong, 3, None).unwrap();
+    assert!((0..120).all(|item| found.probability(item) < 0.5));
+    let weights: Vec<f64> = (0..132).map(|item| f64::from(u8::from(item < 120))).collect();
+    let cleaned = off_topic(&embeddings, &labels, 3, Some(&weights)).unwrap();
+    assert!(cleaned.distances[5] < off_topic(&embeddings, &labels, 3, None).unwrap().distances[5]);
+
+    // Too few photos of any class to say.
+    let few = Embeddings { width: 24, values: embeddings.values[..24 * 6].to_vec() };
+    assert_eq!(off_topic(&few, &labels[..6], 3, None).unwrap().distances, [0.0; 6]);
+    assert!(off_topic(&embeddings, &labels[..5], 3, None).is_err());
+    assert!(off_topic(&embeddings, &labels, 2, None).is_err());
+    assert!(off_topic(&embeddings, &labels, 3, Some(&[1.0])).is_err());
+}
+
+fn finding(item: usize, issue: Issue, score: f64) -> Finding {
+    let evidence = issue.name();
+    Finding { item, issue, score, action: CleanAction::Keep, evidence, suggested: None, card: None }
+}
+
+proptest! {
+    #[test]
+    fn what_one_detector_knows_no_other_takes_away(
+        label in 0.0_f64..1.0, stranger in 0.0_f64..1.0, drawing in 0.0_f64..1.0, dark in 0.0_f64..1.0
+    ) {
+        let dark_pixels = Issue::Pixels(sciurus_photos::QualityCheck::Dark);
+        let all = [(Issue::Label, label), (Issue::Outlier, stranger), (Issue::Drawing, drawing), (dark_pixels, dark)];
+        let items = [QueueItem { path: "a.jpg".into(), content: ContentHash::of(b"a"), label: "ant".to_owned() }];
+        let rank = |issues: &[(Issue, f64)]| {
+            let findings: Vec<Finding> = issues.iter().map(|&(issue, score)| finding(0, issue, score)).collect();
+            queue(&items, &findings)[0].score
+        };
+        let together = rank(&all);
+        let none = (1.0 - sharpened(&[label])[0]) * (1.0 - stranger) * (1.0 - drawing);
+        prop_assert!((together - (1.0 - none).max(0.8 * dark)).abs() < 1e-12);
+        for fewer in 0..4 {
+            prop_assert!(rank(&all[..fewer]) <= together + 1e-12);
+        }
+    }
+}
+
+#[test]
+fn where_labels_are_noisy_a_fair_score_is_as_good_as_certain() {
+    // A fifth of the labels wrong: calibrated heads are 80 % sure at most.
+    let scores: Vec<f64> = (0..100).map(|item| if item % 5 == 0 { 0.8 } else { 0.2 }).collect();
+    let known = sharpened(&scores);
+    assert!((known[0] - 0.98).abs() < 1e-9 && (known[1] - 0.02).abs() < 1e-9, "{known:?}");
+    // Where heads are sure, nothing changes, nor where they know nothing at all.
+    let sure = [0.99, 0.01, 0.001];
+    assert!(sharpened(&sure).iter().zip(sure).all(|(got, want)| (got - want).abs() < 1e-9));
+    assert_eq!(sharpened(&[0.5; 3]), [0.5; 3]);
+    assert!(sharpened(&[]).is_empty());
+    assert!(sharpened(&[0.0, 1.0]).iter().all(|score| (0.0..=1.0).contains(score)));
 }

@@ -21,7 +21,7 @@ use picture::Picture;
 use rayon::prelude::*;
 use sciurus_data::{ContentHash, Split};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 /// So many of the photos with near hashes are compared with each photo, the nearest first.
@@ -109,7 +109,7 @@ pub struct DuplicatePair {
     pub sameness: Sameness,
 }
 
-/// Photos that are copies of each other.
+/// Photos that are copies of one of them, which is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DuplicateGroup {
     /// Indices of the photos, ascending; at least two.
@@ -267,27 +267,55 @@ fn nearest(mut pairs: Vec<NearHashes>, photos: usize) -> Vec<NearHashes> {
     pairs
 }
 
+/// The groups that pairs form: a photo to keep, and all that are copies of just this one. Groups are no chains: of three photos of
+/// which only the first and second and the second and third are alike, the outer two are never in one group unless the second is
+/// kept.
 fn groups(photos: &[Photo<'_>], pairs: &[DuplicatePair]) -> Vec<DuplicateGroup> {
-    let mut leader: Vec<usize> = (0..photos.len()).collect();
+    // Photos with equal pixels stand together, under the first of them.
+    let exact = |pair: &&DuplicatePair| !matches!(pair.sameness, Sameness::Near(_));
+    let first: HashMap<usize, usize> =
+        pairs.iter().filter(exact).map(|pair| (pair.second, pair.first)).collect();
+    let of = |photo: usize| first.get(&photo).copied().unwrap_or(photo);
+    let mut equal: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    let mut alike: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     for pair in pairs {
-        let (first, second) = (find(&mut leader, pair.first), find(&mut leader, pair.second));
-        leader[first.max(second)] = first.min(second);
+        for photo in [pair.first, pair.second] {
+            equal.entry(of(photo)).or_default().extend([of(photo), photo]);
+        }
+        let (a, b) = (of(pair.first), of(pair.second));
+        alike.entry(a).or_default().insert(b);
+        alike.entry(b).or_default().insert(a);
     }
-    let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for photo in pairs.iter().flat_map(|pair| [pair.first, pair.second]) {
-        let group = find(&mut leader, photo);
-        members.entry(group).or_default().push(photo);
+    let mut groups = Vec::new();
+    let mut open: BTreeSet<usize> = equal.keys().copied().collect();
+    while let Some(&start) = open.first() {
+        let linked = linked(start, &open, &alike);
+        let all =
+            |of: &BTreeSet<usize>| of.iter().flat_map(|one| &equal[one]).copied().collect::<Vec<usize>>();
+        let centre = of(choose(photos, &all(&linked)).0);
+        let mut members: BTreeSet<usize> = linked.intersection(&alike[&centre]).copied().collect();
+        members.insert(centre);
+        open.retain(|one| !members.contains(one));
+        let members = all(&members);
+        if members.len() > 1 {
+            groups.push(group(photos, members));
+        }
     }
-    members.into_values().map(|members| group(photos, members)).collect()
+    groups.sort_by_key(|group| group.members[0]);
+    groups
 }
 
-/// The first member of a photo's group. Shortens the path to it on the way.
-fn find(leader: &mut [usize], mut photo: usize) -> usize {
-    while leader[photo] != photo {
-        leader[photo] = leader[leader[photo]];
-        photo = leader[photo];
+/// All that are linked to one of these, directly or through others of them.
+fn linked(start: usize, open: &BTreeSet<usize>, alike: &BTreeMap<usize, BTreeSet<usize>>) -> BTreeSet<usize> {
+    let (mut found, mut next) = (BTreeSet::from([start]), vec![start]);
+    while let Some(one) = next.pop() {
+        for &other in alike[&one].intersection(open) {
+            if found.insert(other) {
+                next.push(other);
+            }
+        }
     }
-    photo
+    found
 }
 
 fn group(photos: &[Photo<'_>], mut members: Vec<usize>) -> DuplicateGroup {

@@ -6,6 +6,7 @@ pub(crate) mod measure;
 pub(crate) mod pillow;
 mod quality;
 mod report;
+mod style;
 
 pub use inspect::{InspectedFile, KnownReports, PixelInspection, inspect_pixels};
 pub use measure::{Channels, PixelMeasures};
@@ -14,3 +15,4 @@ pub use quality::{
     low_information, odd_aspect, odd_size, unsharp,
 };
 pub use report::{FileFormat, PixelReport};
+pub use style::{STYLE_WIDTH, Style};

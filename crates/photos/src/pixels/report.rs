@@ -5,6 +5,7 @@ use crate::detail::Detail;
 use crate::duplicates::phash::{PerceptualHash, all_turns, small_grey};
 use crate::pixels::animation::is_animated;
 use crate::pixels::measure::{Channels, PixelMeasures, grey};
+use crate::pixels::style::Style;
 use crate::thumbnail::Thumbnail;
 use image::{ImageFormat, RgbImage};
 use sciurus_data::ContentHash;
@@ -42,6 +43,8 @@ pub struct PixelReport {
     pub taken: Option<String>,
     /// How it looks, in numbers.
     pub measures: PixelMeasures,
+    /// How it is made up: whether it was drawn or photographed.
+    pub style: Style,
     /// Its perceptual hash in each orientation, in the order of [`Turn::ALL`](crate::Turn::ALL); the upright one first.
     pub hashes: [PerceptualHash; 8],
     /// Its grey values at 32 × 32 pixels.
@@ -73,6 +76,7 @@ impl PixelReport {
             animated: is_animated(bytes, facts.format),
             taken: taken(&facts),
             measures: PixelMeasures::of(&image, &grey, channels),
+            style: Style::of(&image),
             hashes: all_turns(&small),
             thumbnail: Thumbnail(small),
             detail: Detail::of(&image),

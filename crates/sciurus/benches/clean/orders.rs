@@ -4,11 +4,10 @@ use std::fmt;
 
 use rand::seq::SliceRandom;
 use sciurus::Seed;
-use sciurus::clean::Issue;
 use sciurus::clean::find::{
     FilterOptions, FoldItems, FoldOptions, GivenLabels, LabelFilter, LabelScore, LogisticOptions,
     NearCopyOptions, NeighbourGraph, OutOfSample, QualityOptions, find_label_issues, label_quality,
-    label_scores, near_copies, out_of_fold, outliers,
+    label_scores, near_copies, off_topic, out_of_fold, sharpened,
 };
 use sciurus::insight::Embeddings;
 
@@ -23,17 +22,15 @@ pub(crate) enum Order {
     Cleanlab,
     /// The labels' scores alone.
     Labels,
-    /// The queue of `sciurus clean`: the worse of label and distance, each with its weight.
+    /// The queue of `sciurus clean`: the probability that the label is wrong or the photo is of no class.
     Queue,
     /// Labels' scores with another penalty (none: chosen by what predicts best) and other rounds.
     Other {
         penalty: Option<f64>,
         rounds: usize,
     },
-    /// Far from all others first.
-    Outlying,
-    /// The queue with another weight of the distance.
-    Weighted(f64),
+    /// Far from every class first.
+    OffTopic,
 }
 
 impl Order {
@@ -48,8 +45,7 @@ impl Order {
         for penalty in [None, Some(1.0), Some(2.0), Some(4.0)] {
             orders.extend([0, 2].map(|rounds| Self::Other { penalty, rounds }));
         }
-        orders.push(Self::Outlying);
-        orders.extend([1.0, 0.9, 0.8, 0.6].map(Self::Weighted));
+        orders.push(Self::OffTopic);
         orders
     }
 }
@@ -63,8 +59,7 @@ impl fmt::Display for Order {
             Self::Labels => f.write_str("**labels alone**"),
             Self::Queue => f.write_str("**whole queue**"),
             Self::Other { penalty, rounds } => write!(f, "penalty {penalty:?}, {rounds} rounds"),
-            Self::Outlying => f.write_str("outlying"),
-            Self::Weighted(weight) => write!(f, "distance counts {weight}"),
+            Self::OffTopic => f.write_str("far from every class"),
         }
     }
 }
@@ -74,7 +69,7 @@ pub(crate) struct Scored<'a> {
     case: &'a Case,
     plain: OutOfSample,
     labels: Vec<f64>,
-    outlying: Vec<f64>,
+    off_topic: Vec<f64>,
     groups: Vec<usize>,
 }
 
@@ -83,7 +78,7 @@ impl<'a> Scored<'a> {
         let graph = NeighbourGraph::new(&case.members[0], 10).unwrap();
         let groups = near_copies(&graph, NearCopyOptions::default().build().unwrap()).groups;
         let labels = judged(case, &groups, QualityOptions::default());
-        Self { plain: plain_rows(case), labels, outlying: outlying(&graph), groups, case }
+        Self { plain: plain_rows(case), labels, off_topic: strangers(case), groups, case }
     }
 
     /// The items, most suspicious first.
@@ -96,19 +91,19 @@ impl<'a> Scored<'a> {
             Order::Plain => plain(&self.plain),
             Order::Cleanlab => cleanlab(&self.plain),
             Order::Labels => self.labels.clone(),
-            Order::Queue => self.queue(Issue::Outlier.weight()),
+            Order::Queue => self.queue(),
             Order::Other { penalty, rounds } => {
                 judged(self.case, &self.groups, QualityOptions::default().rounds(rounds).penalties(penalty))
             }
-            Order::Outlying => self.outlying.clone(),
-            Order::Weighted(weight) => self.queue(weight),
+            Order::OffTopic => self.off_topic.clone(),
         };
         items.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
         items
     }
 
-    fn queue(&self, weight: f64) -> Vec<f64> {
-        self.labels.iter().zip(&self.outlying).map(|(label, far)| label.max(weight * far)).collect()
+    fn queue(&self) -> Vec<f64> {
+        let either = |(label, far): (&f64, &f64)| 1.0 - (1.0 - label) * (1.0 - far);
+        sharpened(&self.labels).iter().zip(&self.off_topic).map(either).collect()
     }
 }
 
@@ -119,10 +114,11 @@ fn judged(case: &Case, groups: &[usize], options: QualityOptions) -> Vec<f64> {
     label_quality(&members, given, &options.build().unwrap()).unwrap().scores
 }
 
-/// How far out items lie, by the first backbone.
-fn outlying(graph: &NeighbourGraph) -> Vec<f64> {
-    let found = outliers(graph);
-    (0..graph.len()).map(|item| found.badness(item)).collect()
+/// How probably items belong to no class, by the backbone that is built in: the last.
+fn strangers(case: &Case) -> Vec<f64> {
+    let judge = &case.members[case.members.len() - 1];
+    let found = off_topic(judge, &case.labels, case.classes, None).unwrap();
+    (0..case.labels.len()).map(|item| found.probability(item)).collect()
 }
 
 /// scikit-learn's default head on unit rows.

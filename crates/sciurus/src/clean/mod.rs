@@ -25,8 +25,9 @@ use std::sync::OnceLock;
 
 use sciurus_clean::find::{
     Finding, GivenLabels, LabelQuality, LearntLabel, NearCopyOptions, NeighbourGraph, OutOfSample,
-    QualityOptions, QueueItem, best_penalties, duplicate_findings, label_findings, label_quality,
-    learnt_findings, near_copies, outlier_findings, outliers, pixel_findings, queue, unreadable,
+    QualityOptions, QueueItem, best_penalties, drawing_findings, duplicate_findings, label_findings,
+    label_quality, learnt_findings, near_copies, odd_kinds, off_topic, off_topic_findings, outliers,
+    pixel_findings, queue, unreadable,
 };
 use sciurus_clean::plan::CleanPlan;
 use sciurus_data::fs::read_regular;
@@ -40,8 +41,8 @@ use sciurus_photos::{
 };
 
 use crate::embed::{EmbedItem, Embedder};
-use crate::model::{Arch, ChosenArch};
-use crate::{DownloadProgress, Error};
+use crate::model::{Arch, ArchChoice, ChosenArch};
+use crate::{DownloadProgress, Error, WeightSource};
 
 /// Neighbours of each image in the graph: Datalab's default.
 const NEIGHBOURS: usize = 10;
@@ -78,8 +79,12 @@ pub struct Cleaner {
     items: Vec<QueueItem>,
     /// Each backbone's embeddings of the readable images.
     members: Vec<Embeddings>,
+    /// Which of them says what belongs to no class.
+    judge: usize,
     /// The nearest neighbours of each readable image under the first backbone.
     graph: NeighbourGraph,
+    /// The distance between neighbours above which they aren't alike.
+    near: f64,
     /// The class of each readable image.
     classes: Vec<usize>,
     /// The group of copies of each readable image.
@@ -104,9 +109,10 @@ impl Cleaner {
     ) -> Result<Self, Error> {
         let dataset = settings.dataset(progress)?;
         // A download can't be broken off: what comes next can.
-        let chosen = settings.chosen(&mut |done| {
+        let mut chosen = settings.chosen(&mut |done| {
             let _ = progress(CleanStep::Download(done));
         })?;
+        let judge = with_judge(&mut chosen);
         let mut notes: Vec<String> = chosen.iter().filter_map(|chosen| chosen.instead.clone()).collect();
         let paths: Vec<PathBuf> = dataset.items.iter().map(|item| item.path.clone()).collect();
         let known = KnownReports::new();
@@ -134,7 +140,6 @@ impl Cleaner {
         let duplicates = find_duplicates(&photos, &options, &suggested);
         let groups = joined(copies.groups, &duplicates);
         let mut fixed = pixel_findings(&find_quality_issues(&files));
-        fixed.extend(outlier_findings(&outliers(&graph), &graph, duplicates.groups.len()));
         fixed.extend(learnt_findings(&learnt(&settings.training, &dataset, &files)));
         fixed.extend(unreadable(&broken, files.len()));
         let names: Vec<&str> = chosen.iter().map(|chosen| chosen.arch.name()).collect();
@@ -144,6 +149,8 @@ impl Cleaner {
             dataset,
             items,
             members,
+            judge,
+            near: outliers(&graph).cut,
             graph,
             classes,
             groups,
@@ -204,7 +211,9 @@ impl Cleaner {
     fn judged(&self, decided: &Corrections) -> Result<(CleanPlan, Vec<Likely>), Error> {
         let decision = |item: usize| decided.find(&self.items[item].path, &self.items[item].content);
         let mut findings = self.fixed.clone();
-        let quality = self.quality(&decision)?;
+        let labels = self.labels(&decision);
+        let quality = self.quality(&labels)?;
+        findings.extend(self.strangers(&labels)?);
         if let Some(quality) = &quality {
             findings.extend(label_findings(quality, &self.dataset.vocab));
         }
@@ -269,31 +278,44 @@ impl Cleaner {
         std::path::absolute(&self.dataset.root).unwrap_or_else(|_| self.dataset.root.clone())
     }
 
-    /// The label quality of the readable images; `None` for multi-label data.
-    fn quality<'a>(
-        &self,
-        decision: &impl Fn(usize) -> Option<&'a Correction>,
-    ) -> Result<Option<LabelQuality>, Error> {
-        if self.dataset.is_multi_label() {
-            return Ok(None);
-        }
+    /// What the readable images are labelled as, with the decisions.
+    fn labels<'a>(&self, decision: &impl Fn(usize) -> Option<&'a Correction>) -> Labels {
         let vocab = &self.dataset.vocab;
         let class = |item: usize| match decision(item) {
             Some(Correction::Relabel(label)) => vocab.class(label).unwrap_or(self.classes[item]),
             _ => self.classes[item],
         };
-        let labels: Vec<usize> = (0..self.classes.len()).map(class).collect();
         let counts = |item: usize| f64::from(u8::from(decision(item) != Some(&Correction::LeaveOut)));
-        let weights: Vec<f64> = (0..self.classes.len()).map(counts).collect();
+        let items = 0..self.classes.len();
+        Labels { classes: items.clone().map(class).collect(), weights: items.map(counts).collect() }
+    }
+
+    /// The label quality of the readable images; `None` for multi-label data.
+    fn quality(&self, labels: &Labels) -> Result<Option<LabelQuality>, Error> {
+        if self.dataset.is_multi_label() {
+            return Ok(None);
+        }
         let members: Vec<&Embeddings> = self.members.iter().collect();
         let given = GivenLabels {
-            classes: vocab.len(),
-            labels: &labels,
+            classes: self.dataset.vocab.len(),
+            labels: &labels.classes,
             groups: Some(&self.groups),
-            weights: Some(&weights),
+            weights: Some(&labels.weights),
         };
         let options = QualityOptions::default().penalties(self.penalties()?.iter().copied()).build()?;
         Ok(Some(label_quality(&members, given, &options)?))
+    }
+
+    /// Findings about images that show something else than any class, or are of another kind than theirs.
+    fn strangers(&self, labels: &Labels) -> Result<Vec<Finding>, Error> {
+        let (classes, weights) = (self.dataset.vocab.len(), Some(&*labels.weights));
+        let off_topic = off_topic(&self.members[self.judge], &labels.classes, classes, weights)?;
+        let drawing: Vec<f64> = self.files.iter().map(|file| file.report.style.drawing()).collect();
+        let odd = odd_kinds(&drawing, &labels.classes, classes, weights)?;
+        let first_card = self.duplicates.groups.len();
+        let mut findings = drawing_findings(&odd, &labels.classes, first_card);
+        findings.extend(off_topic_findings(&off_topic, (&self.graph, self.near), first_card + classes));
+        Ok(findings)
     }
 
     /// How closely heads follow the labels, for each network: chosen once, by the labels as they were given, so that the order of
@@ -312,6 +334,25 @@ impl Cleaner {
         let chosen = best_penalties(&members, given, &QualityOptions::default())?;
         Ok(self.penalties.get_or_init(|| chosen))
     }
+}
+
+/// The class of each readable image, and how much each counts.
+struct Labels {
+    classes: Vec<usize>,
+    weights: Vec<f64>,
+}
+
+/// Adds the backbone that is built in, unless it looks already. Returns its place: the features by which photos are judged that
+/// belong to no class are always its own, because distances mean the same in all sets only for the same network.
+fn with_judge(chosen: &mut Vec<ChosenArch>) -> usize {
+    let is_judge = |chosen: &ChosenArch| {
+        chosen.arch == ArchChoice::BUILT_IN && chosen.weights == WeightSource::Pretrained
+    };
+    chosen.iter().position(is_judge).unwrap_or_else(|| {
+        let (arch, weights) = (ArchChoice::BUILT_IN, WeightSource::Pretrained);
+        chosen.push(ChosenArch { arch, weights, instead: None });
+        chosen.len() - 1
+    })
 }
 
 /// The most likely classes of an image, each with its probability (0 to 1), the likeliest first.
@@ -468,12 +509,18 @@ fn photos<'a>(dataset: &'a ImageDataset, files: &'a [InspectedFile]) -> Vec<Phot
         .collect()
 }
 
-/// Groups of near copies by embedding, merged with the groups by pixels.
-fn joined(mut groups: Vec<usize>, duplicates: &Duplicates) -> Vec<usize> {
-    for group in &duplicates.groups {
-        let numbers: Vec<usize> = group.members.iter().map(|&member| groups[member]).collect();
-        let Some(&least) = numbers.iter().min() else { continue };
-        groups.iter_mut().filter(|number| numbers.contains(number)).for_each(|number| *number = least);
+/// Groups of near copies by embedding, merged with the pairs by pixels, and those of a pair's pair.
+fn joined(groups: Vec<usize>, duplicates: &Duplicates) -> Vec<usize> {
+    let mut least: Vec<usize> = (0..=groups.iter().copied().max().unwrap_or(0)).collect();
+    let find = |least: &[usize], mut group: usize| {
+        while least[group] != group {
+            group = least[group];
+        }
+        group
+    };
+    for pair in &duplicates.pairs {
+        let [a, b] = [pair.first, pair.second].map(|item| find(&least, groups[item]));
+        least[a.max(b)] = a.min(b);
     }
-    groups
+    groups.into_iter().map(|group| find(&least, group)).collect()
 }
