@@ -20,7 +20,7 @@ use std::collections::HashMap;
 /// use sciurus_data::{DecodeLimits, RgbImage};
 /// use sciurus_photos::{DuplicateOptions, PixelReport, SeenPhotos, jpeg};
 ///
-/// let picture = RgbImage::from_fn(120, 90, |x, y| [(2 * x) as u8, (x * y / 50) as u8, (y / 9 * 25) as u8].into());
+/// let picture = RgbImage::from_fn(120, 90, |x, y| [(2 * x) as u8, (x * y / 50) as u8, (2 * y) as u8].into());
 /// let report = |quality| {
 ///     PixelReport::of(&jpeg(&picture, quality).unwrap_or_default(), &DecodeLimits::default())
 /// };
