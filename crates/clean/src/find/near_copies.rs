@@ -72,6 +72,14 @@ pub struct NearCopies {
     pub limit: f64,
 }
 
+impl NearCopies {
+    /// Joins the groups of items that are copies for another reason, such as their pixels.
+    pub fn join(&mut self, copies: impl IntoIterator<Item = (usize, usize)>) {
+        copies.into_iter().for_each(|(a, b)| link(&mut self.groups, a, b));
+        settle(&mut self.groups);
+    }
+}
+
 /// Finds items whose embeddings are nearly equal.
 #[must_use]
 pub fn near_copies(graph: &NeighbourGraph, options: NearCopyOptions) -> NearCopies {
@@ -89,20 +97,30 @@ pub fn near_copies(graph: &NeighbourGraph, options: NearCopyOptions) -> NearCopi
             let other = other as usize;
             if distance < limit {
                 pairs.push((item.min(other), item.max(other), distance));
-                let (a, b) = (first_of(&mut groups, item), first_of(&mut groups, other));
-                groups[a.max(b)] = a.min(b);
+                link(&mut groups, item, other);
             }
         }
     }
-    for item in 0..groups.len() {
-        groups[item] = first_of(&mut groups, item);
-    }
+    settle(&mut groups);
     pairs.sort_by_key(|&(a, b, _)| (a, b));
     pairs.dedup_by_key(|&mut (a, b, _)| (a, b));
     NearCopies { scores: nearest.iter().map(score).collect(), pairs, groups, limit }
 }
 
-/// The first item of a group. Shortens the path to it for the next lookup (union-find).
+/// Joins the groups of two items (union-find: each item leads to another one of its group, and the first to itself).
+pub(super) fn link(groups: &mut [usize], one: usize, other: usize) {
+    let (a, b) = (first_of(groups, one), first_of(groups, other));
+    groups[a.max(b)] = a.min(b);
+}
+
+/// Has each item lead to the first of its group at once.
+pub(super) fn settle(groups: &mut [usize]) {
+    for item in 0..groups.len() {
+        groups[item] = first_of(groups, item);
+    }
+}
+
+/// The first item of a group. Shortens the path to it for the next lookup.
 fn first_of(groups: &mut [usize], mut item: usize) -> usize {
     while groups[item] != item {
         groups[item] = groups[groups[item]];

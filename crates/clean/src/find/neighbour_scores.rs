@@ -86,16 +86,6 @@ pub struct Outliers {
     pub items: Vec<usize>,
 }
 
-impl Outliers {
-    /// How far out an item lies (0..=1): 0.5 at the cut, 1 infinitely far away.
-    #[must_use]
-    pub fn badness(&self, item: usize) -> f64 {
-        let ratio = self.means[item] / self.cut.max(LEAST);
-        let power = ratio.powi(4);
-        if power.is_finite() { power / (1.0 + power) } else { 1.0 }
-    }
-}
-
 /// Datalab's default threshold; `1 / 0.37037 - 1` is 1.70.
 const OUTLIER_THRESHOLD: f64 = 0.37037;
 

@@ -11,7 +11,7 @@ use sciurus_kernels::{Matrix, matmul};
 use serde::{Deserialize, Serialize};
 
 use super::neighbours::normalized;
-use super::out_of_sample::check_labels;
+use super::out_of_fold::FoldItems;
 
 /// The distance at which a photo is as likely off-topic as not, and how fast the probability rises with it: a logistic
 /// regression on planted photos, for features of the backbone that is built in. docs/cleaning-benchmarks.md has the sets.
@@ -42,7 +42,7 @@ impl OffTopic {
 /// Measures how far each item is from the classes. `weights` say how much each item counts in its class's mean, `None` for 1 each.
 ///
 /// # Errors
-/// If lists differ in length, or a label is not a class.
+/// If lists differ in length, a label is not a class, or a feature is not finite.
 ///
 /// ```
 /// use sciurus_clean::find::off_topic;
@@ -63,16 +63,8 @@ pub fn off_topic(
 ) -> Result<OffTopic, InsightError> {
     let width = embeddings.width;
     BadOption::check("width", width as f64, width > 0, "choose 1 or more")?;
-    let items = embeddings.values.len() / width;
-    for (what, found) in [
-        ("labels (one per item)", labels.len()),
-        ("weights (one per item)", weights.map_or(items, <[f64]>::len)),
-    ] {
-        if found != items {
-            return Err(InsightError::Length { what, expected: items, found });
-        }
-    }
-    check_labels(classes, labels)?;
+    let items = labels.len();
+    FoldItems { embeddings, labels, groups: None, weights }.check(classes)?;
     if items == 0 {
         return Ok(OffTopic { distances: Vec::new() });
     }

@@ -10,6 +10,7 @@ use sciurus_data::{ContentHash, SkipReason, Skipped, Vocab, one_line};
 
 use sciurus_photos::{DuplicateGroup, Duplicates, FileFormat, Photo, QualityIssue, Sameness};
 
+use super::near_copies::{link, settle};
 use super::{LabelQuality, LearntLabel, NeighbourGraph, OddKind, OffTopic, sharpened};
 use crate::issue::Issue;
 use crate::plan::{CleanAction, IssueScore, PlanItem, Suggestion};
@@ -131,11 +132,9 @@ pub fn off_topic_findings(
     for &item in &out {
         let pairs = graph.ids(item).iter().zip(graph.distances(item));
         let near = pairs.filter(|(_, distance)| **distance < near).map(|(&other, _)| other as usize);
-        for other in near.filter(|&other| is_out(other)) {
-            let (a, b) = (card[item].min(card[other]), card[item].max(card[other]));
-            out.iter().for_each(|&any| card[any] = if card[any] == b { a } else { card[any] });
-        }
+        near.filter(|&other| is_out(other)).for_each(|other| link(&mut card, item, other));
     }
+    settle(&mut card);
     let mut members: BTreeMap<usize, usize> = BTreeMap::new();
     out.iter().for_each(|&item| *members.entry(card[item]).or_default() += 1);
     let finding = |item: usize| {

@@ -55,8 +55,17 @@ impl PixelMeasures {
     }
 }
 
-fn rounded(value: f64) -> f64 {
+pub(crate) fn rounded(value: f64) -> f64 {
     (value * 1e9).round() / 1e9
+}
+
+/// Shannon's entropy of counts that add up to `total`, in bits.
+pub(crate) fn entropy(counts: impl Iterator<Item = u64>, total: f64) -> f64 {
+    let bits = |count: u64| {
+        let share = count as f64 / total;
+        if count == 0 { 0.0 } else { -share * share.log2() }
+    };
+    counts.map(bits).sum()
 }
 
 /// What a file stores for each pixel.
@@ -122,11 +131,7 @@ impl Counts {
     fn entropy_bits(&self, channels: Channels) -> f64 {
         let bands = if channels == Channels::Grey { &self.channels[..1] } else { &self.channels[..] };
         let total = self.pixels as f64 * bands.len() as f64;
-        let bits = |&count: &u64| {
-            let share = count as f64 / total;
-            if count == 0 { 0.0 } else { -share * share.log2() }
-        };
-        bands.iter().flatten().map(bits).sum()
+        entropy(bands.iter().flatten().copied(), total)
     }
 
     fn chroma_percentile(&self, share: f64) -> u8 {

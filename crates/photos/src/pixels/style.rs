@@ -5,6 +5,7 @@
 //! of a small copy say this better than the features of a pretrained network, which was taught to see a squirrel in both
 //! (docs/cleaning-benchmarks.md has both).
 
+use crate::pixels::measure::{entropy, rounded};
 use crate::pixels::pillow::{Filter, View, resize};
 use sciurus_data::RgbImage;
 use serde::{Deserialize, Serialize};
@@ -79,19 +80,18 @@ impl Style {
         let count = grey.len().max(1) as f64;
         colours.sort_unstable_by(|a, b| b.cmp(a));
         let share = |of: u32| f64::from(of) / count;
-        let rounded = |value: f64| (value * 1e9).round() / 1e9;
         Self {
             flat: rounded(steps.flat),
             soft: rounded(steps.soft),
             hard: rounded(steps.hard),
-            colour_bits: rounded(entropy(&colours, count)),
+            colour_bits: rounded(entropy(colours.iter().copied().map(u64::from), count)),
             commonest: rounded(share(colours[0])),
             commonest_eight: rounded(share(colours[..FEW].iter().sum())),
             saturation: rounded(saturation / count),
             white: rounded(share(white)),
             black: rounded(share(black)),
             vivid: rounded(share(vivid)),
-            grey_bits: rounded(entropy(&greys, count)),
+            grey_bits: rounded(entropy(greys.into_iter().map(u64::from), count)),
         }
     }
 
@@ -156,15 +156,6 @@ impl Steps {
         let share = |of: u32| f64::from(of) / f64::from(all.max(1));
         Self { flat: share(flat), soft: share(soft), hard: share(hard) }
     }
-}
-
-/// Shannon's entropy of counts that add up to `total`, in bits.
-fn entropy(counts: &[u32], total: f64) -> f64 {
-    let bits = |&count: &u32| {
-        let share = f64::from(count) / total;
-        if count == 0 { 0.0 } else { -share * share.log2() }
-    };
-    counts.iter().map(bits).sum()
 }
 
 #[cfg(test)]

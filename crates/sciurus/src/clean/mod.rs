@@ -133,12 +133,12 @@ impl Cleaner {
             true => NeighbourGraph::approximate(&members[0], NEIGHBOURS)?,
             false => NeighbourGraph::new(&members[0], NEIGHBOURS)?,
         };
-        let copies = near_copies(&graph, NearCopyOptions::default().build()?);
+        let mut copies = near_copies(&graph, NearCopyOptions::default().build()?);
         let neighbours = |item: usize| graph.ids(item).iter().map(move |&other| (item, other as usize));
         let suggested: Vec<(usize, usize)> = (0..graph.len()).flat_map(neighbours).collect();
         let options = DuplicateOptions { window_limit: WINDOWS, ..DuplicateOptions::default() };
         let duplicates = find_duplicates(&photos, &options, &suggested);
-        let groups = joined(copies.groups, &duplicates);
+        copies.join(duplicates.pairs.iter().map(|pair| (pair.first, pair.second)));
         let mut fixed = pixel_findings(&find_quality_issues(&files));
         fixed.extend(learnt_findings(&learnt(&settings.training, &dataset, &files)));
         fixed.extend(unreadable(&broken, files.len()));
@@ -153,7 +153,7 @@ impl Cleaner {
             near: outliers(&graph).cut,
             graph,
             classes,
-            groups,
+            groups: copies.groups,
             fixed,
             files,
             duplicates,
@@ -507,20 +507,4 @@ fn photos<'a>(dataset: &'a ImageDataset, files: &'a [InspectedFile]) -> Vec<Phot
             ..Photo::new(&file.report)
         })
         .collect()
-}
-
-/// Groups of near copies by embedding, merged with the pairs by pixels, and those of a pair's pair.
-fn joined(groups: Vec<usize>, duplicates: &Duplicates) -> Vec<usize> {
-    let mut least: Vec<usize> = (0..=groups.iter().copied().max().unwrap_or(0)).collect();
-    let find = |least: &[usize], mut group: usize| {
-        while least[group] != group {
-            group = least[group];
-        }
-        group
-    };
-    for pair in &duplicates.pairs {
-        let [a, b] = [pair.first, pair.second].map(|item| find(&least, groups[item]));
-        least[a.max(b)] = a.min(b);
-    }
-    groups.into_iter().map(|group| find(&least, group)).collect()
 }
