@@ -140,8 +140,9 @@ fn paths(root: &Path, set: &str) -> Vec<PathBuf> {
 fn planted(data: &Path, set: &str) {
     let (paths, limits) = (paths(data, set), DecodeLimits::default());
     let start = Instant::now();
-    let found = inspect_pixels(data, &paths, &KnownReports::new(), &limits, |_| ControlFlow::Continue(()))
-        .expect("files can be opened");
+    let found =
+        inspect_pixels(data, &paths, &KnownReports::default(), &limits, |_| ControlFlow::Continue(()))
+            .expect("files can be opened");
     println!(
         "\n{set}: {} photos inspected in {:.2} s, {} skipped",
         found.files.len(),

@@ -2,7 +2,7 @@
 //! kilobytes per photo.
 
 use crate::pixels::pillow::grey_of;
-use crate::thumbnail::{from_base64, to_base64};
+use crate::thumbnail::{read_bytes, write_bytes};
 use image::imageops;
 use sciurus_data::RgbImage;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -59,13 +59,13 @@ impl Detail {
 
 impl Serialize for Detail {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        to_base64(&self.0[..], serializer)
+        write_bytes(&self.0[..], serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Detail {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        from_base64(deserializer).map(Self)
+        read_bytes(deserializer).map(Self)
     }
 }
 

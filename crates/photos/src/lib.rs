@@ -27,6 +27,6 @@ pub use ledger::{
 pub use pixels::{
     Channels, FileFormat, InspectedFile, KnownReports, PixelInspection, PixelMeasures, PixelReport,
     QualityCheck, QualityIssue, STYLE_WIDTH, Style, blurry, checks, colourless, dark, find_quality_issues,
-    greyscale, inspect_pixels, light, low_information, odd_aspect, odd_size, unsharp,
+    greyscale, inspect_file, inspect_pixels, light, low_information, odd_aspect, odd_size, unsharp,
 };
 pub use thumbnail::Thumbnail;

@@ -19,26 +19,32 @@ impl fmt::Debug for Thumbnail {
 
 impl Serialize for Thumbnail {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        to_base64(&self.0, serializer)
+        write_bytes(&self.0, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Thumbnail {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        from_base64(deserializer).map(Self)
+        read_bytes(deserializer).map(Self)
     }
 }
 
-/// A picture's bytes as text.
-pub(crate) fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&BASE64_STANDARD_NO_PAD.encode(bytes))
+/// A picture's bytes, as text where people may read it.
+pub(crate) fn write_bytes<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    match serializer.is_human_readable() {
+        true => serializer.serialize_str(&BASE64_STANDARD_NO_PAD.encode(bytes)),
+        false => serializer.serialize_bytes(bytes),
+    }
 }
 
-/// As many bytes as the picture has, from their text.
-pub(crate) fn from_base64<'de, D: Deserializer<'de>, T: TryFrom<Vec<u8>>>(
+/// As many bytes as the picture has.
+pub(crate) fn read_bytes<'de, D: Deserializer<'de>, T: TryFrom<Vec<u8>>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     let wrong = || de::Error::custom("this is not base64 of as many bytes as the picture has");
-    let bytes = BASE64_STANDARD_NO_PAD.decode(String::deserialize(deserializer)?).map_err(|_| wrong())?;
+    let bytes = match deserializer.is_human_readable() {
+        true => BASE64_STANDARD_NO_PAD.decode(String::deserialize(deserializer)?).map_err(|_| wrong())?,
+        false => Vec::deserialize(deserializer)?,
+    };
     bytes.try_into().map_err(|_| wrong())
 }

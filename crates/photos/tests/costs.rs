@@ -59,7 +59,7 @@ fn cost(name: &str, bytes: &[u8]) -> Cost {
 fn child() {
     let Some(folder) = std::env::var_os(FILE) else { return };
     let limits = DecodeLimits::default();
-    let found = inspect_pixels(Path::new(&folder), &["a".into()], &KnownReports::new(), &limits, |_| {
+    let found = inspect_pixels(Path::new(&folder), &["a".into()], &KnownReports::default(), &limits, |_| {
         ControlFlow::Continue(())
     })
     .unwrap();

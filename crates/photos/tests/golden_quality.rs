@@ -113,7 +113,7 @@ fn golden_raw_values_of_our_pixels() {
     for (set, _) in SETS {
         let rows = golden(&data, set);
         let paths: Vec<PathBuf> = rows.iter().map(|row| PathBuf::from(&row["file"])).collect();
-        let found = inspect_pixels(&data, &paths, &KnownReports::new(), &DecodeLimits::default(), |_| {
+        let found = inspect_pixels(&data, &paths, &KnownReports::default(), &DecodeLimits::default(), |_| {
             ControlFlow::Continue(())
         })
         .unwrap();

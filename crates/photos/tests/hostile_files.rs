@@ -112,7 +112,7 @@ fn too_few_file_handles_are_an_error_of_the_whole() {
     let loader = Loader::new(Arc::clone(&dataset), Split::Train, preprocessing.pipeline(), options).unwrap();
     // Threads that read are started while they can be.
     assert!(
-        inspect_pixels(folder.path(), &paths, &KnownReports::new(), &dataset.limits, |_| {
+        inspect_pixels(folder.path(), &paths, &KnownReports::default(), &dataset.limits, |_| {
             ControlFlow::Continue(())
         })
         .is_ok()
@@ -121,7 +121,7 @@ fn too_few_file_handles_are_an_error_of_the_whole() {
     let held = exhaust();
     let reason = decode_file(folder.path().join(&paths[0]), &dataset.limits).unwrap_err();
     assert!(reason.is_machine_fault(), "{reason}");
-    let found = inspect_pixels(folder.path(), &paths, &KnownReports::new(), &dataset.limits, |_| {
+    let found = inspect_pixels(folder.path(), &paths, &KnownReports::default(), &dataset.limits, |_| {
         ControlFlow::Continue(())
     });
     assert!(matches!(found, Err(DataError::Machine { .. })), "{found:?}");

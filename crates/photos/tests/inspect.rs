@@ -41,7 +41,7 @@ fn report(bytes: &[u8]) -> PixelReport {
 #[test]
 fn an_inspection_can_be_broken_off() {
     let folder = tempfile::tempdir().unwrap();
-    let (paths, known, limits) = (["a.png".into()], KnownReports::new(), DecodeLimits::default());
+    let (paths, known, limits) = (["a.png".into()], KnownReports::default(), DecodeLimits::default());
     let stopped = inspect_pixels(folder.path(), &paths, &known, &limits, |_| ControlFlow::Break(()));
     assert!(matches!(stopped, Err(DataError::Stopped)), "{stopped:?}");
 }
@@ -53,7 +53,7 @@ fn a_portable_pixmap_has_the_name_of_one() {
     for name in ["a.ppm", "b.jpg"] {
         support::write(folder.path().join(name), &bytes);
     }
-    let files = inspect(folder.path(), &KnownReports::new()).files;
+    let files = inspect(folder.path(), &KnownReports::default()).files;
     assert!(files.iter().all(|file| file.report.format == FileFormat::Pnm));
     let wrong: Vec<_> = files.iter().map(InspectedFile::wrong_extension).collect();
     assert_eq!(wrong, [None, Some("jpg".to_owned())]);
@@ -75,7 +75,7 @@ fn facts_of_files_become_issues_with_evidence() {
     write("c.jpeg", turned(&jpeg(&photo, 91).unwrap()));
     write("d.jpg", b"<html>".to_vec());
     write("e.png", support::encoded(&imageops::blur(&photo, 6.0), ImageFormat::Png));
-    let found = inspect(folder.path(), &KnownReports::new());
+    let found = inspect(folder.path(), &KnownReports::default());
     assert_eq!(found.skipped.len(), 1);
     let issues = find_quality_issues(&found.files);
     let checks = |file: usize| issues[file].iter().map(|issue| issue.check).collect::<Vec<_>>();
@@ -104,14 +104,17 @@ fn turned(jpeg: &[u8]) -> Vec<u8> {
 fn a_report_travels_through_json_and_is_used_in_place_of_a_decode() {
     let folder = tempfile::tempdir().unwrap();
     support::write(folder.path().join("a.jpg"), &jpeg(&picture(1.0), 90).unwrap());
-    let found = inspect(folder.path(), &KnownReports::new());
+    let found = inspect(folder.path(), &KnownReports::default());
     let json = serde_json::to_string(&found).unwrap();
     assert_eq!(serde_json::from_str::<PixelInspection>(&json).unwrap(), found);
 
     let mut told = found.files[0].report.clone();
     told.measures.sharpness = 7.5;
-    let known = KnownReports::from([(told.content, told)]);
-    assert_eq!(inspect(folder.path(), &known).files[0].report.measures.sharpness, 7.5);
+    let cache = tempfile::tempdir().unwrap();
+    KnownReports::in_folder(cache.path()).keep(&told);
+    let known = KnownReports::in_folder(cache.path());
+    assert_eq!(inspect(folder.path(), &known).files[0].report, told);
+    assert_eq!(known.fault(), None);
 }
 
 #[test]

@@ -16,8 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => drawn()?,
     };
     let cleaner = Cleaner::look(&settings, &|step| {
-        if let CleanStep::Embedding(arch, done) = step {
-            eprint!("\rlooking with {arch}: {} of {}", done.done, done.total);
+        if let CleanStep::Looking(done) = step {
+            eprint!("\rlooking at photos: {} of {}", done.done, done.total);
         }
         // `Break` would stop it here; what was computed is kept.
         ControlFlow::Continue(())

@@ -88,9 +88,8 @@ impl Desk {
         let cleaner = Cleaner::look(settings, &|step| {
             match step {
                 CleanStep::Listing(done) => job.progress("reading the folder", done),
-                CleanStep::Pixels(done) => job.progress("checking pixels", done),
                 CleanStep::Download(done) => job.download(done),
-                CleanStep::Embedding(arch, done) => job.progress(&format!("looking with {arch}"), done),
+                CleanStep::Looking(done) => job.progress("looking at photos", done),
                 CleanStep::Analysing => job.progress("comparing", Progress { done: 0, total: 0 }),
             }
             job.goes_on()

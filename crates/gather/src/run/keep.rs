@@ -56,7 +56,7 @@ impl Kept {
         let is_file = |place: &InsidePath| matches!(self.root.kind(place), Ok(Some(Kind::File)));
         let places = self.ledger.entries().iter().filter_map(LedgerEntry::place).filter(is_file);
         let paths: Vec<PathBuf> = places.map(PathBuf::from).collect();
-        let found = inspect_pixels(self.root.path(), &paths, &KnownReports::new(), limits, |_| {
+        let found = inspect_pixels(self.root.path(), &paths, &KnownReports::default(), limits, |_| {
             ControlFlow::Continue(())
         })?;
         for file in &found.files {

@@ -11,6 +11,7 @@ use crate::thumbnail::Thumbnail;
 use serde::{Deserialize, Serialize};
 use std::f32::consts::PI;
 use std::fmt;
+use std::sync::LazyLock;
 
 /// Frequencies in each direction for finding the best window.
 const SEARCHED: usize = 8;
@@ -107,9 +108,24 @@ fn dot<const N: usize>(a: &Spectrum<N>, b: &Spectrum<N>) -> f32 {
     sums.iter().sum()
 }
 
+/// The waves of a side, by frequency.
+type Waves<const N: usize> = [[f32; SIDE]; N];
+
+/// The waves of all windows that are tried, by the cut before and the cut behind.
+static CUT_WAVES: LazyLock<[[Waves<SEARCHED>; CUTS.len()]; CUTS.len()]> =
+    LazyLock::new(|| CUTS.map(|before| CUTS.map(|behind| waves(before, 1.0 - behind))));
+/// The waves of a whole side for the decision.
+static WHOLE_WAVES: LazyLock<Waves<COMPARED>> = LazyLock::new(|| waves(0.0, 1.0));
+/// What is left below and above each strip, with its waves.
+static STRIP_WAVES: LazyLock<Vec<(Window, Waves<SEARCHED>)>> = LazyLock::new(|| {
+    let below = STRIPS.map(|strip| (Window::cut([0.0, strip, 0.0, 0.0]), waves(strip, 1.0)));
+    let above = STRIPS.map(|strip| (Window::cut([0.0, 0.0, 0.0, strip]), waves(0.0, 1.0 - strip)));
+    below.into_iter().chain(above).collect()
+});
+
 /// `Σ value cos(π k x)` over the part of each pixel that lies between `start` and `end`, where x runs from 0 to 1
 /// between them.
-fn waves<const N: usize>(start: f32, end: f32) -> [[f32; SIDE]; N] {
+fn waves<const N: usize>(start: f32, end: f32) -> Waves<N> {
     let (start, end) = (start * SIDE as f32, end * SIDE as f32);
     let mut waves = [[0.0; SIDE]; N];
     for pixel in 0..SIDE {
@@ -124,24 +140,35 @@ fn waves<const N: usize>(start: f32, end: f32) -> [[f32; SIDE]; N] {
     waves
 }
 
+/// The sum of products of a wave and a side.
+fn product(wave: &[f32; SIDE], side: &[f32; SIDE]) -> f32 {
+    let mut sums = [0.0; LANES];
+    for (a, b) in wave.chunks_exact(LANES).zip(side.chunks_exact(LANES)) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    sums.iter().sum()
+}
+
 /// Sums along the rows: `[frequency, row]`.
-fn along<const N: usize>(values: &[f32; SIDE * SIDE], waves: &[[f32; SIDE]; N]) -> [[f32; SIDE]; N] {
+fn along<const N: usize>(values: &[f32; SIDE * SIDE], waves: &Waves<N>) -> [[f32; SIDE]; N] {
     let mut sums = [[0.0; SIDE]; N];
-    for (y, row) in values.chunks_exact(SIDE).enumerate() {
+    for (y, row) in values.as_chunks().0.iter().enumerate() {
         for (k, wave) in waves.iter().enumerate() {
-            sums[k][y] = wave.iter().zip(row).map(|(a, b)| a * b).sum();
+            sums[k][y] = product(wave, row);
         }
     }
     sums
 }
 
 /// Sums down the columns, weighted and scaled; `area` is the window's, in pixels of the thumbnail.
-fn down<const N: usize>(along: &[[f32; SIDE]; N], waves: &[[f32; SIDE]; N], area: f32) -> Spectrum<N> {
+fn down<const N: usize>(along: &[[f32; SIDE]; N], waves: &Waves<N>, area: f32) -> Spectrum<N> {
     let mut block = [[0.0; N]; N];
     let (mut length, mut energy) = (0.0, 0.0);
     for (v, wave) in waves.iter().enumerate() {
         for u in 0..N {
-            let value: f32 = wave.iter().zip(&along[u]).map(|(a, b)| a * b).sum();
+            let value = product(wave, &along[u]);
             let weighted = value * ((u * u + v * v) as f32).sqrt();
             block[v][u] = weighted;
             length += weighted * weighted;
@@ -169,36 +196,43 @@ fn coarse(spectrum: &Spectrum<SEARCHED>) -> Spectrum<COARSE> {
     low
 }
 
+/// The area of a window in pixels of the thumbnail.
+fn area(window: Window) -> f32 {
+    let [left, top, right, bottom] = window.0;
+    (right - left) * (bottom - top) * (SIDE * SIDE) as f32
+}
+
 fn spectrum<const N: usize>(values: &[f32; SIDE * SIDE], window: Window) -> Spectrum<N> {
     let [left, top, right, bottom] = window.0;
-    let area = (right - left) * (bottom - top) * (SIDE * SIDE) as f32;
-    down(&along(values, &waves(left, right)), &waves(top, bottom), area)
+    down(&along(values, &waves(left, right)), &waves(top, bottom), area(window))
 }
 
 impl Aligned {
     pub(crate) fn new(thumbnail: &Thumbnail) -> Self {
         let values = Box::new(thumbnail.0.map(f32::from));
-        let top = STRIPS.map(|strip| Window::cut([0.0, strip, 0.0, 0.0]));
-        let bottom = STRIPS.map(|strip| Window::cut([0.0, 0.0, 0.0, strip]));
-        let strips =
-            top.into_iter().chain(bottom).map(|window| (window, spectrum(&values, window))).collect();
-        let (searched, compared) = (spectrum(&values, Window::WHOLE), spectrum(&values, Window::WHOLE));
-        Self { values, searched, compared, strips }
+        let whole = area(Window::WHOLE);
+        let rows = along::<SEARCHED>(&values, &CUT_WAVES[0][0]);
+        let strip =
+            |(window, waves): &(Window, Waves<SEARCHED>)| (*window, down(&rows, waves, area(*window)));
+        Self {
+            searched: down(&rows, &CUT_WAVES[0][0], whole),
+            compared: down(&along(&values, &WHOLE_WAVES), &WHOLE_WAVES, whole),
+            strips: STRIP_WAVES.iter().map(strip).collect(),
+            values,
+        }
     }
 
     /// The spectra of all windows of this photo that are tried.
     pub(crate) fn windows(&self) -> Windows {
         let along =
-            CUTS.map(|left| CUTS.map(|right| along::<SEARCHED>(&self.values, &waves(left, 1.0 - right))));
+            CUT_WAVES.each_ref().map(|waves| waves.each_ref().map(|waves| along(&self.values, waves)));
+        let cuts = || CUTS.into_iter().enumerate();
         let mut windows = Vec::with_capacity(CUTS.len().pow(4));
-        for (top, bottom) in CUTS.into_iter().flat_map(|top| CUTS.map(|bottom| (top, bottom))) {
-            let rows = waves(top, 1.0 - bottom);
-            for (left, along) in CUTS.into_iter().zip(&along) {
-                for (right, along) in CUTS.into_iter().zip(along) {
-                    let area = (1.0 - left - right) * (1.0 - top - bottom) * (SIDE * SIDE) as f32;
-                    let spectrum = down(along, &rows, area);
-                    windows.push((Window::cut([left, top, right, bottom]), coarse(&spectrum), spectrum));
-                }
+        for ((t, top), (b, bottom)) in cuts().flat_map(|top| cuts().map(move |bottom| (top, bottom))) {
+            for ((l, left), (r, right)) in cuts().flat_map(|left| cuts().map(move |right| (left, right))) {
+                let window = Window::cut([left, top, right, bottom]);
+                let spectrum = down(&along[l][r], &CUT_WAVES[t][b], area(window));
+                windows.push((window, coarse(&spectrum), spectrum));
             }
         }
         Windows(windows)

@@ -1,15 +1,11 @@
 //! Inspects the pixels of many files, on all cores. In: paths. Out: a [`PixelReport`] for each file, or the reason to
 //! skip it.
 
-use crate::pixels::PixelReport;
+use crate::pixels::{KnownReports, PixelReport};
+use image::RgbImage;
 use rayon::prelude::*;
-use sciurus_data::ContentHash;
-use sciurus_data::DataError;
-use sciurus_data::Progress;
-use sciurus_data::Skipped;
-use sciurus_data::{DecodeLimits, read_file};
+use sciurus_data::{ContentHash, DataError, DecodeLimits, Progress, Skipped, decode, read_file};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -48,12 +44,9 @@ pub struct PixelInspection {
     pub skipped: Vec<Skipped>,
 }
 
-/// Earlier reports, by content.
-pub type KnownReports = HashMap<ContentHash, PixelReport>;
-
 /// Reads and decodes each file once, and computes all checks, hashes and thumbnails from that, in parallel on rayon's
-/// threads. A file whose content is among the `known` reports is read, but not decoded. The result does not depend on
-/// the number of threads.
+/// threads. A file whose content is among the `known` reports is read, but not decoded; the others become known. The result does
+/// not depend on the number of threads.
 ///
 /// `paths` are relative to `root`. `progress` is called after each file, from many threads.
 ///
@@ -69,7 +62,7 @@ pub type KnownReports = HashMap<ContentHash, PixelReport>;
 /// std::fs::write(folder.path().join("a.jpg"), jpeg(&RgbImage::new(60, 40), 90).unwrap_or_default())?;
 /// std::fs::write(folder.path().join("b.jpg"), "<html>404</html>")?;
 /// let paths = ["a.jpg".into(), "b.jpg".into()];
-/// let (known, limits) = (KnownReports::new(), DecodeLimits::default());
+/// let (known, limits) = (KnownReports::default(), DecodeLimits::default());
 /// let found = inspect_pixels(folder.path(), &paths, &known, &limits, |_| ControlFlow::Continue(()))?;
 /// assert_eq!((found.files.len(), found.skipped.len()), (1, 1));
 /// assert_eq!(found.files[0].report.measures.brightness_p99, 0.0);
@@ -84,7 +77,7 @@ pub fn inspect_pixels(
 ) -> Result<PixelInspection, DataError> {
     let (root, done, total) = (root.as_ref(), AtomicUsize::new(0), paths.len());
     let look = |path: &PathBuf| {
-        let result = inspect_file(root, path, known, limits);
+        let result = inspect_file(root, path, known, limits, |_| false).map(|(file, _)| file);
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         if progress(Progress { done, total }).is_break() {
             return Err(DataError::Stopped);
@@ -103,21 +96,33 @@ pub fn inspect_pixels(
     Ok(inspection)
 }
 
-fn inspect_file(
+/// The same for one file. Its upright pixels come with it if they are `wanted` for its content.
+///
+/// # Errors
+/// The reason why the file is skipped.
+pub fn inspect_file(
     root: &Path,
     path: &Path,
     known: &KnownReports,
     limits: &DecodeLimits,
-) -> Result<InspectedFile, Skipped> {
+    wanted: impl FnOnce(&ContentHash) -> bool,
+) -> Result<(InspectedFile, Option<RgbImage>), Skipped> {
     let skip = |reason| Skipped { path: path.to_owned(), reason };
     let full = root.join(path);
     let bytes = read_file(&full, limits).map_err(skip)?;
-    let report = match known.get(&ContentHash::of(&bytes)) {
-        Some(report) => report.clone(),
-        None => PixelReport::of(&bytes, limits).map_err(skip)?,
+    let content = ContentHash::of(&bytes);
+    let wanted = wanted(&content);
+    let (report, pixels) = match known.get(&content) {
+        Some(report) if wanted => (report, Some(decode(&bytes, limits).map_err(skip)?)),
+        Some(report) => (report, None),
+        None => {
+            let (report, pixels) = PixelReport::with_pixels(&bytes, limits).map_err(skip)?;
+            known.keep(&report);
+            (report, wanted.then_some(pixels))
+        }
     };
     let modified = fs::metadata(&full).and_then(|metadata| metadata.modified()).ok();
     let modified = modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|age| age.as_secs());
     let is_link = fs::symlink_metadata(&full).is_ok_and(|metadata| metadata.is_symlink());
-    Ok(InspectedFile { path: path.to_owned(), modified, is_link, report })
+    Ok((InspectedFile { path: path.to_owned(), modified, is_link, report }, pixels))
 }

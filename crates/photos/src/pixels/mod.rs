@@ -2,13 +2,15 @@
 
 mod animation;
 mod inspect;
+mod known;
 pub(crate) mod measure;
 pub(crate) mod pillow;
 mod quality;
 mod report;
 mod style;
 
-pub use inspect::{InspectedFile, KnownReports, PixelInspection, inspect_pixels};
+pub use inspect::{InspectedFile, PixelInspection, inspect_file, inspect_pixels};
+pub use known::KnownReports;
 pub use measure::{Channels, PixelMeasures};
 pub use quality::{
     QualityCheck, QualityIssue, blurry, checks, colourless, dark, find_quality_issues, greyscale, light,

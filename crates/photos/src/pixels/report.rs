@@ -8,9 +8,7 @@ use crate::pixels::measure::{Channels, PixelMeasures, grey};
 use crate::pixels::style::Style;
 use crate::thumbnail::Thumbnail;
 use image::{ImageFormat, RgbImage};
-use sciurus_data::ContentHash;
-use sciurus_data::SkipReason;
-use sciurus_data::{DecodeLimits, Facts, decode_with_facts};
+use sciurus_data::{ContentHash, DecodeLimits, Facts, SkipReason, decode_with_facts};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
@@ -59,11 +57,19 @@ impl PixelReport {
     /// # Errors
     /// The reason why the bytes can't be used.
     pub fn of(bytes: &[u8], limits: &DecodeLimits) -> Result<Self, SkipReason> {
+        Self::with_pixels(bytes, limits).map(|(report, _)| report)
+    }
+
+    /// The same, with the upright pixels, for whoever has more to do with them.
+    ///
+    /// # Errors
+    /// The reason why the bytes can't be used.
+    pub fn with_pixels(bytes: &[u8], limits: &DecodeLimits) -> Result<(Self, RgbImage), SkipReason> {
         let (image, facts) = decode_with_facts(bytes, limits)?;
         let grey = grey(&image);
         let small = small_grey(&grey);
         let channels = if facts.one_channel { Channels::Grey } else { Channels::Colour };
-        Ok(Self {
+        let report = Self {
             content: ContentHash::of(bytes),
             pixels: hash_pixels(&image),
             bytes: bytes.len() as u64,
@@ -80,7 +86,8 @@ impl PixelReport {
             hashes: all_turns(&small),
             thumbnail: Thumbnail(small),
             detail: Detail::of(&image),
-        })
+        };
+        Ok((report, image))
     }
 }
 

@@ -4,6 +4,7 @@
 //! hundred decisions. The detectors are those of [`sciurus_clean::find`]; this module runs them on real files.
 
 mod apply;
+mod look;
 mod report;
 mod retrain;
 mod review;
@@ -23,6 +24,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use look::{Looked, look};
 use sciurus_clean::find::{
     Finding, GivenLabels, LabelQuality, LearntLabel, NearCopyOptions, NeighbourGraph, OutOfSample,
     QualityOptions, QueueItem, best_penalties, drawing_findings, duplicate_findings, label_findings,
@@ -36,12 +38,10 @@ use sciurus_data::{
 };
 use sciurus_insight::Embeddings;
 use sciurus_photos::{
-    DuplicateOptions, Duplicates, InspectedFile, KnownReports, Photo, find_duplicates, find_quality_issues,
-    inspect_pixels,
+    DuplicateOptions, Duplicates, InspectedFile, Photo, find_duplicates, find_quality_issues,
 };
 
-use crate::embed::{EmbedItem, Embedder};
-use crate::model::{Arch, ArchChoice, ChosenArch};
+use crate::model::{ArchChoice, ChosenArch};
 use crate::{DownloadProgress, Error, WeightSource};
 
 /// Neighbours of each image in the graph: Datalab's default.
@@ -61,12 +61,10 @@ const EXACT: usize = 200_000;
 pub enum CleanStep {
     /// Listing files.
     Listing(Progress),
-    /// Checking the pixels of each file.
-    Pixels(Progress),
     /// Downloading a backbone's weights.
     Download(DownloadProgress),
-    /// Embedding photos.
-    Embedding(Arch, Progress),
+    /// Checking the pixels of each file, and embedding it.
+    Looking(Progress),
     /// Comparing everything with everything.
     Analysing,
 }
@@ -114,15 +112,11 @@ impl Cleaner {
         })?;
         let judge = with_judge(&mut chosen);
         let mut notes: Vec<String> = chosen.iter().filter_map(|chosen| chosen.instead.clone()).collect();
-        let paths: Vec<PathBuf> = dataset.items.iter().map(|item| item.path.clone()).collect();
-        let known = KnownReports::new();
-        let inspection = inspect_pixels(&dataset.root, &paths, &known, &dataset.limits, |done| {
-            progress(CleanStep::Pixels(done))
-        })?;
-        let mut files = inspection.files;
-        let mut broken = inspection.skipped;
-        let (members, unembedded) = embed((settings, &chosen), &dataset, &mut files, &mut notes, progress)?;
-        broken.extend(unembedded);
+        let embedders = settings.embedders(&chosen, progress)?;
+        let known = settings.known_reports();
+        let Looked { files, members, skipped: mut broken, faults } =
+            look((&dataset, &known), &embedders, &|done| progress(CleanStep::Looking(done)))?;
+        notes.extend(faults);
         if progress(CleanStep::Analysing).is_break() {
             return Err(DataError::Stopped.into());
         }
@@ -371,53 +365,6 @@ fn most_likely(rows: &OutOfSample) -> Vec<Likely> {
         classes
     };
     (0..rows.len()).map(likely).collect()
-}
-
-/// Every backbone's embeddings of the files that all of them could read; other files are removed from `files`.
-fn embed(
-    (settings, chosen): (&CleanSettings, &[ChosenArch]),
-    dataset: &ImageDataset,
-    files: &mut Vec<InspectedFile>,
-    notes: &mut Vec<String>,
-    progress: &(dyn Fn(CleanStep) -> ControlFlow<()> + Sync),
-) -> Result<(Vec<Embeddings>, Vec<Skipped>), Error> {
-    let items: Vec<EmbedItem> = files
-        .iter()
-        .map(|file| EmbedItem { path: dataset.root.join(&file.path), content: file.report.content })
-        .collect();
-    let mut rows = Vec::new();
-    for ChosenArch { arch, weights, .. } in chosen {
-        let mut on_download = |done| {
-            let _ = progress(CleanStep::Download(done));
-        };
-        let places = settings.places();
-        let mut embedder = Embedder::new(*arch, weights, &places, &mut on_download)?;
-        if let Some(folder) = &settings.cache_folder {
-            embedder = embedder.cache_folder(folder.clone());
-        }
-        let total = items.len();
-        let embedded = embedder
-            .embed(&items, &mut |done| progress(CleanStep::Embedding(*arch, Progress { done, total })))?;
-        rows.push(embedded.rows);
-        notes.extend(embedded.cache_fault);
-    }
-    let is_whole = |item: usize| rows.iter().all(|member: &Vec<Option<Vec<f32>>>| member[item].is_some());
-    let whole: Vec<bool> = (0..items.len()).map(is_whole).collect();
-    let member = |rows: Vec<Option<Vec<f32>>>| {
-        let kept: Vec<Vec<f32>> =
-            rows.into_iter().zip(&whole).filter_map(|(row, whole)| row.filter(|_| *whole)).collect();
-        Embeddings { width: kept.first().map_or(1, Vec::len), values: kept.concat() }
-    };
-    let members = rows.into_iter().map(member).collect();
-    let (mut at, mut gone) = (0, Vec::new());
-    files.retain(|file| {
-        at += 1;
-        if !whole[at - 1] {
-            gone.push(Skipped { path: file.path.clone(), reason: SkipReason::Changed });
-        }
-        whole[at - 1]
-    });
-    Ok((members, gone))
 }
 
 /// The item of each file. The files are some of the data set's items, in the same order.

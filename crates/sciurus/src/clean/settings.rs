@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use sciurus_clean::find::LearntLabel;
 use sciurus_data::BadOption;
 use sciurus_data::{DataSettings, ImageDataset, settings};
+use sciurus_photos::KnownReports;
 
 use super::CleanStep;
+use crate::embed::{Embedder, usual_cache};
 use crate::model::weights::{DownloadProgress, WeightPlaces};
 use crate::model::{ArchChoice, ChosenArch};
 use crate::{Error, ModelBundle, Run, TrainSettings, WeightSource};
@@ -25,7 +27,7 @@ settings! {
         pub offline: bool = false,
         /// How a run learnt the labels, if the photos of a run are cleaned; else empty.
         pub training: Vec<LearntLabel> = Vec::new(),
-        /// Where embeddings are cached, in place of the user's cache folder; may be deleted at any time.
+        /// Where it is cached what was seen in each photo, in place of the user's cache folder; may be deleted at any time.
         pub cache_folder: Option<PathBuf> = None,
     }
 }
@@ -104,6 +106,31 @@ impl CleanSettings {
     ) -> Result<Vec<ChosenArch>, Error> {
         let places = self.places();
         self.archs.iter().map(|choice| choice.choose(&self.weights, &places, on_download)).collect()
+    }
+
+    /// The bodies of these networks.
+    pub(super) fn embedders(
+        &self,
+        chosen: &[ChosenArch],
+        progress: &(dyn Fn(CleanStep) -> ControlFlow<()> + Sync),
+    ) -> Result<Vec<Embedder>, Error> {
+        let mut on_download = |done| {
+            let _ = progress(CleanStep::Download(done));
+        };
+        let embedder = |ChosenArch { arch, weights, .. }: &ChosenArch| {
+            let embedder = Embedder::new(*arch, weights, &self.places(), &mut on_download)?;
+            Ok(embedder.cache_folder(self.cache()))
+        };
+        chosen.iter().map(embedder).collect()
+    }
+
+    /// What earlier calls saw in photos' pixels.
+    pub(super) fn known_reports(&self) -> KnownReports {
+        self.cache().map(|folder| KnownReports::in_folder(&folder)).unwrap_or_default()
+    }
+
+    fn cache(&self) -> Option<PathBuf> {
+        self.cache_folder.clone().or_else(usual_cache)
     }
 
     pub(super) fn places(&self) -> WeightPlaces {

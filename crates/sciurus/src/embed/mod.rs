@@ -1,22 +1,23 @@
 //! Embeddings of photos: the features of a pretrained body, without a head and without training.
 //!
 //! In: an architecture with its weights, and files. Out: rows `[feature]`, cached in a file by content, so that a second call
-//! does not read the photos again. The cache may be deleted at any time.
+//! does not read the photos again. The cache may be deleted at any time. Several bodies can share one decode of each photo.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::mpsc::sync_channel;
 
 use burn::module::Module;
 use burn::tensor::{Device as BurnDevice, Tensor, TensorData};
-use rayon::prelude::*;
 use sciurus_data::{
     ContentHash, DataError, DecodeLimits, Pipeline, Preprocessing, Seed, SkipReason, Skipped, Views,
     decode_file,
 };
 
+mod bodies;
 mod cache;
+
+pub(crate) use bodies::{Bodies, BodyPixels};
 
 use crate::model::weights::{WeightPlaces, WeightSource, WeightsRecord, load_body};
 use crate::model::{Arch, VisionModel};
@@ -24,9 +25,6 @@ use crate::nn::{FoldedLayers, Pass, floats};
 use crate::predict::ModelBundle;
 use crate::{Device, DownloadProgress, Error, Precision};
 use cache::Cache;
-
-/// Photos in a batch.
-const BATCH: usize = 32;
 
 /// A photo to embed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,8 +78,8 @@ pub struct Embedded {
     pub cache_fault: Option<String>,
 }
 
-/// Where embeddings are cached if nothing else is said.
-fn usual_cache() -> Option<PathBuf> {
+/// Where embeddings, and what pixels show, are cached if nothing else is said.
+pub(crate) fn usual_cache() -> Option<PathBuf> {
     dirs::cache_dir().map(|folder| folder.join("sciurus").join("embeddings"))
 }
 
@@ -189,58 +187,37 @@ impl Embedder {
         items: &[EmbedItem],
         progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Embedded, Error> {
-        let mut cache = Cache::open(self.cache_file(), self.arch.channels());
-        let mut wanted: Vec<&EmbedItem> =
-            items.iter().filter(|item| !cache.rows.contains_key(&item.content)).collect();
+        let bodies = Bodies::open(std::slice::from_ref(self));
+        let known: Vec<Option<Vec<f32>>> = items.iter().map(|item| bodies.row(0, &item.content)).collect();
+        let lacking = items.iter().zip(&known).filter(|(_, row)| row.is_none()).map(|(item, _)| item);
+        let mut wanted: Vec<&EmbedItem> = lacking.collect();
         wanted.sort_by_key(|item| item.content);
         wanted.dedup_by_key(|item| item.content);
         let (mut skipped, mut done) = (HashMap::new(), items.len() - wanted.len());
-        let mut control = progress(done);
-        std::thread::scope(|scope| {
-            // Photos are decoded while the network computes.
-            let (sender, receiver) = sync_channel(2);
-            let wanted = &wanted;
-            scope.spawn(move || {
-                let batches =
-                    wanted.chunks(BATCH).map(|batch| batch.par_iter().map(|item| self.read(item)).collect());
-                // Sending fails only if this function has ended and dropped the receiver.
-                let _: Result<(), _> = batches.into_iter().try_for_each(|batch: Vec<_>| sender.send(batch));
-            });
-            for batch in receiver {
-                if control.is_break() {
-                    // Whoever decodes finds that nobody receives, and ends.
-                    break;
-                }
-                done += batch.len();
-                let (mut contents, mut pixels) = (Vec::new(), Vec::new());
-                for (content, read) in batch {
-                    match read {
-                        Ok(values) => {
-                            contents.push(content);
-                            pixels.extend(values);
-                        }
-                        Err(reason) => drop(skipped.insert(content, reason)),
-                    }
-                }
-                cache.keep(&contents, &self.features(pixels, contents.len()));
-                control = progress(done);
-            }
-        });
-        if control.is_break() {
+        if progress(done).is_break() {
             return Err(DataError::Stopped.into());
         }
-        let rows = items.iter().map(|item| cache.rows.get(&item.content).cloned()).collect();
+        let look = |item: &&EmbedItem| match decode_file(&item.path, &DecodeLimits::default()) {
+            Ok(image) => (None, bodies.pixels(&item.content, &image)),
+            Err(reason) => (Some((item.content, reason)), Vec::new()),
+        };
+        let looked = bodies.pass(&wanted, &look, &mut |batch: Vec<Option<(ContentHash, SkipReason)>>| {
+            done += batch.len();
+            skipped.extend(batch.into_iter().flatten());
+            progress(done)
+        });
+        if looked.is_break() {
+            return Err(DataError::Stopped.into());
+        }
+        let row =
+            |(item, known): (&EmbedItem, Option<Vec<f32>>)| known.or_else(|| bodies.row(0, &item.content));
+        let rows = items.iter().zip(known).map(row).collect();
         let skip = |item: &EmbedItem| {
             Some(Skipped { path: item.path.clone(), reason: skipped.get(&item.content)?.clone() })
         };
         let skipped: Vec<Skipped> = items.iter().filter_map(skip).collect();
         DataError::check_machine(&skipped)?;
-        Ok(Embedded { rows, skipped, read: wanted.len(), cache_fault: cache.into_fault() })
-    }
-
-    fn read(&self, item: &EmbedItem) -> (ContentHash, Result<Vec<f32>, SkipReason>) {
-        let decoded = decode_file(&item.path, &DecodeLimits::default());
-        (item.content, decoded.map(|image| self.pipeline.tensor(image)))
+        Ok(Embedded { rows, skipped, read: wanted.len(), cache_fault: bodies.faults().pop() })
     }
 
     /// Pixels `[image, 3, size, size]` to features `[image, channel]`, row-major.
@@ -260,6 +237,10 @@ impl Embedder {
             }
         };
         floats(features.into_data())
+    }
+
+    fn open_cache(&self) -> Cache {
+        Cache::open(self.cache_file(), self.arch.channels())
     }
 
     /// The cache file. There is one for each combination of weights, size, views and precision.

@@ -134,10 +134,6 @@ fn look(settings: &CleanSettings, show: Show) -> anyhow::Result<Cleaner> {
     let cleaner = Cleaner::look(settings, &|step| {
         let done = match step {
             CleanStep::Listing(done) => done,
-            CleanStep::Pixels(done) => {
-                bar.set_message("checking pixels");
-                done
-            }
             CleanStep::Download(download) => {
                 bar.set_message("downloading weights");
                 sciurus::data::Progress {
@@ -145,8 +141,8 @@ fn look(settings: &CleanSettings, show: Show) -> anyhow::Result<Cleaner> {
                     total: download.total.unwrap_or(download.received) as usize,
                 }
             }
-            CleanStep::Embedding(arch, done) => {
-                bar.set_message(format!("embedding with {arch}"));
+            CleanStep::Looking(done) => {
+                bar.set_message("looking at photos");
                 done
             }
             CleanStep::Analysing => {
