@@ -46,9 +46,9 @@ struct Args {
     /// One data set only
     #[arg(long)]
     set: Option<String>,
-    /// Only this network looks, instead of the set's usual ones
-    #[arg(long)]
-    arch: Option<sciurus::Arch>,
+    /// These networks look, instead of the set's usual ones, separated by commas; the last says what is off-topic
+    #[arg(long, value_delimiter = ',')]
+    arch: Vec<sciurus::Arch>,
     /// Also orders that were tried and not taken
     #[arg(long)]
     tried: bool,
@@ -72,7 +72,7 @@ fn main() {
         return large::time();
     }
     let seeds = args.first..args.first + args.seeds;
-    let sets = sets::load(&args.shared, args.set.as_deref(), args.arch);
+    let sets = sets::load(&args.shared, args.set.as_deref(), &args.arch);
     if args.after {
         return after_table(&args, &sets);
     }
@@ -125,7 +125,8 @@ fn measured(
         }
         let scored = Scored::new(&case);
         for (order, measures) in &mut results {
-            measures.push(Measures::of(&scored.ranked(*order, seed), &case.wrong));
+            let promised = scored.promised(*order);
+            measures.push(Measures::of(&scored.ranked(*order, seed), &case.wrong, promised.as_deref()));
         }
     }
     results
@@ -142,7 +143,7 @@ fn in_sample_rows(set: &Set, args: &Args, sets: &[Set]) {
             if rows.len() == at {
                 rows.push((name, Vec::new()));
             }
-            rows[at].1.push(Measures::of(&order, &case.wrong));
+            rows[at].1.push(Measures::of(&order, &case.wrong, None));
         }
     }
     for (name, measures) in rows {

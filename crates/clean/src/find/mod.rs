@@ -43,7 +43,7 @@ pub use logistic::{LabelledItems, LogisticHead, LogisticOptions};
 pub use near_copies::{NearCopies, NearCopyOptions, near_copies};
 pub use neighbour_scores::{NeighbourVote, Outliers, neighbour_vote, outliers, same_label_nearness};
 pub use neighbours::NeighbourGraph;
-pub use off_topic::{OffTopic, off_topic};
+pub use off_topic::{DistanceScale, Judge, OffTopic, off_topic};
 pub use out_of_fold::{FoldItems, FoldOptions, OutOfFold, out_of_fold};
 pub use out_of_sample::OutOfSample;
 pub use plane::{principal_plane, similarity_plane};
@@ -53,5 +53,5 @@ pub use queue::{
     off_topic_findings, pixel_findings, queue, unreadable,
 };
 pub use ranking::{member_weights, rank_average, sharpened};
-pub use stop_rule::{ErrorsLeft, StopRule, audit_sample};
+pub use stop_rule::{ErrorsLeft, Reviewed, StopRule, audit_sample, expected_left};
 pub use training_dynamics::{LearntLabel, OnlineDynamics, TrainingDynamics};

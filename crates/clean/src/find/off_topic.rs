@@ -13,60 +13,99 @@ use serde::{Deserialize, Serialize};
 use super::neighbours::normalized;
 use super::out_of_fold::FoldItems;
 
-/// The distance at which a photo is as likely off-topic as not, and how fast the probability rises with it: a logistic
-/// regression on planted photos, for features of the backbone that is built in. docs/cleaning-benchmarks.md has the sets.
-const MIDDLE: f64 = 0.64;
-const SLOPE: f64 = 17.0;
 /// A class of fewer photos vouches for none: three strangers under a label of their own would be near to its mean.
 const LEAST: f64 = 5.0;
 /// Items whose features are multiplied with all means at a time.
 const BLOCK: usize = 1024;
 
+/// How distances in a network's features are read: a logistic regression on planted photos.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct DistanceScale {
+    /// The cosine distance at which a photo is as likely off-topic as not, above 0, at most 2.
+    pub middle: f64,
+    /// How fast the log-odds rise with the distance, above 0.
+    pub slope: f64,
+}
+
+/// A network that says what belongs to no class.
+#[derive(Debug, Clone, Copy)]
+pub struct Judge<'a> {
+    /// Its features, a row per item.
+    pub embeddings: &'a Embeddings,
+    /// How its distances are read.
+    pub scale: DistanceScale,
+}
+
 /// How far items are from the classes, one entry per item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OffTopic {
-    /// The cosine distance (0..=2) to the nearest class mean, of which the item itself is no part. 0 if there is no class with
-    /// five other photos.
+    /// The cosine distance (0..=2) to the nearest class mean, of which the item itself is no part, in the first network's
+    /// features. 0 if there is no class with five other photos.
     pub distances: Vec<f64>,
+    /// The log-odds that it shows something else: the mean over all networks of `slope (d - middle)` at their distance `d`.
+    pub log_odds: Vec<f64>,
 }
 
 impl OffTopic {
-    /// The probability (0..=1) that an item shows something else than any class: `1 / (1 + exp(-17 (d - 0.64)))` at the distance
-    /// `d`.
+    /// The probability (0..=1) that an item shows something else than any class.
     #[must_use]
     pub fn probability(&self, item: usize) -> f64 {
-        1.0 / (1.0 + (-SLOPE * (self.distances[item] - MIDDLE)).exp())
+        1.0 / (1.0 + (-self.log_odds[item]).exp())
     }
 }
 
 /// Measures how far each item is from the classes. `weights` say how much each item counts in its class's mean, `None` for 1 each.
 ///
 /// # Errors
-/// If lists differ in length, a label is not a class, or a feature is not finite.
+/// If there is no judge, lists differ in length, a label is not a class, or a feature is not finite.
 ///
 /// ```
-/// use sciurus_clean::find::off_topic;
+/// use sciurus_clean::find::{DistanceScale, Judge, off_topic};
 /// use sciurus_insight::Embeddings;
 ///
 /// // Twelve of one kind, and something else under the same label.
 /// let mut values: Vec<f32> = (0..12).flat_map(|i| [1.0, 0.01 * i as f32]).collect();
 /// values.extend([0.0, 1.0]);
-/// let found = off_topic(&Embeddings { width: 2, values }, &[0; 13], 1, None)?;
+/// let embeddings = Embeddings { width: 2, values };
+/// let judge = Judge { embeddings: &embeddings, scale: DistanceScale { middle: 0.6, slope: 17.0 } };
+/// let found = off_topic(&[judge], &[0; 13], 1, None)?;
 /// assert!(found.probability(12) > 0.9 && found.probability(0) < 0.01);
 /// # Ok::<(), sciurus_insight::InsightError>(())
 /// ```
 pub fn off_topic(
-    embeddings: &Embeddings,
+    judges: &[Judge<'_>],
     labels: &[usize],
     classes: usize,
     weights: Option<&[f64]>,
 ) -> Result<OffTopic, InsightError> {
+    let count = judges.len();
+    BadOption::check("judges", count as f64, count > 0, "choose at least one network")?;
+    let mut found = OffTopic { distances: Vec::new(), log_odds: vec![0.0; labels.len()] };
+    for (nth, Judge { embeddings, scale }) in judges.iter().enumerate() {
+        let distances = distances(embeddings, labels, classes, weights)?;
+        for (odds, distance) in found.log_odds.iter_mut().zip(&distances) {
+            *odds += scale.slope * (distance - scale.middle) / count as f64;
+        }
+        if nth == 0 {
+            found.distances = distances;
+        }
+    }
+    Ok(found)
+}
+
+/// The distance of each item to the nearest class mean.
+fn distances(
+    embeddings: &Embeddings,
+    labels: &[usize],
+    classes: usize,
+    weights: Option<&[f64]>,
+) -> Result<Vec<f64>, InsightError> {
     let width = embeddings.width;
     BadOption::check("width", width as f64, width > 0, "choose 1 or more")?;
     let items = labels.len();
     FoldItems { embeddings, labels, groups: None, weights }.check(classes)?;
     if items == 0 {
-        return Ok(OffTopic { distances: Vec::new() });
+        return Ok(Vec::new());
     }
     let weight = |item: usize| weights.map_or(1.0, |weights| weights[item]);
     let unit = normalized(embeddings);
@@ -79,7 +118,7 @@ pub fn off_topic(
             distances.push(nearest.map_or(0.0, |cosine| (1.0 - cosine).clamp(0.0, 2.0)));
         }
     }
-    Ok(OffTopic { distances })
+    Ok(distances)
 }
 
 /// What all classes show on average: sums of weighted rows of length 1.

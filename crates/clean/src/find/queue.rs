@@ -118,15 +118,19 @@ pub fn learnt_findings(learnt: &[Option<&LearntLabel>]) -> Vec<Finding> {
     learnt.iter().enumerate().filter_map(finding).collect()
 }
 
-/// Findings about photos that belong to no class, one per item; above a score of 0.5, it more probably shows something else. Those
-/// that are neighbours of each other, no farther than `near`, share a card, numbered from `first_card` on.
+/// From this probability on a photo that seems to belong to no class is to be set aside; below, somebody should have a look.
+const STRANGE: f64 = 0.75;
+
+/// Findings about photos that belong to no class, one per item; above a score of 0.5, it more probably shows something else, and
+/// from 0.75 on it is to be set aside. Those that are neighbours of each other, no farther than `near`, share a card, numbered from
+/// `first_card` on.
 pub fn off_topic_findings(
     found: &OffTopic,
     (graph, near): (&NeighbourGraph, f64),
     first_card: usize,
 ) -> Vec<Finding> {
     let scores: Vec<f64> = (0..found.distances.len()).map(|item| found.probability(item)).collect();
-    let is_out = |item: usize| scores[item] > 0.5;
+    let is_out = |item: usize| scores[item] >= STRANGE;
     let out: Vec<usize> = (0..scores.len()).filter(|&item| is_out(item)).collect();
     let mut card: Vec<usize> = (0..scores.len()).collect();
     for &item in &out {
@@ -137,12 +141,16 @@ pub fn off_topic_findings(
     settle(&mut card);
     let mut members: BTreeMap<usize, usize> = BTreeMap::new();
     out.iter().for_each(|&item| *members.entry(card[item]).or_default() += 1);
+    let evidence = |item: usize| match is_out(item) {
+        true => "unlike the photos of any class",
+        false => "not much like the photos of any class",
+    };
     let finding = |item: usize| {
         let shared = is_out(item) && members[&card[item]] > 1;
         Finding {
             action: if is_out(item) { CleanAction::SetAside } else { CleanAction::Keep },
             card: shared.then_some(first_card + card[item]),
-            ..Finding::new(item, Issue::Outlier, scores[item], "unlike the photos of any class".to_owned())
+            ..Finding::new(item, Issue::Outlier, scores[item], evidence(item).to_owned())
         }
     };
     (0..scores.len()).map(finding).collect()

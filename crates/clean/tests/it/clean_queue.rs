@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use rand::RngExt;
 use sciurus_clean::Issue;
 use sciurus_clean::find::{
-    ErrorsLeft, Finding, GivenLabels, LabelQuality, LearntLabel, OnlineDynamics, QualityOptions, QueueItem,
-    StopRule, TrainingDynamics, audit_sample, label_quality, learnt_findings, off_topic, queue, rank_average,
-    sharpened,
+    DistanceScale, ErrorsLeft, Finding, GivenLabels, Judge, LabelQuality, LearntLabel, OffTopic,
+    OnlineDynamics, QualityOptions, QueueItem, Reviewed, StopRule, TrainingDynamics, audit_sample,
+    expected_left, label_quality, learnt_findings, off_topic, queue, rank_average, sharpened,
 };
 use sciurus_clean::plan::{CleanAction, CleanPlan};
 use sciurus_data::{ContentHash, Seed};
@@ -81,18 +81,52 @@ fn items_that_cannot_be_judged_are_in_the_middle() {
 
 #[test]
 fn the_rule_stops_at_the_end_of_a_page() {
-    let rule = StopRule::default().build().unwrap();
+    let rule = StopRule::default().left(0.0).build().unwrap();
+    let all = |items: usize, wrong: fn(usize) -> bool| -> Vec<Reviewed> {
+        (0..items).map(|place| Reviewed { score: 0.5, wrong: wrong(place) }).collect()
+    };
     // Nothing wrong: one window. All wrong: everything. The 10 % are not yet few.
-    assert_eq!(rule.shown(&[false; 1000]), 150);
-    assert_eq!(rule.shown(&[true; 1000]), 1000);
-    let tenth: Vec<bool> = (0..1000).map(|place| place % 10 == 0).collect();
+    assert_eq!(rule.shown(&all(1000, |_| false)), 150);
+    assert_eq!(rule.shown(&all(1000, |_| true)), 1000);
+    let tenth = all(1000, |place| place % 10 == 0);
     assert_eq!(rule.shown(&tenth), 1000);
     assert_eq!(rule.share(0.11).shown(&tenth), 150);
-    assert_eq!(rule.page(20).window(30).shown(&[false; 100]), 40);
-    assert_eq!(rule.shown(&[false; 20]), 20);
-    for bad in [rule.page(0), rule.window(0), rule.share(0.0), rule.share(1.1)] {
+    assert_eq!(rule.page(20).window(30).shown(&all(100, |_| false)), 40);
+    assert_eq!(rule.shown(&all(20, |_| false)), 20);
+    for bad in
+        [rule.page(0), rule.window(0), rule.share(0.0), rule.share(1.1), rule.left(1.0), rule.left(-0.1)]
+    {
         assert!(bad.build().is_err());
     }
+}
+
+#[test]
+fn scores_that_keep_their_promise_end_a_review_sooner() {
+    let rule = StopRule::of_set(600).build().unwrap();
+    // Every score is right on average: of ten items with 0.9, nine are wrong.
+    let mut rng = Seed(5).rng(&[]);
+    let mut scores: Vec<f64> = (0..600).map(|_| rng.random::<f64>().powi(8)).collect();
+    scores.sort_by(|a, b| b.total_cmp(a));
+    let honest: Vec<Reviewed> =
+        scores.iter().map(|&score| Reviewed { score, wrong: rng.random::<f64>() < score }).collect();
+    let (by_scores, by_window) = (rule.shown(&honest), rule.left(0.0).shown(&honest));
+    assert!(by_scores < by_window, "{by_scores}, {by_window}");
+    let errors = |items: &[Reviewed]| items.iter().filter(|item| item.wrong).count();
+    let missed = errors(&honest[by_scores..]) as f64 / errors(&honest) as f64;
+    assert!(missed < 0.1, "{missed}");
+
+    // Scores that promise too little are found out: errors go on where none were promised.
+    let modest: Vec<Reviewed> = (0..600)
+        .map(|place| Reviewed {
+            score: if place < 40 { 0.9 } else { 0.02 },
+            wrong: place < 40 || place % 4 == 0,
+        })
+        .collect();
+    assert_eq!(rule.shown(&modest), rule.left(0.0).shown(&modest));
+    let promised: f64 = modest[200..].iter().map(|item| item.score).sum();
+    let scores: Vec<f64> = modest[200..].iter().map(|item| item.score).collect();
+    let expected = expected_left(&modest[..200], &scores);
+    assert!(expected > 60.0 && promised < 10.0, "{expected}, {promised}");
 }
 
 #[test]
@@ -214,28 +248,51 @@ fn with_strangers(strangers: usize) -> (Embeddings, Vec<usize>) {
     (Embeddings { width: 24, values }, labels)
 }
 
+const SCALE: DistanceScale = DistanceScale { middle: 0.64, slope: 17.0 };
+
+fn stranger(embeddings: &Embeddings, labels: &[usize], weights: Option<&[f64]>) -> OffTopic {
+    off_topic(&[Judge { embeddings, scale: SCALE }], labels, 3, weights).unwrap()
+}
+
 #[test]
 fn strangers_of_one_kind_do_not_vouch_for_each_other() {
     let (embeddings, labels) = with_strangers(12);
-    let found = off_topic(&embeddings, &labels, 3, None).unwrap();
+    let found = stranger(&embeddings, &labels, None);
     assert!((120..132).all(|item| found.probability(item) > 0.5), "{:?}", &found.distances[120..]);
     assert!((0..120).all(|item| found.probability(item) < 0.1));
 
     // A wrong label makes no stranger, and what was set aside counts for no class.
     let mut wrong = labels.clone();
     (0..30).for_each(|item| wrong[item] = (item + 1) % 3);
-    let found = off_topic(&embeddings, &wrong, 3, None).unwrap();
-    assert!((0..120).all(|item| found.probability(item) < 0.5));
+    let mislabelled = stranger(&embeddings, &wrong, None);
+    assert!((0..120).all(|item| mislabelled.probability(item) < 0.5));
     let weights: Vec<f64> = (0..132).map(|item| f64::from(u8::from(item < 120))).collect();
-    let cleaned = off_topic(&embeddings, &labels, 3, Some(&weights)).unwrap();
-    assert!(cleaned.distances[5] < off_topic(&embeddings, &labels, 3, None).unwrap().distances[5]);
+    let cleaned = stranger(&embeddings, &labels, Some(&weights));
+    assert!(cleaned.distances[5] < found.distances[5]);
 
     // Too few photos of any class to say.
     let few = Embeddings { width: 24, values: embeddings.values[..24 * 6].to_vec() };
-    assert_eq!(off_topic(&few, &labels[..6], 3, None).unwrap().distances, [0.0; 6]);
-    assert!(off_topic(&embeddings, &labels[..5], 3, None).is_err());
-    assert!(off_topic(&embeddings, &labels, 2, None).is_err());
-    assert!(off_topic(&embeddings, &labels, 3, Some(&[1.0])).is_err());
+    assert_eq!(stranger(&few, &labels[..6], None).distances, [0.0; 6]);
+    let judge = [Judge { embeddings: &embeddings, scale: SCALE }];
+    assert!(off_topic(&judge, &labels[..5], 3, None).is_err());
+    assert!(off_topic(&judge, &labels, 2, None).is_err());
+    assert!(off_topic(&judge, &labels, 3, Some(&[1.0])).is_err());
+    assert!(off_topic(&[], &labels, 3, None).is_err());
+}
+
+#[test]
+fn several_networks_say_together_what_is_off_topic() {
+    let (embeddings, labels) = with_strangers(12);
+    // To another network nothing is near, which its scale knows.
+    let other = DistanceScale { middle: 1.3, slope: 9.0 };
+    let judge = |scale| Judge { embeddings: &embeddings, scale };
+    let [one, two, both] = [&[judge(SCALE)][..], &[judge(other)], &[judge(SCALE), judge(other)]]
+        .map(|judges| off_topic(judges, &labels, 3, None).unwrap());
+    for item in 0..132 {
+        let mean = (one.log_odds[item] + two.log_odds[item]) / 2.0;
+        assert!((both.log_odds[item] - mean).abs() < 1e-12);
+    }
+    assert_eq!(both.distances, one.distances);
 }
 
 fn finding(item: usize, issue: Issue, score: f64) -> Finding {

@@ -15,6 +15,9 @@ use crate::support::{Ran, command, shared};
 const RIGHT: usize = 40;
 const WRONG: usize = 14;
 const KEPT_BACK: usize = 25;
+/// Photos on the first page of a queue, and photos that somebody sees in two minutes, at 1.2 seconds each.
+const PAGE: usize = 20;
+const TWO_MINUTES: usize = 100;
 const KINDS: [&str; 2] = ["grey", "red"];
 
 /// Runs `sciurus` with the real weights.
@@ -79,8 +82,9 @@ fn error_on_new(folder: &Path, model: &str) -> f64 {
     wrong.count() as f64 / answers.lines().count() as f64
 }
 
-/// Looks at the photos of a plan one after the other, and says what each truly shows.
-fn review(folder: &Path, ledger: &str) {
+/// Looks at the photos of a plan one after the other, and says what each truly shows. Returns what was wrong with each: its label,
+/// or that it's a drawing.
+fn review(folder: &Path, ledger: &str) -> Vec<Option<&'static str>> {
     let truth: HashMap<String, String> = ledger
         .lines()
         .map(|line| {
@@ -92,6 +96,11 @@ fn review(folder: &Path, ledger: &str) {
         .collect();
     let file = folder.join("clean.json");
     let mut plan: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let networks = plan["model"].as_str().unwrap();
+    for looks in ["resnet18", "efficientnet_lite0", "efficientnet_lite2", "hazel"] {
+        assert!(networks.contains(looks), "{looks} has its weights here, and should look too: {networks}");
+    }
+    let mut wrong = Vec::new();
     for item in plan["items"].as_array_mut().unwrap() {
         let path = item["path"].as_str().unwrap();
         let given = path.split('/').next().unwrap();
@@ -101,10 +110,28 @@ fn review(folder: &Path, ledger: &str) {
             "grey" | "red" => ("relabel", Value::from(shows)),
             _ => ("set_aside", Value::Null),
         };
+        wrong.push(match action {
+            "relabel" => Some("label"),
+            "set_aside" => Some(if shows == "drawing" { "drawing" } else { "copy" }),
+            _ => None,
+        });
         item["action"] = Value::from(action);
         item["to"] = to;
     }
     fs::write(file, serde_json::to_vec(&plan).unwrap()).unwrap();
+    wrong
+}
+
+/// What the queue shows first: page one is full of what is wrong, comics among it, and whoever looks at it for two minutes has seen
+/// almost everything.
+fn first_page_and_two_minutes(wrong: &[Option<&str>]) {
+    let count = |first: usize| wrong.iter().take(first).flatten().count();
+    let (page, all) = (count(PAGE), count(wrong.len()));
+    assert!(page as f64 >= 0.9 * PAGE as f64, "{page} of the first {PAGE} photos are wrong: {wrong:?}");
+    let late = wrong.iter().skip(PAGE).filter(|what| **what == Some("drawing")).count();
+    assert_eq!(late, 0, "every drawing is on the first page: {wrong:?}");
+    let seen = count(TWO_MINUTES);
+    assert!(seen as f64 >= 0.95 * all as f64, "{seen} of {all} in two minutes: {wrong:?}");
 }
 
 #[test]
@@ -138,7 +165,8 @@ fn from_search_terms_to_a_model_that_is_right() {
     let train = "train squirrels --arch resnet18 --quiet --run";
     run(folder, &format!("{train} before")).expect(0);
     run(folder, "clean squirrels --plan clean.json --quiet").expect(1);
-    review(folder, &ledger);
+    let wrong = review(folder, &ledger);
+    first_page_and_two_minutes(&wrong);
     run(folder, "clean squirrels --apply clean.json --proposals").expect(0);
     let moved = fs::read_to_string(folder.join("squirrels/ledger.jsonl")).unwrap();
     for line in moved.lines() {

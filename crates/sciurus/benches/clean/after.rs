@@ -3,11 +3,11 @@
 
 use std::path::Path;
 
-use sciurus::clean::find::StopRule;
 use sciurus::data::Augmentation;
 use sciurus::insight::{ErrorRate, Metric};
 use sciurus::{ImageDataLoaders, Split, vision_learner};
 
+use super::measures::shown;
 use super::orders::{Order, Scored};
 use super::planted::Case;
 use super::sets::{Set, places};
@@ -24,15 +24,15 @@ pub(crate) struct After {
 }
 
 pub(crate) fn after(set: &Set, case: &Case, (seed, shared): (u64, &Path)) -> After {
-    let order = Scored::new(case).ranked(Order::Queue, seed);
-    let found: Vec<bool> = order.iter().map(|&item| case.wrong[item]).collect();
-    let shown = StopRule::of_set(found.len()).build().unwrap().shown(&found);
+    let scored = Scored::new(case);
+    let order = scored.ranked(Order::Queue, seed);
+    let shown = shown(&order, &case.wrong, scored.promised(Order::Queue).as_deref());
     let mut cleaned = case.labels.clone();
     for &item in &order[..shown] {
         cleaned[item] = set.labels[item];
     }
     let errors = [&set.labels, &case.labels, &cleaned].map(|labels| error_rate(set, labels, (seed, shared)));
-    let reviewed = shown as f64 / found.len() as f64;
+    let reviewed = shown as f64 / order.len() as f64;
     After { errors, reviewed, minutes: shown as f64 * SECONDS / 60.0 }
 }
 
@@ -41,7 +41,7 @@ fn error_rate(set: &Set, labels: &[usize], (seed, shared): (u64, &Path)) -> f64 
     // Split as the set was before any label was wrong: with the default seed, whatever the seed of the training.
     let dataset = set.relabelled(labels, |item| item.split == Split::Train);
     let loaders = ImageDataLoaders::from_dataset(dataset).augment(Augmentation::None).build().unwrap();
-    let learner = vision_learner(loaders, set.arch).seed(seed).weight_places(places(shared));
+    let learner = vision_learner(loaders, set.archs[0]).seed(seed).weight_places(places(shared));
     let mut learner = learner.build().unwrap();
     learner.fine_tune(4).unwrap();
     ErrorRate.value(&learner.predictions(Split::Valid).unwrap())

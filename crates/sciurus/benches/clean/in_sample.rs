@@ -24,7 +24,7 @@ pub(crate) fn orders(set: &Set, case: &Case, (seed, shared): (u64, &Path)) -> Ve
     let dataset = set.relabelled(&case.labels, |_| true);
     let loaders =
         ImageDataLoaders::from_dataset(dataset).augment(Augmentation::None).seed(seed).build().unwrap();
-    let mut learner = vision_learner(loaders, set.arch).weight_places(places(shared)).build().unwrap();
+    let mut learner = vision_learner(loaders, set.archs[0]).weight_places(places(shared)).build().unwrap();
     learner.fine_tune(4).unwrap();
     let place: HashMap<&PathBuf, usize> =
         set.items.iter().enumerate().map(|(place, item)| (&item.path, place)).collect();

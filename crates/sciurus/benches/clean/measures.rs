@@ -2,15 +2,16 @@
 
 use std::fmt;
 
-use sciurus::clean::find::StopRule;
+use sciurus::clean::find::{Reviewed, StopRule};
 
 /// Figures of one order, or means of several.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Measures([f64; 10]);
 
 impl Measures {
-    /// `order` is the items, most suspicious first; `wrong` says which are.
-    pub(crate) fn of(order: &[usize], wrong: &[bool]) -> Self {
+    /// `order` is the items, most suspicious first; `wrong` says which are, and `scores` how probable that is, where an order
+    /// promises something.
+    pub(crate) fn of(order: &[usize], wrong: &[bool], scores: Option<&[f64]>) -> Self {
         let found: Vec<bool> = order.iter().map(|&item| wrong[item]).collect();
         let (all, errors) = (found.len() as f64, found.iter().filter(|&&wrong| wrong).count() as f64);
         let (mut seen, mut pairs, mut precision, mut ninety) = (0.0, 0.0, 0.0, all);
@@ -26,7 +27,7 @@ impl Measures {
             }
         }
         let among = |first: f64| found.iter().take(first as usize).filter(|&&wrong| wrong).count() as f64;
-        let shown = StopRule::of_set(found.len()).build().unwrap().shown(&found) as f64;
+        let shown = shown(order, wrong, scores) as f64;
         Self([
             pairs / (errors * (all - errors)),
             precision / errors,
@@ -40,6 +41,16 @@ impl Measures {
             among(shown) / errors,
         ])
     }
+}
+
+/// How many items a reviewer sees who is always right and stops when told.
+pub(crate) fn shown(order: &[usize], wrong: &[bool], scores: Option<&[f64]>) -> usize {
+    let score = |item: usize| scores.map_or(0.5, |scores| scores[item]);
+    let all: Vec<Reviewed> =
+        order.iter().map(|&item| Reviewed { score: score(item), wrong: wrong[item] }).collect();
+    let rule = StopRule::of_set(all.len());
+    let rule = if scores.is_some() { rule } else { rule.left(0.0) };
+    rule.build().unwrap().shown(&all)
 }
 
 pub(crate) fn mean(measures: &[Measures]) -> Measures {

@@ -4,10 +4,11 @@ use std::fmt;
 
 use rand::seq::SliceRandom;
 use sciurus::Seed;
+use sciurus::clean::distance_scale;
 use sciurus::clean::find::{
-    FilterOptions, FoldItems, FoldOptions, GivenLabels, LabelFilter, LabelScore, LogisticOptions,
-    NearCopyOptions, NeighbourGraph, OutOfSample, QualityOptions, find_label_issues, label_quality,
-    label_scores, near_copies, off_topic, out_of_fold, sharpened,
+    FilterOptions, FoldItems, FoldOptions, GivenLabels, Judge, LabelFilter, LabelScore, LogisticOptions,
+    NearCopyOptions, NeighbourGraph, OffTopic, OutOfSample, QualityOptions, find_label_issues, label_quality,
+    label_scores, near_copies, odd_kinds, off_topic, out_of_fold, sharpened,
 };
 use sciurus::insight::Embeddings;
 
@@ -22,7 +23,7 @@ pub(crate) enum Order {
     Cleanlab,
     /// The labels' scores alone.
     Labels,
-    /// The queue of `sciurus clean`: the probability that the label is wrong or the photo is of no class.
+    /// The queue of `sciurus clean`: the probability that the label is wrong, the photo of no class, or a drawing.
     Queue,
     /// Labels' scores with another penalty (none: chosen by what predicts best) and other rounds.
     Other {
@@ -69,7 +70,7 @@ pub(crate) struct Scored<'a> {
     case: &'a Case,
     plain: OutOfSample,
     labels: Vec<f64>,
-    off_topic: Vec<f64>,
+    off_topic: OffTopic,
     groups: Vec<usize>,
 }
 
@@ -95,15 +96,28 @@ impl<'a> Scored<'a> {
             Order::Other { penalty, rounds } => {
                 judged(self.case, &self.groups, QualityOptions::default().rounds(rounds).penalties(penalty))
             }
-            Order::OffTopic => self.off_topic.clone(),
+            Order::OffTopic => self.off_topic.log_odds.clone(),
         };
         items.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
         items
     }
 
+    /// How probably each item is wrong, where the order says so.
+    pub(crate) fn promised(&self, order: Order) -> Option<Vec<f64>> {
+        (order == Order::Queue).then(|| self.queue())
+    }
+
     fn queue(&self) -> Vec<f64> {
-        let either = |(label, far): (&f64, &f64)| 1.0 - (1.0 - label) * (1.0 - far);
-        sharpened(&self.labels).iter().zip(&self.off_topic).map(either).collect()
+        let mut odd = vec![0.0; self.labels.len()];
+        let seen = (&self.case.drawing[..], &self.off_topic.distances[..]);
+        let kinds = odd_kinds(seen, &self.case.labels, self.case.classes, None).unwrap();
+        kinds.iter().for_each(|kind| odd[kind.item] = kind.score);
+        let wrong = sharpened(&self.labels).into_iter().zip(odd).enumerate();
+        wrong
+            .map(|(item, (label, odd))| {
+                1.0 - (1.0 - label) * (1.0 - self.off_topic.probability(item)) * (1.0 - odd)
+            })
+            .collect()
     }
 }
 
@@ -114,11 +128,12 @@ fn judged(case: &Case, groups: &[usize], options: QualityOptions) -> Vec<f64> {
     label_quality(&members, given, &options.build().unwrap()).unwrap().scores
 }
 
-/// How probably items belong to no class, by the backbone that is built in: the last.
-fn strangers(case: &Case) -> Vec<f64> {
-    let judge = &case.members[case.members.len() - 1];
-    let found = off_topic(judge, &case.labels, case.classes, None).unwrap();
-    (0..case.labels.len()).map(|item| found.probability(item)).collect()
+/// How far items are from all classes. The network that is built in is the last of those that look, and the first to judge.
+fn strangers(case: &Case) -> OffTopic {
+    let members = case.archs.iter().zip(&case.members).rev();
+    let judge = |(&arch, embeddings)| Some(Judge { embeddings, scale: distance_scale(arch)? });
+    let judges: Vec<Judge<'_>> = members.filter_map(judge).collect();
+    off_topic(&judges, &case.labels, case.classes, None).unwrap()
 }
 
 /// scikit-learn's default head on unit rows.

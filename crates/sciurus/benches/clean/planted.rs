@@ -4,9 +4,9 @@ use std::fmt;
 
 use rand::RngExt;
 use rand::seq::SliceRandom;
-use sciurus::Seed;
 use sciurus::clean::find::{FoldItems, FoldOptions, out_of_fold};
 use sciurus::insight::Embeddings;
+use sciurus::{Arch, Seed};
 
 use super::sets::Set;
 
@@ -58,7 +58,11 @@ impl fmt::Display for Noise {
 pub(crate) struct Case {
     pub(crate) classes: usize,
     pub(crate) labels: Vec<usize>,
+    /// The network of each member.
+    pub(crate) archs: Vec<Arch>,
     pub(crate) members: Vec<Embeddings>,
+    /// How probably each item is a drawing.
+    pub(crate) drawing: Vec<f64>,
     pub(crate) wrong: Vec<bool>,
 }
 
@@ -68,7 +72,9 @@ pub(crate) fn planted(set: &Set, noise: Noise, seed: u64, sets: &[Set]) -> Case 
     let mut case = Case {
         classes,
         labels: set.labels.clone(),
+        archs: set.archs.clone(),
         members: set.members.clone(),
+        drawing: set.drawing.clone(),
         wrong: vec![false; set.labels.len()],
     };
     match noise {
@@ -93,29 +99,29 @@ pub(crate) fn planted(set: &Set, noise: Noise, seed: u64, sets: &[Set]) -> Case 
             for _ in 0..if others.is_empty() { 0 } else { count } {
                 let other = others[rng.random_range(0..others.len())];
                 let row = rng.random_range(0..other.labels.len());
-                add(&mut case, &other.members, row, rng.random_range(0..classes));
+                add(&mut case, (&other.members, &other.drawing), row, rng.random_range(0..classes));
             }
         }
         Noise::Junk => {
             let rows = set.junk.first().map_or(0, |junk| junk.values.len() / junk.width.max(1));
             for row in 0..rows {
-                add(&mut case, &set.junk, row, rng.random_range(0..classes));
+                add(&mut case, (&set.junk, &set.junk_drawing), row, rng.random_range(0..classes));
             }
         }
     }
     case
 }
 
-/// Whether two sets were embedded by the same backbones.
+/// Whether two sets were embedded by the same networks.
 fn fit(a: &Set, b: &Set) -> bool {
-    let widths = |set: &Set| set.members.iter().map(|member| member.width).collect::<Vec<_>>();
-    widths(a) == widths(b)
+    a.archs == b.archs
 }
 
-fn add(case: &mut Case, from: &[Embeddings], row: usize, class: usize) {
+fn add(case: &mut Case, (from, drawing): (&[Embeddings], &[f64]), row: usize, class: usize) {
     for (member, from) in case.members.iter_mut().zip(from) {
         member.values.extend(from.row(row));
     }
+    case.drawing.push(drawing[row]);
     case.labels.push(class);
     case.wrong.push(true);
 }

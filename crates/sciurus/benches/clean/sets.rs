@@ -3,22 +3,29 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use sciurus::data::{CorrectedFile, Correction, Corrections, ImageDataset, ImageDatasetBuilder, ImageItem};
+use rayon::prelude::*;
+use sciurus::data::{
+    CorrectedFile, Correction, Corrections, DecodeLimits, ImageDataset, ImageDatasetBuilder, ImageItem,
+};
 use sciurus::insight::Embeddings;
+use sciurus::photos::PixelReport;
 use sciurus::{Arch, EmbedItem, Embedder, Split, WeightPlaces, WeightSource};
 
 /// A set and its embeddings by each backbone.
 pub(crate) struct Set {
     pub(crate) name: &'static str,
-    /// The network that is trained on it.
-    pub(crate) arch: Arch,
+    /// The networks that look at it; the first is trained on it.
+    pub(crate) archs: Vec<Arch>,
     pub(crate) dataset: ImageDataset,
     /// The items that errors are planted into.
     pub(crate) items: Vec<ImageItem>,
     pub(crate) labels: Vec<usize>,
     pub(crate) members: Vec<Embeddings>,
+    /// How probably each item is a drawing.
+    pub(crate) drawing: Vec<f64>,
     /// Embeddings of photos that belong to no class, where the set has some.
     pub(crate) junk: Vec<Embeddings>,
+    pub(crate) junk_drawing: Vec<f64>,
 }
 
 impl Set {
@@ -43,17 +50,21 @@ impl Set {
     }
 }
 
-/// ResNet-18's weights have seen imagenette160's photos with their labels. The network that is built in looks at all sets, last, as
-/// it does in `sciurus clean`.
+/// Those that look at squirrels and insects: the network that is built in last, as in `sciurus clean`.
+const ALL: &[Arch] =
+    &[Arch::ResNet18, Arch::SqueezeNet1_1, Arch::EfficientNetLite0, Arch::EfficientNetLite2, Arch::Hazel];
+/// Weights of the others have seen imagenette160's photos with their labels.
 const SETS: [(&str, &[Arch]); 3] = [
-    ("squirrels_red_grey", &[Arch::ResNet18, Arch::SqueezeNet1_1, Arch::Hazel]),
-    ("hymenoptera", &[Arch::ResNet18, Arch::SqueezeNet1_1, Arch::Hazel]),
+    ("squirrels_red_grey", ALL),
+    ("hymenoptera", ALL),
     ("imagenette160", &[Arch::SqueezeNet1_1, Arch::Hazel]),
 ];
+/// Pictures that are wrong before anything is planted: a placeholder and a drawn ant.
+const WRONG: [&str; 2] = ["imageNotFound.gif", "175998972.jpg"];
 
-pub(crate) fn load(shared: &Path, only: Option<&str>, arch: Option<Arch>) -> Vec<Set> {
+pub(crate) fn load(shared: &Path, only: Option<&str>, named: &[Arch]) -> Vec<Set> {
     let wanted = SETS.iter().filter(|(name, _)| only.is_none_or(|only| only == *name));
-    let looks = |archs: &[Arch]| arch.map_or_else(|| archs.to_vec(), |arch| vec![arch]);
+    let looks = |archs: &[Arch]| if named.is_empty() { archs.to_vec() } else { named.to_vec() };
     wanted.map(|(name, archs)| set(shared, name, &looks(archs))).collect()
 }
 
@@ -61,18 +72,21 @@ fn set(shared: &Path, name: &'static str, archs: &[Arch]) -> Set {
     let dataset = ImageDataset::from_folder(shared.join("data").join(name)).build().unwrap();
     // Of a set with its own split the train part, as the bars say.
     let is_split = dataset.splitter.is_given();
-    let items: Vec<ImageItem> =
-        dataset.items.iter().filter(|item| !is_split || item.split == Split::Train).cloned().collect();
+    let is_wrong = |item: &ImageItem| WRONG.iter().any(|name| item.path.ends_with(name));
+    let items = dataset.items.iter().filter(|item| !is_split || item.split == Split::Train);
+    let items: Vec<ImageItem> = items.filter(|item| !is_wrong(item)).cloned().collect();
     let photos: Vec<EmbedItem> =
         items.iter().map(|item| EmbedItem { path: dataset.path(item), content: item.content }).collect();
     let junk = junk(&dataset.root);
     let embedders: Vec<Embedder> = archs.iter().map(|&arch| embedder(shared, arch)).collect();
     Set {
         name,
-        arch: archs[0],
+        archs: archs.to_vec(),
         labels: items.iter().map(|item| item.target.classes()[0]).collect(),
         members: embedders.iter().map(|embedder| embed(embedder, &photos)).collect(),
+        drawing: drawing(&photos),
         junk: embedders.iter().map(|embedder| embed(embedder, &junk)).collect(),
+        junk_drawing: drawing(&junk),
         items,
         dataset,
     }
@@ -96,6 +110,15 @@ fn embed(embedder: &Embedder, photos: &[EmbedItem]) -> Embeddings {
         .flatten()
         .collect();
     Embeddings { width: rows.first().map_or(1, Vec::len), values: rows.concat() }
+}
+
+/// How probably photos are drawings, by their pixels.
+fn drawing(photos: &[EmbedItem]) -> Vec<f64> {
+    let of_photo = |photo: &EmbedItem| {
+        let bytes = std::fs::read(&photo.path).unwrap();
+        PixelReport::of(&bytes, &DecodeLimits::default()).unwrap().style.drawing()
+    };
+    photos.par_iter().map(of_photo).collect()
 }
 
 /// The photos in the set's `_junk` folder.

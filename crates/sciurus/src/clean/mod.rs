@@ -26,10 +26,10 @@ use std::sync::OnceLock;
 
 use look::{Looked, look};
 use sciurus_clean::find::{
-    Finding, GivenLabels, LabelQuality, LearntLabel, NearCopyOptions, NeighbourGraph, OutOfSample,
-    QualityOptions, QueueItem, best_penalties, drawing_findings, duplicate_findings, label_findings,
-    label_quality, learnt_findings, near_copies, odd_kinds, off_topic, off_topic_findings, outliers,
-    pixel_findings, queue, unreadable,
+    DistanceScale, Finding, GivenLabels, Judge, LabelQuality, LearntLabel, NearCopyOptions, NeighbourGraph,
+    OutOfSample, QualityOptions, QueueItem, best_penalties, drawing_findings, duplicate_findings,
+    label_findings, label_quality, learnt_findings, near_copies, odd_kinds, off_topic, off_topic_findings,
+    outliers, pixel_findings, queue, unreadable,
 };
 use sciurus_clean::plan::CleanPlan;
 use sciurus_data::fs::read_regular;
@@ -41,7 +41,7 @@ use sciurus_photos::{
     DuplicateOptions, Duplicates, InspectedFile, Photo, find_duplicates, find_quality_issues,
 };
 
-use crate::model::{ArchChoice, ChosenArch};
+use crate::model::{Arch, ArchChoice, ChosenArch};
 use crate::{DownloadProgress, Error, WeightSource};
 
 /// Neighbours of each image in the graph: Datalab's default.
@@ -77,8 +77,8 @@ pub struct Cleaner {
     items: Vec<QueueItem>,
     /// Each backbone's embeddings of the readable images.
     members: Vec<Embeddings>,
-    /// Which of them says what belongs to no class.
-    judge: usize,
+    /// Which of them say what belongs to no class, that which is built in first, and how their distances are read.
+    judges: Vec<(usize, DistanceScale)>,
     /// The nearest neighbours of each readable image under the first backbone.
     graph: NeighbourGraph,
     /// The distance between neighbours above which they aren't alike.
@@ -110,7 +110,7 @@ impl Cleaner {
         let mut chosen = settings.chosen(&mut |done| {
             let _ = progress(CleanStep::Download(done));
         })?;
-        let judge = with_judge(&mut chosen);
+        settings.add_judges(&mut chosen);
         let mut notes: Vec<String> = chosen.iter().filter_map(|chosen| chosen.instead.clone()).collect();
         let embedders = settings.embedders(&chosen, progress)?;
         let known = settings.known_reports();
@@ -143,7 +143,7 @@ impl Cleaner {
             dataset,
             items,
             members,
-            judge,
+            judges: judges(&chosen),
             near: outliers(&graph).cut,
             graph,
             classes,
@@ -303,9 +303,12 @@ impl Cleaner {
     /// Findings about images that show something else than any class, or are of another kind than theirs.
     fn strangers(&self, labels: &Labels) -> Result<Vec<Finding>, Error> {
         let (classes, weights) = (self.dataset.vocab.len(), Some(&*labels.weights));
-        let off_topic = off_topic(&self.members[self.judge], &labels.classes, classes, weights)?;
+        let judge =
+            |&(member, scale): &(usize, DistanceScale)| Judge { embeddings: &self.members[member], scale };
+        let judges: Vec<Judge<'_>> = self.judges.iter().map(judge).collect();
+        let off_topic = off_topic(&judges, &labels.classes, classes, weights)?;
         let drawing: Vec<f64> = self.files.iter().map(|file| file.report.style.drawing()).collect();
-        let odd = odd_kinds(&drawing, &labels.classes, classes, weights)?;
+        let odd = odd_kinds((&drawing, &off_topic.distances), &labels.classes, classes, weights)?;
         let first_card = self.duplicates.groups.len();
         let mut findings = drawing_findings(&odd, &labels.classes, first_card);
         findings.extend(off_topic_findings(&off_topic, (&self.graph, self.near), first_card + classes));
@@ -336,17 +339,26 @@ struct Labels {
     weights: Vec<f64>,
 }
 
-/// Adds the backbone that is built in, unless it looks already. Returns its place: the features by which photos are judged that
-/// belong to no class are always its own, because distances mean the same in all sets only for the same network.
-fn with_judge(chosen: &mut Vec<ChosenArch>) -> usize {
-    let is_judge = |chosen: &ChosenArch| {
-        chosen.arch == ArchChoice::BUILT_IN && chosen.weights == WeightSource::Pretrained
-    };
-    chosen.iter().position(is_judge).unwrap_or_else(|| {
-        let (arch, weights) = (ArchChoice::BUILT_IN, WeightSource::Pretrained);
-        chosen.push(ChosenArch { arch, weights, instead: None });
-        chosen.len() - 1
-    })
+/// Which networks say what belongs to no class: those whose distances mean the same in all sets. That which is built in is always
+/// among them, and comes first.
+fn judges(chosen: &[ChosenArch]) -> Vec<(usize, DistanceScale)> {
+    let pretrained = chosen.iter().enumerate().filter(|(_, one)| one.weights == WeightSource::Pretrained);
+    let scale = |(place, one): (usize, &ChosenArch)| Some((place, distance_scale(one.arch)?));
+    let mut judges: Vec<(usize, DistanceScale)> = pretrained.filter_map(scale).collect();
+    judges.sort_by_key(|&(place, _)| chosen[place].arch != ArchChoice::BUILT_IN);
+    judges
+}
+
+/// How a network's distances to class means are read, with its pretrained weights; `None` for networks that do not judge.
+/// docs/cleaning-benchmarks.md says on which photos this was fitted.
+#[must_use]
+pub fn distance_scale(arch: Arch) -> Option<DistanceScale> {
+    match arch {
+        Arch::Hazel => Some(DistanceScale { middle: 0.52, slope: 10.0 }),
+        Arch::EfficientNetLite0 => Some(DistanceScale { middle: 0.49, slope: 18.5 }),
+        Arch::EfficientNetLite2 => Some(DistanceScale { middle: 0.47, slope: 18.5 }),
+        _ => None,
+    }
 }
 
 /// The most likely classes of an image, each with its probability (0 to 1), the likeliest first.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use sciurus_clean::find::{ErrorsLeft, QueueItem, StopRule, audit_sample, queue};
+use sciurus_clean::find::{ErrorsLeft, QueueItem, Reviewed, StopRule, audit_sample, queue};
 use sciurus_clean::plan::{CleanAction, CleanPlan, Decision, Decisions, Journal, PlanItem};
 use sciurus_data::{ContentHash, Corrections, Seed};
 use serde::{Deserialize, Serialize};
@@ -235,10 +235,12 @@ impl Review {
         if audit > 0 {
             return audit;
         }
-        let mut wrong = self.wrong(|card| card.origin == Origin::Queue);
-        let decided = wrong.len();
-        wrong.extend(coming.flat_map(|card| &card.items).map(|item| item.action != CleanAction::Keep));
-        self.rule.shown(&wrong).saturating_sub(decided)
+        let mut all = self.reviewed();
+        let decided = all.len();
+        let proposed =
+            |item: &PlanItem| Reviewed { score: item.score, wrong: item.action != CleanAction::Keep };
+        all.extend(coming.flat_map(|card| &card.items).map(proposed));
+        self.rule.shown(&all).saturating_sub(decided)
     }
 
     /// What was found in the data set.
@@ -265,10 +267,19 @@ impl Review {
         (wrong.clone().count(), wrong.filter(|wrong| **wrong).count())
     }
 
-    /// Whether the stop rule says to stop, because few of the last images were wrong.
+    /// Whether the stop rule says to stop, because few of the last images were wrong, or few errors are expected to be left.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.rule.is_done(&self.wrong(|card| card.origin == Origin::Queue))
+        let coming: Vec<f64> =
+            self.cards.iter().flat_map(|card| &card.items).map(|item| item.score).collect();
+        self.rule.is_done(&self.reviewed(), &coming)
+    }
+
+    /// What was decided in the order of the queue.
+    fn reviewed(&self) -> Vec<Reviewed> {
+        let queue = self.past.iter().filter(|past| past.card.origin == Origin::Queue);
+        let reviewed = |(item, &wrong): (&PlanItem, &bool)| Reviewed { score: item.score, wrong };
+        queue.flat_map(|past| past.card.items.iter().zip(&past.wrong).map(reviewed)).collect()
     }
 
     /// Decides the current card, and goes on to the next; where it is [due](Self::due), the heads are fitted again. When this

@@ -10,9 +10,13 @@ use sciurus_photos::KnownReports;
 
 use super::CleanStep;
 use crate::embed::{Embedder, usual_cache};
-use crate::model::weights::{DownloadProgress, WeightPlaces};
-use crate::model::{ArchChoice, ChosenArch};
+use crate::model::weights::{self, DownloadProgress, WeightPlaces};
+use crate::model::{Arch, ArchChoice, ChosenArch};
 use crate::{Error, ModelBundle, Run, TrainSettings, WeightSource};
+
+/// Networks that see far more than their size lets expect, and cost no more than the one that is built in: they look too where their
+/// weights are at hand (docs/cleaning-benchmarks.md has what that brings).
+const JUDGES: [Arch; 2] = [Arch::EfficientNetLite0, Arch::EfficientNetLite2];
 
 settings! {
     /// The options of a cleaning: which data, and which networks look at it.
@@ -106,6 +110,22 @@ impl CleanSettings {
     ) -> Result<Vec<ChosenArch>, Error> {
         let places = self.places();
         self.archs.iter().map(|choice| choice.choose(&self.weights, &places, on_download)).collect()
+    }
+
+    /// Adds the networks that say what belongs to no class: that which is built in, and where people left the choice to us those
+    /// of [`JUDGES`] whose weights are on this machine.
+    pub(super) fn add_judges(&self, chosen: &mut Vec<ChosenArch>) {
+        let is_there = |chosen: &[ChosenArch], arch| {
+            chosen.iter().any(|one| one.arch == arch && one.weights == WeightSource::Pretrained)
+        };
+        let is_ours = self.archs == [ArchChoice::Auto] && self.weights == WeightSource::Pretrained;
+        for arch in JUDGES.into_iter().filter(|&arch| is_ours && weights::is_at_hand(arch, &self.places())) {
+            chosen.push(ChosenArch { arch, weights: WeightSource::Pretrained, instead: None });
+        }
+        if !is_there(chosen, ArchChoice::BUILT_IN) {
+            let (arch, weights) = (ArchChoice::BUILT_IN, WeightSource::Pretrained);
+            chosen.push(ChosenArch { arch, weights, instead: None });
+        }
     }
 
     /// The bodies of these networks.

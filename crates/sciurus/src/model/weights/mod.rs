@@ -181,6 +181,12 @@ pub(super) fn arrive(
     find_or_download(arch, places, Patience::Quick, progress)
 }
 
+/// Whether an architecture's weights are on this machine.
+pub(crate) fn is_at_hand(arch: Arch, places: &WeightPlaces) -> bool {
+    let places = WeightPlaces { offline: true, ..places.clone() };
+    find_or_download(arch, &places, Patience::Quick, &mut |_| ()).is_ok()
+}
+
 /// How long to wait for a publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Patience {
