@@ -86,7 +86,7 @@ pub(crate) struct CleanArgs {
     /// Photos between two checks whether to stop [default: a thirtieth of all, at most 50]
     #[arg(long, value_name = "PHOTOS", help_heading = "Review")]
     pub(crate) page: Option<usize>,
-    /// Stop when fewer than this share (0 to 1) of the last three pages were wrong
+    /// Stop when fewer than this share (0 to 1) of the last pages were wrong
     #[arg(long, default_value_t = 0.1, value_name = "SHARE", help_heading = "Review")]
     pub(crate) stop_below: f64,
     /// Download nothing: weights that are not on this machine are an error (also SCIURUS_OFFLINE=1)

@@ -178,6 +178,7 @@ fn a_review_says_why_asks_which_and_stops_where_it_is_told() {
     let (before, after) = ran.split_once("a good place to stop").unwrap();
     assert!(!before.contains("q: stop here") && after.contains("q: stop here"));
     assert!(!after.contains("review:"), "it goes on: {ran}");
+    assert!(after.contains("by their scores, "), "what is expected of the rest: {ran}");
     let journal = fs::read_to_string(folder.path().join("photos/.sciurus/decisions.jsonl")).unwrap();
     let decided: Vec<(String, String)> = journal
         .lines()

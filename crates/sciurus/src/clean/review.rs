@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use sciurus_clean::find::{ErrorsLeft, QueueItem, Reviewed, StopRule, audit_sample, queue};
+use sciurus_clean::find::{ErrorsLeft, QueueItem, Reviewed, StopRule, audit_sample, expected_left, queue};
 use sciurus_clean::plan::{CleanAction, CleanPlan, Decision, Decisions, Journal, PlanItem};
 use sciurus_data::{ContentHash, Corrections, Seed};
 use serde::{Deserialize, Serialize};
@@ -270,9 +270,18 @@ impl Review {
     /// Whether the stop rule says to stop, because few of the last images were wrong, or few errors are expected to be left.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        let coming: Vec<f64> =
-            self.cards.iter().flat_map(|card| &card.items).map(|item| item.score).collect();
-        self.rule.is_done(&self.reviewed(), &coming)
+        self.rule.is_done(&self.reviewed(), &self.coming_scores())
+    }
+
+    /// How many errors are expected among the images that are left, by what their scores promise and what such promises were worth
+    /// in this review.
+    #[must_use]
+    pub fn expected_left(&self) -> f64 {
+        expected_left(&self.reviewed(), &self.coming_scores())
+    }
+
+    fn coming_scores(&self) -> Vec<f64> {
+        self.cards.iter().flat_map(|card| &card.items).map(|item| item.score).collect()
     }
 
     /// What was decided in the order of the queue.

@@ -92,6 +92,11 @@ fn goes_on(review: &mut Review, args: &CleanArgs, keys: &mut Keys) -> anyhow::Re
         "\nfewer than {:.0} % of the last photos were wrong: a good place to stop",
         100.0 * args.stop_below
     )))?;
+    let (left, expected) = (count(review.left(), "photo"), review.expected_left().round());
+    text(match expected < 1.0 {
+        true => format!("by their scores, nothing is wrong with the other {left}"),
+        false => format!("by their scores, about {expected} of the other {left} are wrong"),
+    })?;
     text("q: stop here")?;
     text(format!("a: look at {AUDIT} of the others at random, which tells how many errors are left"))?;
     text("any other key: continue")?;
