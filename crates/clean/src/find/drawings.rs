@@ -6,6 +6,7 @@
 
 use sciurus_insight::InsightError;
 
+use super::odds::{logistic, logit};
 use super::out_of_sample::check_labels;
 
 /// If a larger share of a class is of one kind, it is no exception there but part of the data.
@@ -81,8 +82,7 @@ pub fn odd_kinds(
 /// How probably a picture is odd, if its pixels are of the odd kind with the probability `pixels`.
 fn probability(pixels: f64, distance: f64) -> f64 {
     let pixels = pixels.clamp(1.0 - SUREST, SUREST);
-    let log_odds = BY_DISTANCE * distance + BY_PIXELS * (pixels / (1.0 - pixels)).ln() + INTERCEPT;
-    1.0 / (1.0 + (-log_odds).exp())
+    logistic(BY_DISTANCE * distance + BY_PIXELS * logit(pixels) + INTERCEPT)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod logistic;
 mod near_copies;
 mod neighbour_scores;
 mod neighbours;
+mod odds;
 mod off_topic;
 mod out_of_fold;
 mod out_of_sample;

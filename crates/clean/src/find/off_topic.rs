@@ -11,6 +11,7 @@ use sciurus_kernels::{Matrix, matmul};
 use serde::{Deserialize, Serialize};
 
 use super::neighbours::normalized;
+use super::odds::logistic;
 use super::out_of_fold::FoldItems;
 
 /// A class of fewer photos vouches for none: three strangers under a label of their own would be near to its mean.
@@ -50,7 +51,7 @@ impl OffTopic {
     /// The probability (0..=1) that an item shows something else than any class.
     #[must_use]
     pub fn probability(&self, item: usize) -> f64 {
-        1.0 / (1.0 + (-self.log_odds[item]).exp())
+        logistic(self.log_odds[item])
     }
 }
 

@@ -11,6 +11,7 @@ use sciurus_data::{ContentHash, SkipReason, Skipped, Vocab, one_line};
 use sciurus_photos::{DuplicateGroup, Duplicates, FileFormat, Photo, QualityIssue, Sameness};
 
 use super::near_copies::{link, settle};
+use super::odds::logistic;
 use super::{LabelQuality, LearntLabel, NeighbourGraph, OddKind, OffTopic, sharpened};
 use crate::issue::Issue;
 use crate::plan::{CleanAction, IssueScore, PlanItem, Suggestion};
@@ -113,7 +114,7 @@ pub fn learnt_findings(learnt: &[Option<&LearntLabel>]) -> Vec<Finding> {
             "a model predicted this label in only {found} of the {} times it saw the photo",
             learnt.looks
         );
-        Some(Finding::new(item, Issue::HardToLearn, 1.0 / (1.0 + learnt.aum.exp()), evidence))
+        Some(Finding::new(item, Issue::HardToLearn, logistic(-learnt.aum), evidence))
     };
     learnt.iter().enumerate().filter_map(finding).collect()
 }

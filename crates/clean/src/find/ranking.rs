@@ -3,6 +3,8 @@
 use sciurus_data::BadOption;
 use sciurus_insight::InsightError;
 
+use super::odds::{logistic, logit};
+
 /// A member whose accuracy is this much below the best one's has the weight `1/e`.
 const ACCURACY_SCALE: f64 = 0.02;
 
@@ -89,9 +91,8 @@ const LEAST_KNOWN: f64 = 0.6;
 pub fn sharpened(scores: &[f64]) -> Vec<f64> {
     let known: f64 = scores.iter().map(|score| score.max(1.0 - score)).sum();
     let typical = (known / scores.len().max(1) as f64).clamp(LEAST_KNOWN, TYPICAL);
-    let logit = |p: f64| (p / (1.0 - p)).ln();
     let slope = logit(TYPICAL) / logit(typical);
     // Bounds keep the order of scores that are nearly 0 or 1.
-    let stretched = |score: &f64| 1.0 / (1.0 + (-slope * logit(score.clamp(1e-12, 1.0 - 1e-12))).exp());
+    let stretched = |score: &f64| logistic(slope * logit(score.clamp(1e-12, 1.0 - 1e-12)));
     scores.iter().map(stretched).collect()
 }

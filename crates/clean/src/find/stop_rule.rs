@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use sciurus_insight::{InsightError, Interval, wilson};
 
+use super::odds::{logistic, logit};
+
 /// An item of a queue that was reviewed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reviewed {
@@ -177,12 +179,12 @@ const STEPS: usize = 30;
 #[must_use]
 pub fn expected_left(reviewed: &[Reviewed], scores: &[f64]) -> f64 {
     let (shift, slope) = worth(reviewed);
-    scores.iter().map(|score| logistic(shift + slope * logit(*score))).sum()
+    scores.iter().map(|score| logistic(shift + slope * promised(*score))).sum()
 }
 
 /// The most probable shift and slope of the scores' log-odds: Newton's method, with steps halved until they help.
 fn worth(reviewed: &[Reviewed]) -> (f64, f64) {
-    let seen: Vec<(f64, bool)> = reviewed.iter().map(|item| (logit(item.score), item.wrong)).collect();
+    let seen: Vec<(f64, bool)> = reviewed.iter().map(|item| (promised(item.score), item.wrong)).collect();
     // The negative logarithm of the posterior, but for a constant.
     let loss = |[shift, slope]: [f64; 2]| {
         let prior = (shift / SHIFT).powi(2) + ((slope - 1.0) / TILT).powi(2);
@@ -232,14 +234,9 @@ fn newton(seen: &[(f64, bool)], [shift, slope]: [f64; 2]) -> [f64; 2] {
     ]
 }
 
-fn logit(score: f64) -> f64 {
-    // A review can't correct a score that is surer than this.
-    let score = score.clamp(1e-6, 1.0 - 1e-6);
-    (score / (1.0 - score)).ln()
-}
-
-fn logistic(odds: f64) -> f64 {
-    1.0 / (1.0 + (-odds).exp())
+/// The log-odds that a score promises. A review can't correct one that is surer than these bounds.
+fn promised(score: f64) -> f64 {
+    logit(score.clamp(1e-6, 1.0 - 1e-6))
 }
 
 /// A random sample of the items that were not reviewed, to audit: positions below `items`, ascending; all of them if there are

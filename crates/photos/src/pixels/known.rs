@@ -4,12 +4,10 @@
 use crate::pixels::PixelReport;
 use sciurus_data::ContentHash;
 use sciurus_data::fs::Records;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Bytes of a report in the file. With its length and the record's own bytes, that's 8 kB.
+/// Bytes of a report in the file, the last of them unused. With the record's own bytes, that's 8 kB.
 const WIDTH: usize = 8192 - 24;
-/// Bytes of a report's length.
-const LENGTH: usize = 2;
 /// The name of the file. It's a new one whenever a report of the same photo would be another one; a test notices that.
 const NAME: &str = "pixels.v1.reports";
 
@@ -35,17 +33,14 @@ impl KnownReports {
     /// [`KnownReports::fault`] says why.
     #[must_use]
     pub fn in_folder(folder: &Path) -> Self {
-        let path: PathBuf = folder.join(NAME);
-        Self(Some(Records::open(Some(path), WIDTH)))
+        Self(Some(Records::open(Some(folder.join(NAME)), WIDTH)))
     }
 
     /// The report of a content.
     #[must_use]
     pub fn get(&self, content: &ContentHash) -> Option<PixelReport> {
         let payload = self.0.as_ref()?.get(content)?;
-        let (length, bytes) = payload.split_first_chunk::<LENGTH>()?;
-        let report: PixelReport =
-            postcard::from_bytes(bytes.get(..usize::from(u16::from_le_bytes(*length)))?).ok()?;
+        let report: PixelReport = postcard::from_bytes(&payload).ok()?;
         (report.content == *content).then_some(report)
     }
 
@@ -66,9 +61,7 @@ impl KnownReports {
 
 /// A report as bytes of one size; `None` if it needs more, which none does.
 fn payload(report: &PixelReport) -> Option<Vec<u8>> {
-    let bytes = postcard::to_stdvec(report).ok()?;
-    let mut payload = u16::try_from(bytes.len()).ok()?.to_le_bytes().to_vec();
-    payload.extend(bytes);
+    let mut payload = postcard::to_stdvec(report).ok()?;
     let fits = payload.len() <= WIDTH;
     payload.resize(WIDTH, 0);
     fits.then_some(payload)
