@@ -42,14 +42,21 @@ pub(super) fn look(
         }
     };
     let (mut files, mut skipped) = (Vec::new(), Vec::new());
-    let (mut done, total) = (0, paths.len());
+    let (mut done, mut exhausted, total) = (0, false, paths.len());
     let looked = bodies.pass(&paths, &inspect, &mut |batch| {
         done += batch.len();
         for found in batch {
             match found {
                 Ok(file) => files.push(file),
-                Err(reason) => skipped.push(reason),
+                Err(reason) => {
+                    exhausted |= DataError::check_machine([&reason]).is_err();
+                    skipped.push(reason);
+                }
             }
+        }
+        // Nobody waits for the rest where all of it would fail.
+        if exhausted {
+            return ControlFlow::Break(());
         }
         progress(Progress { done, total })
     });
