@@ -5,6 +5,7 @@ use crate::duplicates::aligned::{Aligned, Alignment, Windows};
 use crate::duplicates::phash::Turn;
 use crate::duplicates::same_thing::same_thing;
 use crate::pixels::PixelReport;
+use sciurus_data::ContentHash;
 use std::sync::OnceLock;
 
 /// A photo, with all that its comparisons need again and again.
@@ -14,22 +15,35 @@ pub(crate) struct Picture {
     /// Computed when something is searched for in it.
     windows: OnceLock<Windows>,
     detail: Detail,
+    pixels: ContentHash,
 }
 
 impl Picture {
     pub(crate) fn new(report: &PixelReport) -> Self {
         let aligned = Aligned::new(&report.thumbnail);
-        Self { aligned, windows: OnceLock::new(), detail: report.detail.clone() }
+        Self { aligned, windows: OnceLock::new(), detail: report.detail.clone(), pixels: report.pixels }
     }
 
-    /// How the other photo lies on this one, if the two show the same picture with a correlation of at least `least`.
+    /// How the other photo lies on this one, if the two show the same picture with a correlation of at least `least`. Whichever
+    /// of them is asked, the answer is the same.
     pub(crate) fn copy(&self, other: &Self, least: f32) -> Option<Alignment> {
-        let ways = [
-            self.aligned.wholes_and_strips(&other.aligned),
-            self.within(other),
-            other.within(self).into_iter().map(swapped).collect(),
-        ];
-        self.copy_in(other, &ways.concat(), least)
+        self.in_order(other, |first, second| {
+            let ways = [
+                first.aligned.wholes_and_strips(&second.aligned),
+                first.within(second),
+                second.within(first).into_iter().map(swapped).collect(),
+            ];
+            first.copy_in(second, &ways.concat(), least)
+        })
+    }
+
+    /// Asks for the way in which one lies on the other. One of them is moved until it fits best, and which one that is must not
+    /// depend on who came first.
+    fn in_order(&self, other: &Self, ask: impl Fn(&Self, &Self) -> Option<Alignment>) -> Option<Alignment> {
+        match self.pixels <= other.pixels {
+            true => ask(self, other),
+            false => ask(other, self).map(swapped),
+        }
     }
 
     /// About where all of the other photo may lie in this one.
@@ -39,7 +53,9 @@ impl Picture {
 
     /// The same, where neither is a part of the other.
     pub(crate) fn copy_of_whole(&self, other: &Self, least: f32) -> Option<Alignment> {
-        self.copy_in(other, &self.aligned.wholes_and_strips(&other.aligned), least)
+        self.in_order(other, |first, second| {
+            first.copy_in(second, &first.aligned.wholes_and_strips(&second.aligned), least)
+        })
     }
 
     fn copy_in(&self, other: &Self, ways: &[Alignment], least: f32) -> Option<Alignment> {
