@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use thirtyfour::error::WebDriverErrorInner;
 use thirtyfour::prelude::*;
 
 /// Time that a page is given for anything.
@@ -112,8 +113,17 @@ impl Browser {
     }
 
     pub(crate) async fn click(&self, selector: &str) {
-        self.until(&format!("document.querySelector({selector:?})")).await;
-        self.driver.find(By::Css(selector)).await.unwrap().click().await.unwrap();
+        let began = Instant::now();
+        loop {
+            self.until(&format!("document.querySelector({selector:?})")).await;
+            let clicked = async { self.driver.find(By::Css(selector)).await?.click().await };
+            match clicked.await {
+                Ok(()) => return,
+                // A live part of the page was drawn anew between finding and clicking: nothing was clicked.
+                Err(error) if gone(&error) && began.elapsed() < PATIENCE => {}
+                Err(error) => panic!("{selector}: {error}"),
+            }
+        }
     }
 
     /// Writes a picture of the page where `SCIURUS_SCREENSHOTS` says, for people who look at it.
@@ -131,6 +141,12 @@ impl Browser {
     pub(crate) async fn end(self) {
         let _ = self.driver.clone().quit().await;
     }
+}
+
+/// Whether an element left the page after it was found.
+fn gone(error: &WebDriverError) -> bool {
+    use WebDriverErrorInner::{NoSuchElement, StaleElementReference};
+    matches!(error.as_inner(), NoSuchElement(_) | StaleElementReference(_))
 }
 
 /// Also where a test fails.
