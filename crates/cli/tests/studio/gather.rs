@@ -1,5 +1,5 @@
 //! From an empty folder to a data set, in a browser: photos gathered from a service on this machine, and photos of one's own, dropped,
-//! chosen and taken by a camera; a reloaded page, a killed studio and the command in the terminal agree with it.
+//! pasted, chosen and taken by a camera; a reloaded page, a killed studio and the command in the terminal agree with it.
 
 use std::fs;
 use std::path::Path;
@@ -27,9 +27,9 @@ fn offers(drawn: &Path, class: &str) -> Vec<Offer> {
     (0..OFFERED).map(offer).collect()
 }
 
-/// Has a picture dropped that a canvas draws, and a page that is none.
-async fn drop_photo(browser: &Browser, class: &str, colour: &str) {
-    let script = r"const [label, colour, done] = arguments;
+/// Has a picture that a canvas draws, and a page that is none, dropped or pasted.
+async fn bring(browser: &Browser, how: &str, class: &str, colour: &str) {
+    let script = r"const [how, label, colour, done] = arguments;
         document.querySelector('#class').value = label;
         const canvas = Object.assign(document.createElement('canvas'), { width: 80, height: 60 });
         const context = canvas.getContext('2d');
@@ -39,10 +39,13 @@ async fn drop_photo(browser: &Browser, class: &str, colour: &str) {
           const data = new DataTransfer();
           data.items.add(new File([photo], `${colour} one.png`));
           data.items.add(new File(['<svg onload=alert(1)>'], '<b>no.svg'));
-          document.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
+          const event = how === 'drop'
+            ? new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true })
+            : new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true });
+          document.dispatchEvent(event);
           done();
         });";
-    browser.driver.execute_async(script, vec![class.into(), colour.into()]).await.unwrap();
+    browser.driver.execute_async(script, vec![how.into(), class.into(), colour.into()]).await.unwrap();
 }
 
 /// Fills the form in and begins.
@@ -76,24 +79,28 @@ fn same_in_a_terminal(folder: &Path, command: &str) {
     assert!(ran.status.success() && told.contains(&format!("acorn: {ASKED} of {ASKED} photos")), "{ran:?}");
 }
 
-/// Adds three photos to a new class: dropped, chosen, and taken by the camera.
+/// Adds four photos to a new class: dropped, pasted, chosen, and taken by the camera.
 async fn own(browser: &Browser, folder: &Path) {
-    drop_photo(browser, "oak", "green").await;
+    bring(browser, "drop", "oak", "green").await;
     browser.until(&format!("{QUEUE} === '1 of 2 added · 1 refused'")).await;
     assert!(folder.join("photos/oak/green one.png").is_file());
     let refused = browser.value("document.querySelector('#refused').innerText").await;
     assert!(refused.as_str().unwrap().starts_with("<b>no.svg: "), "{refused}");
+    // … pasted, …
+    bring(browser, "paste", "oak", "blue").await;
+    browser.until(&format!("{QUEUE} === '2 of 4 added · 2 refused'")).await;
+    assert!(folder.join("photos/oak/blue one.png").is_file());
     // … chosen, …
     let file = browser.driver.find(By::Id("file")).await.unwrap();
     file.send_keys(folder.join("drawn/acorn/acorn-017.png").display().to_string()).await.unwrap();
-    browser.until(&format!("{QUEUE}.startsWith('2 of 3 added')")).await;
+    browser.until(&format!("{QUEUE}.startsWith('3 of 5 added')")).await;
     assert!(folder.join("photos/oak/acorn-017.png").is_file());
     // … and taken by the camera, as long as a key is held.
     browser.click("#camera").await;
     browser.until("document.querySelector('#video').videoWidth > 0").await;
     browser.picture("camera").await;
     browser.click("#shoot").await;
-    browser.until(&format!("{QUEUE}.startsWith('3 of 4 added')")).await;
+    browser.until(&format!("{QUEUE}.startsWith('4 of 6 added')")).await;
     assert!(folder.join("photos/oak/camera.jpg").is_file());
     browser.click("#close").await;
 }
@@ -138,12 +145,12 @@ async fn from_an_empty_folder_to_photos_with_licences_and_of_ones_own() {
     // What is dropped while the studio is away is sent when it is back.
     browser.until("!document.querySelector('#job p')?.innerText.includes('reading')").await;
     program.kill();
-    drop_photo(&browser, "oak", "red").await;
+    bring(&browser, "drop", "oak", "red").await;
     browser.until(&format!("{QUEUE}.includes('waiting for the studio')")).await;
     let program = Program::start_with(folder, &options);
-    browser.until(&format!("{QUEUE}.startsWith('4 of 6 added')")).await;
+    browser.until(&format!("{QUEUE}.startsWith('5 of 8 added')")).await;
     assert!(folder.join("photos/oak/red one.png").is_file());
-    let photos = 2 * ASKED + 4;
+    let photos = 2 * ASKED + 5;
     browser.until("document.querySelector('#then a[href=\"/look\"]')").await;
     browser.driver.goto(program.page("/")).await.unwrap();
     browser

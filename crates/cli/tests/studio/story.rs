@@ -98,9 +98,18 @@ async fn tried(browser: &Browser, program: &Program, photo: &Path) -> [String; 2
     browser.driver.find(By::Id("file")).await.unwrap().send_keys(photo.display().to_string()).await.unwrap();
     browser.until("document.querySelector('.answer .near img')").await;
     browser.picture("try").await;
-    let label = browser.value("document.querySelector('.answer h2').innerText").await;
-    let probability = browser.value("document.querySelector('.answer .n').innerText").await;
-    [label, probability].map(|said| said.as_str().unwrap().to_owned())
+    let answer = "[...document.querySelectorAll('.answer')].map((answer) => \
+                  [answer.querySelector('h2').innerText, answer.querySelector('.n').innerText])";
+    let said = browser.value(answer).await;
+    // The same photo, pasted, has the same answer.
+    let paste = "const [bytes, done] = arguments; const data = new DataTransfer(); \
+                 data.items.add(new File([Uint8Array.from(bytes)], 'pasted.png', { type: 'image/png' })); \
+                 document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true })); done()";
+    browser.driver.execute_async(paste, vec![fs::read(photo).unwrap().into()]).await.unwrap();
+    browser.until("document.querySelectorAll('.answer:has(.n):has(.near img)').length === 2").await;
+    let pasted = browser.value(answer).await;
+    assert!(pasted.as_array().unwrap().iter().all(|answer| *answer == said[0]), "{said} {pasted}");
+    [&said[0][0], &said[0][1]].map(|said| said.as_str().unwrap().to_owned())
 }
 
 /// The bytes of the model that the page offers.
