@@ -23,8 +23,12 @@ pub enum Issue {
     HardToLearn,
     /// It looks like none of the classes, and may belong to none.
     Outlier,
-    /// It is a drawing, a logo or a page among photos, or a photo among drawings.
+    /// It is a drawing, a logo or a page among photos.
     Drawing,
+    /// It is a photo among drawings.
+    PhotoAmongDrawings,
+    /// It is of another kind than its class, and looks like none of the classes.
+    Junk,
     /// A problem with its pixels or its file.
     Pixels(QualityCheck),
 }
@@ -44,6 +48,8 @@ impl Issue {
             Self::HardToLearn => "hard_to_learn".to_owned(),
             Self::Outlier => "outlier".to_owned(),
             Self::Drawing => "drawing".to_owned(),
+            Self::PhotoAmongDrawings => "photo_among_drawings".to_owned(),
+            Self::Junk => "junk".to_owned(),
             Self::Pixels(check) => check.to_string().replace(' ', "_"),
         }
     }
@@ -52,7 +58,7 @@ impl Issue {
     /// [`queue`](crate::find::queue).
     #[must_use]
     pub fn is_probability(self) -> bool {
-        matches!(self, Self::Label | Self::Outlier | Self::Drawing)
+        matches!(self, Self::Label | Self::Outlier | Self::Drawing | Self::PhotoAmongDrawings | Self::Junk)
     }
 
     /// How much it matters for training (0..=1), which decides the order of the queue: a photo that is certainly dark does

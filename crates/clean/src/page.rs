@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 
-use crate::plan::{CleanAction, CleanPlan, PlanItem};
+use crate::plan::{CleanAction, CleanPlan, PlanItem, question};
 use sciurus_insight::page::{document, header};
 
 /// A page about a plan.
@@ -68,11 +68,11 @@ impl CleanReport {
 
     /// Items, worst first; those of one card share a frame. Only items with a picture, and unreadable files, are shown.
     fn cards(&self, found: &[&PlanItem]) -> Markup {
-        let is_shown = |item: &&&PlanItem| {
+        let is_shown = |item: &&PlanItem| {
             self.pictures.contains_key(&item.path)
                 || item.issues.iter().any(|issue| issue.name == "unreadable")
         };
-        let shown: Vec<&&PlanItem> = found.iter().filter(is_shown).collect();
+        let shown: Vec<&PlanItem> = found.iter().copied().filter(is_shown).collect();
         let groups = shown.chunk_by(|a, b| a.card.is_some() && a.card == b.card);
         html! {
             section {
@@ -86,6 +86,7 @@ impl CleanReport {
                     @for group in groups {
                         @if group.len() > 1 {
                             div class="together" {
+                                p class="question" { (question(group)) }
                                 @for item in group { (self.card(item)) }
                             }
                         } @else {

@@ -1,6 +1,6 @@
 //! How a card looks to a page: plain data, with the question that it asks and the words of its buttons.
 
-use sciurus::clean::plan::{CleanAction, PlanItem};
+use sciurus::clean::plan::{CleanAction, PlanItem, question};
 use sciurus::data::one_line;
 use sciurus::{Card, Origin, Review};
 use serde::Serialize;
@@ -36,7 +36,7 @@ impl CardView {
     pub(crate) fn of(review: &Review, card: &Card) -> Self {
         Self {
             id: card.id().to_string(),
-            question: question(card),
+            question: question(&card.items),
             proposal: proposal(&card.items),
             is_audit: card.is_audit(),
             is_sheet: card.origin == Origin::Chosen && card.items.len() > 1,
@@ -56,27 +56,6 @@ impl PhotoView {
             reason: item.reason.clone(),
             likely: review.likely(&item.path).into_iter().map(|(label, p)| (label.to_owned(), p)).collect(),
         }
-    }
-}
-
-/// What a card asks.
-fn question(card: &Card) -> String {
-    let [first, ..] = &card.items[..] else { return String::new() };
-    let issue = first.issues.first().map_or("", |issue| &issue.name);
-    let label = one_line(&first.label);
-    match (issue, card.items.len()) {
-        (
-            "exact_duplicate"
-            | "near_duplicate"
-            | "placeholder"
-            | "duplicate_across_classes"
-            | "duplicate_across_splits",
-            2..,
-        ) => "Which of these should stay?".to_owned(),
-        ("unreadable", _) => "Can this file go?".to_owned(),
-        ("label" | "hard_to_learn" | "", 1) => format!("Is this {label}?"),
-        (_, 1) => format!("Does this belong to {label}?"),
-        _ => format!("Do these belong to {label}?"),
     }
 }
 

@@ -51,7 +51,7 @@ pub use plane::{principal_plane, similarity_plane};
 pub use principal::PrincipalComponents;
 pub use queue::{
     Finding, QueueItem, drawing_findings, duplicate_findings, label_findings, learnt_findings,
-    off_topic_findings, pixel_findings, queue, unreadable,
+    off_topic_findings, pixel_findings, queue, unreadable, with_junk,
 };
 pub use ranking::{member_weights, rank_average, sharpened};
 pub use stop_rule::{ErrorsLeft, Reviewed, StopRule, audit_sample, expected_left};

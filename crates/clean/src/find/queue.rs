@@ -55,6 +55,11 @@ impl Finding {
     fn rank(&self) -> f64 {
         self.score * self.issue.weight()
     }
+
+    /// Whether people are told of it; otherwise it only counts for the rank.
+    fn is_told(&self) -> bool {
+        self.score >= 0.5
+    }
 }
 
 /// Findings for files that cannot be read as images; `first` is the index of the first of them. Broken pictures are to be set
@@ -161,17 +166,33 @@ pub fn off_topic_findings(
 /// `first_card` on.
 pub fn drawing_findings(odd: &[OddKind], labels: &[usize], first_card: usize) -> Vec<Finding> {
     let finding = |odd: &OddKind| {
-        let evidence = match odd.is_drawing {
-            true => "looks like a drawing or a page, not like a photo",
-            false => "looks like a photo among drawings",
+        let (issue, evidence) = match odd.is_drawing {
+            true => (Issue::Drawing, "looks like a drawing or a page, not like a photo"),
+            false => (Issue::PhotoAmongDrawings, "looks like a photo among drawings"),
         };
         Finding {
             action: CleanAction::SetAside,
             card: Some(first_card + labels[odd.item]),
-            ..Finding::new(odd.item, Issue::Drawing, odd.score, evidence.to_owned())
+            ..Finding::new(odd.item, issue, odd.score, evidence.to_owned())
         }
     };
     odd.iter().map(finding).collect()
+}
+
+/// The findings about images of another kind than their class (`odd`) and about those that belong to no class (`strange`). Where
+/// both are reported of an image, they become one: it is junk.
+pub fn with_junk(mut odd: Vec<Finding>, mut strange: Vec<Finding>) -> Vec<Finding> {
+    let mut of_item: HashMap<usize, &mut Finding> =
+        odd.iter_mut().filter(|odd| odd.is_told()).map(|odd| (odd.item, odd)).collect();
+    strange.retain(|stranger| {
+        let Some(odd) = of_item.get_mut(&stranger.item).filter(|_| stranger.is_told()) else { return true };
+        odd.issue = Issue::Junk;
+        odd.score = 1.0 - (1.0 - odd.score) * (1.0 - stranger.score);
+        odd.evidence = format!("{}, and {}", odd.evidence, stranger.evidence);
+        false
+    });
+    odd.extend(strange);
+    odd
 }
 
 /// Findings about the pixels of single images, from their `[item][issue]`.
@@ -355,7 +376,7 @@ fn rank(found: &[&Finding], wrong_label: f64) -> f64 {
 
 fn planned(item: &QueueItem, found: &[&Finding], wrong_label: f64) -> PlanItem {
     let rank = rank(found, wrong_label);
-    let told: Vec<&&Finding> = found.iter().filter(|finding| finding.score >= 0.5).collect();
+    let told: Vec<&&Finding> = found.iter().filter(|finding| finding.is_told()).collect();
     // Setting aside comes first: an image that seems to belong to no class should not be relabelled.
     let asks = |action| told.iter().find(move |finding| finding.action == action);
     let change = asks(CleanAction::SetAside).or_else(|| asks(CleanAction::Relabel));

@@ -4,10 +4,12 @@
 mod journal;
 mod log;
 mod moves;
+mod question;
 mod table;
 
 pub use journal::{Decision, Decisions, Journal};
 pub use moves::{Applied, Left, apply, moved, recover, undo};
+pub use question::question;
 
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};

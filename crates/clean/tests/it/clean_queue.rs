@@ -6,7 +6,7 @@ use sciurus_clean::Issue;
 use sciurus_clean::find::{
     DistanceScale, ErrorsLeft, Finding, GivenLabels, Judge, LabelQuality, LearntLabel, OffTopic,
     OnlineDynamics, QualityOptions, QueueItem, Reviewed, StopRule, TrainingDynamics, audit_sample,
-    expected_left, label_quality, learnt_findings, off_topic, queue, rank_average, sharpened,
+    expected_left, label_quality, learnt_findings, off_topic, queue, rank_average, sharpened, with_junk,
 };
 use sciurus_clean::plan::{CleanAction, CleanPlan};
 use sciurus_data::{ContentHash, Seed};
@@ -298,6 +298,51 @@ fn several_networks_say_together_what_is_off_topic() {
 fn finding(item: usize, issue: Issue, score: f64) -> Finding {
     let evidence = issue.name();
     Finding { item, issue, score, action: CleanAction::Keep, evidence, suggested: None, card: None }
+}
+
+#[test]
+fn a_drawing_of_something_else_is_junk() {
+    let set_aside = |finding: Finding| Finding { action: CleanAction::SetAside, ..finding };
+    let odd = vec![
+        Finding { card: Some(4), ..set_aside(finding(0, Issue::Drawing, 0.8)) },
+        set_aside(finding(1, Issue::Drawing, 0.8)),
+        finding(2, Issue::Drawing, 0.3),
+    ];
+    let strange = vec![
+        finding(0, Issue::Outlier, 0.6),
+        finding(1, Issue::Outlier, 0.2),
+        set_aside(finding(2, Issue::Outlier, 0.9)),
+        finding(3, Issue::Outlier, 0.1),
+    ];
+    let found = with_junk(odd.clone(), strange.clone());
+    assert_eq!(found.len(), 6);
+    let junk = &found[0];
+    assert_eq!(
+        (junk.item, junk.issue, junk.action, junk.card),
+        (0, Issue::Junk, CleanAction::SetAside, Some(4))
+    );
+    assert!((junk.score - 0.92).abs() < 1e-12);
+    assert_eq!(junk.evidence, "drawing, and outlier");
+    assert_eq!(found[1..3], odd[1..]);
+    assert_eq!(found[3..], strange[1..]);
+    // The order is the same as with both apart.
+    let items: Vec<QueueItem> = (0..4_u8)
+        .map(|item| QueueItem {
+            path: format!("{item}.jpg").into(),
+            content: ContentHash::of(&[item]),
+            label: "ant".to_owned(),
+        })
+        .collect();
+    let order = |findings: &[Finding]| {
+        queue(&items, findings)
+            .into_iter()
+            .map(|item| (item.path, (item.score * 1e9).round()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(order(&found), order(&[odd, strange].concat()));
+    let planned = queue(&items, &found);
+    let first = planned.iter().find(|item| item.path.ends_with("0.jpg")).unwrap();
+    assert_eq!(first.issues.iter().map(|issue| &*issue.name).collect::<Vec<_>>(), ["junk"]);
 }
 
 proptest! {

@@ -29,7 +29,7 @@ use sciurus_clean::find::{
     DistanceScale, Finding, GivenLabels, Judge, LabelQuality, LearntLabel, NearCopyOptions, NeighbourGraph,
     OutOfSample, QualityOptions, QueueItem, best_penalties, drawing_findings, duplicate_findings,
     label_findings, label_quality, learnt_findings, near_copies, odd_kinds, off_topic, off_topic_findings,
-    outliers, pixel_findings, queue, unreadable,
+    outliers, pixel_findings, queue, unreadable, with_junk,
 };
 use sciurus_clean::plan::CleanPlan;
 use sciurus_data::fs::read_regular;
@@ -310,9 +310,10 @@ impl Cleaner {
         let drawing: Vec<f64> = self.files.iter().map(|file| file.report.style.drawing()).collect();
         let odd = odd_kinds((&drawing, &off_topic.distances), &labels.classes, classes, weights)?;
         let first_card = self.duplicates.groups.len();
-        let mut findings = drawing_findings(&odd, &labels.classes, first_card);
-        findings.extend(off_topic_findings(&off_topic, (&self.graph, self.near), first_card + classes));
-        Ok(findings)
+        Ok(with_junk(
+            drawing_findings(&odd, &labels.classes, first_card),
+            off_topic_findings(&off_topic, (&self.graph, self.near), first_card + classes),
+        ))
     }
 
     /// How closely heads follow the labels, for each network: chosen once, by the labels as they were given, so that the order of

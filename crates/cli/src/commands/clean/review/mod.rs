@@ -6,7 +6,7 @@ use std::path::Path;
 
 use console::Key;
 use sciurus::clean::find::StopRule;
-use sciurus::clean::plan::Journal;
+use sciurus::clean::plan::{Journal, question};
 use sciurus::{Card, Cleaner, Review};
 
 use super::{line, pictures};
@@ -19,8 +19,9 @@ use keys::{Asked, Keys};
 /// Photos of an audit.
 const AUDIT: usize = 50;
 
-/// Lines of a card besides its pictures and items: a space, where the review stands, a question, and what is typed.
-const LINES: usize = 4;
+/// Lines of a card besides its pictures and items: a space, where the review stands, a question, what can be pressed, and what is
+/// typed.
+const LINES: usize = 5;
 
 pub(super) fn run(args: &CleanArgs, cleaner: Cleaner, journal: Journal) -> anyhow::Result<()> {
     let rule = StopRule::of_set(cleaner.len()).share(args.stop_below);
@@ -61,6 +62,7 @@ fn show(card: &Card, review: &Review, root: &Path) -> anyhow::Result<()> {
     let what = if card.is_audit() { "audit" } else { "review" };
     let coming = rounded(review.to_look_at());
     text(format!("\n{what}: {decided} decided, {wrong} wrong, {coming} to look at"))?;
+    text(Paint::Strong.on(question(&card.items)))?;
     pictures::sheet(card.items.iter().map(|item| root.join(&item.path)), LINES + card.items.len())?;
     let several = card.items.len() > 1;
     let numbered = |(number, item)| if several { format!("{number:>2} {}", line(item)) } else { line(item) };
