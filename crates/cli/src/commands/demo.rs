@@ -23,6 +23,9 @@ const PLANTED: usize = 8;
 /// Pictures of each kind that both models are measured on, and those of them whose predictions are shown.
 const NEW: usize = 50;
 const SHOWN: usize = 3;
+/// Pictures on the first page of the queue, and those that somebody sees in two minutes, at 1.2 seconds each.
+const PAGE: usize = 20;
+const TWO_MINUTES: usize = 100;
 
 pub(super) fn run(args: &DemoArgs) -> anyhow::Result<Outcome> {
     super::use_threads(args.threads)?;
@@ -154,7 +157,32 @@ impl Tell {
                 })
                 .count(),
         );
-        self.say(format!("of {sound} pictures with nothing wrong, {wrong} would be moved too"))
+        self.say(format!("of {sound} pictures with nothing wrong, {wrong} would be moved too"))?;
+        self.first_seen(planted, plan)
+    }
+
+    /// What of it comes first in the queue. A copy is there beside the picture it was made from.
+    fn first_seen(self, planted: &[Planted], plan: &CleanPlan) -> anyhow::Result<()> {
+        let among = |first: usize, kind: Option<PlantedKind>| {
+            let is_seen = |one: &&Planted| {
+                let mut seen = plan.items.iter().take(first);
+                kind.is_none_or(|kind| one.kind == kind) && seen.any(|item| item.path == one.path)
+            };
+            planted.iter().filter(is_seen).count()
+        };
+        let (page, comics) = (among(PAGE, None), among(PAGE, Some(PlantedKind::Comic)));
+        let (seen, all) = (among(TWO_MINUTES, None), planted.len());
+        if self.json {
+            return json_line(&json!({
+                "event": "queue", "first_page": page, "comics_on_first_page": comics, "in_two_minutes": seen, "planted": all
+            }));
+        }
+        self.say(format!(
+            "the first {PAGE} to look at hold {page} of the {all}, with {comics} of the comics"
+        ))?;
+        self.say(format!(
+            "somebody who looks at {TWO_MINUTES}, which takes two minutes, has seen {seen} of the {all}"
+        ))
     }
 
     /// Both models on the same new pictures.

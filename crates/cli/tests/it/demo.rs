@@ -34,6 +34,10 @@ fn the_demo_trains_cleans_trains_again_and_predicts() {
         let [planted, found] = [0, 1].map(|place| number(&ran.out, kind, place));
         assert!(found >= 0.75 * planted, "{found} of {planted} {kind}:\n{}", ran.out);
     }
+    let comics = number(&ran.out, "the first 20 to look at hold", 5);
+    assert!(comics >= 7.0, "{comics} of 8 comics are on the first page of the queue:\n{}", ran.out);
+    let seen = number(&ran.out, "somebody who looks at 100, which takes two minutes, has seen", 0);
+    assert!(seen >= 22.0, "{seen} of 24 in two minutes:\n{}", ran.out);
     let [before, after] = ["before  error_rate", "after   error_rate"].map(|row| number(&ran.out, row, 0));
     assert!(after <= before && after <= 0.1, "{before} before, {after} after:\n{}", ran.out);
 }
