@@ -6,7 +6,7 @@ import { Refused, ask, byId, el, listen, say, state, tell } from "./studio.js";
 /** @typedef {{ id: string, question: string, proposal: string, is_audit: boolean, is_sheet: boolean, photos: Photo[] }} Card */
 /** @typedef {{ path: string, content: string, old: string, action: string, new: string | null, time: string }} Decision */
 /** @typedef {{ cards: Card[], cluster: number, postponed: number, labels: string[], decided: number, wrong: number, photos: number, standing: number, can_undo: boolean, to_look_at: number,
- *   is_done: boolean, errors_left: { estimate: number, interval: { low: number, high: number } } | null, changes: number, notes: string[] }} Desk */
+ *   is_done: boolean, errors_left: { estimate: number, interval: { low: number, high: number } } | null, left: number, expected_left: number, changes: number, notes: string[] }} Desk */
 
 const desk = byId("desk");
 /** @type {Desk | null} */
@@ -323,11 +323,20 @@ function applies(view) {
   return view.changes === 0 ? null : el("p", {}, button(`Apply ${view.changes} change${view.changes === 1 ? "" : "s"}`, "A", () => ((mode = "apply"), draw())));
 }
 
+/** What the scores promise of the photos that nobody looked at. @param {Desk} view */
+function promised(view) {
+  if (view.left === 0) return "";
+  const others = view.left === 1 ? "the other photo" : `the other ${view.left} photos`;
+  const expected = Math.round(view.expected_left);
+  const promise = expected === 0 ? `nothing is wrong with ${others}` : `about ${expected} of ${others} ${expected === 1 ? "is" : "are"} wrong`;
+  return `By their scores, ${promise}. Fifty at random would tell more.`;
+}
+
 /** @param {string} title @param {string} words */
 function end(title, words) {
   if (!view) return [];
   const left = view.errors_left;
-  const estimate = left ? `Among the photos that nobody looked at there are probably ${Math.round(left.estimate)} mistakes (95 %: ${Math.round(left.interval.low)} to ${Math.round(left.interval.high)}).` : "How many mistakes are left? Fifty photos at random would tell.";
+  const estimate = left ? `Among the photos that nobody looked at there are probably ${Math.round(left.estimate)} mistakes (95 %: ${Math.round(left.interval.low)} to ${Math.round(left.interval.high)}).` : promised(view);
   return [
     el(
       "div",

@@ -59,6 +59,9 @@ pub(crate) struct DeskView {
     is_done: bool,
     /// Errors left among the photos that nobody looked at, after an audit.
     errors_left: Option<ErrorsLeft>,
+    /// Photos that nobody has decided, and errors that are expected among them by their scores.
+    left: usize,
+    expected_left: f64,
     /// Files that would move if what was decided were applied.
     changes: usize,
     notes: Vec<String>,
@@ -115,6 +118,8 @@ impl Desk {
             to_look_at: review.to_look_at(),
             is_done: review.is_done(),
             errors_left: review.errors_left(),
+            left: review.left(),
+            expected_left: review.expected_left(),
             changes: self.moves().changes().count(),
             notes: review.cleaner().notes().to_vec(),
         }
