@@ -18,8 +18,7 @@ const SHOWN: usize = 30;
 ///
 /// * fastai's: its training and validation photos by their loss, thirty of each class and split first, as
 ///   `ImageClassifierCleaner` does;
-/// * of the photos that it was trained on: the labels' scores as they are, the area under the margin, and rank averages of
-///   both.
+/// * of the photos that it was trained on: the whole queue, the area under the margin, and rank averages of both.
 pub(crate) fn orders(set: &Set, case: &Case, (seed, shared): (u64, &Path)) -> Vec<(String, Vec<usize>)> {
     let dataset = set.relabelled(&case.labels, |_| true);
     let loaders =
@@ -52,7 +51,7 @@ pub(crate) fn orders(set: &Set, case: &Case, (seed, shared): (u64, &Path)) -> Ve
         .filter_map(|learnt| Some((*place.get(&learnt.path)?, -learnt.aum)))
         .collect();
     let scored = Scored::new(case);
-    let trained = || scored.ranked(Order::Labels, seed).into_iter().filter(|item| learnt.contains_key(item));
+    let trained = || scored.ranked(Order::Queue, seed).into_iter().filter(|item| learnt.contains_key(item));
     let mut orders = vec![("fastai's: in-sample loss".to_owned(), fastai)];
     for share in [0.0, 0.1, 0.2, 0.4, 1.0] {
         // From the most suspicious on: ranks fall.
