@@ -50,7 +50,8 @@ pub use model::weights::{DownloadProgress, WeightPlaces, WeightSource, WeightsRe
 pub use model::{Arch, ArchChoice, ArchInfo, ChosenArch, HeadStart, OwnArch};
 pub use nn::{Device, NormStatistics, Precision};
 pub use predict::{
-    DataRecord, FilePrediction, HeatMap, Manifest, ModelBundle, Output, Prediction, Predictor, find_files,
+    DataRecord, FilePrediction, HeatMap, KnownPhotos, Manifest, ModelBundle, Output, Prediction, Predictor,
+    Prepared, Rejection, Similarity, find_files,
 };
 pub use run::{
     EventLog, FinishedRun, HistoryCsv, Listeners, PreparedRun, Run, RunRecord, RunSettings, TensorBoard,

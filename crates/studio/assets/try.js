@@ -38,15 +38,17 @@ async function classify(files) {
         el("dd", {}, el("meter", { min: 0, max: 1, value: probability })),
         el("dd", { class: "n" }, `${(100 * probability).toFixed(1)} %`),
       ]);
+      const title = said.rejected ? "None of these" : said.label;
+      const unlike = said.rejected ? `It is unlike the photos that the model learnt from. If it had to choose: ${said.label}.` : "";
       const near = el("div", {});
       evidence(near, photo, said.near);
       place.replaceChildren(
-        el("div", {}, el("h2", {}, said.label), el("dl", { class: "odds" }, ...odds), el("p", { class: "soft" }, photo.name)),
+        el("div", {}, el("h2", {}, title), unlike && el("p", { class: "soft" }, unlike), el("dl", { class: "odds" }, ...odds), el("p", { class: "soft" }, photo.name)),
         said.picture && image(said.picture, photo.name),
         said.looked && el("div", {}, image(said.looked, "Where the network looked"), el("p", { class: "soft" }, "Where it looked")),
         near,
       );
-      say(`${photo.name}: ${said.label}, ${(100 * said.probability).toFixed(0)} percent`);
+      say(said.rejected ? `${photo.name}: none of these` : `${photo.name}: ${said.label}, ${(100 * said.probability).toFixed(0)} percent`);
     } catch (problem) {
       const why = problem instanceof Refused ? problem.message : "The studio does not answer.";
       place.replaceChildren(el("p", { class: "problem" }, `${photo.name}: ${why}`));

@@ -9,7 +9,7 @@ use anyhow::Context;
 use syn::visit::{self, Visit};
 
 /// The crates from the bottom up, each with those of ours that it may use.
-const CRATES: [(&str, &[&str]); 10] = [
+const CRATES: [(&str, &[&str]); 11] = [
     ("data", &[]),
     ("kernels", &[]),
     ("photos", &["sciurus-data"]),
@@ -17,8 +17,9 @@ const CRATES: [(&str, &[&str]); 10] = [
     ("gather", &["sciurus-data", "sciurus-photos"]),
     ("clean", &["sciurus-data", "sciurus-photos", "sciurus-insight", "sciurus-kernels"]),
     ("sciurus", &["sciurus-data", "sciurus-photos", "sciurus-insight", "sciurus-clean", "sciurus-kernels"]),
+    ("serve", &["sciurus"]),
     ("studio", &["sciurus"]),
-    ("cli", &["sciurus", "sciurus-studio"]),
+    ("cli", &["sciurus", "sciurus-serve", "sciurus-studio"]),
     ("pretrain", &["sciurus", "sciurus-clean"]),
 ];
 

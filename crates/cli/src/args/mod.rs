@@ -3,6 +3,7 @@
 mod clean;
 mod gather;
 mod numbers;
+mod serve;
 mod settings;
 mod studio;
 mod train;
@@ -14,6 +15,7 @@ use sciurus::{Device, LrFind};
 
 pub(crate) use clean::CleanArgs;
 pub(crate) use gather::{GatherArgs, ServiceArgs};
+pub(crate) use serve::ServeArgs;
 use settings::with_defaults;
 pub(crate) use settings::{DataArgs, LoaderArgs, NetworkArgs, PictureArgs, typed};
 pub(crate) use studio::StudioArgs;
@@ -72,6 +74,7 @@ pub(crate) enum Verb {
     Interpret(InterpretArgs),
     Compare(CompareArgs),
     Predict(PredictArgs),
+    Serve(ServeArgs),
     Archs(ArchsArgs),
     Completions(CompletionsArgs),
     Demo(DemoArgs),
@@ -260,6 +263,9 @@ pub(crate) struct PredictArgs {
     /// Labels to show for each photo
     #[arg(long, default_value_t = 1, value_name = "LABELS")]
     pub(crate) top: usize,
+    /// Give every photo a label, also those that are unlike anything the model knows
+    #[arg(long)]
+    pub(crate) no_reject: bool,
     /// Output: a table for reading, CSV (path,label,probability), or one JSON object per line. For a multi-label model, CSV and
     /// JSON hold every label and say which are on
     #[arg(long, value_enum, default_value_t = Format::Table)]

@@ -41,6 +41,7 @@ fn one_label(args: &InterpretArgs, record: &RunRecord, predictions: Predictions)
         json_line(&json!({
             "metrics": record.metrics,
             "test_metrics": record.test_metrics,
+            "rejection": record.rejection,
             "confusion_matrix": interpretation.confusion_matrix(),
             "most_confused": confused,
             "top_losses": losses,
@@ -48,6 +49,9 @@ fn one_label(args: &InterpretArgs, record: &RunRecord, predictions: Predictions)
         return Ok(Outcome::Done);
     }
     measured(record)?;
+    if let Some(rejection) = &record.rejection {
+        text(rejection)?;
+    }
     text(format!("\n{}", interpretation.confusion_matrix()))?;
     if !confused.is_empty() {
         text("most confused:")?;

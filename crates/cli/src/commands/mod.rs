@@ -10,6 +10,7 @@ mod inspect;
 mod interpret;
 mod lr_find;
 mod predict;
+mod serve;
 mod studio;
 mod train;
 
@@ -31,6 +32,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Verb::Interpret(args) => interpret::run(&args),
         Verb::Compare(args) => compare::run(&args),
         Verb::Predict(args) => predict::run(&args),
+        Verb::Serve(args) => serve::run(&args),
         Verb::Archs(args) => archs::run(&args),
         Verb::Demo(args) => demo::run(&args),
     }

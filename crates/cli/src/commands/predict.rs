@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sciurus::data::{DataError, Skipped, one_line};
-use sciurus::{FilePrediction, Manifest, Prediction, Predictor, Run};
+use sciurus::{FilePrediction, Prediction, Predictor, Run};
 use serde_json::json;
 
 use crate::args::{Format, PredictArgs};
@@ -12,14 +12,17 @@ use crate::progress;
 
 pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     super::use_threads(args.threads)?;
-    let predictor = Predictor::load_on(Run::model_at(&args.model)?, args.device)?;
+    let mut predictor = Predictor::load_on(Run::model_at(&args.model)?, args.device)?;
+    if args.no_reject {
+        predictor = predictor.without_rejection();
+    }
     let (files, mut unreadable) = sciurus::find_files(&args.paths);
     DataError::check_machine(&unreadable)?;
     anyhow::ensure!(
         !files.is_empty() || !unreadable.is_empty(),
         "there is nothing to classify; give photos, or folders with photos"
     );
-    let writer = Writer::new(args, &files, predictor.manifest());
+    let writer = Writer::new(args, &files, &predictor);
     writer.header()?;
     let bar = progress::bar(args.show, "classifying");
     bar.set_length(files.len() as u64);
@@ -44,19 +47,48 @@ struct Writer {
     top: usize,
     width: usize,
     is_multi: bool,
+    /// Whether the model can say that a photo is none of its classes.
+    rejects: bool,
+    known: Known,
+}
+
+/// The photos that a model knows, where the run says which they are.
+#[derive(Default)]
+struct Known {
+    folder: PathBuf,
+    photos: Vec<PathBuf>,
+}
+
+impl Known {
+    /// Nothing is known of a model that was taken out of its run.
+    fn of(model: &Path) -> Self {
+        let record = Run::open(model).and_then(|run| run.record());
+        record.map_or_else(
+            |_| Self::default(),
+            |record| Self { folder: record.settings.data.folder, photos: record.known_photos },
+        )
+    }
+
+    /// The photo of a row, if it is still there.
+    fn photo(&self, row: usize) -> Option<PathBuf> {
+        Some(self.folder.join(self.photos.get(row)?)).filter(|path| path.is_file())
+    }
 }
 
 impl Writer {
-    fn new(args: &PredictArgs, files: &[PathBuf], manifest: &Manifest) -> Self {
+    fn new(args: &PredictArgs, files: &[PathBuf], predictor: &Predictor) -> Self {
         let format = if args.show.json { Format::Jsonl } else { args.format };
         let width = files.iter().map(|path| shown(path).chars().count()).max().unwrap_or(0);
-        let is_multi = !manifest.output.is_single_label();
-        Self { format, top: args.top.max(1), width: width.min(60), is_multi }
+        let is_multi = !predictor.manifest().output.is_single_label();
+        let rejects = predictor.rejection().is_some();
+        let known = if rejects { Known::of(&args.model) } else { Known::default() };
+        Self { format, top: args.top.max(1), width: width.min(60), is_multi, rejects, known }
     }
 
     fn header(&self) -> anyhow::Result<()> {
         match self.format {
             Format::Csv if self.is_multi => text("path,label,probability,on"),
+            Format::Csv if self.rejects => text("path,label,probability,rejected,similarity"),
             Format::Csv => text("path,label,probability"),
             Format::Table | Format::Jsonl => Ok(()),
         }
@@ -68,20 +100,37 @@ impl Writer {
         }
         let ranking = &prediction.ranking[..self.top.min(prediction.ranking.len())];
         let name = path.display().to_string();
+        let nearest = prediction.similarity.and_then(|similarity| self.known.photo(similarity.nearest));
         match self.format {
             Format::Table => {
                 let answers: Vec<String> = ranking.iter().map(percent).collect();
-                text(format!("{:<width$}  {}", shown(path), answers.join("   "), width = self.width))
+                let answers = match prediction.rejected {
+                    Some(true) => none_of_these(&answers, prediction, nearest.as_deref()),
+                    _ => answers.join("   "),
+                };
+                text(format!("{:<width$}  {answers}", shown(path), width = self.width))
             }
-            Format::Csv => ranking
-                .iter()
-                .try_for_each(|(label, p)| text(format!("{},{},{p:.6}", field(&name), field(label)))),
+            Format::Csv => {
+                let said = prediction.rejected.zip(prediction.similarity);
+                let said = said.map(|(rejected, like)| format!(",{},{:.4}", u8::from(rejected), like.cosine));
+                let said = said.unwrap_or_default();
+                let row = |(label, p): &(String, f32)| {
+                    text(format!("{},{},{p:.6}{said}", field(&name), field(label)))
+                };
+                ranking.iter().try_for_each(row)
+            }
             Format::Jsonl => {
                 let top: Vec<_> =
                     ranking.iter().map(|(label, p)| json!({"label": label, "probability": p})).collect();
-                json_line(&json!({
+                let mut answer = json!({
                     "path": name, "label": prediction.label, "probability": prediction.probability, "top": top
-                }))
+                });
+                if let Some((rejected, like)) = prediction.rejected.zip(prediction.similarity) {
+                    answer["rejected"] = json!(rejected);
+                    answer["similarity"] = json!(like.cosine);
+                    answer["nearest"] = json!(nearest);
+                }
+                json_line(&answer)
             }
         }
     }
@@ -106,6 +155,13 @@ impl Writer {
             }
         }
     }
+}
+
+/// What is said of a photo that is unlike anything the model knows: what it would have to be, and what it is least unlike.
+fn none_of_these(answers: &[String], prediction: &Prediction, nearest: Option<&Path>) -> String {
+    let like = prediction.similarity.map_or(0.0, |similarity| similarity.cosine);
+    let nearest = nearest.map(|path| format!(", nearest {}", shown(path))).unwrap_or_default();
+    format!("none of these   ({}; similarity {like:.2}{nearest})", answers.join("   "))
 }
 
 /// A label with its probability.

@@ -2,7 +2,7 @@
 
 use crate::support::{command, sciurus};
 
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 13] = [
     "studio",
     "gather",
     "train",
@@ -12,6 +12,7 @@ const VERBS: [&str; 12] = [
     "interpret",
     "compare",
     "predict",
+    "serve",
     "archs",
     "demo",
     "completions",

@@ -13,6 +13,7 @@ mod hostile_models;
 mod image_service;
 mod messages;
 mod multi;
+mod none_of_these;
 mod offline;
 mod photos;
 mod readme;

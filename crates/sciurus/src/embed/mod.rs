@@ -123,25 +123,37 @@ impl Embedder {
         })
     }
 
-    /// The body of a model, which sees photos as they are prepared for that model, in both views.
+    /// The body of a model, which sees photos as they are prepared for that model, in its views and on its device.
     pub(crate) fn of(
         model: &VisionModel,
         arch: Arch,
         weights: &WeightsRecord,
         preprocessing: &Preprocessing,
     ) -> Result<Self, Error> {
+        let model = model.valid();
+        let device = match model.devices().into_iter().next() {
+            Some(device) => device,
+            None => Device::Cpu.open()?.inner(),
+        };
         Ok(Self {
-            model: model.valid(),
+            model,
             arch,
             weights: weights.clone(),
             pipeline: preprocessing.pipeline(),
             preprocessing: *preprocessing,
             views: preprocessing.views,
             precision: Precision::Auto.on(Device::Cpu)?,
-            device: Device::Cpu.open()?.inner(),
+            device,
             folded: FoldedLayers::default(),
             cache: usual_cache(),
         })
+    }
+
+    /// Sets the number format of activations.
+    #[must_use]
+    pub(crate) fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
     }
 
     /// Sets the views of a photo whose embeddings are averaged; by default the photo and its mirror image.

@@ -19,7 +19,7 @@ pub(super) fn continued(
     path: &Path,
     vocab: &Vocab,
 ) -> Result<(VisionModel, WeightsRecord), Error> {
-    let (ModelBundle { manifest, mut state }, record) = ModelBundle::start_from(path, arch)?;
+    let (ModelBundle { manifest, mut state, .. }, record) = ModelBundle::start_from(path, arch)?;
     if manifest.vocab != *vocab {
         state.retain(|name, _| name.starts_with("body."));
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use sciurus_clean::find::{
     FoldItems, FoldOptions, LabelledItems, LogisticHead, LogisticOptions, out_of_fold,
 };
-use sciurus_data::{BadOption, ImageItem, Split, Views};
+use sciurus_data::{BadOption, ImageItem, Skipped, Split, Views};
 use sciurus_insight::{AnyPredictions, Embeddings, Predictions, Temperature};
 
 use super::event::{Control, EpochRecord, Event};
@@ -22,6 +22,13 @@ use crate::model::{HeadStart, LinearHead};
 
 /// Photos that the table's progress counts as one batch.
 const STEP: usize = 32;
+
+/// Photos with their features, and those that cannot be read.
+pub(super) struct Features {
+    pub(super) items: Vec<ImageItem>,
+    pub(super) embeddings: Embeddings,
+    skipped: Vec<Skipped>,
+}
 
 impl Learner {
     /// Fits the head alone, and all at once: a linear classifier on the features of the frozen body, by logistic regression, as
@@ -64,10 +71,15 @@ impl Learner {
             valid_steps: items.len().div_ceil(STEP),
             metrics: self.metrics.names(),
         })?;
-        let (items, embeddings) = self.features(items, Views::Mirrored, |done, told| {
+        let embedder = self.frozen_body(Views::Mirrored)?;
+        let tell = |done, told| {
             let batch = |step| Event::BatchValidated { step, images: STEP };
             (told / STEP..done / STEP).map(batch).collect()
-        })?;
+        };
+        let Features { items, embeddings, skipped } = self.features(&embedder, items, (tell, may_stop))?;
+        if !skipped.is_empty() {
+            self.emit(&Event::PhotosSkipped { split: Split::Train, skipped })?;
+        }
         let labels = labels(&items);
         let groups = groups(&items);
         let fold_items =
@@ -112,23 +124,28 @@ impl Learner {
             dataset.items.iter().filter(|item| item.split == Split::Train).cloned().collect();
         let total = items.len();
         // One view of each: it is only where training begins, and the first row of the table waits for it.
-        let (items, embeddings) =
-            self.features(items, Views::Plain, |done, _| vec![Event::PhotosEmbedded { done, total }])?;
+        let embedder = self.frozen_body(Views::Plain)?;
+        let tell = |done, _| vec![Event::PhotosEmbedded { done, total }];
+        // The epochs that follow name the photos that cannot be read.
+        let Features { items, embeddings, .. } = self.features(&embedder, items, (tell, may_stop))?;
         let head = fitted(&embeddings, &labels(&items), classes)?;
         self.trainer.set_head(&linear(&head, classes, &embeddings))
     }
 
+    /// The body as it came with its weights, whose features are cached.
+    fn frozen_body(&self, views: Views) -> Result<Embedder, Error> {
+        let preprocessing = self.loaders.preprocessing();
+        Ok(Embedder::of(self.trainer.model(), self.arch, &self.weights, preprocessing)?.views(views))
+    }
+
     /// The features of photos, without those that cannot be read. `tell` says how far it is, given how many photos are done, and how
-    /// many were the last time.
-    fn features(
+    /// many were the last time; `is_stopped` says whether what observers answer ends it.
+    pub(super) fn features(
         &mut self,
+        embedder: &Embedder,
         items: Vec<ImageItem>,
-        views: Views,
-        tell: impl Fn(usize, usize) -> Vec<Event>,
-    ) -> Result<(Vec<ImageItem>, Embeddings), Error> {
-        let embedder =
-            Embedder::of(self.trainer.model(), self.arch, &self.weights, self.loaders.preprocessing())?
-                .views(views);
+        (tell, is_stopped): (impl Fn(usize, usize) -> Vec<Event>, fn(Control) -> bool),
+    ) -> Result<Features, Error> {
         let root = self.loaders.dataset().root.clone();
         let wanted: Vec<EmbedItem> = items
             .iter()
@@ -144,15 +161,17 @@ impl Learner {
             }
             told = done;
             match control {
-                Ok(Control::Continue | Control::EndFit) => ControlFlow::Continue(()),
-                Ok(Control::Stop) | Err(_) => ControlFlow::Break(()),
+                Ok(control) if !is_stopped(control) => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(()),
             }
         });
         control?;
         let embedded = embedded?;
-        if !embedded.skipped.is_empty() {
-            self.emit(&Event::PhotosSkipped { split: Split::Train, skipped: embedded.skipped })?;
-        }
+        let relative = |skipped: Skipped| match skipped.path.strip_prefix(&root) {
+            Ok(inside) => Skipped { path: inside.to_owned(), ..skipped },
+            Err(_) => skipped,
+        };
+        let skipped = embedded.skipped.into_iter().map(relative).collect();
         let (mut kept, mut values) = (Vec::new(), Vec::new());
         for (item, row) in items.into_iter().zip(embedded.rows) {
             if let Some(row) = row {
@@ -162,7 +181,10 @@ impl Learner {
         }
         match kept.is_empty() {
             true => Err(Error::NothingReadable { split: Split::Train }),
-            false => Ok((kept, Embeddings { width: self.arch.channels(), values })),
+            false => {
+                let embeddings = Embeddings { width: self.arch.channels(), values };
+                Ok(Features { items: kept, embeddings, skipped })
+            }
         }
     }
 
@@ -191,6 +213,11 @@ impl Learner {
     }
 }
 
+/// Before a fit, whoever wants to stop need not wait.
+fn may_stop(control: Control) -> bool {
+    control == Control::Stop
+}
+
 fn labels(items: &[ImageItem]) -> Vec<usize> {
     items.iter().filter_map(|item| item.target.classes().first().copied()).collect()
 }
@@ -209,7 +236,7 @@ fn linear(head: &LogisticHead, classes: usize, embeddings: &Embeddings) -> Linea
 }
 
 /// Photos that must be in one fold: those of a group, and those with the same bytes.
-fn groups(items: &[ImageItem]) -> Vec<usize> {
+pub(super) fn groups(items: &[ImageItem]) -> Vec<usize> {
     let mut known: HashMap<String, usize> = HashMap::new();
     let mut number = |name: String| {
         let next = known.len();

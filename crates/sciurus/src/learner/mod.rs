@@ -15,6 +15,7 @@ mod fitting;
 mod golden;
 mod gradients;
 mod instant;
+mod known;
 mod loss;
 mod lr_find;
 mod metrics;
@@ -56,7 +57,7 @@ use serde::{Deserialize, Serialize};
 use crate::loaders::DataLoaders;
 use crate::model::weights::{self, WeightsRecord};
 use crate::model::{Arch, ParamGroup, VisionModel};
-use crate::predict::{DataRecord, Manifest, ModelBundle, Output};
+use crate::predict::{DataRecord, KnownPhotos, Manifest, ModelBundle, Output};
 use crate::{Error, Precision};
 use checkpoint::{Checkpoint, Checkpoints};
 use evaluation::Evaluation;
@@ -359,7 +360,8 @@ impl Learner {
     pub fn export(&mut self, path: impl AsRef<Path>) -> Result<ModelBundle, Error> {
         let (predictions, temperature) = self.calibrated()?;
         let metrics = self.measure(&predictions);
-        let bundle = self.bundle(metrics, &predictions, temperature);
+        let known = self.known_photos()?.map(|(known, _)| known);
+        let bundle = self.bundle(metrics, (&predictions, temperature), known);
         bundle.save(path.as_ref())?;
         Ok(bundle)
     }
@@ -375,13 +377,13 @@ impl Learner {
         Ok((predictions.at_temperature(temperature), temperature))
     }
 
-    /// The model as plain data, with these metrics and predictions for the validation set, and the temperature that these were
-    /// made at, which the model is used with.
-    pub fn bundle(
+    /// The model as plain data, with these metrics and predictions for the validation set, the temperature that these were made at,
+    /// which the model is used with, and what it knows of its photos.
+    pub(crate) fn bundle(
         &self,
         metrics: Vec<Measured>,
-        predictions: &AnyPredictions,
-        temperature: Temperature,
+        (predictions, temperature): (&AnyPredictions, Temperature),
+        known: Option<KnownPhotos>,
     ) -> ModelBundle {
         let dataset = self.loaders.dataset();
         let manifest = Manifest {
@@ -397,8 +399,10 @@ impl Learner {
             precision: self.precision(),
             temperature,
             output: Output::SingleLabel,
+            rejection: None,
         };
-        ModelBundle::new(manifest, predictions, self.model().without_projectors().state_dict())
+        let state = self.model().without_projectors().state_dict();
+        ModelBundle::new(manifest, predictions, (state, known))
     }
 
     /// Turns on checkpoints: they are written into `folder`, at most one per `every`. The newest and the one before it are kept.

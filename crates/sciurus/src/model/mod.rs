@@ -225,6 +225,24 @@ impl VisionModel {
         (self.head.forward(features.clone(), pass), embedding(features, pass))
     }
 
+    /// The same as [`forward_views`](Self::forward_views), and embeddings `[batch, channel]`, the mean over the views.
+    pub(crate) fn views_and_embedding(
+        &self,
+        images: Tensor<4>,
+        views: Views,
+        pass: &mut Pass,
+    ) -> (Tensor<2>, Tensor<2>) {
+        match views {
+            Views::Plain => self.logits_and_embedding(images, pass),
+            Views::Mirrored => {
+                let mirrored = images.clone().flip([3]);
+                let (logits, embedding) = self.logits_and_embedding(images, pass);
+                let (others, other) = self.logits_and_embedding(mirrored, pass);
+                ((logits + others) * 0.5, (embedding + other) * 0.5)
+            }
+        }
+    }
+
     /// What it says of each teacher's features: embeddings `[batch, channel]` to `[batch, width]`.
     pub(crate) fn projected(&self, embedding: &Tensor<2>) -> Vec<Tensor<2>> {
         self.projectors.iter().map(|projector| projector.forward(embedding.clone())).collect()

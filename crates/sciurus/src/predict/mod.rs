@@ -2,6 +2,7 @@
 
 mod bundle;
 mod grad_cam;
+mod rejection;
 
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bundle::{DataRecord, Manifest, ModelBundle, Output};
 pub use grad_cam::HeatMap;
+pub use rejection::{KnownPhotos, Rejection, Similarity};
 
 use crate::model::{VisionModel, fitting_batch, numbers};
 use crate::nn::{FoldedLayers, Pass, floats};
@@ -37,7 +39,17 @@ pub struct Prediction {
     pub labels: Vec<String>,
     /// Every label with its probability (0..1), most probable first.
     pub ranking: Vec<(String, f32)>,
+    /// How alike the picture is to the photos that the model knows; `None` if the model cannot say or was not asked.
+    #[serde(default)]
+    pub similarity: Option<Similarity>,
+    /// Whether it is so unlike them that it shows none of the classes, whatever the probabilities say; `None` as above.
+    #[serde(default)]
+    pub rejected: Option<bool>,
 }
+
+/// The pixels of a picture as a model sees it: [`Predictor::prepare`] makes it, [`Predictor::predict_prepared`] wants it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prepared(Vec<f32>);
 
 /// The result for one file.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +86,8 @@ pub struct Predictor {
     device: BurnDevice,
     precision: Precision,
     folded: FoldedLayers,
+    /// What a picture must be like to belong to one of the classes.
+    known: Option<KnownPhotos>,
 }
 
 impl Predictor {
@@ -126,12 +140,27 @@ impl Predictor {
         let path = path.to_owned();
         let model = bundle.model(&device).map_err(|error| error.in_file(&path))?.valid();
         let pipeline = bundle.manifest.preprocessing.pipeline();
-        let (manifest, folded) = (bundle.manifest, FoldedLayers::default());
-        let predictor = Self { path, model, manifest, pipeline, device, precision, folded };
+        let (manifest, known, folded) = (bundle.manifest, bundle.known, FoldedLayers::default());
+        let predictor = Self { path, model, manifest, pipeline, device, precision, folded, known };
         // Two small test pictures show already at loading, not at the first photo, whether the outputs are finite.
         let (pixels, side) = numbers::pictures(&predictor.manifest.preprocessing.normalize);
-        predictor.ranked_rows(&predictor.logits_of(predictor.images(pixels, side)))?;
+        predictor.ranked_rows(&predictor.outputs(predictor.images(pixels, side)))?;
         Ok(predictor)
+    }
+
+    /// The same without "none of these": every picture gets the most probable label, and nothing says how alike it is to what the
+    /// model knows.
+    #[must_use]
+    pub fn without_rejection(mut self) -> Self {
+        self.known = None;
+        self
+    }
+
+    /// What a picture must be like to belong to one of the classes; `None` if the model cannot say, because it is from an earlier
+    /// version, is multi-label, or was measured on too few photos.
+    #[must_use]
+    pub fn rejection(&self) -> Option<&Rejection> {
+        self.known.as_ref().map(|known| &known.rejection)
     }
 
     /// The model's description: what it is and how it was measured.
@@ -144,7 +173,34 @@ impl Predictor {
     /// # Errors
     /// The model's outputs are not finite.
     pub fn predict(&self, image: &RgbImage) -> Result<Prediction, Error> {
-        self.ranked(&self.logits(self.pipeline.tensor(image.clone())))
+        self.predict_one(self.pipeline.tensor(image.clone()))
+    }
+
+    /// What the model sees of a picture, for [`predict_prepared`](Self::predict_prepared): this part needs no network, and can be
+    /// done while that computes something else.
+    #[must_use]
+    pub fn prepare(&self, image: &RgbImage) -> Prepared {
+        Prepared(self.pipeline.tensor(image.clone()))
+    }
+
+    /// Classifies pictures that this predictor prepared, as many at a time as [fit into memory](fitting_batch).
+    ///
+    /// # Errors
+    /// The model's outputs are not finite.
+    ///
+    /// # Panics
+    /// A picture was prepared for a model that sees another size.
+    pub fn predict_prepared(&self, pictures: &[&Prepared]) -> Result<Vec<Prediction>, Error> {
+        let mut predictions = Vec::with_capacity(pictures.len());
+        for pictures in pictures.chunks(self.fitting_batch()) {
+            let pixels: Vec<&[f32]> = pictures.iter().map(|picture| &*picture.0).collect();
+            predictions.extend(self.predict_pixels(&pixels)?);
+        }
+        Ok(predictions)
+    }
+
+    fn predict_one(&self, pixels: Vec<f32>) -> Result<Prediction, Error> {
+        self.ranked_rows(&self.outputs(self.tensor(pixels)))?.pop().ok_or_else(|| self.not_finite())
     }
 
     /// Decodes and classifies one picture, from the bytes of its file. In an asynchronous program, call it from
@@ -165,8 +221,9 @@ impl Predictor {
     pub fn predict_batch(&self, images: &[RgbImage]) -> Result<Vec<Prediction>, Error> {
         let mut predictions = Vec::with_capacity(images.len());
         for images in images.chunks(self.fitting_batch()) {
-            let pixels = images.par_iter().map(|image| self.pipeline.tensor(image.clone()));
-            predictions.extend(self.predict_pixels(&pixels.collect::<Vec<_>>())?);
+            let pixels: Vec<Vec<f32>> =
+                images.par_iter().map(|image| self.pipeline.tensor(image.clone())).collect();
+            predictions.extend(self.predict_pixels(&pixels)?);
         }
         Ok(predictions)
     }
@@ -260,26 +317,47 @@ impl Predictor {
         images.min(ANSWER_BYTES / labels.max(1)).max(1)
     }
 
-    fn predict_pixels(&self, images: &[Vec<f32>]) -> Result<Vec<Prediction>, Error> {
+    fn predict_pixels<P: AsRef<[f32]>>(&self, images: &[P]) -> Result<Vec<Prediction>, Error> {
         if images.is_empty() {
             return Ok(Vec::new());
         }
-        self.ranked_rows(&self.logits(images.concat()))
+        let pixels: Vec<&[f32]> = images.iter().map(AsRef::as_ref).collect();
+        self.ranked_rows(&self.outputs(self.tensor(pixels.concat())))
     }
 
-    /// Predictions from logits `[image, class]`, row-major.
-    fn ranked_rows(&self, logits: &[f32]) -> Result<Vec<Prediction>, Error> {
-        logits.chunks_exact(self.manifest.vocab.len()).map(|row| self.ranked(row)).collect()
+    /// Predictions from what the model says of pictures.
+    fn ranked_rows(&self, outputs: &Outputs) -> Result<Vec<Prediction>, Error> {
+        let logits = outputs.logits.chunks_exact(self.manifest.vocab.len());
+        let mut predictions =
+            logits.map(|row| self.ranked(row)).collect::<Result<Vec<Prediction>, Error>>()?;
+        if let (Some(known), Some(features)) = (&self.known, &outputs.features) {
+            if !features.iter().all(|feature| feature.is_finite()) {
+                return Err(self.not_finite());
+            }
+            let rows = features.par_chunks_exact(self.manifest.arch.channels());
+            let similar: Vec<Similarity> = rows.map(|row| known.similarity(row)).collect();
+            for (prediction, similarity) in predictions.iter_mut().zip(similar) {
+                prediction.similarity = Some(similarity);
+                prediction.rejected = Some(!known.passes(similarity));
+            }
+        }
+        Ok(predictions)
     }
 
-    /// Pixels `[image, 3, size, size]` to logits, row-major `[image, class]`.
-    fn logits(&self, pixels: Vec<f32>) -> Vec<f32> {
-        self.logits_of(self.tensor(pixels))
-    }
-
-    fn logits_of(&self, images: Tensor<4>) -> Vec<f32> {
-        let views = self.manifest.preprocessing.views;
-        floats(self.model.forward_views(images, views, &mut self.pass()).into_data())
+    /// Pixels `[image, 3, side, side]` to what the model says of them.
+    fn outputs(&self, images: Tensor<4>) -> Outputs {
+        let (views, pass) = (self.manifest.preprocessing.views, &mut self.pass());
+        match &self.known {
+            None => {
+                let logits = self.model.forward_views(images, views, pass);
+                Outputs { logits: floats(logits.into_data()), features: None }
+            }
+            Some(_) => {
+                let (logits, features) = self.model.views_and_embedding(images, views, pass);
+                let features = Some(floats(features.into_data()));
+                Outputs { logits: floats(logits.into_data()), features }
+            }
+        }
     }
 
     fn pass(&self) -> Pass {
@@ -331,7 +409,7 @@ impl Predictor {
         let labels = answers.iter().filter(|(.., on)| *on).map(|(label, ..)| label.clone()).collect();
         let ranking: Vec<(String, f32)> = answers.into_iter().map(|(label, p, _)| (label, p)).collect();
         let (label, probability) = ranking[0].clone();
-        Prediction { label, probability, labels, ranking }
+        Prediction { label, probability, labels, ranking, similarity: None, rejected: None }
     }
 
     fn most_probable(&self, logits: &[f32]) -> Prediction {
@@ -339,8 +417,17 @@ impl Predictor {
             self.manifest.vocab.labels().iter().cloned().zip(softmax(logits).map(|p| p as f32)).collect();
         ranking.sort_by(|a, b| b.1.total_cmp(&a.1));
         let (label, probability) = ranking[0].clone();
-        Prediction { labels: vec![label.clone()], label, probability, ranking }
+        let labels = vec![label.clone()];
+        Prediction { label, probability, labels, ranking, similarity: None, rejected: None }
     }
+}
+
+/// What a model says of some pictures, row-major.
+struct Outputs {
+    /// `[picture, class]`.
+    logits: Vec<f32>,
+    /// `[picture, channel]`, where they are wanted.
+    features: Option<Vec<f32>>,
 }
 
 /// All files in `paths`, in order. Folders are searched recursively, sorted, without hidden entries. Folders that cannot be

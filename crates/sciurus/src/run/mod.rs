@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::learner::{Learner, Observer, TeacherRecord};
 use crate::model::weights::{DownloadProgress, WeightsRecord};
-use crate::predict::DataRecord;
+use crate::predict::{DataRecord, Rejection};
 use crate::storage::files;
 use budget::{Budget, Timed};
 
@@ -58,6 +58,12 @@ pub struct RunRecord {
     pub metrics: Vec<Measured>,
     /// Metrics on the test set, on which nothing was chosen; empty if there is none.
     pub test_metrics: Vec<Measured>,
+    /// What a picture must be like to belong to one of the classes, if the model can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<Rejection>,
+    /// The photos that the model knows, relative to their folder: [`Similarity::nearest`](crate::Similarity::nearest) is a place here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_photos: Vec<PathBuf>,
     /// Whether it was stopped before its last epoch, so that [`Run::resume`] can train the rest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut_short: bool,
@@ -161,6 +167,8 @@ impl Run {
             skipped: dataset.skipped.clone(),
             metrics: Vec::new(),
             test_metrics: Vec::new(),
+            rejection: None,
+            known_photos: Vec::new(),
             cut_short: false,
         };
         files::write_sealed_json(&run.path("run.json"), &record)?;
@@ -466,7 +474,11 @@ impl PreparedRun {
             LearntLabel::save(&learnt, &self.run.path("training.parquet"))?;
         }
         self.record.metrics = self.measured(&predictions);
-        let bundle = self.learner.bundle(self.record.metrics.clone(), &predictions, temperature);
+        let (known, photos) = self.learner.known_photos()?.unzip();
+        self.record.rejection = known.as_ref().map(|known| known.rejection.clone());
+        self.record.known_photos = photos.unwrap_or_default();
+        let metrics = self.record.metrics.clone();
+        let bundle = self.learner.bundle(metrics, (&predictions, temperature), known);
         bundle.save(&self.run.model_path())?;
         if self.learner.loaders().dataset().split(Split::Test).next().is_some() {
             self.record.test_metrics = match self.learner.any_predictions(Split::Test) {

@@ -9,7 +9,7 @@ use sciurus_insight::{
 };
 use sciurus_photos::small_jpeg;
 
-use super::Run;
+use super::{Run, RunRecord};
 use crate::learner::{EpochRecord, Event, Phase};
 use crate::predict::Predictor;
 use crate::{Device, Error};
@@ -74,6 +74,7 @@ impl Run {
                 "photos",
                 format!("{} for training, {} for validation", record.data.train, record.data.valid),
             )
+            .fact("pictures of no class", rejection(&record))
             .fact("Sciurus", &record.version)
             .metrics(record.metrics.clone())
             .test_metrics(record.test_metrics.clone())
@@ -138,6 +139,11 @@ fn epochs(rows: &[EpochRecord]) -> String {
         0 => rows.len().to_string(),
         frozen => format!("{frozen} of the head only, {} of the whole network", of(Phase::Unfrozen)),
     }
+}
+
+/// What the model takes for none of its classes.
+fn rejection(record: &RunRecord) -> String {
+    record.rejection.as_ref().map_or_else(|| "every picture gets a label".to_owned(), ToString::to_string)
 }
 
 fn row(record: &EpochRecord) -> EpochRow {

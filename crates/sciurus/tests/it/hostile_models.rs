@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 use sciurus::data::RgbImage;
+use sciurus::insight::{Embeddings, Interval};
 use sciurus::model::{StoredTensor, VisionModel, fitting_batch};
-use sciurus::{Arch, Predictor, Vocab};
+use sciurus::{Arch, KnownPhotos, Predictor, Rejection, Vocab};
 
 use crate::limited::{Kind, assert_refused, said};
 use crate::models::{bundle_of, refusal, saved, with_header};
@@ -202,4 +203,58 @@ fn the_child_can_load_a_sound_model() {
     if cfg!(target_os = "linux") {
         assert_eq!(said(Kind::Model, &path), "accepted");
     }
+}
+
+#[test]
+fn a_rule_for_pictures_of_no_class_must_fit_its_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let width = Arch::ResNet10Narrow.channels();
+    let known = |rows: usize, width: usize| KnownPhotos {
+        rejection: Rejection {
+            neighbours: 5,
+            threshold: 0.5,
+            photos: 40,
+            passes: 0.95,
+            interval: Interval { low: 0.84, high: 0.99 },
+        },
+        features: Embeddings { width, values: vec![0.0625; rows * width] },
+    };
+    let with = |name: &str, known: KnownPhotos, change: &dyn Fn(&mut Rejection)| {
+        saved(folder.path(), name, |bundle| {
+            let mut rejection = known.rejection.clone();
+            change(&mut rejection);
+            (bundle.manifest.rejection, bundle.known) = (Some(rejection), Some(known));
+        })
+    };
+    let sound = with("sound.sciurus", known(3, width), &|_| ());
+    let picture = RgbImage::from_fn(80, 80, |x, y| [x as u8, y as u8, 9].into());
+    let predictor = Predictor::load(&sound).unwrap();
+    let answer = predictor.predict(&picture).unwrap();
+    let similarity = answer.similarity.unwrap();
+    assert_eq!(answer.rejected, Some(similarity.cosine < 0.5));
+    let plain = predictor.without_rejection().predict(&picture).unwrap();
+    assert_eq!((plain.similarity, plain.rejected), (None, None));
+    assert_eq!(plain.ranking, answer.ranking);
+
+    for (place, change) in [
+        (|rejection: &mut Rejection| rejection.threshold = 1.5) as fn(&mut Rejection),
+        |rejection| rejection.neighbours = 0,
+        |rejection| rejection.neighbours = 1 << 40,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = with(&format!("{place}.sciurus"), known(3, width), &change);
+        assert!(refusal(&path).contains("pictures of no class"), "{place}");
+    }
+    for (rows, columns) in [(0, width), (2001, width), (3, width + 1)] {
+        let path = with(&format!("{rows}-{columns}.sciurus"), known(rows, columns), &|_| ());
+        assert!(refusal(&path).contains("known.features"), "{rows} {columns}");
+    }
+    let without = saved(folder.path(), "without.sciurus", |bundle| {
+        bundle.manifest.rejection = Some(known(1, width).rejection);
+    });
+    assert!(refusal(&without).contains("known.features"));
+    let unasked = saved(folder.path(), "unasked.sciurus", |bundle| bundle.known = Some(known(1, width)));
+    assert!(refusal(&unasked).contains("known.features"));
 }

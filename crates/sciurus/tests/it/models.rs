@@ -37,8 +37,9 @@ pub(crate) fn bundle_of(arch: Arch, labels: impl IntoIterator<Item = String>) ->
         precision: Precision::F32,
         temperature: Temperature(1.0),
         output: Output::SingleLabel,
+        rejection: None,
     };
-    ModelBundle { manifest, state }
+    ModelBundle { manifest, state, known: None }
 }
 
 pub(crate) fn saved(folder: &Path, name: &str, change: impl FnOnce(&mut ModelBundle)) -> PathBuf {

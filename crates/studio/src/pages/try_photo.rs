@@ -78,14 +78,14 @@ async fn photo(State(workspace): State<Workspace>, bytes: Bytes) -> Result<Json<
 }
 
 fn answer(predictor: &Predictor, photo: &RgbImage, near: Option<&[Neighbour]>) -> Result<Value, Fault> {
-    let Prediction { label, probability, ranking, .. } = predictor.predict(photo)?;
+    let Prediction { label, probability, ranking, rejected, .. } = predictor.predict(photo)?;
     let vocab = &predictor.manifest().vocab;
     let class = vocab.class(&label).unwrap_or(0);
     // A network that cannot say where it looked still says what it saw.
     let looked = predictor.grad_cam(photo, class).ok().map(|(seen, map)| map.over(&seen));
     let picture = |image: RgbImage| small_jpeg(image, SIDE, QUALITY).map(|jpeg| STANDARD.encode(jpeg));
     Ok(json!({
-        "label": label, "probability": probability,
+        "label": label, "probability": probability, "rejected": rejected,
         "ranking": ranking.iter().take(SHOWN).collect::<Vec<_>>(),
         "picture": picture(photo.clone()), "looked": looked.and_then(picture), "near": near,
     }))

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use sciurus_data::{Normalize, RgbImage, Vocab};
 use serde::Deserialize;
 
-use super::{FORMAT_VIEWS, Manifest, Output};
+use super::{FORMAT_REJECTION, Manifest, Output};
 use crate::model::{VisionModel, numbers};
 use crate::nn::Device;
+use crate::predict::KnownPhotos;
 use crate::storage::tensor_header::{TensorPlace, shortened};
 
 /// Most bytes of a label.
@@ -29,9 +30,9 @@ pub(super) fn manifest(text: Option<&str>) -> Result<Manifest, String> {
         "it has tensors but no Sciurus manifest; use a model.sciurus file that `sciurus train` wrote",
     )?;
     let Version { format } = serde_json::from_str(text).map_err(|error| shortened(&error.to_string()))?;
-    if format > FORMAT_VIEWS {
+    if format > FORMAT_REJECTION {
         return Err(format!(
-            "it has format {format}, and this version reads up to {FORMAT_VIEWS}; update Sciurus"
+            "it has format {format}, and this version reads up to {FORMAT_REJECTION}; update Sciurus"
         ));
     }
     let manifest: Manifest = serde_json::from_str(text).map_err(|error| shortened(&error.to_string()))?;
@@ -51,6 +52,14 @@ pub(super) fn manifest(text: Option<&str>) -> Result<Manifest, String> {
         let sound = thresholds.iter().all(|threshold| (0.0..=1.0).contains(threshold));
         if !sound || thresholds.len() != manifest.vocab.len() {
             return Err("its thresholds must be one number from 0 to 1 for each label".to_owned());
+        }
+    }
+    if let Some(rejection) = &manifest.rejection {
+        let sound = (-1.0..=1.0).contains(&rejection.threshold)
+            && (1..=KnownPhotos::MOST).contains(&rejection.neighbours)
+            && manifest.output.is_single_label();
+        if !sound {
+            return Err("its rule for pictures of no class is impossible".to_owned());
         }
     }
     Ok(manifest)
@@ -99,6 +108,21 @@ pub(super) fn tensors(manifest: &Manifest, places: &BTreeMap<String, TensorPlace
                 return Err(format!("its tensor `{name}` has shape {shape:?}, expected {expected:?}"));
             }
             Some(_) => needed.insert(name),
+        };
+    }
+    if manifest.rejection.is_some() {
+        let name = KnownPhotos::TENSOR;
+        let width = manifest.arch.channels();
+        match places.get(name).map(|place| &place.shape[..]) {
+            Some([rows, columns]) if *columns == width && (1..=KnownPhotos::MOST).contains(rows) => {
+                needed.insert(name.to_owned())
+            }
+            _ => {
+                return Err(format!(
+                    "its tensor `{name}` must have 1 to {} rows of {width}",
+                    KnownPhotos::MOST
+                ));
+            }
         };
     }
     match places.keys().find(|name| !needed.contains(*name)) {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::weights::{WeightSource, WeightsRecord, sha256_of};
 use crate::model::{Arch, VisionModel, numbers};
 use crate::nn::StateDict;
+use crate::predict::{KnownPhotos, Rejection};
 use crate::storage::tensor_file::{self, Checksum, TensorFile};
 use crate::{Error, Precision};
 
@@ -24,9 +25,11 @@ use crate::{Error, Precision};
 const FORMAT: u32 = 1;
 /// Manifest version of a multi-label model, which readers of version 1 do not support.
 const FORMAT_MULTI_LABEL: u32 = 2;
-/// Manifest version of a model with test-time augmentation, which older readers do not support: the newest that this build
-/// reads.
+/// Manifest version of a model with test-time augmentation, which older readers do not support.
 const FORMAT_VIEWS: u32 = 3;
+/// Manifest version of a model that knows when a picture is none of its classes, which older readers do not support: the newest
+/// that this build reads.
+const FORMAT_REJECTION: u32 = 4;
 /// Key of the manifest in the file's metadata.
 const MANIFEST_KEY: &str = "sciurus";
 
@@ -60,6 +63,9 @@ pub struct Manifest {
     /// Whether it is single-label or multi-label.
     #[serde(default, skip_serializing_if = "Output::is_single_label")]
     pub output: Output,
+    /// What a picture must be like to belong to one of the classes, if the model can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<Rejection>,
 }
 
 /// Whether a model is single-label or multi-label, which decides how logits become probabilities.
@@ -129,20 +135,31 @@ pub struct ModelBundle {
     pub manifest: Manifest,
     /// Its parameters and running statistics.
     pub state: StateDict,
+    /// The features of photos that it knows, with the manifest's `rejection`.
+    pub known: Option<KnownPhotos>,
 }
 
 impl ModelBundle {
     /// A bundle with the thresholds of the model's validation predictions.
-    pub(crate) fn new(mut manifest: Manifest, predictions: &AnyPredictions, state: StateDict) -> Self {
+    pub(crate) fn new(
+        mut manifest: Manifest,
+        predictions: &AnyPredictions,
+        (state, known): (StateDict, Option<KnownPhotos>),
+    ) -> Self {
         let (format, output) = match predictions {
             AnyPredictions::Single(_) => (FORMAT, Output::SingleLabel),
             AnyPredictions::Multi(predictions) => {
                 (FORMAT_MULTI_LABEL, Output::MultiLabel { thresholds: predictions.thresholds.clone() })
             }
         };
-        manifest.format = if manifest.preprocessing.views == Views::Plain { format } else { FORMAT_VIEWS };
+        manifest.format = match (&known, manifest.preprocessing.views) {
+            (Some(_), _) => FORMAT_REJECTION,
+            (None, Views::Plain) => format,
+            (None, _) => FORMAT_VIEWS,
+        };
         manifest.output = output;
-        Self { manifest, state }
+        manifest.rejection = known.as_ref().map(|known| known.rejection.clone());
+        Self { manifest, state, known }
     }
 
     /// Writes the file; it appears under its name only when complete.
@@ -150,7 +167,15 @@ impl ModelBundle {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        tensor_file::write(path, (MANIFEST_KEY, &self.manifest), &self.state)
+        let record = (MANIFEST_KEY, &self.manifest);
+        match &self.known {
+            None => tensor_file::write(path, record, &self.state),
+            Some(known) => {
+                let mut state = self.state.clone();
+                state.insert(KnownPhotos::TENSOR.to_owned(), known.tensor());
+                tensor_file::write(path, record, &state)
+            }
+        }
     }
 
     /// Reads a file. The description comes first: weights are read only if they are exactly those of its architecture.
@@ -201,11 +226,14 @@ impl ModelBundle {
         let broken = |reason: String| Error::Bundle { path: path.to_owned(), reason };
         let manifest = checks::manifest(file.record(MANIFEST_KEY)).map_err(broken)?;
         checks::tensors(&manifest, file.places()).map_err(broken)?;
-        let state = file.tensors(Checksum::IfThere)?;
+        let mut state = file.tensors(Checksum::IfThere)?;
         numbers::check(&state).map_err(|reason| {
             broken(format!("{reason}; get the file again, or retrain with a lower `learning_rate`"))
         })?;
-        Ok(Self { manifest, state })
+        let features = state.remove(KnownPhotos::TENSOR);
+        let known = manifest.rejection.clone().zip(features);
+        let known = known.map(|(rejection, features)| KnownPhotos::from_tensor(rejection, features));
+        Ok(Self { manifest, state, known })
     }
 
     /// Builds the model and sets its weights.

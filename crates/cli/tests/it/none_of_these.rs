@@ -1,0 +1,182 @@
+//! A picture of none of the classes is told, in every way that predictions are shown; and a server says the same.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{command, drawn, sciurus};
+
+/// A folder with a model of drawn acorns and leaves, and pictures that are new to it: two of its classes, and noise.
+fn trained() -> tempfile::TempDir {
+    let folder = drawn(30);
+    let path = folder.path();
+    sciurus(
+        path,
+        &["train", "photos", "--instant", "--arch", "hazel", "--image-size", "96", "--run", "run", "--quiet"],
+    )
+    .expect(0);
+    let new = path.join("new");
+    std::fs::create_dir(&new).unwrap();
+    for (number, (picture, label)) in sciurus::new_demo_pictures(2, 7).into_iter().enumerate() {
+        picture.save(new.join(format!("{label}-{number}.png"))).unwrap();
+    }
+    // Stripes, as no acorn has them.
+    let stripes = image::RgbImage::from_fn(200, 150, |x, y| {
+        if (x / 5 + y / 40) % 2 == 0 { [250, 40, 200] } else { [10, 20, 30] }.into()
+    });
+    stripes.save(new.join("stripes.png")).unwrap();
+    folder
+}
+
+#[test]
+fn a_picture_of_no_class_is_told_by_all_who_predict() {
+    let folder = trained();
+    let path = folder.path();
+    let table = sciurus(path, &["predict", "run", "new"]).expect(0).out;
+    let line = |name: &str| table.lines().find(|line| line.contains(name)).unwrap().to_owned();
+    assert!(line("stripes").contains("none of these") && line("stripes").contains("nearest"), "{table}");
+    assert!(!line("acorn-0").contains("none of these"), "{table}");
+    let json = sciurus(path, &["predict", "run", "new", "--json"]).expect(0).out;
+    let answers: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for answer in &answers {
+        let is_strange = answer["path"].as_str().unwrap().contains("stripes");
+        assert_eq!(answer["rejected"], is_strange, "{answer}");
+        assert!(Path::new(answer["nearest"].as_str().unwrap()).is_file(), "{answer}");
+        assert!(answer["similarity"].as_f64().unwrap() <= 1.0);
+    }
+    let csv = sciurus(path, &["predict", "run", "new", "--format", "csv"]).expect(0).out;
+    assert!(csv.starts_with("path,label,probability,rejected,similarity\n"), "{csv}");
+    let plain = sciurus(path, &["predict", "run", "new", "--no-reject"]).expect(0).out;
+    assert!(!plain.contains("none of these"), "{plain}");
+    let csv = sciurus(path, &["predict", "run", "new", "--no-reject", "--format", "csv"]).expect(0).out;
+    assert!(csv.starts_with("path,label,probability\n"), "{csv}");
+    // A model that was taken home knows no folder, and still what it knows.
+    std::fs::copy(path.join("run/model.sciurus"), path.join("home.sciurus")).unwrap();
+    let home = sciurus(path, &["predict", "home.sciurus", "new/stripes.png"]).expect(0).out;
+    assert!(home.contains("none of these") && !home.contains("nearest"), "{home}");
+    let told = sciurus(path, &["interpret", "run"]).expect(0).out;
+    assert!(told.contains("none of these: below a similarity of"), "{told}");
+    let page = path.join("report.html");
+    sciurus(path, &["interpret", "run", "--html", "report.html"]).expect(0);
+    assert!(std::fs::read_to_string(page).unwrap().contains("below a similarity of"));
+}
+
+/// A server, killed where a test fails.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(folder: &Path, more: &[&str]) -> Self {
+        let mut command = command(folder, &[&["serve", "run", "--port", "0", "--json"], more].concat());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let said: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(said["models"], serde_json::json!(["run"]));
+        let address = said["address"].as_str().unwrap().trim_end_matches('/').to_owned();
+        Self { child, port: address.rsplit(':').next().unwrap().parse().unwrap() }
+    }
+
+    /// The status and body of an answer.
+    fn ask(&self, head: &str, body: &[u8]) -> (u16, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let length = body.len();
+        write!(stream, "{head}\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n").unwrap();
+        stream.write_all(body).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_server_says_what_predict_says_and_ends_politely() {
+    let folder = trained();
+    let path = folder.path();
+    let server = Server::start(path, &[]);
+    for file in ["acorn-0.png", "stripes.png"] {
+        let photo = path.join("new").join(file);
+        let (status, body) = server.ask("POST /predict HTTP/1.1", &std::fs::read(&photo).unwrap());
+        assert_eq!(status, 200, "{body}");
+        let served: Value = serde_json::from_str(&body).unwrap();
+        let predicted =
+            sciurus(path, &["predict", "run", &photo.display().to_string(), "--json"]).expect(0).out;
+        let predicted: Value = serde_json::from_str(&predicted).unwrap();
+        let served = &served["predictions"][0];
+        for field in ["label", "rejected"] {
+            assert_eq!(served[field], predicted[field], "{file} {field}");
+        }
+        for field in ["probability", "similarity"] {
+            let apart = served[field].as_f64().unwrap() - predicted[field].as_f64().unwrap();
+            assert!(apart.abs() < 1e-5, "{file} {field}: {served} {predicted}");
+        }
+    }
+    assert_eq!(server.ask("GET /healthz HTTP/1.1", b"").0, 200);
+    assert_eq!(server.ask("GET /nothing HTTP/1.1", b"").0, 404);
+    #[cfg(unix)]
+    ends(server);
+}
+
+/// Asked to end, a server answers what was asked before, says so in its log, and ends with 0.
+#[cfg(unix)]
+fn ends(mut server: Server) {
+    let signal = |name: &str| {
+        let sent = std::process::Command::new("kill").args([name, &server.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    };
+    signal("-HUP");
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(server.ask("GET /readyz HTTP/1.1", b"").0, 200);
+    signal("-TERM");
+    let began = Instant::now();
+    let ended = loop {
+        if let Some(ended) = server.child.try_wait().unwrap() {
+            break ended;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "it does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(ended.code(), Some(0));
+    let mut log = String::new();
+    server.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+        assert!(line["timestamp"].is_string() && line["message"].is_string(), "{line}");
+    }
+    let answered: Value = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .find(|line| line["message"] == "answered")
+        .unwrap();
+    assert_eq!((&answered["route"], &answered["status"]), (&Value::from("/predict"), &Value::from(200)));
+    assert!(log.contains("loaded again") && log.contains("ending"), "{log}");
+}
+
+#[test]
+fn what_cannot_be_served_is_refused() {
+    let folder = drawn(2);
+    let path = folder.path();
+    let refused = |arguments: &[&str]| sciurus(path, &[&["serve"], arguments].concat()).expect(2).err;
+    assert!(refused(&["nothing.sciurus"]).contains("nothing.sciurus"));
+    std::fs::write(path.join("broken.sciurus"), "broken").unwrap();
+    assert!(refused(&["broken.sciurus"]).contains("broken.sciurus"));
+    assert!(refused(&["a b=broken.sciurus"]).contains("no name for a model"));
+    std::fs::write(path.join("key"), "\n").unwrap();
+    assert!(refused(&["broken.sciurus", "--key-file", "key"]).contains("empty"));
+    assert!(refused(&["broken.sciurus", "--key-file", "none"]).contains("none cannot be read"));
+}

@@ -1,0 +1,44 @@
+//! What a server allows.
+
+use std::time::Duration;
+
+use sciurus::data::DecodeLimits;
+
+/// Limits of a server, and who may ask it.
+#[derive(Debug, Clone)]
+pub struct ServeSettings {
+    /// Photos that may wait for their turn, of all requests to a model together. More are refused with 429.
+    pub queue: usize,
+    /// Photos that a network computes at once. Nothing waits for a batch to fill up.
+    pub batch: usize,
+    /// Most bytes of a request.
+    pub largest_request: usize,
+    /// Most photos of a request.
+    pub most_photos: usize,
+    /// How long a request may take: to arrive, and then to be answered.
+    pub timeout: Duration,
+    /// Limits of each photo.
+    pub limits: DecodeLimits,
+    /// Labels that an answer lists, if the request doesn't say how many.
+    pub top: usize,
+    /// If there is one, requests must carry it: `Authorization: Bearer KEY`.
+    pub key: Option<String>,
+    /// Web pages of these origins may ask, such as `https://example.org`; by default none.
+    pub origins: Vec<String>,
+}
+
+impl Default for ServeSettings {
+    fn default() -> Self {
+        Self {
+            queue: 256,
+            batch: 64,
+            largest_request: 32 << 20,
+            most_photos: 64,
+            timeout: Duration::from_secs(30),
+            limits: DecodeLimits::default(),
+            top: 5,
+            key: None,
+            origins: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The server from outside: requests in, answers out.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at any problem")]
+
+mod answers;
+mod limits;
+mod protocol;
+mod server;
