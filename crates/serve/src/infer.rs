@@ -248,6 +248,7 @@ fn check_shape(found: usize, said: usize) -> Result<(), Fault> {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "what `map_err` wants")]
 fn unusable(error: serde_json::Error) -> Fault {
     Fault::Bad(format!("the data of `{IMAGE}` cannot be used: {error}"))
 }
