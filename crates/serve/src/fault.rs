@@ -24,6 +24,9 @@ pub enum Fault {
     /// The key is missing or wrong.
     #[error("this server wants a key: send `Authorization: Bearer KEY`")]
     Key,
+    /// The request calls this machine by a name that is not its own.
+    #[error("this server answers as localhost alone; give it a key to have it answer to other names")]
+    Host,
     /// Too many bytes.
     #[error("the request has more than {0} bytes; send fewer or smaller photos")]
     TooLarge(usize),
@@ -47,6 +50,7 @@ impl Fault {
             Self::Photo(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Missing(_) => StatusCode::NOT_FOUND,
             Self::Key => StatusCode::UNAUTHORIZED,
+            Self::Host => StatusCode::FORBIDDEN,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Late(_) => StatusCode::REQUEST_TIMEOUT,

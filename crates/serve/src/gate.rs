@@ -1,5 +1,6 @@
 //! What every request passes: a number by which it is found in the log, the key, and a line in the log when it is answered.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -25,9 +26,13 @@ pub(crate) async fn pass(State(models): State<Models>, request: Request, next: N
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
     let method = request.method().clone();
     let is_open = OPEN.contains(&route.as_str());
-    let mut response = match is_open || has_key(models.settings().key.as_deref(), request.headers()) {
-        true => next.run(request).await,
-        false => Fault::Key.into_response(),
+    let settings = models.settings();
+    let mut response = if settings.local && !names_this_machine(request.headers()) {
+        Fault::Host.into_response()
+    } else if is_open || has_key(settings.key.as_deref(), request.headers()) {
+        next.run(request).await
+    } else {
+        Fault::Key.into_response()
     };
     let (status, took) = (response.status().as_u16(), began.elapsed());
     models.metrics().answered(&route, status, took);
@@ -56,6 +61,16 @@ fn new_id() -> String {
     // Without random numbers a request has no number of its own, and is answered all the same.
     let _ = getrandom::fill(&mut bytes);
     format!("{:016x}", u64::from_le_bytes(bytes))
+}
+
+/// Whether a request calls this machine by a name that only this machine has.
+fn names_this_machine(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST) else { return true };
+    let host = host.to_str().unwrap_or_default();
+    let name =
+        host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Whether a request carries the key, if one is wanted. Hashes are compared, so that the time tells nothing of the key.

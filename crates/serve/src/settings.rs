@@ -23,6 +23,9 @@ pub struct ServeSettings {
     pub top: usize,
     /// If there is one, requests must carry it: `Authorization: Bearer KEY`.
     pub key: Option<String>,
+    /// Whether only requests that call this machine `localhost` or by its own address are answered. A server without a key wants
+    /// this: any page in a browser on this machine can have its own name point here (DNS rebinding), and would read the answers.
+    pub local: bool,
     /// Web pages of these origins may ask, such as `https://example.org`; by default none.
     pub origins: Vec<String>,
 }
@@ -38,6 +41,7 @@ impl Default for ServeSettings {
             limits: DecodeLimits::default(),
             top: 5,
             key: None,
+            local: false,
             origins: Vec::new(),
         }
     }

@@ -80,6 +80,7 @@ fn settings(args: &ServeArgs) -> anyhow::Result<ServeSettings> {
         most_photos: args.batch_size.max(1).min(args.queue.max(1)),
         timeout: Duration::from_secs(args.timeout),
         top: args.top.max(1),
+        local: key.is_none() && args.host.is_loopback(),
         key,
         origins: args.origin.clone(),
         ..ServeSettings::default()

@@ -39,6 +39,29 @@ async fn who_has_no_key_is_refused_and_can_still_ask_whether_it_is_alive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_somebody_points_here_is_not_answered() {
+    let server = Server::new(ServeSettings { local: true, ..ServeSettings::default() });
+    let ask = async |host: &str| {
+        server.send(Request::get("/models").header("host", host).body(Body::empty()).unwrap()).await
+    };
+    for ours in ["localhost", "LOCALHOST:8000", "127.0.0.1:8000", "127.0.0.1", "[::1]:8000", "[::1]"] {
+        ask(ours).await.ok();
+    }
+    for theirs in [
+        "evil.example",
+        "evil.example:8000",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example:80",
+        "10.0.0.1:8000",
+        "",
+    ] {
+        assert!(ask(theirs).await.refused(403).contains("localhost"), "{theirs}");
+    }
+    let open = Server::usual();
+    open.send(Request::get("/models").header("host", "a.example").body(Body::empty()).unwrap()).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn too_much_at_once_is_refused() {
     let settings = ServeSettings { largest_request: 100_000, most_photos: 3, ..ServeSettings::default() };
     let server = Server::new(settings);
