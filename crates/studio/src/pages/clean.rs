@@ -16,7 +16,7 @@ use sciurus::{CleanSettings, PlanApplied, apply_plan};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Page;
+use super::{Page, nothing};
 use crate::Workspace;
 use crate::desk::{Asked, Desk};
 use crate::fault::{Fault, beside};
@@ -55,15 +55,22 @@ async fn page(State(workspace): State<Workspace>) -> Result<Markup, Fault> {
             let _ = start(&workspace);
         }
         let state = workspace.desk().as_ref().map(Desk::view);
-        let body = html! {
-            div #desk data-ready=[state.is_some().then_some("")] {
-                header { h1 { "Looking at every photo" } p.lead { "Then you decide, one key a photo." } }
-            }
+        let refused = match workspace.listing() {
+            Listing::Refused(why) if state.is_none() => Some(why),
+            _ => None,
+        };
+        let body = match &refused {
+            Some(why) => nothing("Nothing to clean yet", why),
+            None => html! {
+                div #desk data-ready=[state.is_some().then_some("")] {
+                    header { h1 { "Looking at every photo" } p.lead { "Then you decide, one key a photo." } }
+                }
+            },
         };
         let page = Page {
             at: "/clean",
             title: "Clean",
-            script: Some("clean.js"),
+            script: refused.is_none().then_some("clean.js"),
             state: Some(json!(state)),
             command: Some(format!("sciurus clean {} --review", argument(workspace.folder()))),
             body,

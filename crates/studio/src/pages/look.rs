@@ -14,7 +14,7 @@ use sciurus::data::argument;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Page;
+use super::{Page, nothing};
 use crate::Workspace;
 use crate::fault::{Fault, beside};
 use crate::project::Project;
@@ -63,7 +63,7 @@ async fn page(State(workspace): State<Workspace>) -> Markup {
             div.selected #selected hidden {}
         },
         Listing::Reading => html! { header { h1 { "Reading the folder" } } },
-        Listing::Refused(why) => html! { header { h1 { "Nothing to look at yet" } } p.problem { (why) } },
+        Listing::Refused(why) => nothing("Nothing to look at yet", &why),
     };
     Page {
         at: "/look",

@@ -142,6 +142,15 @@ fn embedded(state: &impl Serialize) -> String {
     serde_json::to_string(state).unwrap_or_default().replace('<', "\\u003c")
 }
 
+/// What a page shows of a folder that is no data set: why, and what to do about it.
+fn nothing(title: &str, why: &str) -> Markup {
+    html! {
+        header { h1 { (title) } }
+        p.problem { (why) }
+        p { a.button.do href="/gather" { "Gather photos" } " " a.button href="/" { "Add your own" } }
+    }
+}
+
 /// A page of a few sentences, for who has no other.
 pub(crate) fn plain(title: &str, sentences: &[&str]) -> Markup {
     html! {

@@ -15,8 +15,8 @@ use sciurus::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Page;
 use super::project::measured;
+use super::{Page, nothing};
 use crate::Workspace;
 use crate::fault::{Fault, beside};
 use crate::jobs::{Job, JobKind};
@@ -46,9 +46,7 @@ async fn page(State(workspace): State<Workspace>) -> Result<Markup, Fault> {
                 ready(&project, &runs, unfinished)
             }
             Listing::Reading => html! { header { h1 { "Reading the folder" } } },
-            Listing::Refused(why) => {
-                html! { header { h1 { "Nothing to train on yet" } } p.problem { (why) } }
-            }
+            Listing::Refused(why) => nothing("Nothing to train on yet", &why),
         };
         let page = Page {
             at: "/train",
