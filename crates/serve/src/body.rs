@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, causes};
 use crate::queue::Photo;
 use crate::settings::ServeSettings;
 
@@ -140,12 +140,5 @@ pub(crate) async fn bytes(body: Body, settings: &ServeSettings) -> Result<Bytes,
 }
 
 fn is_limit(error: &axum::Error) -> bool {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(inner) = cause {
-        if inner.to_string().contains("length limit") {
-            return true;
-        }
-        cause = inner.source();
-    }
-    false
+    causes(error).any(|cause| cause.to_string().contains("length limit"))
 }

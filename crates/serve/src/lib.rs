@@ -43,6 +43,8 @@ use axum::routing::{get, post};
 use tokio::sync::watch;
 use tower_http::cors::CorsLayer;
 
+use fault::causes;
+
 /// How often files of models are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -164,14 +166,8 @@ async fn keep_loaded(models: Models) {
 }
 
 /// An error with its causes.
-fn said(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        said = format!("{said}: {inner}");
-        cause = inner.source();
-    }
-    said
+fn said(error: &(dyn std::error::Error + 'static)) -> String {
+    causes(error).map(ToString::to_string).collect::<Vec<String>>().join(": ")
 }
 
 /// Signals that say: load your files again.
