@@ -208,6 +208,29 @@ pub enum Error {
         /// The parameter.
         name: String,
     },
+    /// The model is of a network whose operations are not known.
+    #[error(
+        "a network of your own ({arch}) can't be exported: Sciurus doesn't know its operations; export a model of one of the networks \
+         that `sciurus archs` lists"
+    )]
+    NotExportable {
+        /// The architecture.
+        arch: &'static str,
+    },
+    /// PyTorch's libraries don't have the network.
+    #[error(
+        "neither torchvision nor timm has the network {arch}; export to onnx, or its tensors alone to safetensors"
+    )]
+    NotInTorchvision {
+        /// The architecture.
+        arch: &'static str,
+    },
+    /// An exported model doesn't run.
+    #[error("the exported model doesn't run, so it was not kept: {reason}")]
+    Export {
+        /// What the runtime said.
+        reason: String,
+    },
     /// A weight file is damaged or refused.
     #[error("{}: cannot read weights: {reason}; use a .safetensors file or a PyTorch state dict", path.display())]
     WeightFile {

@@ -23,6 +23,7 @@ mod cpu;
 mod demo;
 mod embed;
 mod error;
+pub mod export;
 mod learner;
 mod loaders;
 pub mod model;

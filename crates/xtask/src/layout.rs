@@ -9,14 +9,25 @@ use anyhow::Context;
 use syn::visit::{self, Visit};
 
 /// The crates from the bottom up, each with those of ours that it may use.
-const CRATES: [(&str, &[&str]); 11] = [
+const CRATES: [(&str, &[&str]); 12] = [
     ("data", &[]),
     ("kernels", &[]),
     ("photos", &["sciurus-data"]),
     ("insight", &["sciurus-data"]),
     ("gather", &["sciurus-data", "sciurus-photos"]),
     ("clean", &["sciurus-data", "sciurus-photos", "sciurus-insight", "sciurus-kernels"]),
-    ("sciurus", &["sciurus-data", "sciurus-photos", "sciurus-insight", "sciurus-clean", "sciurus-kernels"]),
+    ("onnx", &["sciurus-data"]),
+    (
+        "sciurus",
+        &[
+            "sciurus-data",
+            "sciurus-photos",
+            "sciurus-insight",
+            "sciurus-clean",
+            "sciurus-kernels",
+            "sciurus-onnx",
+        ],
+    ),
     ("serve", &["sciurus"]),
     ("studio", &["sciurus"]),
     ("cli", &["sciurus", "sciurus-serve", "sciurus-studio"]),

@@ -1,10 +1,11 @@
 //! Project chores: `cargo xtask check`, `accept`, `recipes`, `same`, `bench-step`, `bench-peers`, `clean-bench`, `studio-bench`,
-//! `pretrain`. They run other programs and judge what comes out.
+//! `export-check`, `pretrain`. They run other programs and judge what comes out.
 
 mod accept;
 mod bench;
 mod check;
 mod clean_bench;
+mod export_check;
 mod layout;
 mod peers;
 mod pretrain;
@@ -35,6 +36,8 @@ enum Chore {
     CleanBench(clean_bench::Args),
     /// Measure the studio in a browser on 10,000 photos, beside its bars
     StudioBench(studio_bench::Args),
+    /// Run exported models in onnxruntime, tract and a browser, and compare what they say with `sciurus predict`
+    ExportCheck(export_check::Args),
     /// Train the backbone that the program carries, or measure one: `cargo xtask pretrain train --help`
     Pretrain(pretrain::Args),
     /// Train with other recipes and ten seeds on three data sets, beside the default: which of them earn their place
@@ -51,6 +54,7 @@ fn main() -> anyhow::Result<()> {
         Chore::BenchPeers(args) => peers::run(&args),
         Chore::CleanBench(args) => clean_bench::run(&args),
         Chore::StudioBench(args) => studio_bench::run(&args),
+        Chore::ExportCheck(args) => export_check::run(&args),
         Chore::Pretrain(args) => pretrain::run(&args),
         Chore::Recipes(args) => recipes::run(&args),
         Chore::Same(args) => same::run(&args),

@@ -1,6 +1,7 @@
 //! What can be typed: the verbs, their options, defaults, units and examples.
 
 mod clean;
+mod export;
 mod gather;
 mod numbers;
 mod serve;
@@ -11,9 +12,10 @@ mod train;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use sciurus::{Device, LrFind};
+use sciurus::{Device, LrFind, Precision};
 
 pub(crate) use clean::CleanArgs;
+pub(crate) use export::{ExportArgs, Target};
 pub(crate) use gather::{GatherArgs, ServiceArgs};
 pub(crate) use serve::ServeArgs;
 use settings::with_defaults;
@@ -75,6 +77,7 @@ pub(crate) enum Verb {
     Compare(CompareArgs),
     Predict(PredictArgs),
     Serve(ServeArgs),
+    Export(ExportArgs),
     Archs(ArchsArgs),
     Completions(CompletionsArgs),
     Demo(DemoArgs),
@@ -276,6 +279,9 @@ pub(crate) struct PredictArgs {
     /// Where to compute: cpu, vulkan, metal, cuda, rocm, wgpu
     #[arg(long, default_value_t = Device::Cpu)]
     pub(crate) device: Device,
+    /// Number format of activations: f32, bf16, or auto, the one that the model was measured in
+    #[arg(long, default_value_t = Precision::Auto)]
+    pub(crate) precision: Precision,
     /// Threads that decode and compute [default: all cores]
     #[arg(long)]
     pub(crate) threads: Option<usize>,

@@ -300,7 +300,7 @@ fn shown(default: &Value) -> Option<String> {
 }
 
 /// A value of an enum, by the name that files of settings have for it; words may be joined by - too.
-fn one_of<T>() -> impl TypedValueParser<Value = T>
+pub(super) fn one_of<T>() -> impl TypedValueParser<Value = T>
 where
     T: FromStr<Err: std::error::Error + Send + Sync + 'static> + VariantNames + Clone + Send + Sync + 'static,
 {

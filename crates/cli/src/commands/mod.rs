@@ -5,6 +5,7 @@ mod clean;
 mod compare;
 mod completions;
 mod demo;
+mod export;
 mod gather;
 mod inspect;
 mod interpret;
@@ -33,6 +34,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Verb::Compare(args) => compare::run(&args),
         Verb::Predict(args) => predict::run(&args),
         Verb::Serve(args) => serve::run(&args),
+        Verb::Export(args) => export::run(&args),
         Verb::Archs(args) => archs::run(&args),
         Verb::Demo(args) => demo::run(&args),
     }

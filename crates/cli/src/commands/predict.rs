@@ -12,7 +12,8 @@ use crate::progress;
 
 pub(super) fn run(args: &PredictArgs) -> anyhow::Result<Outcome> {
     super::use_threads(args.threads)?;
-    let mut predictor = Predictor::load_on(Run::model_at(&args.model)?, args.device)?;
+    let mut predictor =
+        Predictor::load_on(Run::model_at(&args.model)?, args.device)?.with_precision(args.precision)?;
     if args.no_reject {
         predictor = predictor.without_rejection();
     }

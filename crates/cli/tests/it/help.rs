@@ -2,7 +2,7 @@
 
 use crate::support::{command, sciurus};
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 14] = [
     "studio",
     "gather",
     "train",
@@ -13,6 +13,7 @@ const VERBS: [&str; 13] = [
     "compare",
     "predict",
     "serve",
+    "export",
     "archs",
     "demo",
     "completions",

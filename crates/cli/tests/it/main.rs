@@ -5,6 +5,7 @@ mod archs;
 mod clean;
 mod demo;
 mod errors;
+mod export;
 mod first_contact;
 mod help;
 #[cfg(unix)]

@@ -5,6 +5,7 @@
 mod axe;
 mod browser;
 mod dice;
+mod exported;
 mod gather;
 #[path = "../it/image_service.rs"]
 mod image_service;

@@ -1,7 +1,7 @@
 //! Predictions of either kind, as a learner makes them and a run's file contains them. In: predictions. Out: what both
 //! kinds have in common.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sciurus_data::ItemId;
 use serde::Deserialize;
@@ -25,6 +25,15 @@ impl AnyPredictions {
         match self {
             Self::Single(predictions) => predictions.len(),
             Self::Multi(predictions) => predictions.len(),
+        }
+    }
+
+    /// Where the items' photos are, below the data set's folder.
+    #[must_use]
+    pub fn paths(&self) -> &[PathBuf] {
+        match self {
+            Self::Single(predictions) => &predictions.paths,
+            Self::Multi(predictions) => &predictions.paths,
         }
     }
 

@@ -7,10 +7,11 @@ use burn::module::{Module, Param};
 use burn::nn::conv::Conv2d;
 use burn::nn::{Gelu, Identity, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, assert_shape};
+use sciurus_onnx::Value;
 
 use super::conv::{patches, square};
 use crate::cpu::{self, ConvNeXtLayers, PerceptronLayers};
-use crate::nn::{LayerNorm, Pass};
+use crate::nn::{LayerGraph, LayerNorm, Pass};
 
 /// Channels and blocks of the stages.
 const STAGES: [[usize; 2]; 4] = [[96, 3], [192, 3], [384, 9], [768, 3]];
@@ -87,6 +88,32 @@ impl ConvNeXt {
     }
 }
 
+impl ConvNeXt {
+    /// The same as nodes of a graph.
+    pub(super) fn graph(&self, net: &mut LayerGraph, images: &Value) -> Value {
+        self.features.iter().fold(images.clone(), |features, entry| match entry {
+            Entry::Stem((conv, norm)) => {
+                let patches = net.conv(conv, None, &features);
+                normed_graph(net, norm, &patches)
+            }
+            Entry::Downsample((norm, conv)) => {
+                let normed = normed_graph(net, norm, &features);
+                net.conv(conv, None, &normed)
+            }
+            Entry::Stage(blocks) => {
+                blocks.iter().fold(features, |features, block| block.graph(net, &features))
+            }
+        })
+    }
+}
+
+/// Layer norm of each pixel over its channels.
+fn normed_graph(net: &mut LayerGraph, norm: &LayerNorm, features: &Value) -> Value {
+    let pixels = net.transpose(features, &[0, 2, 3, 1]);
+    let normed = net.layer_norm(norm, &pixels);
+    net.transpose(&normed, &[0, 3, 1, 2])
+}
+
 impl Entry {
     fn forward(&self, features: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         match self {
@@ -155,6 +182,20 @@ impl Block {
         let pixels = norm.forward(conv.forward(input.clone()).permute([0, 2, 3, 1]));
         let branch = narrow.forward(gelu.forward(widen.forward(pixels))).permute([0, 3, 1, 2]);
         input + pass.drop_path(branch * self.layer_scale.val().unsqueeze::<4>(), self.drop_path)
+    }
+
+    fn graph(&self, net: &mut LayerGraph, input: &Value) -> Value {
+        let (conv, _, norm, widen, _, narrow) = &self.block;
+        let mixed = net.conv(conv, None, input);
+        let pixels = net.transpose(&mixed, &[0, 2, 3, 1]);
+        let normed = net.layer_norm(norm, &pixels);
+        let wide = net.linear(widen, &normed);
+        let wide = net.gelu(&wide);
+        let narrow = net.linear(narrow, &wide);
+        let branch = net.transpose(&narrow, &[0, 3, 1, 2]);
+        let scale = net.parameter(&self.layer_scale);
+        let scaled = net.graph.op("Mul", &[&branch, &scale]);
+        net.add(input, &scaled)
     }
 }
 

@@ -8,10 +8,11 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::activation::{sigmoid, silu};
 use burn::tensor::{Device, Tensor, assert_shape};
 use sciurus_kernels::Nonlinearity::{None as Linear, Silu};
+use sciurus_onnx::Value;
 
 use super::conv::{NormedConv, forward_normed, normed, square};
 use crate::cpu::{self, ChainLayers, ConvNorm};
-use crate::nn::Pass;
+use crate::nn::{LayerGraph, Pass};
 
 /// A stage of blocks.
 pub(super) struct Stage {
@@ -109,6 +110,19 @@ impl EfficientNet {
         (0..self.features.len()).fold(images, |features, index| self.entry(index, features, pass))
     }
 
+    /// The same as nodes of a graph.
+    pub(super) fn graph(&self, net: &mut LayerGraph, images: &Value) -> Value {
+        self.features.iter().fold(images.clone(), |features, entry| match entry {
+            Entry::Conv((conv, norm)) => {
+                let features = net.conv(conv, Some(norm), &features);
+                net.silu(&features)
+            }
+            Entry::Stage(blocks) => {
+                blocks.iter().fold(features, |features, block| block.graph(net, &features))
+            }
+        })
+    }
+
     /// Runs one entry; the first one takes images.
     fn entry(&self, index: usize, features: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         match &self.features[index] {
@@ -194,6 +208,18 @@ impl Block {
         });
         if self.has_shortcut { input + pass.drop_path(output, self.drop_path) } else { output }
     }
+
+    fn graph(&self, net: &mut LayerGraph, input: &Value) -> Value {
+        let output = self.block.iter().fold(input.clone(), |features, step| match step {
+            Step::Conv((conv, norm)) => {
+                let features = net.conv(conv, Some(norm), &features);
+                net.silu(&features)
+            }
+            Step::Excite(excite) => excite.graph(net, &features),
+            Step::Project((conv, norm)) => net.conv(conv, Some(norm), &features),
+        });
+        if self.has_shortcut { net.add(input, &output) } else { output }
+    }
 }
 
 /// A weight (0..1) for each channel, computed from the means of all channels (Hu et al. 2018, "Squeeze-and-Excitation
@@ -216,6 +242,15 @@ impl SqueezeExcitation {
     fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let means = input.clone().mean_dims(&[2, 3]);
         input * sigmoid(self.fc2.forward(silu(self.fc1.forward(means))))
+    }
+
+    fn graph(&self, net: &mut LayerGraph, input: &Value) -> Value {
+        let means = net.graph.op("GlobalAveragePool", &[input]);
+        let squeezed = net.conv(&self.fc1, None, &means);
+        let squeezed = net.silu(&squeezed);
+        let excited = net.conv(&self.fc2, None, &squeezed);
+        let weights = net.graph.op("Sigmoid", &[&excited]);
+        net.graph.op("Mul", &[input, &weights])
     }
 }
 

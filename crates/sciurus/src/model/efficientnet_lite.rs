@@ -18,11 +18,12 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::activation::relu6;
 use burn::tensor::{Device, Tensor, assert_shape};
 use sciurus_kernels::Nonlinearity::{None as Linear, Relu6};
+use sciurus_onnx::Value;
 
 use super::conv::square;
 use super::efficientnet::{STAGES, STEM, Stage};
 use crate::cpu::{self, ChainLayers, ConvNorm};
-use crate::nn::{BatchNorm, Pass};
+use crate::nn::{BatchNorm, LayerGraph, Padding, Pass};
 
 /// TensorFlow's small number in norm layers.
 const EPSILON: f64 = 1e-3;
@@ -110,6 +111,15 @@ impl EfficientNetLite {
         self.last(features, pass).flip([2, 3])
     }
 
+    /// The same as nodes of a graph, which needs no turning: ONNX knows TensorFlow's padding.
+    pub(super) fn graph(&self, net: &mut LayerGraph, images: &Value) -> Value {
+        let stem = net.padded_conv(&self.conv_stem, Some(&self.bn1), Padding::Same, images);
+        let stem = net.relu6(&stem);
+        let features = self.blocks.iter().flatten().fold(stem, |features, block| block.graph(net, &features));
+        let last = net.padded_conv(&self.conv_head, Some(&self.bn2), Padding::Same, &features);
+        net.relu6(&last)
+    }
+
     fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         let layers = chain_of([(&self.conv_stem, &self.bn1)]);
         cpu::image_chain(&layers, &images, pass)
@@ -180,6 +190,16 @@ impl Block {
             .fold(input.clone(), |features, (conv, norm)| relu6(norm.forward(conv.forward(features), pass)));
         let output = last.forward(project.forward(within), pass);
         if self.has_shortcut { input + output } else { output }
+    }
+
+    fn graph(&self, net: &mut LayerGraph, input: &Value) -> Value {
+        let (before, (project, last)) = self.layers();
+        let within = before.into_iter().fold(input.clone(), |features, (conv, norm)| {
+            let features = net.padded_conv(conv, Some(norm), Padding::Same, &features);
+            net.relu6(&features)
+        });
+        let output = net.padded_conv(project, Some(last), Padding::Same, &within);
+        if self.has_shortcut { net.add(input, &output) } else { output }
     }
 }
 

@@ -4,10 +4,11 @@ use burn::module::Module;
 use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
+use sciurus_onnx::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::cpu;
-use crate::nn::{BatchNorm, Pass, StateDict, StoredTensor};
+use crate::nn::{BatchNorm, LayerGraph, Pass, StateDict, StoredTensor};
 
 /// Features of the hidden layer.
 const HIDDEN: usize = 512;
@@ -133,6 +134,21 @@ impl Head {
         let hidden = relu(linear(&self.linear_1, dropped(pooled, self.dropout[0], pass), pass));
         let hidden = self.norm_2.forward_moving(hidden, pass, momentum);
         linear(&self.linear_2, dropped(hidden, self.dropout[1], pass), pass)
+    }
+
+    /// The same as nodes of a graph, and the embeddings on the way: the features' means `[batch, channel]`.
+    pub(super) fn graph(&self, net: &mut LayerGraph, features: &Value) -> [Value; 2] {
+        let means = net.means(features);
+        let pooled = match self.pooling {
+            Pooling::Concat => {
+                let maxima = net.maxima(features);
+                net.concat(&[&maxima, &means], 1)
+            }
+            Pooling::Nothing => means.clone(),
+        };
+        let hidden = net.head_linear(&self.linear_1, &self.norm_1, &pooled);
+        let hidden = net.relu(&hidden);
+        [net.head_linear(&self.linear_2, &self.norm_2, &hidden), means]
     }
 }
 

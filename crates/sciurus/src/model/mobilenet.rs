@@ -8,10 +8,11 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::activation::relu6;
 use burn::tensor::{Device, Tensor, assert_shape};
 use sciurus_kernels::Nonlinearity::{None as Linear, Relu6};
+use sciurus_onnx::Value;
 
 use super::conv::{NormedConv, forward_normed, normed, square};
 use crate::cpu::{self, ChainLayers, ConvNorm};
-use crate::nn::{BatchNorm, Pass};
+use crate::nn::{BatchNorm, LayerGraph, Pass};
 
 /// The stages: expansion, channels, blocks, stride of the first (table 2 of the paper).
 const STAGES: [[usize; 4]; 7] = [
@@ -68,6 +69,17 @@ impl MobileNetV2 {
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         assert_shape!(images, [_, 3, _, _]);
         (0..self.features.len()).fold(images, |features, index| self.entry(index, features, pass))
+    }
+
+    /// The same as nodes of a graph.
+    pub(super) fn graph(&self, net: &mut LayerGraph, images: &Value) -> Value {
+        self.features.iter().fold(images.clone(), |features, entry| match entry {
+            Entry::Conv((conv, norm)) => {
+                let features = net.conv(conv, Some(norm), &features);
+                net.relu6(&features)
+            }
+            Entry::Residual(block) => block.graph(net, &features),
+        })
     }
 
     /// Runs one entry; the first one takes images.
@@ -147,6 +159,15 @@ impl InvertedResidual {
             Step::Norm(norm) => norm.forward(features, pass),
         });
         if self.has_shortcut { input + output } else { output }
+    }
+
+    fn graph(&self, net: &mut LayerGraph, input: &Value) -> Value {
+        let Some(ChainLayers { main, .. }) = self.layers() else { return input.clone() };
+        let output = main.iter().fold(input.clone(), |features, (ConvNorm { conv, norm }, activation)| {
+            let features = net.conv(conv, Some(norm), &features);
+            if *activation == Relu6 { net.relu6(&features) } else { features }
+        });
+        if self.has_shortcut { net.add(input, &output) } else { output }
     }
 }
 

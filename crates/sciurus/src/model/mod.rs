@@ -41,8 +41,10 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, assert_shape};
 use sciurus_data::{BadOption, Views};
+use sciurus_onnx::Value;
 
 use crate::cpu;
+use crate::nn::LayerGraph;
 use crate::{Error, Seed};
 use initialise::Initializer;
 
@@ -81,6 +83,21 @@ impl Body {
             Body::VisionTransformer(body) => body.forward(images, pass),
             Body::Own(body) => body.forward(images, pass),
         }
+    }
+
+    /// The same as nodes of a graph, for images with sides of `size` pixels; `None` for a network of your own, whose operations nobody
+    /// knows.
+    fn graph(&self, net: &mut LayerGraph, images: &Value, size: usize) -> Option<Value> {
+        Some(match self {
+            Body::ResNet(body) => body.graph(net, images),
+            Body::SqueezeNet(body) => body.graph(net, images),
+            Body::MobileNetV2(body) => body.graph(net, images),
+            Body::EfficientNet(body) => body.graph(net, images),
+            Body::EfficientNetLite(body) => body.graph(net, images),
+            Body::ConvNeXt(body) => body.graph(net, images),
+            Body::VisionTransformer(body) => body.graph(net, images, size),
+            Body::Own(_) => return None,
+        })
     }
 
     /// fastai's parameter group of a body parameter, by its torchvision name: 0 (early) or 1 (late).
@@ -200,6 +217,13 @@ impl VisionModel {
     /// Images `[batch, 3, height, width]` to logits `[batch, class]`.
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
         self.head.forward(self.body.forward(images, pass), pass)
+    }
+
+    /// The same as nodes of a graph, for images with sides of `size` pixels: logits `[batch, class]`, and embeddings `[batch, channel]`.
+    /// `None` for a network of your own.
+    pub(crate) fn graph(&self, net: &mut LayerGraph, images: &Value, size: usize) -> Option<[Value; 2]> {
+        let features = self.body.graph(net, images, size)?;
+        Some(self.head.graph(net, &features))
     }
 
     /// Images `[batch, 3, height, width]` to logits `[batch, class]`, averaged over these views of each image.

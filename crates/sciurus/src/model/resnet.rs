@@ -10,11 +10,12 @@ use burn::nn::conv::Conv2d;
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
+use sciurus_onnx::Value;
 
 use super::conv::{NormedConv, normed, square};
 use super::{OwnBody, ParamGroup};
 use crate::cpu::{self, BlockLayers, ConvNorm, pool_shape};
-use crate::nn::{BatchNorm, Pass};
+use crate::nn::{BatchNorm, LayerGraph, Pass};
 
 /// The kind of block in a ResNet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +119,17 @@ impl ResNet {
             .fold(stem, |features, block| block.forward(features, pass))
     }
 
+    /// The same as nodes of a graph.
+    pub(super) fn graph(&self, net: &mut LayerGraph, images: &Value) -> Value {
+        let stem = net.conv(&self.conv1, Some(&self.bn1), images);
+        let stem = net.relu(&stem);
+        let stem = net.max_pool(&self.maxpool, &stem);
+        [&self.layer1, &self.layer2, &self.layer3, &self.layer4]
+            .into_iter()
+            .flatten()
+            .fold(stem, |features, block| block.graph(net, &features))
+    }
+
     fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         let layer = ConvNorm { conv: &self.conv1, norm: &self.bn1 };
         cpu::norm_stem(layer, pool_shape(&self.maxpool), &images, pass)
@@ -138,11 +150,30 @@ pub(super) enum Block {
 impl Block {
     /// `relu(main(x) + shortcut(x))`: `[batch, in, h, w]` to `[batch, out, h / stride, w / stride]` (rounded up).
     fn forward(&self, input: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
-        let layers = match self {
+        let layers = self.layers();
+        cpu::residual_block(&layers, &input, pass).unwrap_or_else(|| layer_by_layer(&layers, input, pass))
+    }
+
+    fn graph(&self, net: &mut LayerGraph, input: &Value) -> Value {
+        let layers = self.layers();
+        let mut inner = input.clone();
+        for (index, ConvNorm { conv, norm }) in layers.main.iter().enumerate() {
+            let activated = if index == 0 { inner } else { net.relu(&inner) };
+            inner = net.conv(conv, Some(norm), &activated);
+        }
+        let shortcut = match &layers.shortcut {
+            Some(ConvNorm { conv, norm }) => net.conv(conv, Some(norm), input),
+            None => input.clone(),
+        };
+        let sum = net.add(&inner, &shortcut);
+        net.relu(&sum)
+    }
+
+    fn layers(&self) -> BlockLayers<'_> {
+        match self {
             Block::Basic(block) => block.layers(),
             Block::Bottleneck(block) => block.layers(),
-        };
-        cpu::residual_block(&layers, &input, pass).unwrap_or_else(|| layer_by_layer(&layers, input, pass))
+        }
     }
 }
 

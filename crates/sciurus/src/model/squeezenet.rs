@@ -9,9 +9,10 @@ use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{PaddingConfig2d, Relu};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor, assert_shape};
+use sciurus_onnx::Value;
 
 use crate::cpu::{self, FireLayers, pool_shape};
-use crate::nn::Pass;
+use crate::nn::{LayerGraph, Pass};
 
 /// The body of SqueezeNet 1.1. It has no norm layers, so nothing in it trains while it is frozen.
 #[derive(Module, Debug)]
@@ -83,6 +84,18 @@ impl SqueezeNet {
     }
 }
 
+impl SqueezeNet {
+    /// The same as nodes of a graph.
+    pub(super) fn graph(&self, net: &mut LayerGraph, images: &Value) -> Value {
+        self.features.iter().fold(images.clone(), |features, layer| match layer {
+            Layer::Stem(conv) => net.conv(conv, None, &features),
+            Layer::Relu(_) => net.relu(&features),
+            Layer::Pool(pool) => net.max_pool(pool, &features),
+            Layer::Fire(fire) => fire.graph(net, &features),
+        })
+    }
+}
+
 /// Squeeze to few channels, expand with 1x1 and 3x3 kernels side by side.
 #[derive(Module, Debug)]
 pub(super) struct Fire {
@@ -116,5 +129,15 @@ impl Fire {
         let squeezed = relu(self.squeeze.forward(input));
         let expanded = [self.expand1x1.forward(squeezed.clone()), self.expand3x3.forward(squeezed)];
         Tensor::cat(expanded.map(relu).to_vec(), 1)
+    }
+
+    fn graph(&self, net: &mut LayerGraph, input: &Value) -> Value {
+        let squeezed = net.conv(&self.squeeze, None, input);
+        let squeezed = net.relu(&squeezed);
+        let expanded = [&self.expand1x1, &self.expand3x3].map(|conv| {
+            let expanded = net.conv(conv, None, &squeezed);
+            net.relu(&expanded)
+        });
+        net.concat(&[&expanded[0], &expanded[1]], 1)
     }
 }

@@ -3,6 +3,7 @@
 
 mod device;
 mod folded;
+mod graph;
 mod layer_norm;
 mod norm;
 mod pass;
@@ -11,6 +12,7 @@ mod state;
 
 pub use device::Device;
 pub use folded::FoldedLayers;
+pub(crate) use graph::{LayerGraph, Padding};
 pub use layer_norm::LayerNorm;
 pub use norm::{BatchNorm, NormStatistics};
 pub use pass::Pass;

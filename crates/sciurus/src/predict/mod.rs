@@ -83,6 +83,7 @@ pub struct Predictor {
     model: VisionModel,
     manifest: Manifest,
     pipeline: Pipeline,
+    placed: Device,
     device: BurnDevice,
     precision: Precision,
     folded: FoldedLayers,
@@ -123,6 +124,26 @@ impl Predictor {
         Self::new(Path::new(name), Device::Cpu, || ModelBundle::from_bytes(name, bytes))
     }
 
+    /// A model that is already in memory, on the CPU.
+    ///
+    /// # Errors
+    /// Its outputs are not finite.
+    pub fn from_bundle(bundle: ModelBundle) -> Result<Self, Error> {
+        Self::new(Path::new("the model"), Device::Cpu, || Ok(bundle))
+    }
+
+    /// The same computing in another number format; at first it is the one that the model was measured in.
+    ///
+    /// # Errors
+    /// The device doesn't have it.
+    pub fn with_precision(mut self, precision: Precision) -> Result<Self, Error> {
+        self.precision = match precision {
+            Precision::Auto => self.precision,
+            other => other.on(self.placed)?,
+        };
+        Ok(self)
+    }
+
     /// What the machine lacks is said before anything of the model is read.
     fn new(
         path: &Path,
@@ -130,7 +151,7 @@ impl Predictor {
         bundle: impl FnOnce() -> Result<ModelBundle, Error>,
     ) -> Result<Self, Error> {
         let fastest = Precision::Auto.on(device)?;
-        let device = device.open()?;
+        let (placed, device) = (device, device.open()?);
         let bundle = bundle()?;
         // The precision it was measured in; but where bf16 would only be slower, f32 gives the same predictions more exactly.
         let precision = match bundle.manifest.precision {
@@ -141,7 +162,7 @@ impl Predictor {
         let model = bundle.model(&device).map_err(|error| error.in_file(&path))?.valid();
         let pipeline = bundle.manifest.preprocessing.pipeline();
         let (manifest, known, folded) = (bundle.manifest, bundle.known, FoldedLayers::default());
-        let predictor = Self { path, model, manifest, pipeline, device, precision, folded, known };
+        let predictor = Self { path, model, manifest, pipeline, placed, device, precision, folded, known };
         // Two small test pictures show already at loading, not at the first photo, whether the outputs are finite.
         let (pixels, side) = numbers::pictures(&predictor.manifest.preprocessing.normalize);
         predictor.ranked_rows(&predictor.outputs(predictor.images(pixels, side)))?;

@@ -19,8 +19,6 @@ const NEIGHBOURS: usize = 5;
 const PASS: f64 = 0.95;
 /// With fewer photos to choose the threshold by, nothing is rejected: one in twenty could not be told from none.
 const FEWEST: usize = 19;
-/// Length below which a row of features has no direction.
-const SHORTEST: f32 = 1e-12;
 
 /// What a picture must be like to belong to one of the classes. Part of a model's description.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,6 +69,8 @@ pub struct Similarity {
 impl KnownPhotos {
     /// Most photos whose features are kept: a megabyte or two in a model's file.
     pub const MOST: usize = 2000;
+    /// Length below which a row of features has no direction.
+    pub(crate) const SHORTEST: f32 = 1e-12;
     /// The name of the features in a model's file.
     pub(crate) const TENSOR: &'static str = "known.features";
 
@@ -162,7 +162,7 @@ fn unit(features: &Embeddings) -> Embeddings {
 }
 
 fn length(row: &[f32]) -> f32 {
-    row.iter().map(|value| value * value).sum::<f32>().sqrt().max(SHORTEST)
+    row.iter().map(|value| value * value).sum::<f32>().sqrt().max(KnownPhotos::SHORTEST)
 }
 
 /// The mean cosine of a row of length 1 to the nearest wanted rows, and the nearest of them. Without any, nothing is less alike.

@@ -7,6 +7,7 @@ mod checksum;
 mod earlier;
 mod embedder;
 mod examples;
+mod export;
 mod fused;
 mod golden_archs;
 mod golden_head;

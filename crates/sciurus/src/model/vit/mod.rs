@@ -14,11 +14,11 @@ use burn::tensor::activation::gelu;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{DType, Device, Tensor, assert_shape};
+use sciurus_onnx::{Attribute, Data, Value};
 
 use super::conv::patches;
 use crate::cpu::{self, AttentionLayers, PerceptronLayers};
-use crate::nn::Precision;
-use crate::nn::{LayerNorm, Pass};
+use crate::nn::{LayerGraph, LayerNorm, Pass, Precision, floats};
 
 const DEPTH: usize = 12;
 const HEADS: usize = 6;
@@ -70,6 +70,32 @@ impl VisionTransformer {
         cpu::layer_norm_pixels(&self.norm, &class, pass).unwrap_or_else(|| self.norm.forward_pixels(class))
     }
 
+    /// The same as nodes of a graph, for images with sides of `size` pixels.
+    pub(super) fn graph(&self, net: &mut LayerGraph, images: &Value, size: usize) -> Value {
+        let (width, grid) = (Self::OUT_CHANNELS as i64, size / Self::PATCH);
+        let patches = net.conv(&self.patch_embed.proj, None, images);
+        let patches = net.reshape(&patches, &[0, width, -1]);
+        let patches = net.transpose(&patches, &[0, 2, 1]);
+        let shape = net.graph.op("Shape", &[&patches]);
+        let first = net.graph.ints(&[0]);
+        let batch = net.graph.op("Gather", &[&shape, &first]);
+        let rest = net.graph.ints(&[1, width]);
+        let shape = net.concat(&[&batch, &rest], 0);
+        let class = net.parameter(&self.cls_token);
+        let class = net.graph.op("Expand", &[&class, &shape]);
+        let tokens = net.concat(&[&class, &patches], 1);
+        let places = position::resampled(self.pos_embed.val(), GRID, [grid, grid]);
+        let shape: [usize; 3] = places.dims();
+        let places = net.graph.constant("pos_embed", &shape, Data::F32(floats(places.into_data())));
+        let tokens = net.add(&tokens, &places);
+        let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.graph(net, &tokens));
+        let (zero, axis) = (net.graph.ints(&[0]), net.graph.ints(&[1]));
+        let one = net.graph.ints(&[1]);
+        let class = net.graph.op("Slice", &[&tokens, &zero, &one, &axis]);
+        let class = net.layer_norm(&self.norm, &class);
+        net.reshape(&class, &[0, width, 1, 1])
+    }
+
     /// The class token and the patches' tokens, with position embeddings added: `[batch, feature, token, 1]`, in the pass's
     /// precision.
     fn tokens(&self, images: Tensor<4>, pass: &Pass) -> Tensor<4> {
@@ -117,6 +143,20 @@ impl Block {
     }
 }
 
+impl Block {
+    /// `[batch, token, feature]`, same shape out.
+    fn graph(&self, net: &mut LayerGraph, tokens: &Value) -> Value {
+        let normed = net.layer_norm(&self.norm1, tokens);
+        let mixed = self.attn.graph(net, &normed);
+        let tokens = net.add(tokens, &mixed);
+        let normed = net.layer_norm(&self.norm2, &tokens);
+        let wide = net.linear(&self.mlp.fc1, &normed);
+        let wide = net.gelu(&wide);
+        let narrow = net.linear(&self.mlp.fc2, &wide);
+        net.add(&tokens, &narrow)
+    }
+}
+
 /// `x + branch(x)` for `x` as `[batch, feature, token, 1]`; the branch sees `[batch, token, feature]`.
 fn residual(tokens: Tensor<4>, branch: impl Fn(Tensor<3>) -> Tensor<3>) -> Tensor<4> {
     let by_token = tokens.clone().squeeze_dim::<3>(3).swap_dims(1, 2);
@@ -141,6 +181,27 @@ impl Attention {
         };
         let mixed = attention(heads(0), heads(1), heads(2), None, None, AttentionModuleOptions::default());
         self.proj.forward(mixed.swap_dims(1, 2).reshape([batch, count, width]))
+    }
+
+    fn graph(&self, net: &mut LayerGraph, tokens: &Value) -> Value {
+        let each = (VisionTransformer::OUT_CHANNELS / HEADS) as i64;
+        let qkv = net.linear(&self.qkv, tokens);
+        // `[batch, token, 3, head, feature]` to `[3, batch, head, token, feature]`.
+        let qkv = net.reshape(&qkv, &[0, 0, 3, HEADS as i64, each]);
+        let qkv = net.transpose(&qkv, &[2, 0, 3, 1, 4]);
+        let [query, key, value] = [0, 1, 2].map(|part| {
+            let part = net.graph.constant("part", &[], Data::I64(vec![part]));
+            net.graph.op("Gather", &[&qkv, &part])
+        });
+        let key = net.transpose(&key, &[0, 1, 3, 2]);
+        let scores = net.graph.op("MatMul", &[&query, &key]);
+        let root = net.graph.constant("root", &[], Data::F32(vec![(each as f32).sqrt()]));
+        let scores = net.graph.op("Div", &[&scores, &root]);
+        let shares = net.graph.op_with("Softmax", &[&scores], vec![("axis", Attribute::Int(-1))]);
+        let mixed = net.graph.op("MatMul", &[&shares, &value]);
+        let mixed = net.transpose(&mixed, &[0, 2, 1, 3]);
+        let mixed = net.reshape(&mixed, &[0, 0, VisionTransformer::OUT_CHANNELS as i64]);
+        net.linear(&self.proj, &mixed)
     }
 }
 
