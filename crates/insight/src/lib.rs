@@ -43,6 +43,7 @@ mod predictions;
 mod report;
 mod softmax;
 mod table;
+#[cfg(feature = "table")]
 pub mod table_file;
 
 pub use compare::{Comparison, Difference, PairedTest, Side, Verdict, compare, compare_many};

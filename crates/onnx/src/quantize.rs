@@ -5,7 +5,7 @@
 //! Activations are bytes without sign, with a scale and a zero for each tensor (Jacob et al. 2018, "Quantization and Training of Neural
 //! Networks for Efficient Integer-Arithmetic-Only Inference").
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{Constant, Data, Graph, Node, Value};
 use crate::weights::dequantized;
@@ -66,6 +66,9 @@ pub fn quantize(graph: &mut Graph, ranges: &Ranges) {
         made.iter().for_each(|value| nodes.extend(pair(graph, value, wanted[value])));
     }
     graph.nodes = nodes;
+    // Biases that are whole numbers now.
+    let used: BTreeSet<&Value> = graph.nodes.iter().flat_map(|node| &node.inputs).collect();
+    graph.constants.retain(|constant| used.contains(&constant.value));
 }
 
 fn restored(value: &Value) -> Value {
@@ -168,6 +171,7 @@ mod tests {
         let inputs: Vec<&str> = conv.inputs.iter().map(Value::name).collect();
         assert_eq!(inputs, ["Relu.restored", "w", "b.restored"]);
         let bias = graph.constants.iter().find(|constant| constant.value.name() == "b.int32").unwrap();
+        assert!(graph.constants.iter().all(|constant| constant.value.name() != "b"));
         // 1 in steps of .01 x .01.
         assert_eq!(bias.data, Data::I32(vec![10_000; 16]));
     }

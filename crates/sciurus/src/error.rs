@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "train")]
 use sciurus_clean::CleanError;
 use sciurus_data::fs::FileError;
 use sciurus_data::{BadOption, DataError, SkipReason};
@@ -18,6 +19,7 @@ pub enum Error {
     #[error(transparent)]
     Insight(#[from] InsightError),
     /// A cleaning plan, a journal or a move of files failed.
+    #[cfg(feature = "train")]
     #[error(transparent)]
     Clean(#[from] CleanError),
     /// A state file cannot be used, or another process holds it.

@@ -18,45 +18,39 @@
 //! }
 //! ```
 
+// Without training, much of what networks and files can do is not asked for.
+#![cfg_attr(not(feature = "train"), allow(dead_code, unused_imports))]
+
+#[cfg(feature = "train")]
 pub mod clean;
 mod cpu;
+#[cfg(feature = "train")]
 mod demo;
+#[cfg(feature = "train")]
 mod embed;
 mod error;
+#[cfg(feature = "train")]
 pub mod export;
+#[cfg(feature = "train")]
 mod learner;
+#[cfg(feature = "train")]
 mod loaders;
 pub mod model;
 mod nn;
 mod predict;
+#[cfg(feature = "train")]
 mod run;
 mod storage;
+#[cfg(feature = "train")]
+mod training;
 
-pub use clean::{
-    Card, Choice, CleanSettings, CleanStep, CleanSummary, Cleaner, IssueCount, Origin, PlanApplied, Ranked,
-    Refit, Retrain, Review, apply_plan, as_it_was,
-};
-pub use demo::{Planted, PlantedKind, demo_settings, draw_demo, new_demo_pictures, plant_demo};
-pub use embed::{EmbedItem, Embedded, Embedder};
 pub use error::Error;
-pub use learner::{
-    Adam, Balance, CombinedCosine, Control, Cosine, DistillSettings, EarlyStopping, EpochRecord, EpochTable,
-    Event, FineTune, FitSettings, FlatCosine, History, Hyper, HyperSchedule, Keep, Learner, LearnerBuilder,
-    LearningRates, Lesson, Loss, LossFunction, LrCurve, LrFind, LrSuggestions, NetworkTeacher, Objective,
-    Observer, OneCycle, Pace, Phase, Schedule, SmoothLoss, StepResult, TableWriter, Teacher, TeacherRecord,
-    Trainer, Tta, cross_entropy, vision_learner,
-};
-pub use loaders::{DataLoaders, DataLoadersBuilder, ImageDataLoaders, LoaderSettings};
-pub use model::weights::{DownloadProgress, WeightPlaces, WeightSource, WeightsRecord};
-pub use model::{Arch, ArchChoice, ArchInfo, ChosenArch, HeadStart, OwnArch};
+pub use model::weights::WeightsRecord;
+pub use model::{Arch, ArchInfo, HeadStart, OwnArch};
 pub use nn::{Device, NormStatistics, Precision};
 pub use predict::{
     DataRecord, FilePrediction, HeatMap, KnownPhotos, Manifest, ModelBundle, Output, Prediction, Predictor,
     Prepared, Rejection, Similarity, find_files,
-};
-pub use run::{
-    EventLog, FinishedRun, HistoryCsv, Listeners, PreparedRun, Run, RunRecord, RunSettings, TensorBoard,
-    TrainSettings,
 };
 pub use sciurus_data as data;
 pub use sciurus_data::{DataSettings, ImageDataset, Seed, Split, Splitter, Vocab};
@@ -68,9 +62,13 @@ pub use sciurus_insight::{
     Accuracy, AnyPredictions, ClassificationInterpretation, ConfusionMatrix, ErrorRate, Measured, Metric,
     MultiInterpretation, MultiPredictions, Predictions,
 };
+#[cfg(feature = "train")]
 pub use sciurus_photos as photos;
+#[cfg(feature = "train")]
+pub use training::*;
 
 /// Everything that a training program usually needs.
+#[cfg(feature = "train")]
 pub mod prelude {
     pub use crate::data::{Augmentation, ImageDataset, Split, Splitter};
     pub use crate::insight::{Accuracy, ClassificationInterpretation, ErrorRate, Metric, Predictions};
@@ -81,6 +79,6 @@ pub mod prelude {
 }
 
 /// The README's ten lines compile.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "train"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

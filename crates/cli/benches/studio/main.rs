@@ -51,6 +51,9 @@ struct Args {
     /// Dots of a map of its own, of small photos; 100,000 take the better part of an hour
     #[arg(long, default_value_t = 0)]
     dots: usize,
+    /// Go on with what an earlier call with the same --keep saw of the photos of that map, instead of looking at them anew
+    #[arg(long, requires = "keep")]
+    looked: bool,
     /// Cards to decide
     #[arg(long, default_value_t = 250)]
     cards: usize,
@@ -116,7 +119,9 @@ async fn main() {
     if args.dots > 0 {
         let many = folder.join("many");
         photos::make(&from, &many.join("photos"), args.dots, photos::SMALL);
-        server::forget(&many);
+        if !args.looked {
+            server::forget(&many);
+        }
         bench.program = Program::start(&many);
         map::measure_many(&mut bench, args.dots).await;
     }

@@ -3,6 +3,7 @@
 //! In: image tensors `[batch, 3, height, width]`. Out: logits `[batch, class]` or embeddings `[batch, feature]`.
 
 mod arch;
+#[cfg(feature = "train")]
 mod choice;
 mod conv;
 mod convnext;
@@ -24,6 +25,7 @@ pub mod weights;
 
 pub use crate::nn::{BatchNorm, FoldedLayers, LayerNorm, Pass, StateDict, StoredTensor};
 pub use arch::{Arch, ArchInfo, OwnArch, PublishedWeights};
+#[cfg(feature = "train")]
 pub use choice::{ArchChoice, ChosenArch};
 pub use convnext::{ConvNeXt, ConvNeXtConfig};
 pub use efficientnet::{EfficientNet, EfficientNetConfig};

@@ -131,8 +131,11 @@ fn every_graph_is_whole() {
             // Every weight of the model is in the file.
             let stored: usize =
                 graph.constants.iter().map(|constant| constant.shape.iter().product::<usize>()).sum();
-            let is_weight =
-                |name: &str| !name.contains("running") && !name.contains("norm") && !name.contains("bn");
+            let is_weight = |name: &str| {
+                !name.contains("running") && !name.contains("norm") && !name.contains("bn")
+                // Resampled for the size of the photos.
+                && !name.contains("pos_embed")
+            };
             let weights =
                 bundle.state.iter().filter(|(name, tensor)| tensor.shape.len() > 1 && is_weight(name));
             let weights: usize = weights.map(|(_, tensor)| tensor.values.len()).sum();
@@ -154,7 +157,7 @@ fn fewer_bits_make_smaller_files() {
         let ratios =
             [WeightType::F16, WeightType::Int8, WeightType::StaticInt8].map(|weights| size(weights) / whole);
         println!("{arch}: {ratios:?}");
-        assert!(ratios[0] < 0.53 && ratios[1] < 0.3 && ratios[2] < 0.32, "{arch}: {ratios:?}");
+        assert!(ratios[0] < 0.51 && ratios[1] < 0.27 && ratios[2] < 0.27, "{arch}: {ratios:?}");
     }
 }
 

@@ -4,17 +4,18 @@
 //! nothing, and any safetensors reader can look inside.
 
 mod checks;
+#[cfg(feature = "train")]
+mod trained;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::Device;
-use sciurus_data::{BadOption, Preprocessing, Seed, Split, Views, Vocab};
-use sciurus_insight::{AnyPredictions, Measured, Temperature};
-use sciurus_photos::licences;
+use sciurus_data::{Preprocessing, Seed, Vocab};
+use sciurus_insight::{Measured, Temperature};
 use serde::{Deserialize, Serialize};
 
-use crate::model::weights::{WeightSource, WeightsRecord, sha256_of};
+use crate::model::weights::WeightsRecord;
 use crate::model::{Arch, VisionModel, numbers};
 use crate::nn::StateDict;
 use crate::predict::{KnownPhotos, Rejection};
@@ -116,18 +117,6 @@ pub struct DataRecord {
     pub licences: BTreeMap<String, usize>,
 }
 
-impl DataRecord {
-    /// The record of a data set.
-    pub fn of(dataset: &sciurus_data::ImageDataset) -> Self {
-        Self {
-            fingerprint: dataset.fingerprint(),
-            train: dataset.split(Split::Train).count(),
-            valid: dataset.split(Split::Valid).count(),
-            licences: licences(&dataset.root, dataset.split(Split::Train).map(|item| &item.content)),
-        }
-    }
-}
-
 /// A trained model as plain data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelBundle {
@@ -140,28 +129,6 @@ pub struct ModelBundle {
 }
 
 impl ModelBundle {
-    /// A bundle with the thresholds of the model's validation predictions.
-    pub(crate) fn new(
-        mut manifest: Manifest,
-        predictions: &AnyPredictions,
-        (state, known): (StateDict, Option<KnownPhotos>),
-    ) -> Self {
-        let (format, output) = match predictions {
-            AnyPredictions::Single(_) => (FORMAT, Output::SingleLabel),
-            AnyPredictions::Multi(predictions) => {
-                (FORMAT_MULTI_LABEL, Output::MultiLabel { thresholds: predictions.thresholds.clone() })
-            }
-        };
-        manifest.format = match (&known, manifest.preprocessing.views) {
-            (Some(_), _) => FORMAT_REJECTION,
-            (None, Views::Plain) => format,
-            (None, _) => FORMAT_VIEWS,
-        };
-        manifest.output = output;
-        manifest.rejection = known.as_ref().map(|known| known.rejection.clone());
-        Self { manifest, state, known }
-    }
-
     /// Writes the file; it appears under its name only when complete.
     ///
     /// # Errors
@@ -185,32 +152,6 @@ impl ModelBundle {
     /// impossible: its images are too large, it has too many labels, or its weights are not finite.
     pub fn load(path: &Path) -> Result<Self, Error> {
         Self::read(path, TensorFile::open(path)?)
-    }
-
-    /// Whether a file of weights is named like a model that Sciurus saved.
-    pub(crate) fn is_named(path: &Path) -> bool {
-        path.extension().is_some_and(|ending| ending == "sciurus")
-    }
-
-    /// The file, where weights come from a model that Sciurus saved.
-    pub(crate) fn file_of(source: &WeightSource) -> Option<&Path> {
-        match source {
-            WeightSource::File(path) if Self::is_named(path) => Some(path),
-            _ => None,
-        }
-    }
-
-    /// Reads a model to start from its weights, and what to record of them.
-    ///
-    /// # Errors
-    /// As for [`load`](Self::load), or the model is of another architecture.
-    pub(crate) fn start_from(path: &Path, arch: Arch) -> Result<(Self, WeightsRecord), Error> {
-        let bundle = Self::load(path)?;
-        let advice = "choose the network of the model that it starts from";
-        BadOption::check("arch", arch, bundle.manifest.arch == arch, advice)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let (sha256, licence) = (Some(sha256_of(path)?), bundle.manifest.weights.licence.clone());
-        Ok((bundle, WeightsRecord { name, sha256, licence }))
     }
 
     /// Reads a file that is in memory, such as one that `include_bytes!` put into a program. Errors call it `name`.
