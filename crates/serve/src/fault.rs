@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Seconds after which a refused client may try again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -33,6 +33,12 @@ pub enum Fault {
     /// Too many photos wait already.
     #[error("{0} photos are waiting already; try again in a moment")]
     Busy(usize),
+    /// Too many connections are open.
+    #[error("{0} connections are open already; try again in a moment")]
+    Crowded(usize),
+    /// The requests that are there hold too many bytes already.
+    #[error("the requests that are there have {0} bytes already; try again in a moment")]
+    Full(usize),
     /// It did not arrive, or was not answered, in time.
     #[error("the request took longer than {0} s")]
     Late(u64),
@@ -52,25 +58,32 @@ impl Fault {
             Self::Key => StatusCode::UNAUTHORIZED,
             Self::Host => StatusCode::FORBIDDEN,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy(_) | Self::Crowded(_) | Self::Full(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Late(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Model(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
-}
 
-/// An error and its causes, the nearest first.
-pub(crate) fn causes<'e>(
-    error: &'e (dyn std::error::Error + 'static),
-) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
+    /// The same as text, for a client whose request was never read.
+    pub(crate) fn response(&self) -> String {
+        let (status, body) = (self.status(), self.body().to_string());
+        let retry = if status == StatusCode::TOO_MANY_REQUESTS { "retry-after: 1\r\n" } else { "" };
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{retry}connection: close\r\n\r\n{body}"
+        )
+    }
+
+    fn body(&self) -> Value {
+        json!({ "error": self.to_string() })
+    }
 }
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let mut response = (self.status(), Json(json!({ "error": self.to_string() }))).into_response();
+        let mut response = (self.status(), Json(self.body())).into_response();
         match self {
-            Self::Busy(_) => {
+            Self::Busy(_) | Self::Crowded(_) | Self::Full(_) => {
                 response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
             }
             Self::Key => {

@@ -17,21 +17,23 @@ use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::body::{bytes, check_count, from_base64};
+use crate::body::from_base64;
 use crate::fault::Fault;
+use crate::intake::{Arrived, Intake, Room};
 use crate::models::{Model, Models};
 use crate::predict::answers;
 use crate::queue::Photo;
 
 /// The header that says how many bytes of a body are JSON; the rest are tensors in binary.
-const JSON_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
+pub(crate) const JSON_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 /// The input of every model.
 const IMAGE: &str = "image";
 /// The only version of every model.
 const VERSION: &str = "1";
 
+/// What is asked of a model.
 #[derive(Debug, Deserialize)]
-struct InferRequest {
+pub(crate) struct InferRequest {
     id: Option<String>,
     inputs: Vec<Tensor>,
     #[serde(default)]
@@ -152,9 +154,21 @@ pub(crate) async fn infer(
     request: Request,
 ) -> Result<Response, Fault> {
     let model = models.named(Some(&name))?;
+    let (asked, photos, _room) = read(request, models.intake()).await?;
+    let predictor = model.queue.predictor();
+    let answers = answers(&models, (model, &predictor), photos).await?;
+    let predictions = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
+    respond(model, &asked, outputs(&predictions, predictor.manifest()))
+}
+
+/// Reads a request: what is asked, the photos of its input, and the memory that they hold.
+pub(crate) async fn read(
+    request: Request,
+    intake: &Intake,
+) -> Result<(InferRequest, Vec<Photo>, Room), Fault> {
     let json_bytes = json_length(request.headers())?;
-    let body = bytes(request.into_body(), models.settings()).await?;
-    let (asked, binary) = parsed(&body, json_bytes)?;
+    let Arrived { bytes, room } = intake.read(request.into_body()).await?;
+    let (asked, binary) = parsed(&bytes, json_bytes)?;
     let [input] = &asked.inputs[..] else {
         return Err(Fault::Bad(format!(
             "a model has one input, `{IMAGE}`; the request has {}",
@@ -162,11 +176,8 @@ pub(crate) async fn infer(
         )));
     };
     let photos = photos(input, &binary)?;
-    check_count(photos.len(), models.settings())?;
-    let predictor = model.queue.predictor();
-    let answers = answers(&models, (model, &predictor), photos).await?;
-    let predictions = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
-    respond(model, &asked, outputs(&predictions, predictor.manifest()))
+    intake.check_count(photos.len())?;
+    Ok((asked, photos, room))
 }
 
 /// How many bytes of the body are JSON, if not all.

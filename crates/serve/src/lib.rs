@@ -17,12 +17,17 @@
 //! ```
 
 mod body;
+mod connections;
 mod fault;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod infer;
+mod intake;
 mod metrics;
 mod models;
 mod page;
+mod patient;
 mod predict;
 mod queue;
 mod settings;
@@ -42,8 +47,6 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use tokio::sync::watch;
 use tower_http::cors::CorsLayer;
-
-use fault::causes;
 
 /// How often files of models are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -114,6 +117,18 @@ async fn other_method() -> (StatusCode, Fault) {
 /// # Errors
 /// The listener fails, or no threads can be started.
 pub fn serve(listener: TcpListener, models: Models) -> std::io::Result<()> {
+    serve_until(listener, models, asked_to_end())
+}
+
+/// The same until `end` has come.
+///
+/// # Errors
+/// The listener fails, or no threads can be started.
+pub fn serve_until(
+    listener: TcpListener,
+    models: Models,
+    end: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let timeout = models.settings().timeout;
@@ -121,21 +136,22 @@ pub fn serve(listener: TcpListener, models: Models) -> std::io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (ends, mut ended) = watch::channel(false);
         tokio::spawn(keep_loaded(models.clone()));
-        let drained = async move {
-            asked_to_end().await;
+        tokio::spawn(async move {
+            end.await;
             tracing::info!("ending: what was asked before is answered");
             ends.send_replace(true);
-        };
-        let serving = axum::serve(listener, app(models)).with_graceful_shutdown(drained).into_future();
+        });
+        let attending = connections::attend(listener, app(models.clone()), models, ended.clone());
         let patience = async {
             // Connections that say nothing keep nobody from ending.
             let _ = ended.wait_for(|ended| *ended).await;
             tokio::time::sleep(timeout).await;
         };
         tokio::select! {
-            served = serving => served,
-            () = patience => Ok(()),
+            () = attending => {}
+            () = patience => {}
         }
+        Ok(())
     })
 }
 
@@ -167,7 +183,8 @@ async fn keep_loaded(models: Models) {
 
 /// An error with its causes.
 fn said(error: &(dyn std::error::Error + 'static)) -> String {
-    causes(error).map(ToString::to_string).collect::<Vec<String>>().join(": ")
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<String>>().join(": ")
 }
 
 /// Signals that say: load your files again.

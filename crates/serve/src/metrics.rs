@@ -25,6 +25,32 @@ struct OfModel {
     model: String,
 }
 
+/// Why a client was disconnected before it was answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum CutOff {
+    /// Too many connections were open.
+    Crowded,
+    /// The head of its request took too long.
+    SlowHead,
+    /// It did not read its answer.
+    TookNothing,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfClient {
+    why: &'static str,
+}
+
+impl CutOff {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Crowded => "crowded",
+            Self::SlowHead => "slow_head",
+            Self::TookNothing => "took_nothing",
+        }
+    }
+}
+
 /// The counts.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -35,6 +61,8 @@ pub(crate) struct Metrics {
     photos: Family<OfModel, Counter>,
     rejected: Family<OfModel, Counter>,
     waiting: Family<OfModel, Gauge>,
+    connections: Gauge,
+    cut_off: Family<OfClient, Counter>,
 }
 
 impl Default for Metrics {
@@ -47,6 +75,8 @@ impl Default for Metrics {
             photos: Family::default(),
             rejected: Family::default(),
             waiting: Family::default(),
+            connections: Gauge::default(),
+            cut_off: Family::default(),
         };
         metrics.registered()
     }
@@ -69,7 +99,25 @@ impl Metrics {
             self.rejected.clone(),
         );
         registry.register("sciurus_waiting_photos", "Photos that wait or are computed", self.waiting.clone());
+        registry.register("sciurus_connections", "Connections that are open", self.connections.clone());
+        registry.register(
+            "sciurus_clients_cut_off",
+            "Clients that were disconnected before they were answered",
+            self.cut_off.clone(),
+        );
         self
+    }
+
+    pub(crate) fn connected(&self) {
+        self.connections.inc();
+    }
+
+    pub(crate) fn disconnected(&self) {
+        self.connections.dec();
+    }
+
+    pub(crate) fn cut_off(&self, why: CutOff) {
+        self.cut_off.get_or_create(&OfClient { why: why.name() }).inc();
     }
 
     /// A request was answered. `route` is one of ours, not what a client made up.

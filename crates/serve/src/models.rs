@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use sciurus::{Error, Predictor};
 
 use crate::fault::Fault;
+use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::settings::ServeSettings;
@@ -24,6 +25,7 @@ struct Inner {
     /// The name of the first, which requests mean that name none.
     first: String,
     settings: ServeSettings,
+    intake: Intake,
     metrics: Arc<Metrics>,
     load: Box<Load>,
 }
@@ -111,8 +113,8 @@ impl Models {
                 Queue::start(load(path)?, &settings, Arc::clone(&metrics)).map_err(ModelsError::Thread)?;
             models.insert(name.clone(), Model { name: name.clone(), queue, path: path.clone(), stamp });
         }
-        let (first, load) = (first.clone(), Box::new(load));
-        Ok(Self(Arc::new(Inner { models, first, settings, metrics, load })))
+        let (first, load, intake) = (first.clone(), Box::new(load), Intake::new(&settings));
+        Ok(Self(Arc::new(Inner { models, first, settings, intake, metrics, load })))
     }
 
     /// Loads models again whose files have changed; with `all`, every one. One that cannot be loaded goes on as it was.
@@ -156,6 +158,10 @@ impl Models {
 
     pub(crate) fn settings(&self) -> &ServeSettings {
         &self.0.settings
+    }
+
+    pub(crate) fn intake(&self) -> &Intake {
+        &self.0.intake
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

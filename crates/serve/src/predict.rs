@@ -52,14 +52,14 @@ pub(crate) async fn predict(
     Query(query): Query<body::Query>,
     request: Request,
 ) -> Result<Json<Answer>, Fault> {
-    let settings = models.settings();
-    let asked = Asked::read(request, query, settings).await?;
-    let model = models.named(asked.model.as_deref())?;
-    let answers = answers(&models, (model, &model.queue.predictor()), asked.photos).await?;
+    let asked = Asked::read(request, query, models.intake()).await?;
+    let Asked { photos, model, top, room: _room } = asked;
+    let model = models.named(model.as_deref())?;
+    let answers = answers(&models, (model, &model.queue.predictor()), photos).await?;
     if let [Err(fault)] = &answers[..] {
         return Err(fault.clone());
     }
-    let top = asked.top.unwrap_or(settings.top).max(1);
+    let top = top.unwrap_or(models.settings().top).max(1);
     let of_photo = |answer| match answer {
         Ok(prediction) => Ok(OfPhoto::Predicted(Predicted::of(prediction, top))),
         // One photo of many that cannot be read stops none of the others.

@@ -116,12 +116,11 @@ impl Queue {
         let (reply, answers) = oneshot::channel();
         let (work, limits) = (self.work.clone(), self.limits);
         rayon::spawn_fifo(move || {
-            // Nobody waits for the answer any more: it is not worth computing.
-            if reply.is_closed() || Instant::now() >= deadline {
-                return;
-            }
-            let prepare = |photo: &Photo| prepared(&predictor, photo, &limits);
-            if let Ok(photos) = catch_unwind(AssertUnwindSafe(|| photos.iter().map(prepare).collect())) {
+            // Asked before each photo, as one can cost seconds: what nobody waits for any more is not worth computing.
+            let is_wanted = || !reply.is_closed() && Instant::now() < deadline;
+            let prepare = |photo: &Photo| is_wanted().then(|| prepared(&predictor, photo, &limits));
+            let photos = catch_unwind(AssertUnwindSafe(|| photos.iter().map(prepare).collect()));
+            if let Ok(Some(photos)) = photos {
                 // Fails only if the network's thread has ended, and then nobody is answered.
                 let _ = work.send(Ready { predictor, photos, reply, places });
             }

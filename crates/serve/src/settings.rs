@@ -11,12 +11,15 @@ pub struct ServeSettings {
     pub queue: usize,
     /// Photos that a network computes at once. Nothing waits for a batch to fill up.
     pub batch: usize,
-    /// Most bytes of a request.
+    /// Most bytes of a request. All requests together may hold sixteen times as many; more are refused with 429.
     pub largest_request: usize,
     /// Most photos of a request.
     pub most_photos: usize,
-    /// How long a request may take: to arrive, and then to be answered.
+    /// How long a client may take: to send a request's head (or the next one, on a connection that stays open), then its body, and to
+    /// read more of an answer; and how long an answer may take.
     pub timeout: Duration,
+    /// Connections that may be open at once. More are refused with 429. [`app`](crate::app) alone knows nothing of connections.
+    pub connections: usize,
     /// Limits of each photo.
     pub limits: DecodeLimits,
     /// Labels that an answer lists, if the request doesn't say how many.
@@ -38,6 +41,7 @@ impl Default for ServeSettings {
             largest_request: 32 << 20,
             most_photos: 64,
             timeout: Duration::from_secs(30),
+            connections: 512,
             limits: DecodeLimits::default(),
             top: 5,
             key: None,

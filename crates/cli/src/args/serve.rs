@@ -47,7 +47,10 @@ pub(crate) struct ServeArgs {
     /// Largest request, in MB
     #[arg(long, default_value_t = 32, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) max_request: u32,
-    /// Seconds that a request may take to arrive, and then to be answered
+    /// Connections that may be open at once; more are refused with 429
+    #[arg(long, default_value_t = 512, value_name = "CONNECTIONS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_connections: u32,
+    /// Seconds that a request may take: its head to arrive, its body, and its answer; and that a connection may be idle
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) timeout: u64,
     /// Labels that an answer lists

@@ -79,6 +79,7 @@ fn settings(args: &ServeArgs) -> anyhow::Result<ServeSettings> {
         largest_request: args.max_request as usize * MB,
         most_photos: args.batch_size.max(1).min(args.queue.max(1)),
         timeout: Duration::from_secs(args.timeout),
+        connections: args.max_connections as usize,
         top: args.top.max(1),
         local: key.is_none() && args.host.is_loopback(),
         key,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at any problem")]
 
 mod answers;
+mod connections;
 mod limits;
 mod protocol;
 mod server;
