@@ -19,9 +19,13 @@ mod offline;
 mod photos;
 mod readme;
 mod resume;
+#[cfg(unix)]
+mod serve_soak;
 #[allow(dead_code, reason = "it can also do what these tests do not need")]
 #[path = "../../../gather/tests/it/server.rs"]
 mod server;
+mod serving;
 mod story;
 mod support;
 mod toolbox;
+mod triton;

@@ -1,24 +1,17 @@
 //! A picture of none of the classes is told, in every way that predictions are shown; and a server says the same.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{command, drawn, sciurus};
+use crate::serving::{Server, trained};
+use crate::support::{drawn, sciurus};
 
 /// A folder with a model of drawn acorns and leaves, and pictures that are new to it: two of its classes, and noise.
-fn trained() -> tempfile::TempDir {
-    let folder = drawn(30);
+fn with_new_pictures() -> tempfile::TempDir {
+    let folder = trained();
     let path = folder.path();
-    sciurus(
-        path,
-        &["train", "photos", "--instant", "--arch", "hazel", "--image-size", "96", "--run", "run", "--quiet"],
-    )
-    .expect(0);
     let new = path.join("new");
     std::fs::create_dir(&new).unwrap();
     for (number, (picture, label)) in sciurus::new_demo_pictures(2, 7).into_iter().enumerate() {
@@ -34,7 +27,7 @@ fn trained() -> tempfile::TempDir {
 
 #[test]
 fn a_picture_of_no_class_is_told_by_all_who_predict() {
-    let folder = trained();
+    let folder = with_new_pictures();
     let path = folder.path();
     let table = sciurus(path, &["predict", "run", "new"]).expect(0).out;
     let line = |name: &str| table.lines().find(|line| line.contains(name)).unwrap().to_owned();
@@ -65,54 +58,14 @@ fn a_picture_of_no_class_is_told_by_all_who_predict() {
     assert!(std::fs::read_to_string(page).unwrap().contains("below a similarity of"));
 }
 
-/// A server, killed where a test fails.
-struct Server {
-    child: Child,
-    port: u16,
-}
-
-impl Server {
-    fn start(folder: &Path, more: &[&str]) -> Self {
-        let mut command = command(folder, &[&["serve", "run", "--port", "0", "--json"], more].concat());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let said: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(said["models"], serde_json::json!(["run"]));
-        let address = said["address"].as_str().unwrap().trim_end_matches('/').to_owned();
-        Self { child, port: address.rsplit(':').next().unwrap().parse().unwrap() }
-    }
-
-    /// The status and body of an answer.
-    fn ask(&self, head: &str, body: &[u8]) -> (u16, String) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let length = body.len();
-        write!(stream, "{head}\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n")
-            .unwrap();
-        stream.write_all(body).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[test]
 fn a_server_says_what_predict_says_and_ends_politely() {
-    let folder = trained();
+    let folder = with_new_pictures();
     let path = folder.path();
-    let server = Server::start(path, &[]);
+    let server = Server::start(path, &["run"]);
     for file in ["acorn-0.png", "stripes.png"] {
         let photo = path.join("new").join(file);
-        let (status, body) = server.ask("POST /predict HTTP/1.1", &std::fs::read(&photo).unwrap());
+        let (status, body) = server.ask("POST /predict", &std::fs::read(&photo).unwrap());
         assert_eq!(status, 200, "{body}");
         let served: Value = serde_json::from_str(&body).unwrap();
         let predicted =
@@ -127,8 +80,8 @@ fn a_server_says_what_predict_says_and_ends_politely() {
             assert!(apart.abs() < 1e-5, "{file} {field}: {served} {predicted}");
         }
     }
-    assert_eq!(server.ask("GET /healthz HTTP/1.1", b"").0, 200);
-    assert_eq!(server.ask("GET /nothing HTTP/1.1", b"").0, 404);
+    assert_eq!(server.ask("GET /healthz", b"").0, 200);
+    assert_eq!(server.ask("GET /nothing", b"").0, 404);
     #[cfg(unix)]
     ends(server);
 }
@@ -136,25 +89,11 @@ fn a_server_says_what_predict_says_and_ends_politely() {
 /// Asked to end, a server answers what was asked before, says so in its log, and ends with 0.
 #[cfg(unix)]
 fn ends(mut server: Server) {
-    let signal = |name: &str| {
-        let sent = std::process::Command::new("kill").args([name, &server.child.id().to_string()]).status();
-        assert!(sent.unwrap().success());
-    };
-    signal("-HUP");
+    server.signal("-HUP");
     std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(server.ask("GET /readyz HTTP/1.1", b"").0, 200);
-    signal("-TERM");
-    let began = Instant::now();
-    let ended = loop {
-        if let Some(ended) = server.child.try_wait().unwrap() {
-            break ended;
-        }
-        assert!(began.elapsed() < Duration::from_secs(20), "it does not end");
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    assert_eq!(ended.code(), Some(0));
-    let mut log = String::new();
-    server.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert_eq!(server.ask("GET /readyz", b"").0, 200);
+    assert_eq!(server.end(), Some(0));
+    let log = server.log();
     for line in log.lines() {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
         assert!(line["timestamp"].is_string() && line["message"].is_string(), "{line}");
