@@ -28,6 +28,8 @@ use crate::patient::Patient;
 
 /// Most bytes of a request's line and headers. hyper's own limit is 400 kB, which 500 clients could make 200 MB of.
 const LARGEST_HEAD: usize = 64 << 10;
+/// More connections than any system keeps.
+const MOST: usize = 1 << 24;
 /// How many who find no room are told so at the same time. Others are only disconnected: telling them must cost little.
 const TOLD_AT_ONCE: usize = 64;
 /// How long it is waited for a client to read what it was told, and to stop sending.
@@ -78,7 +80,7 @@ pub(crate) async fn attend(
     models: Models,
     mut ending: watch::Receiver<bool>,
 ) {
-    let most = models.settings().connections.clamp(1, u32::MAX as usize);
+    let most = models.settings().connections.clamp(1, MOST);
     let room = Arc::new(Semaphore::new(most));
     let told = Arc::new(Semaphore::new(TOLD_AT_ONCE));
     let door = Door { app, models, room: Arc::clone(&room), most, told, ending: ending.clone() };

@@ -1,5 +1,5 @@
 //! Project chores: `cargo xtask check`, `accept`, `recipes`, `same`, `bench-step`, `bench-peers`, `clean-bench`, `studio-bench`,
-//! `export-check`, `pretrain`. They run other programs and judge what comes out.
+//! `serve-bench`, `export-check`, `pretrain`. They run other programs and judge what comes out.
 
 mod accept;
 mod bench;
@@ -11,6 +11,7 @@ mod peers;
 mod pretrain;
 mod recipes;
 mod same;
+mod serve_bench;
 mod studio_bench;
 
 use clap::{Parser, Subcommand};
@@ -38,6 +39,8 @@ enum Chore {
     StudioBench(studio_bench::Args),
     /// Run exported models in onnxruntime, tract and a browser, and compare what they say with `sciurus predict`
     ExportCheck(export_check::Args),
+    /// Put load on `sciurus serve`, and on what people would write without it
+    ServeBench(serve_bench::Args),
     /// Train the backbone that the program carries, or measure one: `cargo xtask pretrain train --help`
     Pretrain(pretrain::Args),
     /// Train with other recipes and ten seeds on three data sets, beside the default: which of them earn their place
@@ -55,6 +58,7 @@ fn main() -> anyhow::Result<()> {
         Chore::CleanBench(args) => clean_bench::run(&args),
         Chore::StudioBench(args) => studio_bench::run(&args),
         Chore::ExportCheck(args) => export_check::run(&args),
+        Chore::ServeBench(args) => serve_bench::run(&args),
         Chore::Pretrain(args) => pretrain::run(&args),
         Chore::Recipes(args) => recipes::run(&args),
         Chore::Same(args) => same::run(&args),

@@ -187,7 +187,7 @@ impl Soak {
 
     /// What cannot be understood.
     fn rubbish(&self, number: usize) -> Result<(), String> {
-        let noise: Vec<u8> = (0..5000).map(|at: usize| (at * at * (number + 3) >> 3) as u8).collect();
+        let noise: Vec<u8> = (0..5000).map(|at: usize| ((at * at * (number + 3)) >> 3) as u8).collect();
         let json = "content-type: application/json\r\n";
         let form = "content-type: multipart/form-data; boundary=X\r\n";
         let requests = [

@@ -1,5 +1,6 @@
 //! How `sciurus serve` does under load, beside what people would otherwise write: FastAPI with PyTorch, and with onnxruntime. In: a
 //! trained ResNet-18, photos, and a Python with the packages that peers/README.md names. Out: a table for docs/performance.md.
+//! `cargo xtask serve-bench` runs it.
 //!
 //! All servers get the same model and the same photos, in turn, several times, and are asked over connections that stay open.
 #![allow(
