@@ -25,7 +25,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use client::Answered;
-use contestant::{Contestant, Running};
+use contestant::Contestant;
 use load::Load;
 use table::Table;
 
