@@ -33,7 +33,7 @@ const TESTS: [Step; 2] = [
     },
 ];
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step {
         name: "format",
         needs: Some(&["cargo", "fmt", "--version"]),
@@ -44,6 +44,15 @@ const STEPS: [Step; 7] = [
         name: "lints",
         needs: Some(&["cargo", "clippy", "--version"]),
         command: &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        in_ci: false,
+    },
+    // Programs that only predict build the library without what trains.
+    Step {
+        name: "prediction alone",
+        needs: Some(&["cargo", "clippy", "--version"]),
+        command: &[
+            "cargo", "clippy", "-p", "sciurus", "--no-default-features", "--features", "predict", "--", "-D", "warnings",
+        ],
         in_ci: false,
     },
     Step {
