@@ -28,7 +28,7 @@ use crate::patient::Patient;
 
 /// Most bytes of a request's line and headers. hyper's own limit is 400 kB, which 500 clients could make 200 MB of.
 const LARGEST_HEAD: usize = 64 << 10;
-/// More connections than any system keeps.
+/// More connections than any system keeps, and few enough to be counted.
 const MOST: usize = 1 << 24;
 /// How many who find no room are told so at the same time. Others are only disconnected: telling them must cost little.
 const TOLD_AT_ONCE: usize = 64;
