@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops at any problem")]
 
+mod almost_right;
 mod answers;
 mod connections;
 mod limits;
