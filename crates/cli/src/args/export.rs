@@ -24,7 +24,7 @@ Python that SCIURUS_PYTHON names. Without it the export is written, and a note s
 the same and probabilities within 0.0001; with fewer bits at most one label in a hundred may differ.";
 
 #[derive(Debug, Args)]
-#[command(about = "Write a model as ONNX, for PyTorch or for the browser, and prove that it says the same", long_about = EXPORT, after_help = EXPORT_AFTER)]
+#[command(about = "Write a model as ONNX, for PyTorch or the browser, and prove it says the same", long_about = EXPORT, after_help = EXPORT_AFTER)]
 pub(crate) struct ExportArgs {
     /// A run, or a model.sciurus file
     #[arg(value_name = "RUN|MODEL")]
