@@ -113,3 +113,6 @@ try {
 }
 // For programs that play this page.
 Object.assign(globalThis, { sciurusAsk: ask });
+
+// A module: its names are its own.
+export {};
